@@ -1,0 +1,65 @@
+"""The HTTP application: routes, errors and middleware put together over services that are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from ktrdr.api import problems, prometheus
+from ktrdr.api.middleware import RequestContext, Traffic
+from ktrdr.api.routes import data, health, indicators, models, operations, strategies, training
+from ktrdr.api.schemas import Problem
+from ktrdr.api.services.services import Services
+
+PREFIX = "/api/v1"
+_ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    operations.router,
+    training.router,
+    data.router,
+    strategies.router,
+    indicators.router,
+    models.router,
+)
+_PROBLEM_RESPONSES: dict[int | str, dict[str, object]] = {
+    "4XX": {"model": Problem, "description": "What the caller can mend (RFC 9457 problem details)."},
+    "5XX": {"model": Problem, "description": "What the caller cannot mend (RFC 9457 problem details)."},
+}
+
+
+def create_app(services: Services, *, version: str) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await services.start()
+        try:
+            yield
+        finally:
+            await services.close()
+
+    app = FastAPI(
+        title="ktrdr",
+        version=version,
+        summary="Trainings on market bars as operations that anyone can watch.",
+        lifespan=lifespan,
+        responses=_PROBLEM_RESPONSES,
+        generate_unique_id_function=_operation_name,
+    )
+    app.state.services = services
+    app.state.traffic = Traffic()
+    # Before the routers, so that it answers the poll path; its documentation is the router's.
+    poll_path = f"{PREFIX}/operations/{{operation_id}}"
+    app.router.routes.append(Route(poll_path, operations.OperationEndpoint(), methods=["GET"]))
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    app.router.routes.append(Route("/metrics", prometheus.metrics))
+    app.add_middleware(RequestContext, traffic=app.state.traffic)
+    problems.install(app)
+    return app
+
+
+def _operation_name(route: APIRoute) -> str:
+    return route.name

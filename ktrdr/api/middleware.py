@@ -1,0 +1,95 @@
+"""What surrounds every request: an id, a limit on its body, a line in the log, a count."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ktrdr.logs import on_behalf_of
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 2 * 1024 * 1024
+UPLOAD_LIMIT = 1024 * 1024 * 1024
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Requests and their seconds, by method, route and status."""
+
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    seconds: defaultdict[tuple[str, str, int], float] = field(default_factory=lambda: defaultdict(float))
+
+
+class BodyTooLarge(Exception):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes")
+        self.limit = limit
+
+
+class RequestContext:
+    """Pure ASGI, because it stands on the poll path."""
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _given_id(scope) or f"req-{next(self._numbers):x}"
+        token = on_behalf_of.set(request_id)
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode("latin-1")))
+            await send(message)
+
+        is_read = scope["method"] in {"GET", "HEAD"}
+        try:
+            await self._app(scope, receive if is_read else _limited(scope, receive), send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unmatched")
+            key = (scope["method"], route, status)
+            self._traffic.requests[key] += 1
+            self._traffic.seconds[key] += seconds
+            level = logging.DEBUG if is_read and status < 500 else logging.INFO
+            if logger.isEnabledFor(level):
+                logger.log(level, "%s %s %d in %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
+            on_behalf_of.reset(token)
+
+
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "latin-1")
+    return None
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    limit = UPLOAD_LIMIT if scope["path"].endswith("/import") else BODY_LIMIT
+    received = 0
+
+    async def receive_within_limit() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise BodyTooLarge(limit)
+        return message
+
+    return receive_within_limit

@@ -1,0 +1,108 @@
+"""Errors on the wire: RFC 9457 problem details, made in this one place."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ktrdr import errors
+from ktrdr.api.middleware import BodyTooLarge
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: dict[type[errors.KtrdrError], int] = {
+    errors.InputError: 422,
+    errors.NotFoundError: 404,
+    errors.ConflictError: 409,
+    errors.TrainingDataError: 422,
+    errors.ProviderError: 502,
+    errors.StorageError: 503,
+    errors.WorkerError: 500,
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.KtrdrError, _on_ktrdr_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(BodyTooLarge, _on_body_too_large)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def problem(request: Request, status: int, code: str, detail: str, hint: str = "", **context: Any) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "hint": hint,
+        "instance": request.url.path,
+        **{key: value for key, value in context.items() if key not in {"type", "title", "status", "instance"}},
+    }
+    content = to_json(body, inf_nan_mode="strings", fallback=str)
+    return Response(content, status_code=status, media_type="application/problem+json")
+
+
+async def _on_ktrdr_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.KtrdrError)
+    status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
+    if status >= 500:
+        logger.error("%s %s: %s", request.method, request.url.path, error.detail)
+    return problem(request, status, error.code, error.detail, error.hint, **error.context)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(found) for found in error.errors()]
+    detail = "; ".join(f"{fault['path']}: {fault['message']}" for fault in faults)
+    is_json = not any(found["type"] == "json_invalid" for found in error.errors())
+    hint = "see the request's schema at /docs" if is_json else "send a JSON document as the body"
+    return problem(request, 422, "invalid_request", detail, hint, faults=faults)
+
+
+def _fault(found: dict[str, Any]) -> dict[str, Any]:
+    where, *path = found["loc"]
+    value = found.get("input")
+    shown = value if isinstance(value, str | int | float | bool) and len(str(value)) <= 200 else None
+    return {
+        "path": ".".join(str(part) for part in path) or str(where),
+        "message": found["msg"] + (f"; it is {shown!r}" if shown is not None else ""),
+        "value": shown,
+    }
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    if status == 404:
+        detail = f"there is nothing at {request.url.path}"
+    elif status == 405:
+        detail = f"{request.method} is not allowed at {request.url.path}"
+    else:
+        detail = str(error.detail)
+    response = problem(request, status, HTTPStatus(status).name.lower(), detail, "the routes are listed at /docs")
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_body_too_large(request: Request, error: Exception) -> Response:
+    return problem(request, 413, "body_too_large", str(error), "large files of bars go through: ktrdr data import")
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s %s ended in an unexpected error", request.method, request.url.path, exc_info=error)
+    return problem(
+        request,
+        500,
+        "internal_error",
+        "the server met an unexpected error; it is described in its log",
+        "see ktrdr.log",
+    )

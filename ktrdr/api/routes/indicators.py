@@ -1,0 +1,20 @@
+"""Indicators that a strategy may name."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from ktrdr.api.routes.wire import Injected
+from ktrdr.api.schemas import Indicator, IndicatorList
+
+router = APIRouter(prefix="/indicators", tags=["indicators"])
+
+
+@router.get("")
+async def list_indicators(services: Injected) -> IndicatorList:
+    return IndicatorList(indicators=await services.strategies.indicators())
+
+
+@router.get("/{name}")
+async def get_indicator(name: str, services: Injected) -> Indicator:
+    return await services.strategies.indicator(name)

@@ -1,0 +1,23 @@
+"""Trained models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from ktrdr.api.routes.wire import Injected
+from ktrdr.api.schemas import Model, ModelList
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("")
+async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> ModelList:
+    """Completed trainings, newest first."""
+    return ModelList(models=await services.models.list(limit))
+
+
+@router.get("/{operation_id}")
+async def get_model(operation_id: str, services: Injected) -> Model:
+    return await services.models.get(operation_id)

@@ -1,0 +1,72 @@
+"""How operations look on the wire; a view is serialised once and handed out as bytes from then on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic_core import to_json
+
+from ktrdr.api.schemas import OperationStarted
+from ktrdr.api.services.services import Services
+from ktrdr.operations.operation import Operation, OperationStatus
+
+_BODIES_KEPT = 1024
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Injected = Annotated[Services, Depends(services_of)]
+
+
+def operation_fields(operation: Operation) -> dict[str, Any]:
+    return {
+        "operation_id": operation.operation_id,
+        "status": operation.status,
+        "operation_type": operation.operation_type,
+        "created_at": _iso(operation.created_at),
+        "updated_at": _iso(operation.updated_at),
+        "started_at": _iso(operation.started_at),
+        "completed_at": _iso(operation.completed_at),
+        "progress": operation.progress,
+        "metadata": operation.metadata,
+        "error": operation.error,
+        "parent_id": operation.parent_id,
+    }
+
+
+def started(operation: Operation, what: str) -> OperationStarted:
+    is_waiting = operation.status is OperationStatus.PENDING
+    return OperationStarted(
+        operation_id=operation.operation_id,
+        status="pending" if is_waiting else "running",
+        message=f"{what} queued: all workers are busy" if is_waiting else f"{what} started",
+        created_at=operation.created_at,
+    )
+
+
+class OperationBodies:
+    """The bytes of the views last asked for; a view is immutable, so its identity is its version."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[str, tuple[Operation, bytes]] = OrderedDict()
+
+    def of(self, operation: Operation) -> bytes:
+        kept = self._bodies.get(operation.operation_id)
+        if kept is not None and kept[0] is operation:
+            return kept[1]
+        body = to_json(operation_fields(operation))
+        self._bodies[operation.operation_id] = (operation, body)
+        self._bodies.move_to_end(operation.operation_id)
+        if len(self._bodies) > _BODIES_KEPT:
+            self._bodies.popitem(last=False)
+        return body
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z") if instant else None

@@ -1,0 +1,116 @@
+"""DataService: stored bars, and the operations that load more of them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path, PurePath
+from typing import Any
+
+from ktrdr.api.schemas import Bars, DataLoad, Series, SeriesList
+from ktrdr.api.services.data_progress_bridge import DataProgressBridge
+from ktrdr.errors import InputError, StorageError
+from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.providers import create_provider
+from ktrdr.market.providers.csv import SUFFIXES
+from ktrdr.market.store import BarStore, SeriesInfo
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.service import OperationsService
+
+LANE = "data"
+
+
+class DataService:
+    def __init__(
+        self, operations: OperationsService, dispatcher: Dispatcher, store: BarStore, *, uploads: Path, bars: Path
+    ) -> None:
+        self._operations = operations
+        self._dispatcher = dispatcher
+        self._store = store
+        self._uploads = uploads
+        self._bars = bars
+
+    async def list(self) -> SeriesList:
+        stored = await asyncio.to_thread(self._store.list)
+        return SeriesList(series=[_series(info) for info in stored])
+
+    async def read(self, symbol: str, timeframe: str, start: date | None, end: date | None, limit: int) -> Bars:
+        """The last `limit` bars in range. Raises InputError, SeriesNotFound, StorageError."""
+        frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
+        shown = frame.tail(limit).with_columns(
+            timestamp=frame.tail(limit)["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        return Bars(symbol=check_symbol(symbol), timeframe=timeframe, total=frame.height, bars=shown.to_dicts())
+
+    async def start_load(self, request: DataLoad) -> Operation:
+        check_dates(request.start_date, request.end_date)
+        return await self._start(
+            check_symbol(request.symbol),
+            check_timeframe(request.timeframe),
+            create_provider(request.provider).name,
+            start=request.start_date.isoformat() if request.start_date else None,
+            end=request.end_date.isoformat() if request.end_date else None,
+        )
+
+    async def start_import(self, symbol: str, timeframe: str, filename: str, chunks: AsyncIterator[bytes]) -> Operation:
+        """Keep the uploaded file, then load from it; the worker that has read it removes it."""
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        suffix = PurePath(filename).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InputError(
+                f"only {' and '.join(SUFFIXES)} files can be imported; this one is {filename!r}",
+                hint="export the bars to CSV with the columns timestamp, open, high, low, close, volume",
+            )
+        upload = self._uploads / f"{uuid.uuid4().hex}{suffix}"
+        await _receive(upload, chunks)
+        return await self._start(symbol, timeframe, suffix[1:], file=str(upload), filename=PurePath(filename).name)
+
+    async def _start(self, symbol: str, timeframe: str, provider: str, **details: Any) -> Operation:
+        series = {"symbol": symbol, "timeframe": timeframe, "provider": provider}
+        operation = await self._operations.create_operation(
+            "DATA_LOAD",
+            metadata={"symbols": [symbol], "timeframes": [timeframe], "provider": provider},
+            payload={"lane": LANE, "bars": str(self._bars), **series, **details},
+        )
+        label = details.get("filename") or provider
+        return await self._dispatcher.launch(
+            operation,
+            lambda path: DataProgressBridge.create_for(path, f"{symbol} {timeframe}", label),
+            announce=lambda: None,
+        )
+
+
+def check_dates(start: date | None, end: date | None) -> None:
+    if start and end and start > end:
+        raise InputError(f"start_date {start} is after end_date {end}", hint="swap them")
+
+
+async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> None:
+    """Keep an upload whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            async for chunk in chunks:
+                file.write(chunk)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StorageError(
+                f"the upload cannot be kept in {path.parent}: {error.strerror}", hint="make room there"
+            ) from error
+        raise
+
+
+def _series(info: SeriesInfo) -> Series:
+    return Series(
+        symbol=info.symbol,
+        timeframe=info.timeframe,
+        rows=info.rows,
+        first=info.first,
+        last=info.last,
+        provider=info.provider,
+        size_bytes=info.size_bytes,
+    )

@@ -1,0 +1,27 @@
+"""Everything that a route may call, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ktrdr.api.schemas import Readiness
+from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.strategy_service import StrategyService
+from ktrdr.api.services.training.training_service import TrainingService
+from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.operations.service import OperationsService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    operations: OperationsService
+    dispatcher: Dispatcher
+    training: TrainingService
+    data: DataService
+    strategies: StrategyService
+    models: ModelService
+    readiness: Callable[[], Awaitable[Readiness]]
+    start: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]

@@ -1,0 +1,43 @@
+"""StrategyService: what is wrong with a strategy, what may stand in one, and the indicators it may name."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from ktrdr.api.schemas import Indicator, StrategyFault, StrategyVerdict
+from ktrdr.errors import NotFoundError, StrategyError, nearest
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.strategy.loading import load_strategy, strategy_schema
+
+
+class StrategyService:
+    def __init__(self, catalogue: IndicatorCatalogue) -> None:
+        self._catalogue = catalogue
+
+    async def validate(self, text: str) -> StrategyVerdict:
+        try:
+            strategy = await asyncio.to_thread(load_strategy, text, self._catalogue)
+        except StrategyError as error:
+            return StrategyVerdict(valid=False, faults=[StrategyFault(**asdict(fault)) for fault in error.faults])
+        return StrategyVerdict(valid=True, faults=[], strategy=strategy.model_dump(mode="json", by_alias=True))
+
+    def schema(self) -> dict[str, Any]:
+        return strategy_schema()
+
+    async def indicators(self) -> list[Indicator]:
+        return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
+
+    async def indicator(self, name: str) -> Indicator:
+        """Raises NotFoundError with the nearest name."""
+        names = await asyncio.to_thread(self._catalogue.names)
+        found = next((known for known in names if known.casefold() == name.casefold()), None)
+        if found is None:
+            meant = nearest(name, names)
+            hint = f"did you mean {meant}?" if meant else "list them with: ktrdr indicators list"
+            raise NotFoundError(f"there is no indicator {name!r}", hint=hint)
+        return self._describe(found)
+
+    def _describe(self, name: str) -> Indicator:
+        return Indicator.model_validate(asdict(self._catalogue.describe(name)))

@@ -1,0 +1,115 @@
+"""The command line: `main` is the console script, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from ktrdr.cli import config, data, indicators, models, operations, serve, strategies
+from ktrdr.cli.output import show_error
+from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
+
+FAILED = 1
+WRONG_USE = 2
+UNREACHABLE = 3
+
+app = typer.Typer(
+    name="ktrdr",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done · 1 the operation failed or was cancelled · 2 wrong use or bad input · "
+    "3 no server answers · 130 detached with Ctrl-C",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
+app.add_typer(operations.app, name="operations")
+app.add_typer(strategies.app, name="strategies")
+app.add_typer(indicators.app, name="indicators")
+app.command("serve")(serve.serve)
+app.add_typer(config.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ktrdr import __version__
+
+        typer.echo(f"ktrdr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    api_url: Annotated[
+        str, typer.Option("--api-url", metavar="URL", help="Where the server is.", show_default="KTRDR_API_URL")
+    ] = "",
+    version: Annotated[
+        bool,
+        typer.Option("--version", metavar="", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", metavar="", help="Show the stack trace of an unexpected error.")
+    ] = False,
+) -> None:
+    """Train trading models on market bars, and watch them for free.
+
+    To begin, with `ktrdr serve` running in another terminal:
+      ktrdr data load AAPL 1d --start-date 2023-01-01 --end-date 2023-12-31
+      ktrdr models train --strategy config/strategies/test_e2e.yaml \\
+                         --symbols AAPL --timeframes 1d --follow
+
+    Every command explains itself: ktrdr models train --help
+    """
+
+
+def exit_code(error: KtrdrError) -> int:
+    if isinstance(error, ServerUnreachable):
+        return UNREACHABLE
+    if isinstance(error, InputError | NotFoundError | ConflictError | TrainingDataError):
+        return WRONG_USE
+    return FAILED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    _print_whatever_the_encoding()
+    try:
+        app(arguments, prog_name="ktrdr", standalone_mode=True)
+    except SystemExit as end:
+        return _flushed(end.code if isinstance(end.code, int) else FAILED)
+    except KtrdrError as error:
+        show_error(error)
+        return exit_code(error)
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        show_error(
+            KtrdrError(
+                f"something unexpected went wrong in ktrdr itself: {type(error).__name__}: {error}",
+                hint="see where with: ktrdr --debug …",
+            )
+        )
+        return FAILED
+    return _flushed(0)
+
+
+def _print_whatever_the_encoding() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _flushed(code: int) -> int:
+    """Flushes stdout while a closed pipe (`ktrdr … | head`) can still be met in silence."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -1,0 +1,275 @@
+"""The one module of the command line that speaks HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
+
+if TYPE_CHECKING:
+    import httpx
+    import typer
+    from pydantic import BaseModel
+
+    from ktrdr.api import schemas
+
+    Body = TypeVar("Body", bound=BaseModel)
+
+CONNECT_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 30.0
+
+
+def connect(ctx: typer.Context) -> Client:
+    """A client for the server that this command line means."""
+    from ktrdr.cli.config import read_settings
+
+    client = Client(ctx.find_root().params.get("api_url") or read_settings().api_url)
+    ctx.call_on_close(client.close)
+    return client
+
+
+class Client:
+    """A ktrdr server as its clients see it; answers come back as wire types.
+
+    Raises:
+        ServerUnreachable: nothing answers, or something that is not a ktrdr server.
+        NotFoundError, ConflictError, InputError: the server refused (404, 409, other 4xx).
+        KtrdrError: the server failed (5xx).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _checked_url(url)
+        self._http: httpx.Client | None = None
+
+    def close(self) -> None:
+        if self._http:
+            self._http.close()
+
+    def operations(
+        self, *, status: str | None = None, kind: str | None = None, limit: int = 20, page_token: str | None = None
+    ) -> schemas.OperationList:
+        from ktrdr.api.schemas import OperationList
+
+        query = {"status": status, "type": kind, "limit": limit, "page_token": page_token}
+        return self._get(OperationList, "operations", query=query)
+
+    def operation(self, operation_id: str, wait_s: float = 0) -> schemas.Operation:
+        from ktrdr.api.schemas import Operation
+
+        return self._get(Operation, "operations", operation_id, query={"wait": wait_s or None}, wait_s=wait_s)
+
+    def metrics(self, operation_id: str, cursor: int = 0, limit: int | None = None) -> schemas.MetricsPage:
+        from ktrdr.api.schemas import MetricsPage
+
+        query = {"cursor": cursor, "limit": limit}
+        return self._get(MetricsPage, "operations", operation_id, "metrics", query=query)
+
+    def results(self, operation_id: str) -> schemas.Results:
+        from ktrdr.api.schemas import Results
+
+        return self._get(Results, "operations", operation_id, "results")
+
+    def artifact(self, operation_id: str, name: str) -> bytes:
+        return self._send("GET", _path("operations", operation_id, "artifacts", name)).content
+
+    def cancel(self, operation_id: str) -> schemas.Operation:
+        from ktrdr.api.schemas import Operation
+
+        return self._post(Operation, "operations", operation_id, "cancel")
+
+    def resume(self, operation_id: str) -> schemas.OperationStarted:
+        from ktrdr.api.schemas import OperationStarted
+
+        return self._post(OperationStarted, "operations", operation_id, "resume")
+
+    def start_training(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
+        from ktrdr.api.schemas import OperationStarted
+
+        return self._post(OperationStarted, "training", "start", body=request)
+
+    def series(self) -> schemas.SeriesList:
+        from ktrdr.api.schemas import SeriesList
+
+        return self._get(SeriesList, "data")
+
+    def bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> schemas.Bars:
+        from ktrdr.api.schemas import Bars
+
+        return self._get(Bars, "data", symbol, timeframe, query=query)
+
+    def load(self, request: schemas.DataLoad) -> schemas.OperationStarted:
+        from ktrdr.api.schemas import OperationStarted
+
+        return self._post(OperationStarted, "data", "load", body=request)
+
+    def import_file(self, file: Path, symbol: str, timeframe: str) -> schemas.OperationStarted:
+        from ktrdr.api.schemas import OperationStarted
+
+        with file.open("rb") as stream:
+            response = self._send(
+                "POST",
+                _path("data", symbol, timeframe, "import"),
+                params={"filename": file.name},
+                content=stream,
+                headers={"content-type": "application/octet-stream"},
+            )
+        return self._read(OperationStarted, response)
+
+    def strategy_schema(self) -> dict[str, Any]:
+        return self._json_object(self._send("GET", _path("strategies", "schema")))
+
+    def validate(self, strategy: str) -> schemas.StrategyVerdict:
+        from ktrdr.api.schemas import StrategyText, StrategyVerdict
+
+        return self._post(StrategyVerdict, "strategies", "validate", body=StrategyText(strategy=strategy))
+
+    def indicators(self) -> schemas.IndicatorList:
+        from ktrdr.api.schemas import IndicatorList
+
+        return self._get(IndicatorList, "indicators")
+
+    def indicator(self, name: str) -> schemas.Indicator:
+        from ktrdr.api.schemas import Indicator
+
+        return self._get(Indicator, "indicators", name)
+
+    def models(self) -> schemas.ModelList:
+        from ktrdr.api.schemas import ModelList
+
+        return self._get(ModelList, "models")
+
+    def model(self, operation_id: str) -> schemas.Model:
+        from ktrdr.api.schemas import Model
+
+        return self._get(Model, "models", operation_id)
+
+    def _get(self, shape: type[Body], *path: str, query: Mapping[str, Any] | None = None, wait_s: float = 0) -> Body:
+        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
+
+    def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None) -> Body:
+        content = body.model_dump_json(exclude_none=True).encode() if body else None
+        headers = {"content-type": "application/json"} if body else None
+        return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers))
+
+    def _send(self, method: str, path: str, *, wait_s: float = 0, **arguments: Any) -> httpx.Response:
+        import httpx
+
+        http = self._http = self._http or self._open()
+        try:
+            response = http.request(
+                method,
+                f"{self.url}/api/v1{path}",
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S),
+                **arguments,
+            )
+        except httpx.ConnectError as error:
+            raise self._nobody(error) from None
+        except httpx.TransportError as error:
+            raise self._silent(error) from None
+        if response.is_error:
+            raise self._refusal(response)
+        return response
+
+    def _open(self) -> httpx.Client:
+        import httpx
+
+        local = _is_loopback(urlsplit(self.url).hostname or "")
+        # A proxy of the environment would not find this machine's own server; certificates are
+        # loaded only where they will be checked, because that takes time.
+        return httpx.Client(trust_env=not local, verify=self.url.startswith("https:"))
+
+    def _read(self, shape: type[Body], response: httpx.Response) -> Body:
+        from pydantic import ValidationError
+
+        try:
+            return shape.model_validate_json(response.content)
+        except ValidationError:
+            raise self._stranger(response) from None
+
+    def _json_object(self, response: httpx.Response) -> dict[str, Any]:
+        with suppress(ValueError):
+            body = response.json()
+            if isinstance(body, dict):
+                return body
+        raise self._stranger(response)
+
+    def _nobody(self, error: httpx.ConnectError) -> ServerUnreachable:
+        if "CERTIFICATE" in str(error) or "SSL" in str(error):
+            return ServerUnreachable(f"no safe connection to {self.url}: {error}", hint="check the address: --api-url")
+        there = "" if _is_loopback(urlsplit(self.url).hostname or "") else " there, or check KTRDR_API_URL"
+        return ServerUnreachable(
+            f"no ktrdr server answers at {self.url}", hint=f"start one with: ktrdr serve{there}", url=self.url
+        )
+
+    def _silent(self, error: httpx.TransportError) -> ServerUnreachable:
+        reason = str(error) or type(error).__name__
+        return ServerUnreachable(
+            f"the server at {self.url} broke off or did not answer in time ({reason})",
+            hint="see its log, or try again: ktrdr operations list",
+            url=self.url,
+        )
+
+    def _stranger(self, response: httpx.Response) -> ServerUnreachable:
+        kind = response.headers.get("content-type", "no content type").partition(";")[0]
+        return ServerUnreachable(
+            f"something answers at {self.url}, but not a ktrdr server of this version "
+            f"(HTTP {response.status_code}, {kind})",
+            hint="check the address: --api-url or KTRDR_API_URL; ktrdr serve starts a server",
+            url=self.url,
+        )
+
+    def _refusal(self, response: httpx.Response) -> KtrdrError:
+        from pydantic import ValidationError
+
+        from ktrdr.api.schemas import Problem
+
+        try:
+            problem = Problem.model_validate_json(response.content)
+        except ValidationError:
+            return self._stranger(response)
+        context = {"status": response.status_code, "problem": problem.code, **(problem.model_extra or {})}
+        for taken in ("detail", "hint", "self"):
+            context.pop(taken, None)
+        return _refusal_class(response.status_code)(problem.detail, hint=problem.hint, **context)
+
+
+def _refusal_class(status: int) -> type[KtrdrError]:
+    if status >= 500:
+        return KtrdrError
+    return {404: NotFoundError, 409: ConflictError}.get(status, InputError)
+
+
+def _checked_url(url: str) -> str:
+    full = url.strip().rstrip("/")
+    if "://" not in full:
+        full = f"http://{full}"
+    parts = urlsplit(full)
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname
+    with suppress(ValueError):
+        _ = parts.port
+        if not wrong:
+            return full
+    raise InputError(
+        f"{url!r} is not the address of a server",
+        hint="write it as http://127.0.0.1:8000, in --api-url or KTRDR_API_URL",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _path(*parts: str) -> str:
+    for part in parts:
+        if part in ("", ".", "..") or "/" in part or "\\" in part:
+            raise InputError(f"{part!r} cannot be a name", hint="symbols and ids hold no slashes and are never empty")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

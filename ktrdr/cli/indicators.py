@@ -1,0 +1,83 @@
+"""`ktrdr indicators`: list, show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.client import connect
+from ktrdr.cli.options import AsJson
+from ktrdr.cli.output import print_fields, print_json, print_table, say, text
+
+if TYPE_CHECKING:
+    from ktrdr.api.schemas import Indicator, IndicatorParameter
+
+app = typer.Typer(no_args_is_help=True, help="The indicators that a strategy may name.")
+
+
+@app.command("list")
+def list_indicators(
+    ctx: typer.Context,
+    word: Annotated[
+        str, typer.Argument(metavar="[WORD]", help="Only those with it in name, title or group.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the indicators.
+
+    Example:
+      ktrdr indicators list momentum
+    """
+    found = connect(ctx).indicators().indicators
+    wanted = [one for one in found if word.casefold() in f"{one.name} {one.title} {one.group}".casefold()]
+    if as_json:
+        print_json({"indicators": [one.model_dump(mode="json") for one in wanted]})
+        return
+    print_table(
+        ("name", "title", "group", "parameters", "outputs"),
+        [(one.name, one.title, one.group, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
+    )
+    if not wanted:
+        say(f"No indicator has {word!r} in its name, title or group.")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as rsi.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show one indicator: inputs, parameters, outputs, and how a strategy names it."""
+    indicator = connect(ctx).indicator(name)
+    if as_json:
+        print_json(indicator)
+        return
+    print_fields(
+        [
+            ("name", indicator.name),
+            ("title", indicator.title),
+            ("group", indicator.group),
+            ("inputs", indicator.inputs),
+            ("parameters", [_parameter(parameter) for parameter in indicator.parameters]),
+            ("outputs", indicator.outputs),
+            ("on the price's scale", indicator.price_scale),
+            ("warm-up rows", indicator.warmup),
+        ]
+    )
+    typer.echo()
+    typer.echo(_yaml(indicator))
+
+
+def _parameter(parameter: IndicatorParameter) -> str:
+    return f"{parameter.name}={_default(parameter)}"
+
+
+def _default(parameter: IndicatorParameter) -> str:
+    return str(int(parameter.default)) if parameter.integer else text(parameter.default)
+
+
+def _yaml(indicator: Indicator) -> str:
+    lines = ["indicators:", f"  - name: {indicator.name.lower()}"]
+    lines += [f"    {parameter.name}: {_default(parameter)}" for parameter in indicator.parameters]
+    return "\n".join(lines)

@@ -1,0 +1,181 @@
+"""`ktrdr operations`: list, show, watch, metrics, results, cancel, resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.client import connect
+from ktrdr.cli.models import tell_started
+from ktrdr.cli.options import AsJson, Follow, OperationId
+from ktrdr.cli.outcome import finish, print_results
+from ktrdr.cli.output import duration, fixed, print_fields, print_json, print_table, say
+from ktrdr.cli.watch import watch as watch_live
+
+if TYPE_CHECKING:
+    from ktrdr.api.schemas import Operation
+
+CANCEL_WAIT_S = 10.0
+METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
+
+app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel and resume what runs or has run.")
+
+
+@app.command("list")
+def list_operations(
+    ctx: typer.Context,
+    status: Annotated[
+        str | None, typer.Option("--status", metavar="STATUS", help="Only RUNNING, say.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="TRAINING or DATA_LOAD.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List operations, newest first."""
+    found = connect(ctx).operations(
+        status=status.upper() if status else None, kind=kind.upper() if kind else None, limit=limit
+    )
+    if as_json:
+        print_json(found)
+        return
+    if not found.operations:
+        say("No operations.")
+        return
+    print_table(
+        ("id", "type", "status", ">progress", "created", ">time", "what"),
+        [
+            (
+                operation.operation_id,
+                operation.operation_type,
+                operation.status,
+                f"{operation.progress.percentage:.0f} %",
+                operation.created_at,
+                _time(operation),
+                _what(operation),
+            )
+            for operation in found.operations
+        ],
+    )
+    if found.total > len(found.operations):
+        say(f"{len(found.operations)} of {found.total}; see more with --limit")
+
+
+def _time(operation: Operation) -> str | None:
+    if operation.started_at is None:
+        return None
+    return duration(((operation.completed_at or operation.updated_at) - operation.started_at).total_seconds())
+
+
+def _what(operation: Operation) -> str:
+    metadata = operation.metadata
+    symbols = metadata.get("symbols") or [metadata.get("symbol")]
+    frames = metadata.get("timeframes") or [metadata.get("timeframe")]
+    parts = [metadata.get("strategy"), ",".join(map(str, filter(None, symbols))), *frames]
+    return " ".join(str(part) for part in parts if part)
+
+
+@app.command()
+def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
+    """Show one operation: status, progress and what it was asked."""
+    operation = connect(ctx).operation(operation_id)
+    if as_json:
+        print_json(operation)
+        return
+    progress = operation.progress
+    fields: list[tuple[str, object]] = [
+        ("id", operation.operation_id),
+        ("type", operation.operation_type),
+        ("status", operation.status),
+        ("progress", f"{progress.percentage:.1f} %, {progress.message}"),
+        ("created", operation.created_at),
+        ("started", operation.started_at),
+        ("completed", operation.completed_at),
+        ("time", _time(operation)),
+    ]
+    if operation.parent_id:
+        fields.append(("resumed from", operation.parent_id))
+    print_fields(fields + [(name.replace("_", " "), value) for name, value in operation.metadata.items()])
+    if operation.error:
+        typer.echo()
+        print_fields([("error", operation.error.detail), ("hint", operation.error.hint)])
+
+
+@app.command()
+def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
+    """Watch an operation live to its end, then print its results.
+
+    Ctrl-C detaches and leaves the operation running (exit code 130);
+    the same command comes back to it. Otherwise the exit code is the
+    operation's: 0 completed, 1 failed or cancelled.
+    """
+    client = connect(ctx)
+    finish(client, watch_live(client, operation_id), as_json)
+
+
+@app.command()
+def metrics(
+    ctx: typer.Context,
+    operation_id: OperationId,
+    cursor: Annotated[int, typer.Option("--cursor", min=0, help="Only what came after this many records.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many records.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the metrics of each epoch; the new cursor asks for what comes after them."""
+    page = connect(ctx).metrics(operation_id, cursor, limit)
+    if as_json:
+        print_json(page)
+        return
+    columns = [name for name in METRIC_COLUMNS if any(name in row for row in page.metrics)]
+    print_table(
+        (">epoch", *(f">{name.replace('_', ' ')}" for name in columns)),
+        [(row.get("epoch"), *(_measure(name, row.get(name)) for name in columns)) for row in page.metrics],
+    )
+    say(f"new cursor: {page.new_cursor}")
+
+
+def _measure(name: str, value: object) -> object:
+    return value if name == "learning_rate" else fixed(value)
+
+
+@app.command()
+def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
+    """Print the results of an operation that has ended."""
+    client = connect(ctx)
+    found = client.results(operation_id).model_dump(mode="json")
+    if as_json:
+        print_json({"operation_id": operation_id, **found})
+    else:
+        print_results(client.operation(operation_id).operation_type, found)
+
+
+@app.command()
+def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
+    """Ask an operation to stop; a training keeps a checkpoint to resume from."""
+    from ktrdr.api.schemas import TERMINAL
+
+    client = connect(ctx)
+    operation = client.cancel(operation_id)
+    if operation.status not in TERMINAL:
+        operation = client.operation(operation_id, wait_s=CANCEL_WAIT_S)
+    if as_json:
+        print_json(operation)
+    if operation.status == "CANCELLED":
+        say(f"Cancelled {operation_id} at {operation.progress.percentage:.0f} %")
+        if operation.operation_type == "TRAINING":
+            say(f"Go on with it later: ktrdr operations resume {operation_id}")
+    elif operation.status in TERMINAL:
+        say(f"{operation_id} had ended before: {operation.status}")
+    else:
+        say(f"{operation_id} was asked to stop and will at its next chance: ktrdr operations show {operation_id}")
+
+
+@app.command()
+def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False, as_json: AsJson = False) -> None:
+    """Go on with a failed or cancelled training from its last checkpoint, as a new operation."""
+    client = connect(ctx)
+    tell_started(client, client.resume(operation_id), follow=follow, as_json=as_json)

@@ -1,0 +1,64 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from ktrdr.errors import InputError
+
+
+def parse_date(text: str) -> date:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 (a calendar day has no zone)
+    except ValueError:
+        raise InputError(f"{text!r} is not a date", hint="write dates as YYYY-MM-DD, such as 2023-06-30") from None
+    return day
+
+
+def check_range(start: date | None, end: date | None) -> None:
+    if start and end and start > end:
+        raise InputError(
+            f"--start-date {start} is after --end-date {end}", hint="both days are included; exchange the two"
+        )
+
+
+def split_list(values: list[str], option: str) -> list[str]:
+    """`["AAPL,MSFT", "SPY"]` → `["AAPL", "MSFT", "SPY"]`, each once and in order."""
+    names = dict.fromkeys(name.strip() for value in values for name in value.split(","))
+    names.pop("", None)
+    if not names:
+        raise InputError(f"{option} names nothing", hint=f"separate several with commas: {option} A,B")
+    return list(names)
+
+
+Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False)]
+Timeframe = Annotated[
+    str, typer.Argument(metavar="TIMEFRAME", help="1m, 5m, 15m, 30m, 1h, 4h, 1d or 1w.", show_default=False)
+]
+StartDate = Annotated[
+    date | None,
+    typer.Option(
+        "--start-date",
+        metavar="YYYY-MM-DD",
+        parser=parse_date,
+        help="First day, inclusive (UTC).",
+        show_default=False,
+    ),
+]
+EndDate = Annotated[
+    date | None,
+    typer.Option(
+        "--end-date", metavar="YYYY-MM-DD", parser=parse_date, help="Last day, inclusive (UTC).", show_default=False
+    ),
+]
+OperationId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The operation's id, such as op_training_20230630_k3x9ab.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON on stdout instead of a table.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", metavar="", help="Watch it live to its end. Ctrl-C only detaches.")
+]

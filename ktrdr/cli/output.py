@@ -1,0 +1,183 @@
+"""What the terminal shows: data on stdout, words on stderr, colours on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ktrdr.errors import Fault, KtrdrError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+    from rich.table import Table
+
+NOTHING = "-"
+# Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
+PIPE_WIDTH = 10_000
+
+
+def words_console() -> Console:
+    from rich.console import Console
+
+    return Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
+
+
+def data_console() -> Console:
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def show_error(error: KtrdrError) -> None:
+    """`error: …`, one line for each fault where there are several, then `hint: …`."""
+    console = words_console()
+    faults = [fault(entry) for entry in error.context.get("faults") or ()]
+    if len(faults) == 1:
+        _labelled(console, "error", "bold red", str(faults[0]))
+    elif faults:
+        _labelled(console, "error", "bold red", f"{len(faults)} faults:")
+        for each in faults:
+            console.print(f"  {each}", soft_wrap=True)
+    else:
+        _labelled(console, "error", "bold red", error.detail)
+    if error.hint:
+        _labelled(console, "hint", "bold cyan", error.hint)
+
+
+def _labelled(console: Console, label: str, style: str, text: str) -> None:
+    console.print(f"{label}:", style=style, end=" ")
+    console.print(text, soft_wrap=True)
+
+
+def fault(entry: Mapping[str, Any]) -> Fault:
+    return Fault(
+        path=str(entry.get("path", "")),
+        message=str(entry.get("message", "")),
+        value=entry.get("value"),
+        suggestion=entry.get("suggestion"),
+        line=entry.get("line"),
+    )
+
+
+def print_json(value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
+    import json
+
+    from pydantic import BaseModel
+
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table with a heading; a column whose name starts with `>` holds numbers."""
+    from rich import box
+    from rich.table import Table
+
+    console = data_console()
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        header_style="bold",
+        pad_edge=False,
+    )
+    for column in columns:
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(text(cell) for cell in row))
+    _print(console, table)
+
+
+def print_fields(fields: Iterable[tuple[str, object]], title: str = "") -> None:
+    """Names beside values, one to a line."""
+    from rich.table import Table
+
+    console = data_console()
+    grid = Table.grid(padding=(0, 2))
+    grid.title = title or None
+    grid.title_justify = "left"
+    grid.title_style = "bold"
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in fields:
+        grid.add_row(name, text(value))
+    _print(console, grid)
+
+
+def _print(console: Console, table: Table) -> None:
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def text(value: object) -> str:
+    """A value as a cell shows it."""
+    match value:
+        case None | "" | [] | {}:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return number(value)
+        case datetime():
+            return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+        case date():
+            return value.isoformat()
+        case list() | tuple():
+            return ", ".join(text(item) for item in value)
+        case _:
+            return str(value)
+
+
+def number(value: float) -> str:
+    if value and not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    return f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def fixed(value: Any, digits: int = 4) -> str:
+    """A number with the same digits in every row of a column."""
+    return f"{value:,.{digits}f}" if isinstance(value, int | float) else NOTHING
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `3:07`, `2:03:07`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    clock = str(timedelta(seconds=round(seconds)))
+    return clock.removeprefix("0:")
+
+
+def size(size_bytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} GB"
+
+
+def bar_time(instant: object, timeframe: str) -> str:
+    """The opening of a bar in UTC; a day's bar needs no hour."""
+    moment = instant if isinstance(instant, datetime) else datetime.fromisoformat(str(instant))
+    return f"{moment:%Y-%m-%d}" if timeframe in ("1d", "1w") else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,0 +1,35 @@
+"""`ktrdr serve`: becomes the server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from ktrdr.cli.config import read_settings
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on.", show_default="KTRDR_API_HOST")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.", show_default="KTRDR_API_PORT"),
+    ] = None,
+) -> None:
+    """Run the server until Ctrl-C.
+
+    Example:
+      ktrdr serve --port 8000
+    """
+    read_settings()
+    command = [sys.executable, "-m", "ktrdr.bootstrap"]
+    command += ["--host", host] if host is not None else []
+    command += ["--port", str(port)] if port is not None else []
+    if sys.platform == "win32":
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    os.execv(sys.executable, command)

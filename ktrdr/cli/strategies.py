@@ -1,0 +1,65 @@
+"""`ktrdr strategies`: validate, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ktrdr.cli.client import connect
+from ktrdr.cli.options import AsJson
+from ktrdr.cli.output import fault, print_json, say
+from ktrdr.errors import InputError
+
+LARGEST_BYTES = 1_000_000
+
+app = typer.Typer(no_args_is_help=True, help="Check strategy files and see what they may say.")
+
+
+@app.command()
+def validate(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The strategy, a YAML file.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """List every fault of a strategy at once, with its line and the nearest right name.
+
+    With --json, a valid strategy comes with all its defaults filled in.
+    The exit code is 2 where there are faults.
+
+    Example:
+      ktrdr strategies validate config/strategies/test_e2e.yaml
+    """
+    verdict = connect(ctx).validate(read_strategy(file))
+    if as_json:
+        print_json(verdict)
+    else:
+        for entry in verdict.faults:
+            typer.echo(str(fault(entry.model_dump())))
+    if verdict.valid:
+        say(f"{file} is valid")
+        return
+    count = len(verdict.faults)
+    raise InputError(f"{file} has {count} {'fault' if count == 1 else 'faults'}")
+
+
+@app.command()
+def schema(ctx: typer.Context) -> None:
+    """Print the JSON Schema of strategies, for editors and other tools."""
+    print_json(connect(ctx).strategy_schema())
+
+
+def read_strategy(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no file {file}", hint="give the path of a strategy's YAML file") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_BYTES:
+        raise InputError(f"{file} has {len(content):,} bytes; a strategy has at most {LARGEST_BYTES:,}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not text in UTF-8 (byte {error.start})") from None

@@ -1,0 +1,159 @@
+"""Every error that ktrdr raises on purpose.
+
+    KtrdrError
+        InputError                what the caller gave cannot be right
+            StrategyError         every fault of one strategy, each with its path
+            BarsError             rows that break the schema of bars, with their numbers
+            CursorError           a metrics cursor outside the valid range
+        NotFoundError             the thing that was named does not exist
+            OperationNotFound
+            SeriesNotFound
+            ArtifactNotFound
+            IndicatorNotFound
+        ConflictError             right in itself, but not in the present state
+            OperationNotTerminal
+            OperationTerminal
+            CheckpointMismatch    the checkpoint belongs to other data or another strategy
+        TrainingDataError         the bars cannot carry the training that was asked for
+        TrainingDiverged          the loss is no longer a finite number
+        ProviderError             a source of bars did not deliver
+            ProviderUnreachable
+        StorageError              a disk, the registry or a bridge cannot be used
+            BridgeError           a bridge file that is missing, foreign or damaged
+        WorkerError               a worker process ended without a result
+        ServerUnreachable         no ktrdr server answers at the address
+
+Messages name the place, the rule and the value; `hint` names the nearest right thing or the
+command that mends it. HTTP statuses are mapped in `api/app.py` and exit codes in `cli/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+
+class KtrdrError(Exception):
+    """Base of all: `detail` says what is wrong, `hint` what to do, `context` carries the data."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, *, hint: str = "", **context: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        self.context = context
+
+
+class InputError(KtrdrError):
+    code = "invalid_input"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of a document: where it is, what is wrong with which value, what would be right."""
+
+    path: str
+    message: str
+    value: Any = None
+    suggestion: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        nearest = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
+        return f"{place}{self.path} {self.message}{nearest}"
+
+
+class StrategyError(InputError):
+    code = "invalid_strategy"
+
+    def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
+        self.faults = tuple(faults)
+        detail = "; ".join(str(fault) for fault in self.faults)
+        super().__init__(detail, hint=hint, faults=[asdict(fault) for fault in self.faults])
+
+
+class BarsError(InputError):
+    code = "invalid_bars"
+
+
+class CursorError(InputError):
+    code = "invalid_cursor"
+
+
+class NotFoundError(KtrdrError):
+    code = "not_found"
+
+
+class OperationNotFound(NotFoundError):
+    code = "operation_not_found"
+
+
+class SeriesNotFound(NotFoundError):
+    code = "series_not_found"
+
+
+class ArtifactNotFound(NotFoundError):
+    code = "artifact_not_found"
+
+
+class IndicatorNotFound(NotFoundError):
+    code = "indicator_not_found"
+
+
+class ConflictError(KtrdrError):
+    code = "conflict"
+
+
+class OperationNotTerminal(ConflictError):
+    code = "operation_not_terminal"
+
+
+class OperationTerminal(ConflictError):
+    code = "operation_terminal"
+
+
+class CheckpointMismatch(ConflictError):
+    code = "checkpoint_mismatch"
+
+
+class TrainingDataError(KtrdrError):
+    code = "training_data"
+
+
+class TrainingDiverged(KtrdrError):
+    code = "training_diverged"
+
+
+class ProviderError(KtrdrError):
+    code = "provider_failed"
+
+
+class ProviderUnreachable(ProviderError):
+    code = "provider_unreachable"
+
+
+class StorageError(KtrdrError):
+    code = "storage_failed"
+
+
+class BridgeError(StorageError):
+    code = "bridge_failed"
+
+
+class WorkerError(KtrdrError):
+    code = "worker_died"
+
+
+class ServerUnreachable(KtrdrError):
+    code = "server_unreachable"
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like `name`, or None when nothing is similar enough to be meant."""
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None

@@ -1,0 +1,195 @@
+"""From a created operation to its end: the queue, the worker, the outcome, and what a restart finds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ktrdr.errors import OperationTerminal, StorageError
+from ktrdr.executors.executor import Executor, Job, WorkerExit
+from ktrdr.executors.outcome import read_outcome, reserve_room
+from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.service import OperationsService
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Binds OperationsService and Executor: neither knows the other.
+
+    Each operation has a folder, `<root>/<operation_id>`, with `job.json`, `bridge` and, at the end, `outcome.json`.
+    """
+
+    def __init__(
+        self, operations: OperationsService, executor: Executor, root: Path, *, cancel_grace_s: float = 30.0
+    ) -> None:
+        self._operations = operations
+        self._executor = executor
+        self._root = root
+        self._cancel_grace_s = cancel_grace_s
+        self._cancelling: dict[str, asyncio.TimerHandle] = {}
+        self._announcements: dict[str, Callable[[], None]] = {}
+
+    async def start(self) -> None:
+        """Start the executor, then take up what an earlier server left unfinished."""
+        await self._executor.start(self._on_started, self._on_exited)
+        for operation in await self._operations.unfinished():
+            await self._take_up(operation)
+
+    def folder(self, operation_id: str) -> Path:
+        return self._root / operation_id
+
+    async def launch(
+        self,
+        operation: Operation,
+        create_bridge: Callable[[Path], None],
+        announce: Callable[[], None],
+    ) -> Operation:
+        """Give the operation a folder and a bridge, and a worker as soon as its lane has room.
+
+        `announce` is called when its worker starts, now or later. Raises StorageError, with the operation FAILED.
+        """
+        operation_id = operation.operation_id
+        folder = self.folder(operation_id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            reserve_room(folder)
+            _write_job(folder, operation.payload)
+            create_bridge(folder / "bridge")
+            self._operations.register_local_bridge(operation_id, ProgressBridge(folder / "bridge"))
+        except (OSError, BridgeFileError) as error:
+            problem = StorageError(
+                f"the operation's folder {folder} cannot be written: {getattr(error, 'strerror', None) or error}",
+                hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
+            )
+            await self._operations.fail_operation(operation_id, _error(problem))
+            raise problem from error
+        self._announcements[operation_id] = announce
+        await self._submit(operation)
+        return await self._operations.get_operation(operation_id)
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Ask for the end of an operation; a worker that does not end within the grace time is terminated.
+
+        Raises OperationNotFound, and OperationTerminal when it has ended already.
+        """
+        operation = await self._operations.get_operation(operation_id)
+        if operation.status.is_terminal:
+            raise OperationTerminal(
+                f"operation {operation_id} is {operation.status} already; there is nothing to cancel",
+                operation_id=operation_id,
+                operation_status=str(operation.status),
+            )
+        if self._executor.withdraw(operation_id):
+            self._announcements.pop(operation_id, None)
+            return await self._operations.cancel_operation(operation_id)
+        if operation_id not in self._cancelling:
+            loop = asyncio.get_running_loop()
+            self._cancelling[operation_id] = loop.call_later(
+                self._cancel_grace_s, self._executor.terminate, operation_id
+            )
+            self._executor.stop(operation_id)
+        return operation
+
+    async def settle_lost(self, operation: Operation) -> None:
+        """End an operation whose worker is gone and whose exit nobody saw."""
+        await self._settle(WorkerExit(operation.operation_id, None))
+
+    async def close(self) -> None:
+        for timer in self._cancelling.values():
+            timer.cancel()
+        await self._executor.close()
+
+    # -- from the executor ---------------------------------------------------------------------------------------
+
+    async def _on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
+        await self._operations.start_operation(operation_id, worker)
+        if announce := self._announcements.pop(operation_id, None):
+            announce()
+
+    async def _on_exited(self, worker_exit: WorkerExit) -> None:
+        try:
+            await self._settle(worker_exit)
+        except StorageError as error:
+            logger.error("Operation %s ended but cannot be recorded: %s", worker_exit.operation_id, error)
+
+    async def _settle(self, worker_exit: WorkerExit) -> None:
+        operation_id = worker_exit.operation_id
+        timer = self._cancelling.pop(operation_id, None)
+        if timer:
+            timer.cancel()
+        try:
+            outcome = read_outcome(self.folder(operation_id))
+        except (OSError, ValueError) as error:
+            logger.error("The outcome of operation %s cannot be read: %s", operation_id, error)
+            outcome = None
+        if outcome is None:
+            outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": _lost(worker_exit)}
+        results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
+        if outcome["status"] == "completed":
+            await self._operations.complete_operation(operation_id, results, metadata)
+        elif outcome["status"] == "cancelled":
+            await self._operations.cancel_operation(operation_id, results, metadata)
+        else:
+            await self._operations.fail_operation(operation_id, outcome["error"], results)
+
+    # -- submitting and taking up --------------------------------------------------------------------------------
+
+    async def _submit(self, operation: Operation) -> bool:
+        return await self._executor.submit(self._job(operation))
+
+    def _job(self, operation: Operation) -> Job:
+        return Job(operation.operation_id, operation.payload["lane"], self.folder(operation.operation_id))
+
+    async def _take_up(self, operation: Operation) -> None:
+        operation_id = operation.operation_id
+        folder = self.folder(operation_id)
+        try:
+            self._operations.register_local_bridge(operation_id, ProgressBridge(folder / "bridge"))
+        except BridgeFileError as error:
+            logger.warning("Operation %s has no readable progress: %s", operation_id, error)
+        if operation.status is OperationStatus.RUNNING:
+            if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
+                logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
+                return
+            await self._settle(WorkerExit(operation_id, None))
+        elif (folder / "job.json").exists():
+            await self._submit(operation)
+        else:
+            detail = "the server stopped while this operation was being created"
+            await self._operations.fail_operation(operation_id, {"code": "worker_died", "detail": detail, "hint": ""})
+
+
+def _write_job(folder: Path, payload: Mapping[str, Any]) -> None:
+    fresh = folder / "job.json.new"
+    with fresh.open("w", encoding="utf-8") as file:
+        json.dump(dict(payload), file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / "job.json")
+
+
+def _lost(worker_exit: WorkerExit) -> dict[str, Any]:
+    code = worker_exit.code
+    if code is None:
+        how = "ended while no server was watching"
+    elif code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+    else:
+        how = f"ended with exit code {code}"
+    return {
+        "code": "worker_died",
+        "detail": f"the worker process {how} without leaving a result",
+        "hint": "what it had reported is kept; see crash.log in the operation's folder and ktrdr.log",
+    }
+
+
+def _error(problem: StorageError) -> dict[str, Any]:
+    return {"code": problem.code, "detail": problem.detail, "hint": problem.hint}

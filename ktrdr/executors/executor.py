@@ -1,0 +1,78 @@
+"""The port through which operations get processes to run in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ktrdr.operations.operation import WorkerIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A kind of work that shares a limit and a pool of warm processes.
+
+    `job` and `warm_up` name functions as `package.module:function`; a worker process imports them by name, so that
+    whoever runs workers need not import what they run.
+    """
+
+    name: str
+    job: str
+    warm_up: str
+    limit: int
+    standby: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One operation to run: `folder` is its own, with `job.json` in it; its outcome is written there."""
+
+    operation_id: str
+    lane: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExit:
+    """How a worker process ended: `code` is negative for a signal, None when it cannot be known."""
+
+    operation_id: str
+    code: int | None
+
+
+OnStarted = Callable[[str, WorkerIdentity], Awaitable[None]]
+OnExited = Callable[[WorkerExit], Awaitable[None]]
+
+
+class Executor(Protocol):
+    """Runs jobs in processes that outlive it.
+
+    Thread safety: called from one event loop. Ownership: of its idle processes; a process that runs a job belongs to
+    the job. Consistency: jobs of a lane start in the order of their submission. Durability: none; who submits
+    remembers, and adopts after a restart what still runs.
+    """
+
+    async def start(self, on_started: OnStarted, on_exited: OnExited) -> None: ...
+
+    async def submit(self, job: Job) -> bool:
+        """Start the job now, True, or queue it, False. `on_started` has been awaited when True is returned."""
+
+    async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
+        """Watch a job that another executor started; False when its process is gone."""
+
+    def withdraw(self, operation_id: str) -> bool:
+        """Take a queued job back; False when it is not in a queue."""
+
+    def stop(self, operation_id: str) -> None:
+        """Ask a running job to end after its current batch."""
+
+    def terminate(self, operation_id: str) -> None:
+        """End a running job's process at once."""
+
+    def queue(self, lane: str) -> list[str]:
+        """The ids of the lane's waiting operations, in order."""
+
+    async def close(self) -> None:
+        """End idle processes and forget running ones, which go on."""

@@ -1,0 +1,118 @@
+"""The worker process: it warms up, waits for one job on its standard input, runs it and ends.
+
+While it waits its standard input is the server's; when that closes, it ends. From the job on it depends on nobody.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ktrdr import logs
+from ktrdr.errors import KtrdrError
+from ktrdr.executors.outcome import write_outcome
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StopSignal:
+    """Becomes true when the process is asked to end; a batch loop reads it, nothing is interrupted."""
+
+    requested: bool = field(default=False)
+
+    def __call__(self) -> bool:
+        return self.requested
+
+    def catch(self, number: signal.Signals) -> None:
+        signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_: object) -> None:
+        self.requested = True
+
+
+JobFunction = Callable[[str, dict[str, Any], Path, StopSignal], dict[str, Any]]
+"""(operation id, payload, folder, stop) -> outcome; see `executors/outcome.py`."""
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def main() -> None:
+    """`python -m ktrdr.executors.worker JOB_FUNCTION WARM_UP_FUNCTION LOG_FILE LOG_LEVEL`"""
+    job_function, warm_up, log_file, log_level = sys.argv[1:5]
+    stop = StopSignal()
+    stop.catch(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(Path(log_file), log_level, rotates=False)
+    if warm_up:
+        resolve(warm_up)()
+    job: JobFunction = resolve(job_function)
+    with suppress(BrokenPipeError):  # a job given to a process that still warms up closes this pipe
+        os.write(sys.stdout.fileno(), b"warm")
+    order = sys.stdin.readline()
+    if not order:
+        return
+    _detach()
+    request = json.loads(order)
+    run_job(job, request["operation_id"], Path(request["folder"]), stop)
+
+
+def run_job(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> None:
+    """Run one job and write what became of it; the border at which every exception turns into an outcome."""
+    logs.on_behalf_of.set(operation_id)
+    with (folder / "crash.log").open("w") as crash_log:
+        faulthandler.enable(crash_log)
+        try:
+            payload = json.loads((folder / "job.json").read_text())
+            outcome = job(operation_id, payload, folder, stop)
+        except Exception as error:  # noqa: BLE001
+            outcome = _failure(error)
+            (folder / "error.log").write_text(traceback.format_exc())
+        write_outcome(folder, outcome)
+        faulthandler.disable()
+    _end_at_once()
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    if isinstance(error, KtrdrError):
+        described = {"code": error.code, "detail": error.detail, "hint": error.hint}
+    elif isinstance(error, MemoryError):
+        described = {"code": "out_of_memory", "detail": "the worker ran out of memory", "hint": "train on fewer rows"}
+    else:
+        where = "see error.log in the operation's folder"
+        described = {"code": "worker_error", "detail": f"{type(error).__name__}: {error}", "hint": where}
+    return {"status": "failed", "error": described}
+
+
+def _detach() -> None:
+    """From here on the pipes to the parent may close at any time."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _end_at_once() -> None:
+    """The outcome is on disk; tearing down torch and its threads would only keep the result waiting."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""TA-Lib's functions as a catalogue; everything it knows comes from TA-Lib's own metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import Fault, IndicatorNotFound, nearest
+from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Series = NDArray[np.float64]
+
+BAR_COLUMNS = ("open", "high", "low", "close", "volume")
+AVERAGES = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
+PRICES = frozenset({"open", "high", "low", "close", *AVERAGES})
+
+# TA-Lib takes no longer period and no larger number than these, in any function.
+LARGEST_INTEGER = 100_000
+LARGEST_REAL = 3e37
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    default: float
+    integer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorDescription:
+    """One function; `inputs` are the columns it reads by default, `warmup` its undefined rows at the defaults."""
+
+    name: str
+    title: str
+    group: str
+    inputs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[str, ...]
+    price_scale: bool
+    warmup: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column that an indicator makes; a relative one enters a model as value / close - 1."""
+
+    name: str
+    relative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    column: str
+    free: bool
+
+
+class IndicatorCatalogue:
+    """All of TA-Lib's functions by name, in any case. Stateless, so it may be shared by threads."""
+
+    def names(self) -> tuple[str, ...]:
+        return _names()
+
+    def describe(self, name: str) -> IndicatorDescription:
+        """Raises IndicatorNotFound."""
+        function = name.lower()
+        if function not in _names():
+            close = nearest(name, _names())
+            hint = f"Did you mean {close!r}?" if close else "`ktrdr indicators list` shows all of them."
+            raise IndicatorNotFound(f"There is no indicator {name!r}.", hint=hint)
+        info = _info(function)
+        return IndicatorDescription(
+            name=function,
+            title=info["display_name"],
+            group=info["group"],
+            inputs=tuple(slot.column for slot in _slots(function)),
+            parameters=_parameters(function),
+            outputs=tuple(info["output_names"]),
+            price_scale=any(_price_scaled(function)),
+            warmup=_lookback(function, {}),
+        )
+
+    def check(self, indicator: Indicator) -> tuple[Fault, ...]:
+        """Every fault of one indicator; their paths are relative to it."""
+        if indicator.name.lower() not in _names():
+            suggestion = nearest(indicator.name, _names())
+            return (Fault("name", f"must be a TA-Lib function; it is {indicator.name!r}", indicator.name, suggestion),)
+        faults = (*_parameter_faults(indicator), *_source_faults(indicator))
+        return faults or tuple(_range_faults(indicator))
+
+    def resolve(self, indicator: Indicator) -> Indicator:
+        """The same indicator with canonical names and every default written out; it must have no faults."""
+        function = indicator.name.lower()
+        parameters: dict[str, int | float] = {
+            each.name: int(each.default) if each.integer else each.default for each in _parameters(function)
+        }
+        for key, value in indicator.parameters.items():
+            name = _canonical(key)
+            parameters[name] = value if isinstance(parameters[name], int) else float(value)
+        return indicator.model_copy(update={"name": function, "parameters": parameters})
+
+    def features(self, indicator: Indicator) -> tuple[Feature, ...]:
+        """The columns that `compute` makes, in its order."""
+        function, outputs = indicator.name.lower(), _info(indicator.name.lower())["output_names"]
+        base = indicator.as_ or _default_name(self.resolve(indicator))
+        names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
+        of_price = _columns(indicator)[0] in PRICES
+        return tuple(
+            Feature(name, of_price and scaled) for name, scaled in zip(names, _price_scaled(function), strict=True)
+        )
+
+    def feature_names(self, indicator: Indicator) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features(indicator))
+
+    def warmup(self, indicator: Indicator) -> int:
+        """Rows at the start of a series for which the indicator has no value."""
+        resolved = self.resolve(indicator)
+        return _lookback(resolved.name, resolved.parameters) + ("returns" in _columns(indicator))
+
+    def compute(self, indicator: Indicator, bars: pl.DataFrame) -> dict[str, Series]:
+        """TA-Lib's own values for every bar, one float64 column a feature; warm-up rows are NaN."""
+        resolved, names, warmup = self.resolve(indicator), self.feature_names(indicator), self.warmup(indicator)
+        if bars.height <= warmup:
+            return {name: np.full(bars.height, np.nan) for name in names}
+        values = _call(resolved.name, [source_series(bars, name) for name in _columns(resolved)], resolved.parameters)
+        columns = [np.asarray(each, dtype=np.float64) for each in values]
+        for column in columns:
+            column[:warmup] = np.nan  # integer outputs hold zeros there
+        return dict(zip(names, columns, strict=True))
+
+
+def source_series(bars: pl.DataFrame, source: str) -> Series:
+    """One series that an indicator can read, contiguous float64; the first of `returns` is NaN."""
+    if source == "returns":
+        return log_returns(source_series(bars, "close"))
+    if source in AVERAGES:
+        columns = [source_series(bars, column) for column in AVERAGES[source]]
+        return np.asarray(sum(columns[1:], columns[0]) / len(columns), dtype=np.float64)
+    return np.ascontiguousarray(bars[source].to_numpy(), dtype=np.float64)
+
+
+def log_returns(close: Series) -> Series:
+    """ln(close[t] / close[t - 1]); the first is NaN."""
+    returns = np.full(len(close), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns[1:] = np.log(close[1:] / close[:-1])
+    return returns
+
+
+# TA-Lib's metadata. Importing talib brings pandas and polars along, so it waits until somebody asks.
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    import talib
+
+    return tuple(sorted(name.lower() for name in talib.get_functions()))
+
+
+def _function(function: str) -> Any:
+    from talib import abstract
+
+    return abstract.Function(function)  # type: ignore[attr-defined]  # its stub leaves this door out
+
+
+@cache
+def _info(function: str) -> dict[str, Any]:
+    return dict(_function(function).info)
+
+
+@cache
+def _parameters(function: str) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(name, default, integer=isinstance(default, int))
+        for name, default in _info(function)["parameters"].items()
+    )
+
+
+@cache
+def _slots(function: str) -> tuple[_Slot, ...]:
+    """Inputs in the order of the call: `price`, `price0`, … are free to choose, the lists under `prices` are not."""
+    slots: list[_Slot] = []
+    for columns in _info(function)["input_names"].values():
+        fixed = not isinstance(columns, str)
+        slots += [_Slot(column, free=not fixed) for column in (columns if fixed else [columns])]
+    return tuple(slots)
+
+
+def _lookback(function: str, parameters: Mapping[str, int | float]) -> int:
+    instance = _function(function)
+    instance.parameters = dict(parameters)
+    return int(instance.lookback)
+
+
+def _call(function: str, inputs: Sequence[Series], parameters: Mapping[str, int | float]) -> tuple[Any, ...]:
+    import talib
+
+    values = getattr(talib, function.upper())(*inputs, **parameters)
+    return values if isinstance(values, tuple) else (values,)
+
+
+# Checks.
+
+
+def _canonical(parameter: str) -> str:
+    return "timeperiod" if parameter == "period" else parameter
+
+
+def _parameter_faults(indicator: Indicator) -> Iterator[Fault]:
+    function = indicator.name.lower()
+    known = {parameter.name: parameter for parameter in _parameters(function)}
+    if {"period", "timeperiod"} <= indicator.parameters.keys():
+        yield Fault("period", "means timeperiod, which is given too; keep one of them", indicator.parameters["period"])
+    for key, value in indicator.parameters.items():
+        if (parameter := known.get(_canonical(key))) is None:
+            yield _unknown_parameter(function, key, value, list(known))
+        elif parameter.integer and not isinstance(value, int):
+            yield Fault(key, f"must be a whole number; it is {value}", value)
+
+
+def _unknown_parameter(function: str, key: str, value: Any, known: list[str]) -> Fault:
+    short = ["period"] if "timeperiod" in known else []
+    suggestion = nearest(key, [*known, *short, *INDICATOR_KEYS]) if key != "period" else None
+    has = f"it has {', '.join(known)}" if known else "it has no parameters"
+    return Fault(key, f"is not a parameter of {function}; {has}", value, suggestion)
+
+
+def _source_faults(indicator: Indicator) -> Iterator[Fault]:
+    function = indicator.name.lower()
+    slots = _slots(function)
+    free = [slot.column for slot in slots if slot.free]
+    reads = ", ".join(slot.column for slot in slots)
+    if indicator.source is not None and len(free) != 1:
+        rule = "is for functions of one free series" if not free else "names one series, but the function reads several"
+        use = "" if not free else "; name them under sources"
+        yield Fault("source", f"{rule}; {function} reads {reads}{use}", indicator.source)
+    if indicator.sources is not None and len(free) < 2:
+        yield Fault("sources", f"is for functions of several free series; {function} reads {reads}")
+    elif indicator.sources is not None and len(indicator.sources) != len(free):
+        yield Fault("sources", f"must name {len(free)} series; it names {len(indicator.sources)}")
+    if indicator.sources is None and (unknown := [column for column in free if column not in BAR_COLUMNS]):
+        yield Fault("sources", f"must be given: {function} reads {reads}, and bars have no {', '.join(unknown)}")
+
+
+def _range_faults(indicator: Indicator) -> Iterator[Fault]:
+    function = indicator.name.lower()
+    if _accepts(function, {_canonical(key): value for key, value in indicator.parameters.items()}):
+        return
+    parameters = {parameter.name: parameter for parameter in _parameters(function)}
+    alone = {
+        key: value for key, value in indicator.parameters.items() if not _accepts(function, {_canonical(key): value})
+    }
+    for key, value in alone.items():
+        yield Fault(key, f"must be {_bound(function, parameters[_canonical(key)], value)}; it is {value}", value)
+    if not alone:
+        given = ", ".join(f"{key} {value}" for key, value in indicator.parameters.items())
+        yield Fault("", f"has parameters that TA-Lib does not take together: {given}")
+
+
+def _accepts(function: str, parameters: Mapping[str, int | float]) -> bool:
+    """Whether TA-Lib takes these parameters: it tells its ranges only by refusing a call."""
+    inputs = [np.ones(2) for _ in _slots(function)]
+    try:
+        _call(function, inputs, parameters)
+    except Exception:  # noqa: BLE001 - TA-Lib raises bare Exception for a bad parameter, OverflowError for a large one
+        return False
+    return True
+
+
+def _bound(function: str, parameter: Parameter, refused: float) -> str:
+    """The end of the accepted range on the side of a refused value, found by bisection from the default."""
+    largest = 2 * LARGEST_INTEGER if parameter.integer else 2 * LARGEST_REAL
+    accepted, bad = parameter.default, max(-largest, min(refused, largest))
+    side = "at least" if bad < accepted else "at most"
+    while abs(accepted - bad) > (1 if parameter.integer else 1e-9 * max(1.0, abs(accepted))):
+        middle = (accepted + bad) // 2 if parameter.integer else (accepted + bad) / 2
+        if _accepts(function, {parameter.name: middle}):
+            accepted = middle
+        else:
+            bad = middle
+    return f"{side} {accepted}" if parameter.integer else f"{side} {round(accepted, 6):g}"
+
+
+# Names and scales.
+
+
+def _columns(indicator: Indicator) -> list[str]:
+    """The series that the function is called with, the user's choice in the free slots."""
+    chosen = iter(indicator.sources or ((indicator.source,) if indicator.source else ()))
+    return [next(chosen, slot.column) if slot.free else slot.column for slot in _slots(indicator.name.lower())]
+
+
+def _default_name(indicator: Indicator) -> str:
+    """`sma_20`, `macd_12_26_9`: periods always, other parameters and sources when they are not the defaults."""
+    parts = [indicator.name]
+    for parameter in _parameters(indicator.name):
+        value = indicator.parameters[parameter.name]
+        if parameter.integer and parameter.name.endswith(("period", "period1", "period2", "period3")):
+            parts.append(str(value))
+        elif value != parameter.default:
+            parts.append(f"{parameter.name}_{value:g}")
+    usual = [slot.column for slot in _slots(indicator.name)]
+    if (columns := _columns(indicator)) != usual:
+        parts += [column for column, slot in zip(columns, _slots(indicator.name), strict=True) if slot.free]
+    return "_".join(parts)
+
+
+@cache
+def _price_scaled(function: str) -> tuple[bool, ...]:
+    """Which outputs are on the price's scale: the function is flagged so, and the output doubles with the prices.
+
+    The flag alone is not enough: it covers every output of SUPERTREND, whose `trend` is 1 or -1.
+    """
+    outputs: list[str] = _info(function)["output_names"]
+    if "Output scale same as input" not in (_info(function)["function_flags"] or []):
+        return (False,) * len(outputs)
+    once, twice = (_call(function, _sample_inputs(function, factor), {}) for factor in (1.0, 2.0))
+    return tuple(bool(np.allclose(2 * one, two, equal_nan=True)) for one, two in zip(once, twice, strict=True))
+
+
+def _sample_inputs(function: str, factor: float) -> list[Series]:
+    wave = 100 + 10 * np.sin(np.arange(400) / 7)
+    offsets = {"open": 0.0, "high": 1.0, "low": -1.0, "close": 0.5}
+    return [
+        factor * (wave + offsets[slot.column]) if slot.column in offsets else np.full(400, 10.0)
+        for slot in _slots(function)
+    ]

@@ -1,0 +1,55 @@
+"""The one format of log lines, and where they go.
+
+    2025-01-23 10:00:00.123 INFO Created operation op_training_20250123_abc123 (type=TRAINING) [req-1f]
+
+The part in brackets names the request or the operation on whose behalf a line was written.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from logging.handlers import RotatingFileHandler, WatchedFileHandler
+from pathlib import Path
+
+from ktrdr.errors import StorageError
+
+on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
+
+_MEGABYTE = 1024 * 1024
+
+
+class LineFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line = super().formatMessage(record)
+        source = on_behalf_of.get()
+        return f"{line} [{source}]" if source else line
+
+
+def configure(log_file: Path, level: str, *, rotates: bool) -> None:
+    """Log to standard error and to `log_file`.
+
+    Of all processes that share a file one alone may rotate it; the others follow. Raises StorageError.
+    """
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        to_file: logging.Handler = (
+            RotatingFileHandler(log_file, maxBytes=20 * _MEGABYTE, backupCount=5, encoding="utf-8")
+            if rotates
+            else WatchedFileHandler(log_file, encoding="utf-8")
+        )
+    except OSError as error:
+        raise StorageError(
+            f"the log file {log_file} cannot be written: {error.strerror}",
+            hint="fix the permissions of KTRDR_HOME, or choose another folder with it",
+        ) from error
+    handlers = [logging.StreamHandler(), to_file]
+    for handler in handlers:
+        handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("ktrdr").setLevel(level)
+    # Who reads the standard error may be gone before this process is.
+    logging.raiseExceptions = False

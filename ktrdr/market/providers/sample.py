@@ -1,0 +1,54 @@
+"""The real bars that come with the package `hvsampledata`: Apple, daily, 2019 to 2024."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from importlib.resources import files
+from typing import ClassVar
+
+import polars as pl
+
+from ktrdr.errors import ProviderError
+from ktrdr.market.bars import check_bars, check_symbol, check_timeframe, conform, in_range
+from ktrdr.market.provider import Fetched
+
+SAMPLES = (("AAPL", "1d"),)
+
+_USE_ANOTHER = "choose another source with --provider, or import a file with: ktrdr data import FILE SYMBOL TIMEFRAME"
+
+
+class SampleProvider:
+    name: ClassVar[str] = "sample"
+
+    def fetch(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
+    ) -> Fetched:
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        if (symbol, timeframe) not in SAMPLES:
+            has = ", ".join(" ".join(series) for series in SAMPLES)
+            raise ProviderError(
+                f"the sample has {has} only, not {symbol} {timeframe}",
+                hint=_USE_ANOTHER,
+                symbol=symbol,
+                timeframe=timeframe,
+            )
+        bars = _apple()
+        covered = f"{bars['timestamp'][0]:%Y-%m-%d} to {bars['timestamp'][-1]:%Y-%m-%d}"
+        frame = in_range(bars, start, end)
+        if frame.is_empty():
+            raise ProviderError(
+                f"the sample has {symbol} {timeframe} from {covered} only; nothing lies in "
+                f"{start or 'the beginning'} to {end or 'the end'}",
+                hint=f"choose dates in that range; or {_USE_ANOTHER}",
+                symbol=symbol,
+                timeframe=timeframe,
+            )
+        on_rows(len(frame))
+        return Fetched(frame, self.name, f"real {symbol} daily bars, {covered}, adjusted for splits, not for dividends")
+
+
+def _apple() -> pl.DataFrame:
+    content = (files("hvsampledata") / "_data" / "apple_stocks.csv").read_bytes()
+    # `adj_close` is left aside: open, high and low have no counterpart of it.
+    return check_bars(conform(pl.read_csv(content, infer_schema=False)))

@@ -1,0 +1,92 @@
+"""A seeded random walk in the shape of bars, for tests and for experiments with nothing to find."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from ktrdr.errors import ProviderError
+from ktrdr.market.bars import SCHEMA, TIMEFRAMES, check_bars, check_range, check_symbol, check_timeframe, range_filter
+from ktrdr.market.provider import Fetched
+
+# Every series begins here whatever range is asked for, so that overlapping ranges agree bar by bar.
+ORIGIN = date(2015, 1, 1)
+LAST_BY_DEFAULT = date(2024, 12, 31)
+LAST = date(2099, 12, 31)
+
+SESSION_OPEN = time(14, 30)
+SESSION = timedelta(hours=6, minutes=30)
+
+_YEARLY_VOLATILITY = 0.25
+_SESSIONS_A_YEAR = 252
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticProvider:
+    """Geometric Brownian motion without drift; symbol, timeframe and seed choose the path."""
+
+    seed: int = 0
+    name: ClassVar[str] = "synthetic"
+
+    def fetch(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
+    ) -> Fetched:
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        since, until = check_range(start, end or max(LAST_BY_DEFAULT, start or ORIGIN, key=_day))
+        last = min(_day(until or LAST), LAST)
+        walk = _walk(_stamps(timeframe, last), timeframe, _generator(self.seed, symbol, timeframe))
+        frame = walk.filter(range_filter(since, until))
+        if frame.is_empty():
+            raise ProviderError(
+                f"synthetic {symbol} {timeframe} has no bar in {start or ORIGIN} to {end or LAST_BY_DEFAULT}",
+                hint=f"choose dates from {ORIGIN} to {LAST} that hold a weekday",
+                symbol=symbol,
+                timeframe=timeframe,
+            )
+        on_rows(len(frame))
+        return Fetched(check_bars(frame), self.name, f"made-up bars: a random walk with seed {self.seed}, not a market")
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _generator(seed: int, symbol: str, timeframe: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed} {symbol} {timeframe}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest))
+
+
+def _stamps(timeframe: str, last: date) -> pl.Series:
+    """Mondays for weeks, weekdays for days, and steps through a fixed session of weekdays below that."""
+    days = pl.date_range(ORIGIN, last, "1d", eager=True).alias("timestamp")
+    days = days.filter(days.dt.weekday() == 1 if timeframe == "1w" else days.dt.weekday() <= 5)
+    midnights = days.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    bar = TIMEFRAMES[timeframe]
+    if bar >= timedelta(days=1):
+        return midnights
+    opening = datetime.combine(date.min, SESSION_OPEN, UTC) - datetime.combine(date.min, time.min, UTC)
+    steps = [opening + bar * step for step in range(-(-SESSION // bar))]
+    return midnights.to_frame().select(pl.concat([pl.col("timestamp") + step for step in steps]).sort()).to_series()
+
+
+def _walk(stamps: pl.Series, timeframe: str, random: np.random.Generator) -> pl.DataFrame:
+    a_year = _SESSIONS_A_YEAR * max(1.0, SESSION / TIMEFRAMES[timeframe])
+    deviation = _YEARLY_VOLATILITY / np.sqrt(a_year if timeframe != "1w" else 52)
+    # One row of draws for each bar: a longer series then begins with the shorter one.
+    draws = random.standard_normal((len(stamps), 5))
+    close = 100.0 * np.exp(np.cumsum(deviation * draws[:, 0]))
+    open_ = np.concatenate(([100.0], close[:-1])) * np.exp(0.1 * deviation * draws[:, 1])
+    columns = {
+        "open": open_,
+        "high": np.maximum(open_, close) * np.exp(0.5 * deviation * np.abs(draws[:, 2])),
+        "low": np.minimum(open_, close) * np.exp(-0.5 * deviation * np.abs(draws[:, 3])),
+        "close": close,
+        "volume": np.round(1e6 * np.exp(0.3 * draws[:, 4])),
+    }
+    return pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)

@@ -1,0 +1,343 @@
+"""A memory-mapped file through which one process reports progress and any number read it.
+
+The file describes itself, so that a reader needs nothing but its path:
+
+    head       magic, size and checksum of a JSON description: metric columns, phases, total steps
+    state      two slots of 64 bytes, written in turn
+    records    fixed-size metric records, only ever appended
+
+State. The writer stores a slot's *begin* number by itself, then payload and *end* number in one pack.
+A reader takes the numbers in the opposite order, end first and begin last, so that two equal numbers prove that no
+write touched the slot in between (Lamport, "Concurrent reading and writing", 1977). Two slots in turn leave the
+newest one untouched while the next is written, so that readers hardly ever retry.
+
+Records. A record is written once and committed by its last field: its own offset, over zeroed file.
+
+The proof needs stores to become visible in their order, as on x86. Elsewhere (ARM) a reader lets whatever is younger
+than `_SETTLING_S` settle and reads it again before it trusts it; the writer pays nothing for that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import platform
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import sleep
+from time import time as now  # noqa: TID251 (an instant on the write path: 55 ns, where a datetime costs ten times that)
+from typing import Any, Self, overload
+from zlib import crc32
+
+_MAGIC = b"KTRDRBR1"
+_HEAD = struct.Struct("=8sII")
+_SLOT_BYTES = 64
+_NUMBER = struct.Struct("@Q")
+_PAYLOAD = struct.Struct("@qqqqqd")
+_ZEROS_AT_ONCE = 1 << 16
+_SETTLING_S = 0.001
+_STORES_KEEP_ORDER = platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}
+
+# A bound method and the native format: half the cost of a write is looking things up and swapping bytes.
+_store_payload = struct.Struct("@qqqqqdQ").pack_into
+
+State = tuple[int, int, int, int, int, float]
+"""phase, step, part, parts, items, instant (seconds since the epoch)"""
+
+
+class BridgeFileError(Exception):
+    """The file is missing, too short, foreign or damaged; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeLayout:
+    """What a bridge file says about itself.
+
+    `phases` are message templates that may use `{step}`, `{total}` and `{items}`; `step_field` and `total_field`
+    name the same numbers in the status; `integer_columns` are shown without a fraction.
+    """
+
+    phases: tuple[str, ...]
+    total_steps: int = 0
+    columns: tuple[str, ...] = ()
+    integer_columns: tuple[str, ...] = ()
+    step_field: str = ""
+    total_field: str = ""
+    planned_records: int = 0
+
+
+class ProgressBridge:
+    """One operation's progress, in shared memory.
+
+    One thread of one process writes (`writable=True`); readers need no lock and never slow the writer.
+    The writer's methods make no system call, format nothing and raise nothing, except when the file has to grow past
+    the planned records; what was written survives the death of every process, though not of the machine.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        self.path = path
+        self._writable = writable
+        try:
+            self._file = path.open("r+b" if writable else "rb")
+        except OSError as error:
+            raise BridgeFileError(f"bridge {path} cannot be opened: {error.strerror}") from error
+        try:
+            self._map()
+            self._read_layout()
+        except BaseException:
+            self._file.close()
+            raise
+        self._metrics_history = MetricsHistory(self)
+        if writable:
+            self._next_record = self._offset_of(len(self._metrics_history))
+            self._number = max(self._slot_numbers())
+
+    @classmethod
+    def create(cls, path: Path, layout: BridgeLayout) -> None:
+        """Write a new bridge file whole, blocks allocated, so that a full disk shows here and not in a training."""
+        description = json.dumps(asdict(layout), separators=(",", ":")).encode()
+        head = _HEAD.pack(_MAGIC, len(description), crc32(description)) + description
+        size = _state_offset(len(description)) + 2 * _SLOT_BYTES + layout.planned_records * _record_size(layout)
+        fresh = path.with_name(path.name + ".new")
+        with fresh.open("wb") as file:
+            file.write(head)
+            _extend_with_zeros(file.fileno(), len(head), size)
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+    # -- producer ------------------------------------------------------------------------------------------------
+
+    def _update_state(self, phase: int, step: int, part: int, parts: int, items: int) -> None:
+        """`part` of `parts` says how much of `step` is done."""
+        number = self._number + 1
+        self._number = number
+        offset = self._slot_offsets[number & 1]
+        self._numbers[offset >> 3] = number
+        _store_payload(self._buffer, offset + 8, phase, step, part, parts, items, now(), number)
+
+    def _append_metric(self, *values: float) -> None:
+        """Append one record: a number for each column, in their order."""
+        offset = self._next_record
+        if offset > self._last_place and not self._grow():
+            return
+        self._store_record(self._buffer, offset, self._pack_values(*values), now(), offset)
+        self._next_record = offset + self._record_size
+
+    def _grow(self) -> bool:
+        """Double the room for records; when the disk is full, later records are dropped and the work goes on."""
+        more = max(self._mapped_bytes, 1024 * self._record_size)
+        try:
+            _extend_with_zeros(self._file.fileno(), self._mapped_bytes, self._mapped_bytes + more)
+        except OSError:
+            return False
+        self._map()
+        self._last_place = self._mapped_bytes - self._record_size
+        return True
+
+    # -- consumer ------------------------------------------------------------------------------------------------
+
+    def get_status(self) -> dict[str, Any]:
+        """Progress as it stands: percentage (below 100), message, current_step, items_processed, updated_at."""
+        phase, step, part, parts, items, instant = self._read_state()
+        total = self.layout.total_steps
+        steps_done = max(step - 1, 0) + (part / parts if parts else 0.0)
+        status: dict[str, Any] = {
+            "percentage": round(min(100.0 * steps_done / total, 99.9), 2) if total else 0.0,
+            "message": self.layout.phases[phase].format(step=step, total=total, items=items),
+            "current_step": step,
+            "items_processed": items,
+        }
+        if self.layout.step_field and step:
+            status[self.layout.step_field] = step
+        if self.layout.total_field:
+            status[self.layout.total_field] = total
+        if instant:
+            status["updated_at"] = _iso(instant)
+        return status
+
+    def get_metrics(self, cursor: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The records from `cursor` on, and the cursor to ask with next time.
+
+        Raises ValueError when the cursor is not within 0 and the number of records.
+        """
+        available = len(self._metrics_history)
+        if not 0 <= cursor <= available:
+            raise ValueError(f"cursor must be within 0 and {available}; it is {cursor}")
+        metrics = self._metrics_history[cursor:available]
+        return metrics, cursor + len(metrics)
+
+    def close(self) -> None:
+        if self._writable:
+            self._numbers.release()
+        self._buffer.close()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the file ------------------------------------------------------------------------------------------------
+
+    def _map(self) -> None:
+        access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
+        try:
+            self._buffer = mmap.mmap(self._file.fileno(), 0, access=access)
+        except ValueError as error:
+            raise BridgeFileError(f"bridge {self.path} is empty") from error
+        self._mapped_bytes = len(self._buffer)
+        if self._writable:
+            self._numbers = memoryview(self._buffer)[: self._mapped_bytes & ~7].cast("Q")
+
+    def _read_layout(self) -> None:
+        if self._mapped_bytes < _HEAD.size:
+            raise BridgeFileError(f"bridge {self.path} is too short: {self._mapped_bytes} bytes")
+        magic, size, checksum = _HEAD.unpack_from(self._buffer)
+        if magic != _MAGIC:
+            raise BridgeFileError(f"{self.path} is not a bridge of this version")
+        description = self._buffer[_HEAD.size : _HEAD.size + size]
+        state = _state_offset(size)
+        if crc32(description) != checksum or self._mapped_bytes < state + 2 * _SLOT_BYTES:
+            raise BridgeFileError(f"bridge {self.path} is damaged: its head does not match its checksum or size")
+        fields: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(description).items()
+        }
+        self.layout = BridgeLayout(**fields)
+        self._slot_offsets = (state, state + _SLOT_BYTES)
+        self._records_offset = state + 2 * _SLOT_BYTES
+        columns = struct.Struct(f"@{len(self.layout.columns)}d")
+        self._record = struct.Struct(f"@{len(self.layout.columns) + 1}d")
+        self._pack_values = columns.pack
+        self._record_size = _record_size(self.layout)
+        self._store_record = struct.Struct(f"@{columns.size}sdQ").pack_into
+        self._last_place = self._mapped_bytes - self._record_size
+
+    def _slot_numbers(self) -> tuple[int, int]:
+        first, second = (_NUMBER.unpack_from(self._buffer, offset)[0] for offset in self._slot_offsets)
+        return first, second
+
+    def _read_state(self) -> State:
+        """The newest state that was written whole; all zeros before the first."""
+        while True:
+            first, second = self._slot_numbers()
+            if not first and not second:
+                return (0, 0, 0, 0, 0, 0.0)
+            newest = int(second > first)
+            for slot in (newest, 1 - newest):
+                state = self._read_slot(self._slot_offsets[slot])
+                if state is not None and (_STORES_KEEP_ORDER or self._has_settled(slot, state)):
+                    return state
+
+    def _has_settled(self, slot: int, state: State) -> bool:
+        if _is_fresh(state[-1]):
+            sleep(_SETTLING_S)
+        return self._read_slot(self._slot_offsets[slot]) == state
+
+    def _read_slot(self, offset: int) -> State | None:
+        payload_offset = offset + _NUMBER.size
+        (end,) = _NUMBER.unpack_from(self._buffer, payload_offset + _PAYLOAD.size)
+        state: State = _PAYLOAD.unpack_from(self._buffer, payload_offset)
+        (begin,) = _NUMBER.unpack_from(self._buffer, offset)
+        if begin != end:
+            return None
+        return state
+
+    def _offset_of(self, index: int) -> int:
+        return self._records_offset + index * self._record_size
+
+    def _has_record(self, index: int) -> bool:
+        offset = self._offset_of(index)
+        if offset + self._record_size > self._mapped_bytes and not self._remap(offset + self._record_size):
+            return False
+        (number,) = _NUMBER.unpack_from(self._buffer, offset + self._record.size)
+        return bool(number == offset)
+
+    def _remap(self, needed: int) -> bool:
+        if os.fstat(self._file.fileno()).st_size < needed:
+            return False
+        self._map()
+        return self._mapped_bytes >= needed
+
+    def _read_record(self, index: int) -> dict[str, Any]:
+        offset = self._offset_of(index)
+        *values, instant = self._record.unpack_from(self._buffer, offset)
+        if not _STORES_KEEP_ORDER and _is_fresh(instant):
+            sleep(_SETTLING_S)
+            *values, instant = self._record.unpack_from(self._buffer, offset)
+        named: dict[str, Any] = dict(zip(self.layout.columns, map(_finite, values), strict=True))
+        for column in self.layout.integer_columns:
+            named[column] = int(named[column])
+        named["timestamp"] = _iso(instant)
+        return named
+
+
+class MetricsHistory(Sequence[dict[str, Any]]):
+    """A bridge's records as a sequence that reads only what is asked for."""
+
+    def __init__(self, bridge: ProgressBridge) -> None:
+        self._bridge = bridge
+        self._known = 0
+
+    def __len__(self) -> int:
+        if self._bridge._has_record(self._known):
+            self._known = self._find_end(self._known)
+        return self._known
+
+    def _find_end(self, known: int) -> int:
+        """Records are committed in order, so their number is found in a logarithm of it."""
+        step = 1
+        while self._bridge._has_record(known + step):
+            known += step
+            step *= 2
+        low, high = known, known + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._bridge._has_record(middle) else (low, middle)
+        return high
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        indices = range(len(self))[index]
+        if isinstance(indices, int):
+            return self._bridge._read_record(indices)
+        return [self._bridge._read_record(i) for i in indices]
+
+
+def _state_offset(description_bytes: int) -> int:
+    """The first cache line after the head."""
+    return math.ceil((_HEAD.size + description_bytes) / _SLOT_BYTES) * _SLOT_BYTES
+
+
+def _record_size(layout: BridgeLayout) -> int:
+    """Every column, the instant and the committing number take 8 bytes each."""
+    return 8 * (len(layout.columns) + 2)
+
+
+def _extend_with_zeros(descriptor: int, start: int, end: int) -> None:
+    """Zeros are written, not left as a hole: storing into a hole on a full disk would kill the process (SIGBUS)."""
+    while start < end:
+        start += os.pwrite(descriptor, bytes(min(_ZEROS_AT_ONCE, end - start)), start)
+
+
+def _is_fresh(instant: float) -> bool:
+    return abs(now() - instant) < _SETTLING_S
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _iso(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,62 @@
+"""HealthService: the one periodic task of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from ktrdr.errors import KtrdrError
+from ktrdr.operations.operation import Operation, WorkerIdentity
+from ktrdr.operations.service import OperationsService
+
+logger = logging.getLogger(__name__)
+
+
+class HealthService:
+    """Every few seconds: ends operations whose worker is gone unseen, and has the standby workers replaced.
+
+    Ends are noticed by the exit of the process; this is the net below, so it acts only on what it finds twice.
+    """
+
+    def __init__(
+        self,
+        operations: OperationsService,
+        *,
+        is_alive: Callable[[WorkerIdentity], bool],
+        settle: Callable[[Operation], Awaitable[None]],
+        refill: Callable[[], None],
+        interval_s: float = 5.0,
+    ) -> None:
+        self._operations = operations
+        self._is_alive = is_alive
+        self._settle = settle
+        self._refill = refill
+        self._interval_s = interval_s
+        self._suspects: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def check(self) -> None:
+        running = self._operations.running()
+        lost = {o.operation_id: o for o in running if o.worker and not self._is_alive(o.worker)}
+        for operation_id in self._suspects & lost.keys():
+            logger.warning("The worker of operation %s is gone", operation_id)
+            await self._settle(lost[operation_id])
+        self._suspects = set(lost) - self._suspects
+        self._refill()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                await self.check()
+            except KtrdrError as error:
+                logger.warning("Health check: %s", error)

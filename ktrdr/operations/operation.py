@@ -1,0 +1,102 @@
+"""The record of one operation, its states, and the one table of transitions between them."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from ktrdr.errors import ConflictError, OperationTerminal
+
+
+class OperationStatus(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Mapping[OperationStatus, frozenset[OperationStatus]] = {
+    OperationStatus.PENDING: frozenset(
+        {OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.CANCELLED},
+    ),
+    OperationStatus.RUNNING: frozenset(
+        {OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED},
+    ),
+    OperationStatus.COMPLETED: frozenset(),
+    OperationStatus.FAILED: frozenset(),
+    OperationStatus.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """A process, told apart from a later one with the same number by the instant of its start."""
+
+    pid: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation as it stood at `updated_at`; a later state is a new object."""
+
+    operation_id: str
+    operation_type: str
+    status: OperationStatus
+    created_at: datetime
+    updated_at: datetime
+    metadata: Mapping[str, Any]
+    progress: Mapping[str, Any]
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: Mapping[str, Any] | None = None
+    parent_id: str | None = None
+    worker: WorkerIdentity | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def moved_to(self, status: OperationStatus, **changes: Any) -> Operation:
+        """The operation in its next state.
+
+        Raises OperationTerminal when it has ended, ConflictError when the table knows no such transition.
+        """
+        if status not in TRANSITIONS[self.status]:
+            ended = self.status.is_terminal
+            raise (OperationTerminal if ended else ConflictError)(
+                f"operation {self.operation_id} is {self.status}; it cannot become {status}",
+                hint="an operation that has ended never changes" if ended else "",
+                operation_id=self.operation_id,
+                operation_status=str(self.status),
+            )
+        instant = datetime.now(UTC)
+        stamps: dict[str, Any] = {"updated_at": instant}
+        if status is OperationStatus.RUNNING:
+            stamps["started_at"] = instant
+        if status.is_terminal:
+            stamps["completed_at"] = instant
+        return replace(self, status=status, **stamps, **changes)
+
+
+INITIAL_PROGRESS: Mapping[str, Any] = {
+    "percentage": 0.0,
+    "message": "Waiting for a worker",
+    "current_step": 0,
+    "items_processed": 0,
+}
+
+_ID_ALPHABET = string.digits + string.ascii_lowercase
+
+
+def new_operation_id(operation_type: str) -> str:
+    """For example op_training_20250123_abc123; whether it is free, the store decides."""
+    suffix = "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
+    return f"op_{operation_type.lower()}_{datetime.now(UTC):%Y%m%d}_{suffix}"

@@ -1,0 +1,312 @@
+"""OperationsService: the records of all operations, and the view of each that clients pull."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ktrdr.errors import CursorError, OperationNotFound, OperationNotTerminal
+from ktrdr.operations.bridge import ProgressBridge
+from ktrdr.operations.operation import (
+    INITIAL_PROGRESS,
+    Operation,
+    OperationStatus,
+    WorkerIdentity,
+    new_operation_id,
+)
+from ktrdr.operations.store import OperationStore
+
+logger = logging.getLogger(__name__)
+
+_VIEWS_KEPT = 4096
+_RESULT_STATUS = {
+    OperationStatus.COMPLETED: "success",
+    OperationStatus.FAILED: "failed",
+    OperationStatus.CANCELLED: "cancelled",
+}
+
+
+class OperationsService:
+    """Owns records and transitions; reads progress from bridges when a client asks, at most once per TTL.
+
+    It knows bridges and records, never what kind of work an operation does. All methods are called from one event
+    loop. While an operation runs its bridge is the truth; at its end, everything moves to the store at once.
+    """
+
+    def __init__(self, store: OperationStore, *, cache_ttl: float = 1.0) -> None:
+        self._store = store
+        self._cache_ttl = cache_ttl
+        self._local_bridges: dict[str, ProgressBridge] = {}
+        self._metrics_cursors: dict[str, int] = {}
+        self._last_refresh: dict[str, float] = {}
+        self._views: OrderedDict[str, Operation] = OrderedDict()
+        self._ended: dict[str, asyncio.Event] = {}
+
+    # -- the life of an operation --------------------------------------------------------------------------------
+
+    async def create_operation(
+        self,
+        operation_type: str,
+        *,
+        metadata: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        parent_id: str | None = None,
+    ) -> Operation:
+        instant = datetime.now(UTC)
+        while True:
+            operation = Operation(
+                operation_id=new_operation_id(operation_type),
+                operation_type=operation_type,
+                status=OperationStatus.PENDING,
+                created_at=instant,
+                updated_at=instant,
+                metadata=metadata,
+                progress=INITIAL_PROGRESS,
+                parent_id=parent_id,
+                payload=payload,
+            )
+            if await self._store.add(operation):
+                break
+        self._remember(operation)
+        logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
+        return operation
+
+    def register_local_bridge(self, operation_id: str, bridge: ProgressBridge) -> None:
+        self._local_bridges[operation_id] = bridge
+        self._metrics_cursors[operation_id] = 0
+        logger.info("Registered local bridge for operation %s", operation_id)
+        logger.debug("_local_bridges[%s] = <%s>", operation_id, type(bridge).__name__)
+        logger.debug("_local_bridges contains %s", operation_id)
+        logger.debug("_metrics_cursors[%s] = 0", operation_id)
+
+    async def start_operation(self, operation_id: str, worker: WorkerIdentity) -> Operation:
+        bridge = self._local_bridges.get(operation_id)
+        operation = await self._load(operation_id)
+        progress = _progress_of(bridge) if bridge else operation.progress
+        started = operation.moved_to(OperationStatus.RUNNING, worker=worker, progress=progress)
+        await self._store.update(started)
+        self._remember(started)
+        return started
+
+    async def complete_operation(
+        self,
+        operation_id: str,
+        results: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation:
+        completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata)
+        logger.info("Completed operation %s with results", operation_id)
+        return completed
+
+    async def fail_operation(
+        self,
+        operation_id: str,
+        error: Mapping[str, Any],
+        results: Mapping[str, Any] | None = None,
+    ) -> Operation:
+        failed = await self._end(operation_id, OperationStatus.FAILED, results or {}, None, error)
+        logger.error("Operation %s ended FAILED: %s", operation_id, error.get("detail"))
+        return failed
+
+    async def cancel_operation(
+        self,
+        operation_id: str,
+        results: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation:
+        cancelled = await self._end(operation_id, OperationStatus.CANCELLED, results or {}, metadata)
+        logger.info("Cancelled operation %s", operation_id)
+        return cancelled
+
+    async def _end(
+        self,
+        operation_id: str,
+        status: OperationStatus,
+        results: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None,
+        error: Mapping[str, Any] | None = None,
+    ) -> Operation:
+        """The last refresh, then record, results and metrics into the store as one, then forget the bridge."""
+        operation = await self._load(operation_id)
+        bridge = self._local_bridges.get(operation_id)
+        if bridge:
+            operation = self._refresh_from_bridge(operation, bridge)
+        progress = dict(operation.progress)
+        if status is OperationStatus.COMPLETED:
+            progress["percentage"] = 100.0
+        ended = operation.moved_to(
+            status,
+            progress=progress,
+            error=error,
+            metadata={**operation.metadata, **(metadata or {})},
+        )
+        ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
+        if error:
+            ending["error"] = error
+        await self._store.finish(ended, ending, bridge.get_metrics(0)[0] if bridge else [])
+        self._forget(operation_id)
+        self._remember(ended)
+        if event := self._ended.pop(operation_id, None):
+            event.set()
+        return ended
+
+    def _forget(self, operation_id: str) -> None:
+        bridge = self._local_bridges.pop(operation_id, None)
+        self._metrics_cursors.pop(operation_id, None)
+        self._last_refresh.pop(operation_id, None)
+        if bridge:
+            bridge.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def get_operation(self, operation_id: str, force_refresh: bool = False) -> Operation:
+        """The operation's view, from the bridge when the cached one is older than the TTL or a refresh is forced.
+
+        Raises OperationNotFound.
+        """
+        operation = self._views.get(operation_id)
+        if operation is None:
+            operation = await self._load(operation_id)
+        bridge = self._local_bridges.get(operation_id)
+        if operation.status is not OperationStatus.RUNNING or bridge is None:
+            return operation
+        age = time.monotonic() - self._last_refresh.get(operation_id, 0.0)
+        if age < self._cache_ttl and not force_refresh:
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("Cache hit for operation %s (age=%.1fs)", operation_id, age)
+            return operation
+        if operation_id in self._last_refresh:
+            logger.debug("Cache miss for operation %s (age=%.1fs) - refreshing", operation_id, age)
+        else:
+            logger.debug("Cache miss for operation %s (first read) - refreshing", operation_id)
+        return self._refresh_from_bridge(operation, bridge)
+
+    def _refresh_from_bridge(self, operation: Operation, bridge: ProgressBridge) -> Operation:
+        operation_id = operation.operation_id
+        before = self._metrics_cursors.get(operation_id, 0)
+        after = len(bridge._metrics_history)
+        refreshed = replace(operation, progress=_progress_of(bridge), updated_at=datetime.now(UTC))
+        self._metrics_cursors[operation_id] = after
+        self._last_refresh[operation_id] = time.monotonic()
+        self._remember(refreshed)
+        logger.debug("Refreshed operation %s from bridge (cursor %d → %d)", operation_id, before, after)
+        logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
+        return refreshed
+
+    async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
+        """The operation as soon as it has ended, or as it stands after `timeout_s`."""
+        operation = await self.get_operation(operation_id)
+        if not operation.status.is_terminal:
+            event = self._ended.setdefault(operation_id, asyncio.Event())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), timeout_s)
+        return await self.get_operation(operation_id)
+
+    async def get_metrics(
+        self, operation_id: str, cursor: int = 0, limit: int | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Metrics from `cursor` on, at most `limit`, and the cursor to ask with next time.
+
+        Raises OperationNotFound, and CursorError when the cursor is not within 0 and the number of metrics.
+        """
+        operation = await self.get_operation(operation_id)
+        bridge = self._local_bridges.get(operation_id)
+        available = len(bridge._metrics_history) if bridge else await self._count_stored(operation)
+        if not 0 <= cursor <= available:
+            raise CursorError(
+                f"cursor must be within 0 and {available}; it is {cursor}",
+                hint="ask with cursor=0, or with the new_cursor of the last answer",
+                valid_range=[0, available],
+            )
+        end = available if limit is None else min(available, cursor + limit)
+        if bridge:
+            return bridge._metrics_history[cursor:end], end
+        return await self._store.metrics(operation_id, cursor, end - cursor), end
+
+    async def _count_stored(self, operation: Operation) -> int:
+        return await self._store.count_metrics(operation.operation_id) if operation.status.is_terminal else 0
+
+    async def get_results(self, operation_id: str) -> dict[str, Any]:
+        """Raises OperationNotFound, and OperationNotTerminal while the operation has not ended."""
+        operation = await self.get_operation(operation_id)
+        if not operation.status.is_terminal:
+            raise OperationNotTerminal(
+                f"operation {operation_id} is {operation.status}; results exist once it has ended",
+                hint=f"wait for it with: ktrdr operations watch {operation_id}",
+                operation_status=str(operation.status),
+            )
+        return await self._store.results(operation_id) or {"status": _RESULT_STATUS[operation.status]}
+
+    async def list_operations(
+        self,
+        *,
+        status: OperationStatus | None = None,
+        operation_type: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[Operation], int]:
+        """Newest first, running ones with the progress that their bridges show."""
+        if before is not None:
+            await self._load(before)
+        stored, total = await self._store.list(status=status, operation_type=operation_type, limit=limit, before=before)
+        views = [await self.get_operation(operation.operation_id) for operation in stored]
+        return views, total
+
+    def running(self) -> Sequence[Operation]:
+        """The running operations as last seen, without a look at their bridges."""
+        return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
+
+    async def unfinished(self) -> Sequence[Operation]:
+        """Operations that have not ended, oldest first."""
+        found: list[Operation] = []
+        for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
+            operations, _ = await self._store.list(status=status, limit=1_000_000)
+            found.extend(operations)
+        return sorted(found, key=lambda operation: (operation.created_at, operation.operation_id))
+
+    async def count_by_status(self) -> dict[str, int]:
+        return {str(status): (await self._store.list(status=status, limit=1))[1] for status in OperationStatus}
+
+    async def update_metadata(self, operation_id: str, metadata: Mapping[str, Any]) -> None:
+        operation = await self._load(operation_id)
+        updated = replace(operation, metadata={**operation.metadata, **metadata})
+        await self._store.update(updated)
+        self._remember(updated)
+
+    async def ping(self) -> None:
+        await self._store.ping()
+
+    async def close(self) -> None:
+        for operation_id in list(self._local_bridges):
+            self._forget(operation_id)
+        await self._store.close()
+
+    # -- views ---------------------------------------------------------------------------------------------------
+
+    async def _load(self, operation_id: str) -> Operation:
+        operation = self._views.get(operation_id) or await self._store.get(operation_id)
+        if operation is None:
+            raise OperationNotFound(
+                f"there is no operation {operation_id!r}", hint="list them with: ktrdr operations list"
+            )
+        self._remember(operation)
+        return operation
+
+    def _remember(self, operation: Operation) -> None:
+        self._views[operation.operation_id] = operation
+        self._views.move_to_end(operation.operation_id)
+        while len(self._views) > _VIEWS_KEPT:
+            self._views.popitem(last=False)
+
+
+def _progress_of(bridge: ProgressBridge) -> dict[str, Any]:
+    status = bridge.get_status()
+    status.pop("updated_at", None)
+    return status

@@ -1,0 +1,121 @@
+"""The port behind which records, metrics and results are kept, and its in-memory form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ktrdr.operations.operation import Operation, OperationStatus
+
+
+class OperationStore(Protocol):
+    """Keeps operations for ever.
+
+    Thread safety: called from one event loop. Ownership: what is handed in or out is immutable or a copy.
+    Consistency: what a call has returned, every later call sees. Durability: what a call has returned survives the
+    death of the process. Raises StorageError when the store cannot be used.
+    """
+
+    async def add(self, operation: Operation) -> bool:
+        """Keep a new operation; False when its id is taken."""
+
+    async def update(self, operation: Operation) -> None: ...
+
+    async def finish(
+        self,
+        operation: Operation,
+        results: Mapping[str, Any],
+        metrics: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Keep a terminal operation, its results and all of its metrics, or nothing of them."""
+
+    async def get(self, operation_id: str) -> Operation | None: ...
+
+    async def results(self, operation_id: str) -> dict[str, Any] | None: ...
+
+    async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]: ...
+
+    async def count_metrics(self, operation_id: str) -> int: ...
+
+    async def list(
+        self,
+        *,
+        status: OperationStatus | None = None,
+        operation_type: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[Operation], int]:
+        """The newest first, those after the operation `before` in that order; and how many match in all."""
+
+    async def ping(self) -> None:
+        """Raises StorageError unless the store answers and can be written."""
+
+    async def close(self) -> None: ...
+
+
+class InMemoryOperationStore:
+    """Keeps operations as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Operation] = {}
+        self._results: dict[str, dict[str, Any]] = {}
+        self._metrics: dict[str, list[dict[str, Any]]] = {}
+
+    async def add(self, operation: Operation) -> bool:
+        if operation.operation_id in self._operations:
+            return False
+        self._operations[operation.operation_id] = operation
+        return True
+
+    async def update(self, operation: Operation) -> None:
+        self._operations[operation.operation_id] = operation
+
+    async def finish(
+        self,
+        operation: Operation,
+        results: Mapping[str, Any],
+        metrics: Sequence[Mapping[str, Any]],
+    ) -> None:
+        self._operations[operation.operation_id] = operation
+        self._results[operation.operation_id] = dict(results)
+        self._metrics[operation.operation_id] = [dict(metric) for metric in metrics]
+
+    async def get(self, operation_id: str) -> Operation | None:
+        return self._operations.get(operation_id)
+
+    async def results(self, operation_id: str) -> dict[str, Any] | None:
+        return self._results.get(operation_id)
+
+    async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
+        return self._metrics.get(operation_id, [])[start : start + limit]
+
+    async def count_metrics(self, operation_id: str) -> int:
+        return len(self._metrics.get(operation_id, []))
+
+    async def list(
+        self,
+        *,
+        status: OperationStatus | None = None,
+        operation_type: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[Operation], int]:
+        matching = [
+            operation
+            for operation in sorted(
+                self._operations.values(), key=lambda o: (o.created_at, o.operation_id), reverse=True
+            )
+            if (status is None or operation.status is status)
+            and (operation_type is None or operation.operation_type == operation_type)
+        ]
+        page = matching
+        if before is not None:
+            edge = self._operations[before]
+            page = [o for o in matching if (o.created_at, o.operation_id) < (edge.created_at, edge.operation_id)]
+        return page[:limit], len(matching)
+
+    async def ping(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

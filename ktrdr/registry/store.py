@@ -1,0 +1,200 @@
+"""The registry: operations, results and metrics in SQLite, or in PostgreSQL by its URL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Select, delete, event, func, insert, select, text, tuple_
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+
+from ktrdr.errors import StorageError
+from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.registry.tables import Base, MetricRow, OperationRow
+
+
+class SqlOperationStore:
+    """An `OperationStore` (see the port for what it promises) behind a SQLAlchemy engine."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = create_async_engine(url)
+        except (ArgumentError, ImportError) as error:
+            raise StorageError(
+                f"KTRDR_DATABASE_URL cannot be used: {error}",
+                hint="for example sqlite+aiosqlite:///registry.sqlite or postgresql+asyncpg://user@host/ktrdr",
+            ) from error
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
+
+    async def open(self) -> None:
+        """Connect and make the tables that are missing. Raises StorageError."""
+        async with self._connection() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+
+    async def add(self, operation: Operation) -> bool:
+        try:
+            async with self._session() as session:
+                session.add(OperationRow(**_columns(operation)))
+                await session.flush()
+        except _IdTaken:
+            return False
+        return True
+
+    async def update(self, operation: Operation) -> None:
+        async with self._session() as session:
+            await session.merge(OperationRow(**_columns(operation)))
+
+    async def finish(
+        self,
+        operation: Operation,
+        results: Mapping[str, Any],
+        metrics: Sequence[Mapping[str, Any]],
+    ) -> None:
+        async with self._session() as session:
+            await session.merge(OperationRow(**_columns(operation), results=dict(results)))
+            await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation.operation_id))
+            if metrics:
+                await session.execute(
+                    insert(MetricRow),
+                    [
+                        {"operation_id": operation.operation_id, "position": position, "record": dict(record)}
+                        for position, record in enumerate(metrics)
+                    ],
+                )
+
+    async def get(self, operation_id: str) -> Operation | None:
+        async with self._session() as session:
+            row = await session.get(OperationRow, operation_id)
+            return _operation(row) if row else None
+
+    async def results(self, operation_id: str) -> dict[str, Any] | None:
+        async with self._session() as session:
+            found = select(OperationRow.results).where(OperationRow.operation_id == operation_id)
+            return (await session.execute(found)).scalar_one_or_none()
+
+    async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
+        async with self._session() as session:
+            found = (
+                select(MetricRow.record)
+                .where(MetricRow.operation_id == operation_id, MetricRow.position >= start)
+                .order_by(MetricRow.position)
+                .limit(limit)
+            )
+            return list((await session.execute(found)).scalars())
+
+    async def count_metrics(self, operation_id: str) -> int:
+        async with self._session() as session:
+            found = select(func.count()).where(MetricRow.operation_id == operation_id)
+            return (await session.execute(found)).scalar_one()
+
+    async def list(
+        self,
+        *,
+        status: OperationStatus | None = None,
+        operation_type: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[Operation], int]:
+        matching = select(OperationRow)
+        if status is not None:
+            matching = matching.where(OperationRow.status == str(status))
+        if operation_type is not None:
+            matching = matching.where(OperationRow.operation_type == operation_type)
+        async with self._session() as session:
+            total = (await session.execute(select(func.count()).select_from(matching.subquery()))).scalar_one()
+            rows = await session.execute(_page(matching, limit, before))
+            return [_operation(row) for row in rows.scalars()], total
+
+    async def ping(self) -> None:
+        async with self._connection() as connection:
+            await connection.execute(text("CREATE TABLE IF NOT EXISTS ping (at INTEGER)"))
+            await connection.execute(text("DELETE FROM ping"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncSession]:
+        async with _as_storage_errors(), AsyncSession(self._engine) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        async with _as_storage_errors(), self._engine.begin() as connection:
+            yield connection
+
+
+class _IdTaken(Exception):
+    """The id of a new operation is in use already."""
+
+
+@asynccontextmanager
+async def _as_storage_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise _IdTaken from error
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StorageError(
+            f"the registry cannot be used: {cause}",
+            hint="see KTRDR_DATABASE_URL and KTRDR_HOME with: ktrdr config show",
+        ) from error
+
+
+def _configure_sqlite(connection: Any, _: object) -> None:
+    """Write-ahead logging: a process that dies at any instant loses no committed transaction."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Select[OperationRow]:
+    order = (OperationRow.created_at, OperationRow.operation_id)
+    if before is not None:
+        edge = select(*order).where(OperationRow.operation_id == before).scalar_subquery()
+        matching = matching.where(tuple_(*order) < edge)
+    return matching.order_by(*(column.desc() for column in order)).limit(limit)
+
+
+def _columns(operation: Operation) -> dict[str, Any]:
+    return {
+        "operation_id": operation.operation_id,
+        "operation_type": operation.operation_type,
+        "status": str(operation.status),
+        "created_at": operation.created_at,
+        "updated_at": operation.updated_at,
+        "started_at": operation.started_at,
+        "completed_at": operation.completed_at,
+        "parent_id": operation.parent_id,
+        "worker_pid": operation.worker.pid if operation.worker else None,
+        "worker_started_at": operation.worker.started_at if operation.worker else None,
+        "details": {
+            "metadata": dict(operation.metadata),
+            "progress": dict(operation.progress),
+            "error": dict(operation.error) if operation.error else None,
+            "payload": dict(operation.payload),
+        },
+    }
+
+
+def _operation(row: OperationRow) -> Operation:
+    worker = None
+    if row.worker_pid is not None and row.worker_started_at is not None:
+        worker = WorkerIdentity(row.worker_pid, row.worker_started_at)
+    return Operation(
+        operation_id=row.operation_id,
+        operation_type=row.operation_type,
+        status=OperationStatus(row.status),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        parent_id=row.parent_id,
+        worker=worker,
+        **row.details,
+    )

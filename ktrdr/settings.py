@@ -1,0 +1,64 @@
+"""The one reader of the environment and of `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from platformdirs import user_data_path
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _usable_cores() -> int:
+    import os
+
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """All settings, each an environment variable of the same name (see `.env.example`)."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, validate_default=True
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is logged."
+    )
+    operations_cache_ttl: float = Field(
+        1.0, ge=0, le=3600, description="Seconds for which a running operation's view is served from the cache."
+    )
+    ktrdr_home: Path = Field(
+        default_factory=lambda: user_data_path("ktrdr"), description="Folder that holds bars, models, operations, logs."
+    )
+    ktrdr_api_host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    ktrdr_api_port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on; 0 picks a free one.")
+    ktrdr_api_url: str = Field("", description="Where the command line finds the server; default: host and port above.")
+    ktrdr_database_url: str = Field(
+        "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."
+    )
+    ktrdr_max_concurrent: int = Field(
+        default_factory=lambda: max(1, _usable_cores() // 2),
+        ge=1,
+        le=1024,
+        description="Trainings that run at once; default: one per two cores.",
+    )
+    ktrdr_standby_workers: int = Field(
+        1, ge=0, le=64, description="Idle worker processes kept warm, so that a training starts at once."
+    )
+
+    @model_validator(mode="after")
+    def _absolute_home(self) -> Self:
+        object.__setattr__(self, "ktrdr_home", self.ktrdr_home.expanduser().absolute())
+        return self
+
+    @property
+    def api_url(self) -> str:
+        return self.ktrdr_api_url.rstrip("/") or f"http://{self.ktrdr_api_host}:{self.ktrdr_api_port}"
+
+    @property
+    def database_url(self) -> str:
+        return self.ktrdr_database_url or f"sqlite+aiosqlite:///{self.ktrdr_home / 'registry.sqlite'}"

@@ -1,0 +1,225 @@
+"""Checkpoints: everything that a training needs to go on bit for bit, in one file that is whole or absent.
+
+One file holds the weights, the optimiser's moments, the generators' states, the weights of the best epoch and the
+history, so that no two files can disagree. Tensors are safetensors, the rest is JSON in the same file's header.
+
+An epoch boundary is captured in memory after every epoch and written when the last write is `interval_s` old, so that
+short epochs are not dominated by the disk. A kill loses the work since the last write and nothing else: what is
+computed again comes out the same. A stop and the end write what is pending.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ktrdr.errors import CheckpointMismatch, StorageError
+from ktrdr.training.files import storage_error, write_atomically
+from ktrdr.training.loop import EpochMetrics, TrainingState, weights_of
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a training was made from: two with the same fingerprint, seed included, give the same bits."""
+
+    strategy: dict[str, Any]
+    timeframe: str
+    data: dict[str, str]
+
+    def differences(self, other: Fingerprint) -> list[str]:
+        found = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
+        if self.timeframe != other.timeframe:
+            found.append("timeframe")
+        if list(self.data) != list(other.data):
+            found.append("symbols")
+        shared = self.data.keys() & other.data.keys()
+        found += [f"bars of {symbol}" for symbol in shared if self.data[symbol] != other.data[symbol]]
+        return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One epoch boundary, detached from the training that goes on."""
+
+    fingerprint: Fingerprint
+    history: tuple[EpochMetrics, ...]
+    best_epoch: int
+    best_val_loss: float
+    stopping_reference: float
+    epochs_without_gain: int
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def capture(cls, state: TrainingState, fingerprint: Fingerprint) -> Checkpoint:
+        tensors = {f"model.{name}": tensor for name, tensor in weights_of(state.model).items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in state.best_weights.items()}
+        for parameter, moments in state.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{parameter}.{name}": tensor.clone() for name, tensor in moments.items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        tensors["random.sampler"] = state.sampler.get_state()
+        return cls(
+            fingerprint,
+            tuple(state.history),
+            state.best_epoch,
+            state.best_val_loss,
+            state.stopping_reference,
+            state.epochs_without_gain,
+            tensors,
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Put `state`, built from the same strategy, where this checkpoint was taken; torch's generator too."""
+        state.model.load_state_dict(self._under("model."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in self._under("optimizer.").items():
+            parameter, moment = name.split(".", 1)
+            # The optimiser would take the tensor itself and step it in place.
+            moments.setdefault(int(parameter), {})[moment] = tensor.clone()
+        groups = state.optimizer.state_dict()["param_groups"]
+        state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        state.sampler.set_state(self.tensors["random.sampler"])
+        torch.set_rng_state(self.tensors["random.torch"])
+        state.history = list(self.history)
+        state.best_epoch, state.best_val_loss = self.best_epoch, self.best_val_loss
+        state.best_weights = self._under("best.")
+        state.stopping_reference = self.stopping_reference
+        state.epochs_without_gain = self.epochs_without_gain
+
+    def check(self, fingerprint: Fingerprint) -> None:
+        """Raises CheckpointMismatch, naming each difference."""
+        if found := self.fingerprint.differences(fingerprint):
+            raise CheckpointMismatch(
+                f"the checkpoint of epoch {len(self.history)} belongs to another training: {', '.join(found)} differ",
+                hint="Resume with the strategy and the bars that it began with, or start a new training.",
+                differences=found,
+            )
+
+    def _under(self, prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+
+class Checkpoints:
+    """The checkpoints of one training in one folder: the newest, and the one before it in case that is damaged.
+
+    Not safe to share between threads or processes. Files are forced to disk before the older ones go.
+    """
+
+    def __init__(self, folder: Path, fingerprint: Fingerprint, interval_s: float = 1.0) -> None:
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.interval_s = interval_s
+        self._pending: Checkpoint | None = None
+        self._written_at = time.monotonic()
+
+    def keep(self, state: TrainingState) -> None:
+        self._pending = Checkpoint.capture(state, self.fingerprint)
+        if time.monotonic() - self._written_at >= self.interval_s:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._pending is not None:
+            write(self.folder, self._pending)
+            self._pending = None
+            self._written_at = time.monotonic()
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    head = {
+        "format": FORMAT,
+        "crc32": _checksum(checkpoint.tensors),
+        "fingerprint": asdict(checkpoint.fingerprint),
+        "history": [asdict(metrics) for metrics in checkpoint.history],
+        "best_epoch": checkpoint.best_epoch,
+        "best_val_loss": checkpoint.best_val_loss,
+        "stopping_reference": checkpoint.stopping_reference,
+        "epochs_without_gain": checkpoint.epochs_without_gain,
+    }
+    path = folder / f"epoch-{len(checkpoint.history):06d}.safetensors"
+    write_atomically(path, save(checkpoint.tensors, {"ktrdr": json.dumps(head)}))
+    for old in _newest_first(folder)[KEPT:]:
+        _remove(old)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """Raises StorageError when the file is not a whole checkpoint."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            head = json.loads(file.metadata()["ktrdr"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if head["format"] != FORMAT or head["crc32"] != _checksum(tensors):
+            raise StorageError(f"{path} is damaged or of another format", path=str(path))
+        return Checkpoint(
+            Fingerprint(**head["fingerprint"]),
+            tuple(EpochMetrics(**metrics) for metrics in head["history"]),
+            head["best_epoch"],
+            head["best_val_loss"],
+            head["stopping_reference"],
+            head["epochs_without_gain"],
+            tensors,
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is not a whole checkpoint: {error}", path=str(path)) from error
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """The newest whole checkpoint, or None when there never was one.
+
+    Raises:
+        StorageError: there are checkpoints and all of them are damaged.
+    """
+    damaged: StorageError | None = None
+    for path in _newest_first(folder):
+        try:
+            return read(path)
+        except StorageError as error:
+            logger.warning("Skipping a damaged checkpoint: %s", error.detail)
+            damaged = damaged or error
+    if damaged is not None:
+        raise damaged
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*.safetensors"), reverse=True)
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    crc = 0
+    for name in sorted(tensors):
+        crc = zlib.crc32(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
+    return crc
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key in sorted(left.keys() | right.keys()):
+        here, there = left.get(key), right.get(key)
+        if isinstance(here, dict) and isinstance(there, dict):
+            found += _differing(here, there, f"{prefix}{key}.")
+        elif here != there:
+            found.append(f"{prefix}{key}")
+    return found

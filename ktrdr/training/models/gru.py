@@ -1,0 +1,30 @@
+"""A stacked GRU whose last state is read by one linear layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import GRU
+
+
+class GRUClassifier(nn.Module):
+    def __init__(self, spec: GRU, features: int, classes: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(
+            features,
+            spec.hidden_size,
+            num_layers=spec.layers,
+            # torch drops between layers only, and warns when there is no between.
+            dropout=spec.dropout if spec.layers > 1 else 0.0,
+            batch_first=True,
+        )
+        self.dropout = nn.Dropout(spec.dropout)
+        self.head = nn.Linear(spec.hidden_size, classes)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        _, hidden = self.gru(windows)
+        logits: Tensor = self.head(self.dropout(hidden[-1]))
+        return logits

@@ -1,0 +1,28 @@
+"""A multilayer perceptron over the flattened window."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import MLP
+
+
+class MLPClassifier(nn.Module):
+    def __init__(self, spec: MLP, features: int, classes: int) -> None:
+        super().__init__()
+        widths = [features * spec.sequence_length, *[spec.hidden_size] * spec.layers]
+        self.hidden = nn.Sequential(
+            *[
+                nn.Sequential(nn.Linear(wide, narrow), nn.ReLU(), nn.Dropout(spec.dropout))
+                for wide, narrow in pairwise(widths)
+            ]
+        )
+        self.head = nn.Linear(spec.hidden_size, classes)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.hidden(windows.flatten(start_dim=1)))
+        return logits

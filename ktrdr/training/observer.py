@@ -1,0 +1,65 @@
+"""What a training tells the world while it runs; training knows this protocol and no bridge."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+
+class Phase(IntEnum):
+    """The stages of one training, in their order."""
+
+    INITIALIZING = 0
+    PREPARING = 1
+    TRAINING = 2
+    EVALUATING = 3
+    SAVING = 4
+    COMPLETED = 5
+
+
+class TrainingObserver(Protocol):
+    """Receives progress from the loop's own thread.
+
+    Every call must return at once and must not raise: the loop does not wait, catch or retry.
+    """
+
+    def on_phase(self, phase: Phase) -> None: ...
+
+    def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
+        """`epoch` and `batch` count from 1; `samples_seen` is the total since the first epoch."""
+
+    def on_epoch(
+        self,
+        epoch: int,
+        samples_seen: int,
+        train_loss: float,
+        train_accuracy: float,
+        val_loss: float,
+        val_accuracy: float,
+        learning_rate: float,
+        duration: float,
+    ) -> None:
+        """One finished epoch, counted from 1; losses are mean cross-entropy in nats, `duration` is in seconds."""
+
+
+class SilentObserver:
+    """An observer that keeps nothing."""
+
+    def on_phase(self, phase: Phase) -> None:
+        pass
+
+    def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
+        pass
+
+    def on_epoch(
+        self,
+        epoch: int,
+        samples_seen: int,
+        train_loss: float,
+        train_accuracy: float,
+        val_loss: float,
+        val_accuracy: float,
+        learning_rate: float,
+        duration: float,
+    ) -> None:
+        pass

@@ -1,0 +1,8 @@
+"""Run the ktrdr server with the settings of the environment and `.env`."""
+
+import sys
+
+from ktrdr.bootstrap import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import TRAINING, operation, problem, results, started
+from tests.cli.conftest import epochs as page
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import FakeServer, Run
+
+OTHER = "op_training_20230701_def456"
+
+
+def train(strategy: Path, *more: str) -> list[str]:
+    return ["models", "train", "--strategy", str(strategy), "--symbols", "AAPL", "--timeframes", "1d", *more]
+
+
+def model(operation_id: str = TRAINING, **changes: object) -> dict[str, object]:
+    return {
+        "operation_id": operation_id,
+        "created_at": "2023-06-30T10:00:00Z",
+        "strategy": "test_e2e",
+        "symbols": ["AAPL"],
+        "timeframes": ["1d"],
+        "model_type": "lstm",
+        "results": results(),
+        **changes,
+    }
+
+
+def test_train_prints_the_id_on_stderr_and_json_on_stdout(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    server.on("POST", "/training/start", started())
+
+    ran = ktrdr(*train(strategy, "--start-date", "2023-01-01", "--end-date", "2023-06-30"))
+
+    assert ran.code == 0
+    assert ran.err == f"Training started. Operation ID: {TRAINING}\n"
+    assert ran.json == {
+        "operation_id": TRAINING,
+        "status": "running",
+        "message": "Training started",
+        "created_at": "2023-06-30T10:00:00Z",
+    }
+    assert server.asked[0].json == {
+        "strategy": strategy.read_text(),
+        "strategy_name": "test_e2e",
+        "symbols": ["AAPL"],
+        "timeframes": ["1d"],
+        "start_date": "2023-01-01",
+        "end_date": "2023-06-30",
+    }
+
+
+def test_symbols_come_with_commas_and_by_repetition(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    server.on("POST", "/training/start", started())
+
+    ktrdr(*train(strategy, "--symbols", "MSFT, SPY,AAPL", "--timeframes", "1h"))
+
+    assert server.asked[0].json["symbols"] == ["AAPL", "MSFT", "SPY"]
+    assert server.asked[0].json["timeframes"] == ["1d", "1h"]
+
+
+def test_every_fault_of_the_strategy_has_its_line(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    faults = [
+        {"path": "model.type", "message": "is unknown: 'lstn'", "value": "lstn", "suggestion": "lstm", "line": 2},
+        {"path": "training.epochs", "message": "must be at least 1; it is -1", "value": -1},
+    ]
+    server.on("POST", "/training/start", problem(422, "invalid_strategy", "two", "see the schema", faults=faults))
+
+    ran = ktrdr(*train(strategy))
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines() == [
+        "error: 2 faults:",
+        "  line 2: model.type is unknown: 'lstn'; did you mean 'lstm'?",
+        "  training.epochs must be at least 1; it is -1",
+        "hint: see the schema",
+    ]
+
+
+def test_no_stored_bars_is_exit_code_2_with_the_line_that_mends_it(
+    server: FakeServer, ktrdr: Run, strategy: Path
+) -> None:
+    server.on(
+        "POST", "/training/start", problem(409, "series_not_found", "no bars of AAPL 1d", "ktrdr data load AAPL 1d")
+    )
+
+    ran = ktrdr(*train(strategy))
+
+    assert (ran.code, ran.err) == (2, "error: no bars of AAPL 1d\nhint: ktrdr data load AAPL 1d\n")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 1_000_001])
+def test_a_file_that_is_no_strategy_is_refused_here(
+    server: FakeServer, ktrdr: Run, strategy: Path, content: bytes
+) -> None:
+    strategy.write_bytes(content)
+
+    assert ktrdr(*train(strategy)).code == 2
+    assert server.asked == []
+
+
+def test_follow_ends_with_the_results_beside_the_baselines(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    server.on("POST", "/training/start", started())
+    server.on(
+        "GET", f"/operations/{TRAINING}", operation("RUNNING", 1), operation("RUNNING", 2), operation("COMPLETED", 4)
+    )
+    server.on("GET", f"/operations/{TRAINING}/metrics", page(1, 2), page(3, 4))
+    server.on("GET", f"/operations/{TRAINING}/results", results())
+
+    ran = ktrdr(*train(strategy, "--follow"))
+
+    assert ran.code == 0
+    assert [line for line in ran.err.splitlines() if line.startswith("epoch")] == [
+        f"epoch {epoch}/4  train_loss {0.7 - epoch / 100:.4f}  val_loss {0.69 + abs(epoch - 2) / 100:.4f}  "
+        f"train_accuracy {0.5 + epoch / 100:.4f}  val_accuracy 0.5500"
+        for epoch in (1, 2, 3, 4)
+    ]
+    scores, _, about = ran.out.partition("\n\n")
+    rows = {line.split()[0]: line.split()[1:] for line in scores.splitlines()[2:]}
+    assert rows["model"] == ["0.6000", "0.5800"]
+    assert rows["majority"] == ["0.5500", "0.5000"]
+    assert rows["persistence"] == ["0.4500", "0.4600"]
+    assert f"{TRAINING}/model.safetensors" in about
+    assert f"{TRAINING}/metrics.png" in about
+
+
+def test_follow_as_json_prints_one_document(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    server.on("POST", "/training/start", started())
+    server.on("GET", f"/operations/{TRAINING}", operation("COMPLETED", 4))
+    server.on("GET", f"/operations/{TRAINING}/metrics", page(1, 4))
+    server.on("GET", f"/operations/{TRAINING}/results", results())
+
+    ran = ktrdr(*train(strategy, "--follow", "--json"))
+
+    assert ran.json == {"operation_id": TRAINING, **results()}
+
+
+def test_a_model_that_beats_nothing_is_said_to(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", f"/models/{TRAINING}", model(results=results(accuracy=0.5)))
+
+    ran = ktrdr("models", "show", TRAINING)
+
+    assert ran.code == 0
+    assert ran.err == "note: the model does not beat the majority baseline (accuracy 0.5000 against 0.5500)\n"
+
+
+def test_list_shows_each_model_beside_its_baselines(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", "/models", {"models": [model(), model(OTHER, results={"status": "success"})]})
+
+    first, second = ktrdr("models", "list").out.splitlines()[1:]
+
+    assert first.split()[-3:] == ["0.6000", "0.5500", "0.4500"]
+    assert second.split()[-3:] == ["-", "-", "-"]
+
+
+def test_compare_shows_the_inputs_that_differ_and_all_results(server: FakeServer, ktrdr: Run) -> None:
+    for operation_id, layers, accuracy in ((TRAINING, 2, 0.6), (OTHER, 3, 0.65)):
+        server.on("GET", f"/models/{operation_id}", model(operation_id, results=results(accuracy)))
+        server.on("GET", f"/operations/{operation_id}", operation("COMPLETED", 4))
+        card = {"strategy": {"model": {"layers": layers, "type": "lstm"}, "indicators": [{"name": "sma"}]}}
+        server.on("GET", f"/operations/{operation_id}/artifacts/model_card", json.dumps(card).encode())
+
+    ran = ktrdr("models", "compare", TRAINING, OTHER, "--json")
+
+    assert ran.json["inputs"] == {"strategy.model.layers": [2, 3]}
+    assert ran.json["results"]["model accuracy"] == [0.6, 0.65]
+    assert ran.json["results"]["best epoch"] == [2, 2]
+    assert "strategy.model.layers" in ktrdr("models", "compare", TRAINING, OTHER).out

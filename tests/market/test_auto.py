@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ktrdr.errors import InputError, ProviderError, ProviderUnreachable
+from ktrdr.market.provider import Fetched
+from ktrdr.market.providers import auto, create_provider
+from ktrdr.market.providers.auto import AutoProvider, yahoo_is_reachable
+from ktrdr.market.providers.synthetic import SyntheticProvider
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Failing:
+    error: ProviderError
+    name: str = "yahoo"
+
+    def fetch(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
+    ) -> Fetched:
+        raise self.error
+
+
+def fetch(provider: AutoProvider, symbol: str = "AAPL", timeframe: str = "1d") -> Fetched:
+    return provider.fetch(symbol, timeframe, date(2023, 1, 1), date(2023, 12, 31), lambda rows: None)
+
+
+def test_what_the_first_source_serves_is_passed_on() -> None:
+    fetched = fetch(AutoProvider(first=SyntheticProvider(), first_is_reachable=lambda: True))
+
+    assert fetched.provider == "synthetic"
+
+
+def test_without_a_network_the_sample_serves_and_says_so() -> None:
+    fetched = fetch(AutoProvider(first_is_reachable=lambda: False))
+
+    assert fetched.provider == "sample"
+    assert fetched.note.startswith("yahoo cannot be reached; served by sample instead: real AAPL daily bars")
+
+
+def test_nothing_of_yahoo_is_imported_where_it_cannot_be_reached() -> None:
+    script = """
+import sys
+from ktrdr.market.providers.auto import AutoProvider
+AutoProvider(first_is_reachable=lambda: False).fetch("AAPL", "1d", None, None, lambda rows: None)
+print(sorted({"yfinance", "pandas", "curl_cffi"} & sys.modules.keys()))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
+
+
+def test_a_failing_source_is_replaced_by_the_sample_with_its_reason() -> None:
+    first = Failing(ProviderError("yahoo refuses for now: too many requests"))
+
+    fetched = fetch(AutoProvider(first=first, first_is_reachable=lambda: True))
+
+    assert fetched.provider == "sample"
+    assert "too many requests" in fetched.note
+
+
+def test_what_nobody_has_names_both_reasons_and_the_ways_out() -> None:
+    with pytest.raises(ProviderUnreachable) as refused:
+        fetch(AutoProvider(first_is_reachable=lambda: False), "MSFT", "1h")
+
+    assert refused.value.detail == "yahoo cannot be reached, and the sample has AAPL 1d only, not MSFT 1h"
+    assert "--provider" in refused.value.hint
+    assert "ktrdr data import FILE MSFT 1h" in refused.value.hint
+
+
+def test_an_answer_that_refuses_the_symbol_is_not_called_unreachable() -> None:
+    first = Failing(ProviderError("yahoo has no 1d bars of NOPE"))
+
+    with pytest.raises(ProviderError) as refused:
+        fetch(AutoProvider(first=first, first_is_reachable=lambda: True), "NOPE")
+
+    assert not isinstance(refused.value, ProviderUnreachable)
+
+
+def test_a_name_that_never_resolves_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object, **__: object) -> socket.socket:
+        time.sleep(1.0)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", hang)
+    monkeypatch.setattr(auto, "PATIENCE_S", 0.05)
+    began = time.monotonic()
+
+    assert not yahoo_is_reachable()
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_port_that_accepts_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(auto, "getproxies", lambda: {"https": proxy})
+
+        assert yahoo_is_reachable()
+
+
+def test_an_unknown_provider_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="provider 'yaho' is not one of auto, yahoo, sample, synthetic") as refused:
+        create_provider("yaho")
+
+    assert refused.value.hint == "did you mean 'yahoo'?"

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ktrdr.errors import BarsError, InputError
+from ktrdr.market.bars import conform
+from ktrdr.market.provider import Fetched
+from ktrdr.market.providers.csv import FileProvider
+
+REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
+
+GOOD = """Date,Open,High,Low,Close,Volume
+2023-01-03,10,12,9,11,100
+2023-01-04,11,13,10,12,200
+2023-01-05,12,14,11,13,300
+"""
+
+
+def imported(
+    folder: Path, content: str | bytes, name: str = "prices.csv", timeframe: str = "1d", start: date | None = None
+) -> Fetched:
+    path = folder / "upload"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return FileProvider(path, name).fetch("AAPL", timeframe, start, None, lambda rows: None)
+
+
+def test_a_csv_file_is_read(tmp_path: Path) -> None:
+    fetched = imported(tmp_path, GOOD)
+
+    assert fetched.frame["close"].to_list() == [11.0, 12.0, 13.0]
+    assert fetched.frame["timestamp"][0] == datetime(2023, 1, 3, tzinfo=UTC)
+    assert (fetched.provider, fetched.note) == ("csv", "imported from prices.csv")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace("\n", "\r"),
+        GOOD.replace(",", ";"),
+        GOOD.replace(",", "\t"),
+        GOOD.replace("10,", '"10",'),
+    ],
+    ids=["byte order mark", "Windows lines", "old Mac lines", "semicolons", "tabs", "quotes"],
+)
+def test_dialects_of_csv_mean_the_same(tmp_path: Path, content: str) -> None:
+    assert imported(tmp_path, content).frame.equals(imported(tmp_path, GOOD).frame)
+
+
+def test_a_parquet_file_is_read_whatever_its_types(tmp_path: Path) -> None:
+    pl.read_csv(GOOD.encode(), try_parse_dates=True).write_parquet(tmp_path / "prices.parquet")
+
+    fetched = FileProvider(tmp_path / "prices.parquet").fetch("AAPL", "1d", date(2023, 1, 4), None, lambda rows: None)
+
+    assert fetched.frame.equals(imported(tmp_path, GOOD).frame[1:])
+    assert fetched.provider == "parquet"
+
+
+@pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
+@pytest.mark.parametrize("series", ["AAPL_1d", "SPY_1h", "AAPL_1m", "EURUSD_1h"])
+def test_real_files_are_read_whole(series: str) -> None:
+    path = REAL_BARS / f"{series}.csv"
+
+    fetched = FileProvider(path).fetch("X", series.partition("_")[2], None, None, lambda rows: None)
+
+    assert fetched.frame.equals(conform(pl.read_csv(path, try_parse_dates=True)))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "complaint"),
+    [
+        ("", "prices.csv", "prices.csv is empty"),
+        (" \n\n", "prices.csv", "prices.csv is empty"),
+        ("Date,Open,High,Low,Close,Volume\n", "prices.csv", "there are no rows of data"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "prices.csv", "not UTF-8 text"),
+        (b"a,b\0,c\n1,2,3\n", "prices.csv", "binary file"),
+        ("\n<!DOCTYPE html><html><body>Sign in</body></html>", "prices.csv", "web page"),
+        ('{"chart": []}', "prices.csv", "web page or JSON"),
+        ("just some words\nand more words\n", "prices.csv", "no column timestamp, open, high, low, close, volume"),
+        ("Date,Close\n2023-01-03,11\n", "prices.csv", "no column open, high, low, volume"),
+        (GOOD.replace("12,200", "12,200,7"), "prices.csv", "more fields than the header's 6 in rows 2"),
+        (GOOD.replace("11,13,10,12,200", "11,13"), "prices.csv", r"low is missing or not a number in 1 row \(2\)"),
+        (GOOD.replace("12,200", "n/a,200"), "prices.csv", r"close 'n/a' is not a number in 1 row \(2\)"),
+        (GOOD.replace("2023-01-04", "2023-13-04"), "prices.csv", r"timestamp '2023-13-04' .* in 1 row \(2\)"),
+        (GOOD.replace("12,14,11", "12,10,11"), "prices.csv", r"high is below open, low or close in 1 row \(3\)"),
+        (GOOD, "prices.parquet", "not a Parquet file"),
+        (b"PAR1" + b"\0" * 100 + b"PAR1", "prices.parquet", "damaged"),
+        (GOOD, "prices.xlsx", r"neither \.csv nor \.parquet"),
+    ],
+)
+def test_files_that_cannot_be_right_are_refused_whole(
+    tmp_path: Path, content: str | bytes, name: str, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint) as refused:
+        imported(tmp_path, content, name)
+
+    assert name in refused.value.detail
+    assert refused.value.hint
+
+
+def test_several_faults_are_told_in_one_go(tmp_path: Path) -> None:
+    header, *rows = GOOD.splitlines()
+    content = "\n".join([header, rows[0], rows[2], rows[1], rows[1], "2023-01-06,-5,14,-6,NaN,inf"])
+
+    with pytest.raises(BarsError) as refused:
+        imported(tmp_path, content)
+
+    assert refused.value.detail.startswith("prices.csv: ")
+    rows_by_message = {fault["message"]: fault["rows"] for fault in refused.value.context["faults"]}
+    assert rows_by_message == {
+        "timestamp is earlier than the row before": (3,),
+        "timestamp was seen before": (4,),
+        "open is zero or negative": (5,),
+        "low is zero or negative": (5,),
+        "close is missing or not a number": (5,),
+        "volume is infinite": (5,),
+    }
+
+
+def test_bars_of_a_shorter_timeframe_are_refused(tmp_path: Path) -> None:
+    rows = [f"2023-01-03 14:{minute}:00,10,12,9,11,100" for minute in range(30, 40)]
+    content = "\n".join(["timestamp,open,high,low,close,volume", *rows])
+
+    with pytest.raises(InputError, match="bars 0:01:00 apart, which are not 1d bars") as refused:
+        imported(tmp_path, content, timeframe="1d")
+
+    assert refused.value.hint == "import it as 1m"
+
+
+def test_a_file_that_is_not_there_or_has_nothing_in_range_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
+        FileProvider(tmp_path / "none.csv").fetch("AAPL", "1d", None, None, lambda rows: None)
+    with pytest.raises(InputError, match="no bar in 2024-01-01 to the end"):
+        imported(tmp_path, GOOD, start=date(2024, 1, 1))

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ktrdr.errors import BarsError, InputError, SeriesNotFound, StorageError
+from ktrdr.market.bars import SCHEMA, conform
+from ktrdr.market.store import BarStore
+
+ROOT = Path(__file__).parents[2]
+REAL_BARS = ROOT.parent / "shared" / "data" / "bars"
+needs_real_bars = pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BarStore:
+    return BarStore(tmp_path / "bars")
+
+
+def bars(first: int, count: int, close: float = 100.0) -> pl.DataFrame:
+    """Daily bars from day number `first` of 2023 on, flat at `close`."""
+    stamps = [datetime(2023, 1, 1, tzinfo=UTC) + timedelta(days=first + number) for number in range(count)]
+    columns = dict.fromkeys(("open", "high", "low", "close"), [close] * count)
+    return pl.DataFrame({"timestamp": stamps, **columns, "volume": [1.0] * count}, schema=SCHEMA)
+
+
+def real(name: str) -> pl.DataFrame:
+    return conform(pl.read_csv(REAL_BARS / f"{name}.csv", infer_schema=False))
+
+
+@needs_real_bars
+def test_real_bars_come_back_as_they_were_stored(store: BarStore) -> None:
+    frame = real("AAPL_5m")
+
+    report = store.merge("AAPL", "5m", frame, "csv")
+
+    assert (report.rows_new, report.rows_changed, report.rows_total) == (len(frame), 0, len(frame))
+    assert store.read("aapl", "5m").equals(frame)
+    day = store.read("AAPL", "5m", date(2024, 9, 3), date(2024, 9, 3))
+    assert day.equals(frame.filter(pl.col("timestamp").dt.date() == date(2024, 9, 3)))
+
+
+@needs_real_bars
+def test_loading_the_same_again_writes_nothing(store: BarStore) -> None:
+    frame = real("AAPL_1d")
+    store.merge("AAPL", "1d", frame, "sample")
+    path = store.root / "AAPL" / "1d.parquet"
+    before = (path.stat().st_ino, path.stat().st_mtime_ns)
+
+    report = store.merge("AAPL", "1d", frame[100:200], "sample")
+
+    assert (report.rows_new, report.rows_changed, report.rows_total) == (0, 0, len(frame))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == before
+
+
+def test_new_bars_are_added_and_changed_ones_counted(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 10), "sample")
+
+    report = store.merge("AAPL", "1d", bars(8, 4, close=101.0), "yahoo")
+
+    assert (report.rows_new, report.rows_changed, report.rows_total) == (2, 2, 12)
+    assert store.read("AAPL", "1d")["close"].to_list() == [100.0] * 8 + [101.0] * 4
+    assert report.provider == "sample, yahoo"
+
+
+def test_a_merge_that_replaces_every_bar_leaves_its_provider_alone(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(2, 5), "sample")
+
+    assert store.merge("AAPL", "1d", bars(0, 10, close=101.0), "yahoo").provider == "yahoo"
+
+
+pieces = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 15), st.sampled_from([99.0, 100.0, 101.0])), min_size=1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(pieces)
+def test_overlapping_merges_in_any_order_equal_the_union(sequence: list[tuple[int, int, float]]) -> None:
+    expected: dict[int, float] = {}
+    with TemporaryDirectory() as folder:
+        store = BarStore(Path(folder))
+        for first, count, close in sequence:
+            piece = dict.fromkeys(range(first, first + count), close)
+            report = store.merge("X", "1d", bars(first, count, close), "test")
+
+            assert report.rows_new == len(piece.keys() - expected.keys())
+            assert report.rows_changed == sum(expected.get(day, value) != value for day, value in piece.items())
+            expected |= piece
+            assert report.rows_total == len(expected)
+
+        stored = store.read("X", "1d")
+        union = pl.concat([bars(day, 1, close) for day, close in sorted(expected.items())])
+        assert stored.equals(union)
+
+
+def test_wrong_rows_leave_the_stored_series_as_it_was(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 5), "sample")
+
+    with pytest.raises(BarsError, match=r"timestamp was seen before in 1 row \(3\)"):
+        store.merge("AAPL", "1d", pl.concat([bars(3, 2), bars(4, 1)]), "csv")
+    with pytest.raises(InputError, match="no bars"):
+        store.merge("AAPL", "1d", bars(0, 0), "csv")
+
+    assert store.read("AAPL", "1d").equals(bars(0, 5))
+
+
+def test_dates_are_inclusive_and_an_empty_range_names_what_is_stored(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 31), "sample")
+
+    assert len(store.read("AAPL", "1d", date(2023, 1, 10), date(2023, 1, 12))) == 3
+    assert len(store.read("AAPL", "1d", datetime(2023, 1, 10, 1, tzinfo=UTC), datetime(2023, 1, 12, tzinfo=UTC))) == 2
+    with pytest.raises(InputError, match="31 bars from 2023-01-01 00:00 to 2023-01-31 00:00 UTC") as refused:
+        store.read("AAPL", "1d", date(2024, 1, 1))
+    assert refused.value.code == "invalid_input"
+    with pytest.raises(InputError, match="lies after"):
+        store.read("AAPL", "1d", date(2023, 1, 12), date(2023, 1, 10))
+
+
+def test_a_series_that_is_not_stored_names_the_command_and_the_nearest(store: BarStore) -> None:
+    with pytest.raises(SeriesNotFound) as nothing:
+        store.read("AAPL", "1d")
+    assert nothing.value.hint == "load it with: ktrdr data load AAPL 1d"
+
+    store.merge("AAPL", "1d", bars(0, 5), "sample")
+
+    with pytest.raises(SeriesNotFound) as misspelt:
+        store.info("APPL", "1d")
+    assert "ktrdr data load APPL 1d" in misspelt.value.hint
+    assert "did you mean AAPL" in misspelt.value.hint
+    with pytest.raises(SeriesNotFound) as other_timeframe:
+        store.info("AAPL", "1h")
+    assert "stored for AAPL: 1d" in other_timeframe.value.hint
+
+
+def test_the_list_tells_rows_range_and_provider(store: BarStore) -> None:
+    assert store.list() == []
+    store.merge("MSFT", "1d", bars(0, 3), "yahoo")
+    store.merge("AAPL", "1w", bars(0, 1), "csv")
+    store.merge("AAPL", "1d", bars(0, 5), "sample")
+
+    assert [(series.symbol, series.timeframe, series.rows, series.provider) for series in store.list()] == [
+        ("AAPL", "1d", 5, "sample"),
+        ("AAPL", "1w", 1, "csv"),
+        ("MSFT", "1d", 3, "yahoo"),
+    ]
+    apple = store.info("AAPL", "1d")
+    assert (apple.first, apple.last) == (datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 1, 5, tzinfo=UTC))
+    assert apple.size_bytes == (store.root / "AAPL" / "1d.parquet").stat().st_size
+
+
+def test_a_parquet_file_put_there_by_hand_is_a_series_too(store: BarStore) -> None:
+    (store.root / "AAPL").mkdir(parents=True)
+    bars(0, 5).write_parquet(store.root / "AAPL" / "1d.parquet")
+
+    assert (store.info("AAPL", "1d").rows, store.info("AAPL", "1d").provider) == (5, "unknown")
+    assert store.merge("AAPL", "1d", bars(5, 1), "csv").rows_total == 6
+
+
+@pytest.mark.parametrize("damage", ["emptied", "truncated", "overwritten", "foreign", "without rows"])
+def test_a_damaged_file_is_named_with_what_to_do(
+    store: BarStore, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.merge("AAPL", "1d", bars(0, 300), "sample")
+    store.merge("MSFT", "1d", bars(0, 3), "sample")
+    path = store.root / "AAPL" / "1d.parquet"
+    content = path.read_bytes()
+    if damage == "without rows":
+        bars(0, 0).write_parquet(path)
+    elif damage == "foreign":
+        pl.DataFrame({"a": [1]}).write_parquet(path)
+    else:
+        damaged = {"emptied": b"", "truncated": content[:-20], "overwritten": b"\xff" * len(content)}
+        path.write_bytes(damaged[damage])
+
+    for use in (lambda: store.read("AAPL", "1d"), lambda: store.merge("AAPL", "1d", bars(0, 1), "x")):
+        with pytest.raises(StorageError) as refused:
+            use()
+        assert str(path) in refused.value.detail
+        assert "ktrdr data load AAPL 1d" in refused.value.hint
+    assert [series.symbol for series in store.list()] == ["MSFT"]
+    assert str(path) in caplog.text
+
+
+def test_a_root_that_cannot_be_used_gives_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = BarStore(tmp_path / "file" / "bars")
+
+    for use in (store.check_writable, lambda: store.merge("AAPL", "1d", bars(0, 1), "x")):
+        with pytest.raises(StorageError, match="Not a directory"):
+            use()
+
+
+def test_a_usable_root_is_writable_and_left_clean(store: BarStore) -> None:
+    store.check_writable()
+
+    assert list(store.root.iterdir()) == []
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+import polars as pl
+from ktrdr.market.store import BarStore
+
+store, bars = BarStore(Path(sys.argv[1])), pl.read_parquet(sys.argv[2])
+"""
+
+FULL_DISK = """
+import resource
+from ktrdr.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    store.merge("X", "1d", bars, "new")
+except StorageError as error:
+    print(error.detail)
+"""
+
+KILLED_AT = """
+import ktrdr.market.store
+def die(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+{patch}
+store.merge("X", "1d", bars, "new")
+"""
+
+MERGE_FOREVER = """
+values = ("open", "high", "low", "close")
+for price in range(1, 10**9):
+    store.merge("X", "1d", bars.with_columns(pl.lit(float(price)).alias(name) for name in values), "loop")
+    if price == 2:
+        print("going", flush=True)
+"""
+
+MERGE_PIECES = """
+for number in range(int(sys.argv[3]), len(bars), 4):
+    store.merge("X", "1d", bars[number:number + 2], sys.argv[3])
+"""
+
+
+def start_child(script: str, store: BarStore, frame: pl.DataFrame, *more: str) -> subprocess.Popen[str]:
+    given_bars = store.root.parent / "given.parquet"
+    if not given_bars.exists():
+        frame.write_parquet(given_bars)
+    arguments = [sys.executable, "-c", CHILD + script, str(store.root), str(given_bars), *more]
+    return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no file size limit")
+def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None:
+    store.merge("X", "1d", bars(0, 5), "old")
+
+    with start_child(FULL_DISK, store, bars(0, 3000, close=7.0)) as child:
+        out, err = child.communicate(timeout=60)
+
+    assert "File too large" in out, err
+    assert store.read("X", "1d").equals(bars(0, 5))
+    assert sorted(file.name for file in (store.root / "X").iterdir()) == [".1d.lock", "1d.parquet"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.parametrize(
+    ("patch", "expected_close"),
+    [
+        ("os.fsync = die", 1.0),
+        ("os.replace = die", 1.0),
+        ("ktrdr.market.store._sync_folder = die", 2.0),
+    ],
+    ids=["before the content is synced", "before the renaming", "after the renaming"],
+)
+def test_a_kill_at_each_step_leaves_the_old_or_the_new_file(store: BarStore, patch: str, expected_close: float) -> None:
+    store.merge("X", "1d", bars(0, 5, close=1.0), "old")
+
+    with start_child(KILLED_AT.format(patch=patch), store, bars(0, 5, close=2.0)) as child:
+        _, err = child.communicate(timeout=60)
+
+    assert child.returncode == -signal.SIGKILL, err
+    assert store.read("X", "1d").equals(bars(0, 5, close=expected_close))
+    assert [series.rows for series in store.list()] == [5]
+    store.merge("X", "1d", bars(0, 5, close=3.0), "next")
+    assert sorted(file.name for file in (store.root / "X").iterdir()) == [".1d.lock", "1d.parquet"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_kills_at_any_instant_of_many_merges_leave_a_whole_series(store: BarStore) -> None:
+    chance = random.Random(7)
+    for _ in range(3):
+        with start_child(MERGE_FOREVER, store, bars(0, 2000)) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "going\n"
+            time.sleep(chance.uniform(0.0, 0.05))
+            os.kill(child.pid, signal.SIGKILL)
+
+        stored = store.read("X", "1d")
+        assert len(stored) == store.info("X", "1d").rows == 2000
+        assert stored["close"].n_unique() == 1
+
+
+def test_merges_of_one_series_from_several_processes_lose_nothing(store: BarStore) -> None:
+    everything = bars(0, 101)
+    children = [start_child(MERGE_PIECES, store, everything, str(number)) for number in range(4)]
+
+    errors = [child.communicate(timeout=60)[1] for child in children]
+
+    assert errors == [""] * 4
+    assert store.read("X", "1d").equals(everything)
+    assert sorted(store.info("X", "1d").provider.split(", ")) == ["0", "1", "2", "3"]
