@@ -7,7 +7,6 @@ moment of the machine touches all variants alike.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import statistics
 import subprocess
@@ -42,7 +41,6 @@ VARIANTS = {
     "dataloader_tuned": "Dataset/DataLoader loop, allocator tuned",
     "bare": "ktrdr loop",
     "checkpoints": "ktrdr loop with checkpoints",
-    "observer": "ktrdr loop with observer",
 }
 
 
@@ -92,71 +90,102 @@ def ordinary_loop(values: Tensor, labels: Tensor, epochs: int) -> float:
     return time.perf_counter() - began
 
 
-def lean_loop(
-    values: Tensor,
-    labels: Tensor,
-    epochs: int,
-    observer: TrainingObserver,
-    keep: Callable[[TrainingState], None] = lambda _: None,
-) -> float:
-    """Seconds for `epochs` epochs, after one that isn't counted."""
-    model = build_model(NETWORK, FEATURES, CLASSES)
-    settings = Training(epochs=1, batch_size=BATCH)
-    state = TrainingState(model, build_optimizer(settings, model), torch.Generator().manual_seed(settings.seed))
-    starts = torch.arange(len(labels))
-    data = TrainingTensors(
-        view_of_windows(values, WINDOW),
-        Samples(starts[:TRAIN_SAMPLES], labels[:TRAIN_SAMPLES]),
-        Samples(starts[TRAIN_SAMPLES:], labels[TRAIN_SAMPLES:]),
-    )
-    train(state, data, settings, observer, lambda: False, keep)
-    began = time.perf_counter()
-    train(state, data, settings.model_copy(update={"epochs": 1 + epochs}), observer, lambda: False, keep)
-    return time.perf_counter() - began
+class LeanTraining:
+    """One training by ktrdr's loop that goes on epoch by epoch."""
+
+    def __init__(
+        self,
+        values: Tensor,
+        labels: Tensor,
+        observer: TrainingObserver,
+        keep: Callable[[TrainingState], None] = lambda _: None,
+    ) -> None:
+        model = build_model(NETWORK, FEATURES, CLASSES)
+        self.settings = Training(batch_size=BATCH)
+        sampler = torch.Generator().manual_seed(self.settings.seed)
+        self.state = TrainingState(model, build_optimizer(self.settings, model), sampler)
+        starts = torch.arange(len(labels))
+        self.data = TrainingTensors(
+            view_of_windows(values, WINDOW),
+            Samples(starts[:TRAIN_SAMPLES], labels[:TRAIN_SAMPLES]),
+            Samples(starts[TRAIN_SAMPLES:], labels[TRAIN_SAMPLES:]),
+        )
+        self.observer, self.keep = observer, keep
+        self.seconds(1)
+
+    def seconds(self, epochs: int) -> float:
+        """For so many more epochs."""
+        settings = self.settings.model_copy(update={"epochs": self.state.epoch + epochs})
+        began = time.perf_counter()
+        train(self.state, self.data, settings, self.observer, lambda: False, self.keep)
+        return time.perf_counter() - began
 
 
-def measure(variant: str, observer: TrainingObserver, epochs: int = EPOCHS, threads: int = 1) -> float:
+def measure(variant: str, epochs: int = EPOCHS, threads: int = 1) -> float:
     """Samples per second of one variant, in this process."""
+    values, labels = made_up_bars()
+    torch.set_num_threads(threads)
+    if variant == "dataloader_tuned":
+        keep_freed_memory()
+    if variant.startswith("dataloader"):
+        return epochs * TRAIN_SAMPLES / ordinary_loop(values, labels, epochs)
+    make_repeatable(0, threads)
+    if variant == "bare":
+        return epochs * TRAIN_SAMPLES / LeanTraining(values, labels, SilentObserver()).seconds(epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(Path(folder), Fingerprint({}, "1d", {}))
+        training = LeanTraining(values, labels, SilentObserver(), checkpoints.keep)
+        return epochs * TRAIN_SAMPLES / training.seconds(epochs)
+
+
+def measure_observer(observer: TrainingObserver, epochs: int = 4 * EPOCHS, threads: int = 1) -> dict[str, float]:
+    """Samples per second without and with `observer`: two trainings in this process that take turns by epochs.
+
+    What an observer costs is far less than two processes differ, hence the turns, and the median of the ratios of
+    neighbours.
+    """
+    values, labels = made_up_bars()
+    make_repeatable(0, threads)
+    bare, observed = LeanTraining(values, labels, SilentObserver()), LeanTraining(values, labels, observer)
+    pairs = []
+    for turn in range(epochs):
+        first, second = (bare, observed) if turn % 2 else (observed, bare)
+        taken = {first: first.seconds(1), second: second.seconds(1)}
+        pairs.append((taken[bare], taken[observed]))
+    return {
+        "bare": TRAIN_SAMPLES / statistics.median(without for without, _ in pairs),
+        "observer": TRAIN_SAMPLES / statistics.median(with_it for _, with_it in pairs),
+        "ratio": statistics.median(without / with_it for without, with_it in pairs),
+    }
+
+
+def made_up_bars() -> tuple[Tensor, Tensor]:
+    """Values [rows, features], and a label for every window."""
     random = np.random.default_rng(0)
     samples = TRAIN_SAMPLES + VALIDATION_SAMPLES
-    values = torch.from_numpy(random.standard_normal((samples + WINDOW - 1, FEATURES)).astype(np.float32))
-    labels = torch.from_numpy(random.integers(0, CLASSES, samples))
-    torch.set_num_threads(threads)
-    if variant.startswith("dataloader"):
-        if variant == "dataloader_tuned":
-            keep_freed_memory()
-        seconds = ordinary_loop(values, labels, epochs)
-    elif variant == "checkpoints":
-        make_repeatable(0, threads)
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoints = Checkpoints(Path(folder), Fingerprint({}, "1d", {}))
-            seconds = lean_loop(values, labels, epochs, SilentObserver(), checkpoints.keep)
-    else:
-        make_repeatable(0, threads)
-        seconds = lean_loop(values, labels, epochs, observer)
-    return epochs * TRAIN_SAMPLES / seconds
+    values = random.standard_normal((samples + WINDOW - 1, FEATURES)).astype(np.float32)
+    return torch.from_numpy(values), torch.from_numpy(random.integers(0, CLASSES, samples))
 
 
 def main(
     rounds: int = 5,
     epochs: int = EPOCHS,
     threads: int = 1,
-    observer: str = "ktrdr.training.observer:SilentObserver",
+    observer: Callable[[], TrainingObserver] = SilentObserver,
 ) -> dict[str, Any]:
-    """`observer` is `module:callable`; the callable takes nothing and gives the observer of the last variant."""
+    """`observer` gives the observer whose cost is measured; by default that is nothing but the measurement's noise."""
     rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    for _ in range(rounds):
-        for variant, found in rates.items():
-            found.append(_in_fresh_process(variant, observer, epochs, threads))
-    medians = {variant: statistics.median(found) for variant, found in rates.items()}
+    for turn in range(rounds):
+        for variant in list(VARIANTS)[:: 1 if turn % 2 else -1]:
+            rates[variant].append(_in_fresh_process(variant, epochs, threads))
     result = {
-        "samples_per_second": medians,
+        "samples_per_second": {variant: statistics.median(found) for variant, found in rates.items()},
         "rounds": rates,
         "threads": threads,
-        "observer": observer,
         "ratio_to_dataloader": _paired(rates, "bare", "dataloader"),
-        "ratio_with_observer": _paired(rates, "observer", "bare"),
+        "ratio_to_tuned_dataloader": _paired(rates, "bare", "dataloader_tuned"),
         "ratio_with_checkpoints": _paired(rates, "checkpoints", "bare"),
+        "with_observer": measure_observer(observer(), 4 * epochs, threads),
     }
     _print(result)
     return result
@@ -167,40 +196,35 @@ def _paired(rates: dict[str, list[float]], one: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
 
 
-def _in_fresh_process(variant: str, observer: str, epochs: int, threads: int) -> float:
-    command = [sys.executable, __file__, "--variant", variant, "--observer", observer]
-    command += ["--epochs", str(epochs), "--threads", str(threads)]
+def _in_fresh_process(variant: str, epochs: int, threads: int) -> float:
+    command = [sys.executable, __file__, "--variant", variant, "--epochs", str(epochs), "--threads", str(threads)]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def _print(result: dict[str, Any]) -> None:
     lines = [f"LSTM 2x64, window {WINDOW}, batch {BATCH}, {FEATURES} features, {result['threads']} thread(s)"]
     for variant, title in VARIANTS.items():
-        rate = result["samples_per_second"][variant]
         low, high = min(result["rounds"][variant]), max(result["rounds"][variant])
-        lines.append(f"{title:<44}{rate:>9,.0f} samples/s   ({low:,.0f} to {high:,.0f})")
-    lines.append(f"ktrdr loop / DataLoader loop         {result['ratio_to_dataloader']:.2f}")
-    lines.append(f"with observer / bare                 {result['ratio_with_observer']:.3f}")
-    lines.append(f"with checkpoints / bare              {result['ratio_with_checkpoints']:.3f}")
+        rate = result["samples_per_second"][variant]
+        lines.append(f"{title:<44}{rate:>8,.0f} samples/s  ({low:,.0f} to {high:,.0f})")
+    for title, ratio in {
+        "ktrdr loop / Dataset/DataLoader loop": result["ratio_to_dataloader"],
+        "ktrdr loop / the same, allocator tuned": result["ratio_to_tuned_dataloader"],
+        "with checkpoints / without": result["ratio_with_checkpoints"],
+        "with observer / without": result["with_observer"]["ratio"],
+    }.items():
+        lines.append(f"{title:<44}{ratio:>8.3f}")
     sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _built(path: str) -> TrainingObserver:
-    module, name = path.split(":")
-    observer: TrainingObserver = getattr(importlib.import_module(module), name)()
-    return observer
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variant", choices=VARIANTS)
-    parser.add_argument("--observer", default="ktrdr.training.observer:SilentObserver")
+    parser.add_argument("--variant", choices=VARIANTS, help="measure this one here and print its samples per second")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     if given.variant:
-        rate = measure(given.variant, _built(given.observer), given.epochs, given.threads)
-        sys.stdout.write(json.dumps(rate))
+        sys.stdout.write(json.dumps(measure(given.variant, given.epochs, given.threads)))
     else:
-        main(given.rounds, given.epochs, given.threads, given.observer)
+        main(given.rounds, given.epochs, given.threads)

@@ -5,101 +5,130 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import uvicorn
+from pydantic import ValidationError
+
 from ktrdr import __version__, logs
+from ktrdr.api.app import create_app
+from ktrdr.api.schemas import Readiness
+from ktrdr.api.services import data_service
+from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.services import Services
+from ktrdr.api.services.strategy_service import StrategyService
+from ktrdr.api.services.training import training_service
+from ktrdr.api.services.training.training_service import TrainingService
 from ktrdr.errors import KtrdrError, StorageError
+from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.executors.executor import Lane
+from ktrdr.executors.local import LocalExecutor, is_alive
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.market.store import BarStore
+from ktrdr.operations.health import HealthService
+from ktrdr.operations.service import OperationsService
+from ktrdr.registry.store import SqlOperationStore
 from ktrdr.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
 
-_TRAINING_JOB = "ktrdr.api.services.training.job"
-_DATA_JOB = "ktrdr.api.services.data_job"
 _DATA_LOADS_AT_ONCE = 2
 
 
-def build_services(settings: Settings):  # type: ignore[no-untyped-def]
-    """Everything behind the API; nothing runs before its `start` is awaited."""
-    from ktrdr.api.schemas import Readiness
-    from ktrdr.api.services.data_service import LANE as DATA_LANE
-    from ktrdr.api.services.data_service import DataService
-    from ktrdr.api.services.model_service import ModelService
-    from ktrdr.api.services.services import Services
-    from ktrdr.api.services.strategy_service import StrategyService
-    from ktrdr.api.services.training.training_service import LANE as TRAINING_LANE
-    from ktrdr.api.services.training.training_service import TrainingService
-    from ktrdr.executors.dispatcher import Dispatcher
-    from ktrdr.executors.executor import Lane
-    from ktrdr.executors.local import LocalExecutor, is_alive
-    from ktrdr.features.indicators import IndicatorCatalogue
-    from ktrdr.market.store import BarStore
-    from ktrdr.operations.health import HealthService
-    from ktrdr.operations.service import OperationsService
-    from ktrdr.registry.store import SqlOperationStore
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What starts, stops and can be asked for its state."""
 
-    home = settings.ktrdr_home
-    store = BarStore(home / "bars")
-    registry = SqlOperationStore(settings.database_url)
-    operations = OperationsService(registry, cache_ttl=settings.operations_cache_ttl)
-    lanes = (
-        Lane(
-            TRAINING_LANE,
-            f"{_TRAINING_JOB}:run",
-            f"{_TRAINING_JOB}:warm_up",
-            limit=settings.ktrdr_max_concurrent,
-            standby=settings.ktrdr_standby_workers,
-        ),
-        Lane(DATA_LANE, f"{_DATA_JOB}:run", f"{_DATA_JOB}:warm_up", limit=_DATA_LOADS_AT_ONCE, standby=1),
-    )
-    executor = LocalExecutor(lanes, log_file=log_file(settings), log_level=settings.log_level)
-    dispatcher = Dispatcher(operations, executor, home / "operations")
-    catalogue = IndicatorCatalogue()
-    health = HealthService(operations, is_alive=is_alive, settle=dispatcher.settle_lost, refill=executor.refill)
+    home: Path
+    registry: SqlOperationStore
+    operations: OperationsService
+    store: BarStore
+    executor: LocalExecutor
+    dispatcher: Dispatcher
+    health: HealthService
+    catalogue: IndicatorCatalogue
 
-    async def readiness() -> Readiness:
-        async def state_of(check: object) -> str:
-            try:
-                await check  # type: ignore[misc]
-            except StorageError as error:
-                return error.detail
-            return "ok"
+    async def start(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        await self.registry.open()
+        await self.dispatcher.start()
+        self.health.start()
+        # TA-Lib takes a second to import; the first strategy need not wait for it.
+        asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
-        registry_state = await state_of(operations.ping())
-        store_state = await state_of(asyncio.to_thread(store.check_writable))
-        is_ready = registry_state == store_state == "ok"
+    async def close(self) -> None:
+        await self.health.close()
+        await self.dispatcher.close()
+        await self.operations.close()
+
+    async def readiness(self) -> Readiness:
+        registry = await _state_of(self.operations.ping())
+        store = await _state_of(asyncio.to_thread(self.store.check_writable))
         return Readiness(
-            status="ready" if is_ready else "unready",
-            registry=registry_state,
-            store=store_state,
-            workers=executor.state(),
+            status="ready" if registry == store == "ok" else "unready",
+            registry=registry,
+            store=store,
+            workers=self.executor.state(),
         )
 
-    async def start() -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        await registry.open()
-        await dispatcher.start()
-        health.start()
-        # TA-Lib takes a second to import; the first strategy need not wait for it.
-        asyncio.get_running_loop().run_in_executor(None, catalogue.names)
 
-    async def close() -> None:
-        await health.close()
-        await dispatcher.close()
-        await operations.close()
+async def _state_of(check: Awaitable[None]) -> str:
+    try:
+        await check
+    except StorageError as error:
+        return error.detail
+    return "ok"
 
+
+def build_services(settings: Settings) -> Services:
+    """Everything behind the API; nothing runs before its `start` is awaited."""
+    home = settings.ktrdr_home
+    bars, models = home / "bars", home / "models"
+    store = BarStore(bars)
+    catalogue = IndicatorCatalogue()
+    registry = SqlOperationStore(settings.database_url)
+    operations = OperationsService(registry, cache_ttl=settings.operations_cache_ttl)
+    executor = LocalExecutor(_lanes(settings), log_file=log_file(settings), log_level=settings.log_level)
+    dispatcher = Dispatcher(operations, executor, home / "operations")
+    health = HealthService(operations, is_alive=is_alive, settle=dispatcher.settle_lost, refill=executor.refill)
+    runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
-        training=TrainingService(operations, dispatcher, store, catalogue, bars=home / "bars", models=home / "models"),
-        data=DataService(operations, dispatcher, store, uploads=home / "uploads", bars=home / "bars"),
+        training=TrainingService(operations, dispatcher, store, catalogue, bars=bars, models=models),
+        data=DataService(operations, dispatcher, store, bars=bars, uploads=home / "uploads"),
         strategies=StrategyService(catalogue),
         models=ModelService(operations),
-        readiness=readiness,
-        start=start,
-        close=close,
+        readiness=runtime.readiness,
+        start=runtime.start,
+        close=runtime.close,
+    )
+
+
+def _lanes(settings: Settings) -> tuple[Lane, ...]:
+    """Jobs by name: whoever serves need not import what its workers run."""
+    training, data = "ktrdr.api.services.training.job", "ktrdr.api.services.data_job"
+    return (
+        Lane(
+            training_service.LANE,
+            job=f"{training}:run",
+            warm_up=f"{training}:warm_up",
+            limit=settings.ktrdr_max_concurrent,
+            standby=settings.ktrdr_standby_workers,
+        ),
+        Lane(
+            data_service.LANE,
+            job=f"{data}:run",
+            warm_up=f"{data}:warm_up",
+            limit=_DATA_LOADS_AT_ONCE,
+            standby=min(1, settings.ktrdr_standby_workers),
+        ),
     )
 
 
@@ -108,18 +137,30 @@ def log_file(settings: Settings) -> Path:
 
 
 def serve(settings: Settings) -> None:
-    """Run the server until SIGTERM or SIGINT. Raises StorageError when home, log or port cannot be used."""
-    import uvicorn
-
-    from ktrdr.api.app import create_app
-
+    """Run the server until SIGTERM or SIGINT. Raises StorageError when home, log, registry or port cannot be used."""
     logs.configure(log_file(settings), settings.log_level, rotates=True)
+    asyncio.run(_prepare_registry(settings.database_url))
     app = create_app(build_services(settings), version=__version__)
     listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
     host, port = listener.getsockname()[:2]
     logger.info("Serving on http://%s:%d, home %s", host, port, settings.ktrdr_home)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    # Once all is closed uvicorn raises the signal that ended it again; a stop that was asked for is no death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+async def _prepare_registry(url: str) -> None:
+    """Before the server runs, because then a failure would be told as a stack trace. Raises StorageError."""
+    registry = SqlOperationStore(url)
+    try:
+        await registry.open()
+    except StorageError:
+        await asyncio.sleep(0.5)  # aiosqlite's thread has a last word for this loop after a connection that failed
+        raise
+    finally:
+        await registry.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -145,10 +186,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = {f"ktrdr_api_{name}": value for name, value in vars(chosen).items() if value is not None}
     try:
         serve(Settings(**overrides))
+    except ValidationError as error:
+        faults = [f"{str(fault['loc'][0]).upper()} is {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+        return _refuse("; ".join(faults), "correct the environment or .env (see: ktrdr config show)")
     except KtrdrError as error:
-        print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refuse(error.detail, error.hint)
     return 0
+
+
+def _refuse(detail: str, hint: str) -> int:
+    print(f"error: {detail}\nhint: {hint}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 if __name__ == "__main__":

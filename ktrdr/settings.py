@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("ktrdr"), description="Folder that holds bars, models, operations, logs."
     )
     ktrdr_api_host: str = Field("127.0.0.1", description="Address that the server listens on.")
-    ktrdr_api_port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on; 0 picks a free one.")
+    ktrdr_api_port: int = Field(
+        8000, ge=0, le=65535, description="Port that the server listens on; 0 picks a free one."
+    )
     ktrdr_api_url: str = Field("", description="Where the command line finds the server; default: host and port above.")
     ktrdr_database_url: str = Field(
         "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."

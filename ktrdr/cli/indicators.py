@@ -24,7 +24,10 @@ def list_indicators(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the indicators.
+    """List the indicators, all or those of a group.
+
+    Groups: cycle, math, momentum, overlap, pattern, price, statistic,
+    volatility, volume.
 
     Example:
       ktrdr indicators list momentum
@@ -35,8 +38,8 @@ def list_indicators(
         print_json({"indicators": [one.model_dump(mode="json") for one in wanted]})
         return
     print_table(
-        ("name", "title", "group", "parameters", "outputs"),
-        [(one.name, one.title, one.group, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
+        ("name", "title", "parameters", "outputs"),
+        [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
     )
     if not wanted:
         say(f"No indicator has {word!r} in its name, title or group.")

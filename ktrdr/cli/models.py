@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas import Model, OperationStarted
     from ktrdr.cli.client import Client
 
-CARD_INPUTS = ("strategy", "features", "labels", "data", "seed")
+CARD_INPUTS = ("strategy", "data_sha256", "libraries")
 
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
 
@@ -87,7 +87,7 @@ def list_models(ctx: typer.Context, as_json: AsJson = False) -> None:
         say("No models yet. Train one with: ktrdr models train --help")
         return
     print_table(
-        ("id", "created", "strategy", "type", "symbols", "timeframes", ">accuracy", ">majority", ">persistence"),
+        ("id", "what", ">accuracy", ">majority", ">persistence"),
         [_row(model) for model in found.models],
     )
 
@@ -96,11 +96,7 @@ def _row(model: Model) -> tuple[object, ...]:
     accuracy = {name: fixed(row.get("accuracy")) for name, row in scores(model.results)}
     return (
         model.operation_id,
-        model.created_at,
-        model.strategy,
-        model.model_type,
-        model.symbols,
-        model.timeframes,
+        " ".join([model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]),
         *(accuracy.get(name) for name in ("model", "majority", "persistence")),
     )
 
@@ -137,11 +133,19 @@ def compare(
         print_json({"models": [first, second], "inputs": inputs, "results": results})
         return
     if inputs:
-        print_table(("input", first, second), [(name, *pair) for name, pair in inputs.items()])
+        print_table(("input", first, second), [(name, *map(_short, pair)) for name, pair in inputs.items()])
     else:
         say("The inputs are the same.")
     typer.echo()
-    print_table(("result", f">{first}", f">{second}"), [(name, *pair) for name, pair in results.items()])
+    print_table(("result", f">{first}", f">{second}"), [(name, *map(_figure, pair)) for name, pair in results.items()])
+
+
+def _short(value: object) -> object:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else value
+
+
+def _figure(value: object) -> object:
+    return fixed(value) if isinstance(value, float) else value
 
 
 def differing(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, tuple[object, object]]:

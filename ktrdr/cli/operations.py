@@ -10,7 +10,7 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results
-from ktrdr.cli.output import duration, fixed, print_fields, print_json, print_table, say
+from ktrdr.cli.output import brief_time, duration, fixed, print_fields, print_json, print_table, say
 from ktrdr.cli.watch import watch as watch_live
 
 if TYPE_CHECKING:
@@ -45,14 +45,13 @@ def list_operations(
         say("No operations.")
         return
     print_table(
-        ("id", "type", "status", ">progress", "created", ">time", "what"),
+        ("id", "status", ">", "created", ">time", "what"),
         [
             (
                 operation.operation_id,
-                operation.operation_type,
                 operation.status,
                 f"{operation.progress.percentage:.0f} %",
-                operation.created_at,
+                brief_time(operation.created_at),
                 _time(operation),
                 _what(operation),
             )
@@ -166,7 +165,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
         print_json(operation)
     if operation.status == "CANCELLED":
         say(f"Cancelled {operation_id} at {operation.progress.percentage:.0f} %")
-        if operation.operation_type == "TRAINING":
+        if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
     elif operation.status in TERMINAL:
         say(f"{operation_id} had ended before: {operation.status}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -81,42 +81,33 @@ def print_json(value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """A table with a heading; a column whose name starts with `>` holds numbers."""
-    from rich import box
+    """A table with a heading. The first column names the row; a column called `>…` holds numbers; neither wraps."""
     from rich.table import Table
 
     console = data_console()
-    table = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        header_style="bold",
-        pad_edge=False,
-    )
-    for column in columns:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.title, table.title_justify, table.title_style = title or None, "left", "bold"
+    for index, column in enumerate(columns):
+        is_number = column.startswith(">")
         table.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+            column.removeprefix(">"),
+            justify="right" if is_number else "left",
+            no_wrap=is_number or index == 0,
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(text(cell) for cell in row))
     _print(console, table)
 
 
-def print_fields(fields: Iterable[tuple[str, object]], title: str = "") -> None:
-    """Names beside values, one to a line."""
-    from rich.table import Table
-
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Names beside values, one to a line; long values are left to the terminal to wrap, so that they can be copied."""
     console = data_console()
-    grid = Table.grid(padding=(0, 2))
-    grid.title = title or None
-    grid.title_justify = "left"
-    grid.title_style = "bold"
-    grid.add_column(style="cyan", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in fields:
-        grid.add_row(name, text(value))
-    _print(console, grid)
+    rows = [(name, text(value)) for name, value in fields]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        console.print(f"{name:{width}}", style="cyan", end="  ")
+        console.print(value, soft_wrap=True)
 
 
 def _print(console: Console, table: Table) -> None:
@@ -165,8 +156,9 @@ def duration(seconds: float) -> str:
     """`4.2 s`, `3:07`, `2:03:07`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    clock = str(timedelta(seconds=round(seconds)))
-    return clock.removeprefix("0:")
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def size(size_bytes: float) -> str:
@@ -175,6 +167,12 @@ def size(size_bytes: float) -> str:
             return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:.1f} GB"
+
+
+def brief_time(instant: datetime) -> str:
+    """The time of day where it is today, else the day."""
+    local = instant.astimezone()
+    return f"{local:%H:%M:%S}" if local.date() == datetime.now().astimezone().date() else f"{local:%Y-%m-%d}"
 
 
 def bar_time(instant: object, timeframe: str) -> str:

@@ -87,7 +87,7 @@ def watch(client: Client, operation_id: str) -> Operation:
             for snapshot in snapshots(client, operation_id):
                 view.show(snapshot)
     except KeyboardInterrupt:
-        say(f"Detached; the operation goes on. Come back with: ktrdr operations watch {operation_id}")
+        say(f"Detached; the operation goes on. Come back with:\n  ktrdr operations watch {operation_id}")
         raise typer.Exit(DETACHED) from None
     return snapshot.operation
 
@@ -176,6 +176,7 @@ class LiveView:
 
     def _render(self) -> RenderableType:
         from rich.console import Group
+        from rich.constrain import Constrain
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -183,6 +184,7 @@ class LiveView:
         if self._snapshot is None:
             return Text("")
         snapshot = self._snapshot
+        # The right margin keeps the terminal's own "^C" from breaking the line.
         bar = Table.grid(padding=(0, 2), expand=True)
         for ratio in (None, 1, None, None):
             bar.add_column(ratio=ratio, no_wrap=True)
@@ -193,7 +195,7 @@ class LiveView:
             Text(self._times(snapshot), style="dim"),
         )
         below = _below(snapshot)
-        return Group(bar, below) if below else bar
+        return Constrain(Group(bar, below) if below else bar, max(20, self._live.console.width - 3))
 
     def _times(self, snapshot: Snapshot) -> str:
         left = snapshot.left_s

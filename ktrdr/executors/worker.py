@@ -73,19 +73,23 @@ def main() -> None:
 
 
 def run_job(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> None:
-    """Run one job and write what became of it; the border at which every exception turns into an outcome."""
+    """Run one job, leave its outcome and end the process."""
     logs.on_behalf_of.set(operation_id)
     with (folder / "crash.log").open("w") as crash_log:
         faulthandler.enable(crash_log)
-        try:
-            payload = json.loads((folder / "job.json").read_text())
-            outcome = job(operation_id, payload, folder, stop)
-        except Exception as error:  # noqa: BLE001
-            outcome = _failure(error)
-            (folder / "error.log").write_text(traceback.format_exc())
-        write_outcome(folder, outcome)
+        write_outcome(folder, outcome_of(job, operation_id, folder, stop))
         faulthandler.disable()
     _end_at_once()
+
+
+def outcome_of(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> dict[str, Any]:
+    """The job's outcome; here every exception of a job turns into one."""
+    try:
+        return job(operation_id, json.loads((folder / "job.json").read_text()), folder, stop)
+    except Exception as error:  # noqa: BLE001
+        with suppress(OSError):
+            (folder / "error.log").write_text(traceback.format_exc())
+        return _failure(error)
 
 
 def _failure(error: Exception) -> dict[str, Any]:

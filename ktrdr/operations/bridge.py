@@ -3,13 +3,15 @@
 The file describes itself, so that a reader needs nothing but its path:
 
     head       magic, size and checksum of a JSON description: metric columns, phases, total steps
-    state      two slots of 64 bytes, written in turn
+    state      four slots of 64 bytes, written in turn
     records    fixed-size metric records, only ever appended
 
-State. The writer stores a slot's *begin* number by itself, then payload and *end* number in one pack.
-A reader takes the numbers in the opposite order, end first and begin last, so that two equal numbers prove that no
-write touched the slot in between (Lamport, "Concurrent reading and writing", 1977). Two slots in turn leave the
-newest one untouched while the next is written, so that readers hardly ever retry.
+State. States are numbered, and state n goes into slot n mod 4, its number last. Slot n is therefore not touched again
+before state n + 3 stands whole in the slot in front of it. So a reader takes the newest number, then the state, then
+looks whether the slot in front has a greater number or its own has changed: if neither, nothing was written into
+what it read. If state n + 4 had been, n + 3 would show in front, or, once n + 7 is being written over that, n + 4 in
+the slot itself. (Numbers before and after the data are Lamport's, "Concurrent reading and writing", 1977; a ring needs
+one of them only, so that a state is a single `pack_into`, which clears its bytes first, in no particular order.)
 
 Records. A record is written once and committed by its last field: its own offset, over zeroed file.
 
@@ -34,17 +36,19 @@ from time import time as now  # noqa: TID251 (an instant on the write path: 55 n
 from typing import Any, Self, overload
 from zlib import crc32
 
-_MAGIC = b"KTRDRBR1"
+_MAGIC = b"KTRDRBR2"
 _HEAD = struct.Struct("=8sII")
+_SLOTS = 4
 _SLOT_BYTES = 64
+_STATE = struct.Struct("@qqqqqd")
 _NUMBER = struct.Struct("@Q")
-_PAYLOAD = struct.Struct("@qqqqqd")
 _ZEROS_AT_ONCE = 1 << 16
-_SETTLING_S = 0.001
+_SETTLING_S = 20e-6
+_READING_ATTEMPTS = 10_000
 _STORES_KEEP_ORDER = platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}
 
 # A bound method and the native format: half the cost of a write is looking things up and swapping bytes.
-_store_payload = struct.Struct("@qqqqqdQ").pack_into
+_store_state = struct.Struct("@qqqqqdQ").pack_into
 
 State = tuple[int, int, int, int, int, float]
 """phase, step, part, parts, items, instant (seconds since the epoch)"""
@@ -95,18 +99,22 @@ class ProgressBridge:
         self._metrics_history = MetricsHistory(self)
         if writable:
             self._next_record = self._offset_of(len(self._metrics_history))
-            self._number = max(self._slot_numbers())
+            self._number = max(self._numbers())
 
     @classmethod
     def create(cls, path: Path, layout: BridgeLayout) -> None:
         """Write a new bridge file whole, blocks allocated, so that a full disk shows here and not in a training."""
         description = json.dumps(asdict(layout), separators=(",", ":")).encode()
         head = _HEAD.pack(_MAGIC, len(description), crc32(description)) + description
-        size = _state_offset(len(description)) + 2 * _SLOT_BYTES + layout.planned_records * _record_size(layout)
+        states = bytearray(_SLOTS * _SLOT_BYTES)
+        _NUMBER.pack_into(states, _SLOT_BYTES + _STATE.size, 1)
+        start = head.ljust(_state_offset(len(description)), b"\0") + states
         fresh = path.with_name(path.name + ".new")
         with fresh.open("wb") as file:
-            file.write(head)
-            _extend_with_zeros(file.fileno(), len(head), size)
+            file.write(start)
+            file.flush()
+            size = len(start) + layout.planned_records * _record_size(layout)
+            _extend_with_zeros(file.fileno(), len(start), size)
             os.fsync(file.fileno())
         fresh.replace(path)
 
@@ -116,16 +124,14 @@ class ProgressBridge:
         """`part` of `parts` says how much of `step` is done."""
         number = self._number + 1
         self._number = number
-        offset = self._slot_offsets[number & 1]
-        self._numbers[offset >> 3] = number
-        _store_payload(self._buffer, offset + 8, phase, step, part, parts, items, now(), number)
+        _store_state(self._buffer, self._slots[number % _SLOTS], phase, step, part, parts, items, now(), number)
 
     def _append_metric(self, *values: float) -> None:
         """Append one record: a number for each column, in their order."""
         offset = self._next_record
         if offset > self._last_place and not self._grow():
             return
-        self._store_record(self._buffer, offset, self._pack_values(*values), now(), offset)
+        self._store_record(self._buffer, offset, now(), self._pack_values(*values), offset)
         self._next_record = offset + self._record_size
 
     def _grow(self) -> bool:
@@ -172,8 +178,6 @@ class ProgressBridge:
         return metrics, cursor + len(metrics)
 
     def close(self) -> None:
-        if self._writable:
-            self._numbers.release()
         self._buffer.close()
         self._file.close()
 
@@ -192,8 +196,6 @@ class ProgressBridge:
         except ValueError as error:
             raise BridgeFileError(f"bridge {self.path} is empty") from error
         self._mapped_bytes = len(self._buffer)
-        if self._writable:
-            self._numbers = memoryview(self._buffer)[: self._mapped_bytes & ~7].cast("Q")
 
     def _read_layout(self) -> None:
         if self._mapped_bytes < _HEAD.size:
@@ -203,50 +205,47 @@ class ProgressBridge:
             raise BridgeFileError(f"{self.path} is not a bridge of this version")
         description = self._buffer[_HEAD.size : _HEAD.size + size]
         state = _state_offset(size)
-        if crc32(description) != checksum or self._mapped_bytes < state + 2 * _SLOT_BYTES:
+        if crc32(description) != checksum or self._mapped_bytes < state + _SLOTS * _SLOT_BYTES:
             raise BridgeFileError(f"bridge {self.path} is damaged: its head does not match its checksum or size")
         fields: dict[str, Any] = {
             key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(description).items()
         }
         self.layout = BridgeLayout(**fields)
-        self._slot_offsets = (state, state + _SLOT_BYTES)
-        self._records_offset = state + 2 * _SLOT_BYTES
+        self._slots = tuple(state + slot * _SLOT_BYTES for slot in range(_SLOTS))
+        self._records_offset = state + _SLOTS * _SLOT_BYTES
         columns = struct.Struct(f"@{len(self.layout.columns)}d")
         self._record = struct.Struct(f"@{len(self.layout.columns) + 1}d")
         self._pack_values = columns.pack
         self._record_size = _record_size(self.layout)
-        self._store_record = struct.Struct(f"@{columns.size}sdQ").pack_into
+        self._store_record = struct.Struct(f"@d{columns.size}sQ").pack_into
         self._last_place = self._mapped_bytes - self._record_size
 
-    def _slot_numbers(self) -> tuple[int, int]:
-        first, second = (_NUMBER.unpack_from(self._buffer, offset)[0] for offset in self._slot_offsets)
-        return first, second
+    def _number_in(self, slot: int) -> int:
+        number: int = _NUMBER.unpack_from(self._buffer, self._slots[slot] + _STATE.size)[0]
+        return number
+
+    def _numbers(self) -> list[int]:
+        return [self._number_in(slot) for slot in range(_SLOTS)]
 
     def _read_state(self) -> State:
-        """The newest state that was written whole; all zeros before the first."""
-        while True:
-            first, second = self._slot_numbers()
-            if not first and not second:
-                return (0, 0, 0, 0, 0, 0.0)
-            newest = int(second > first)
-            for slot in (newest, 1 - newest):
-                state = self._read_slot(self._slot_offsets[slot])
-                if state is not None and (_STORES_KEEP_ORDER or self._has_settled(slot, state)):
-                    return state
+        """The newest state that was written whole."""
+        for _ in range(_READING_ATTEMPTS):
+            number = max(self._numbers())
+            state = self._read_slot(number)
+            if state is not None and (_STORES_KEEP_ORDER or self._has_settled(number, state)):
+                return state
+        raise BridgeFileError(f"bridge {self.path} is damaged: its state cannot be read")
 
-    def _has_settled(self, slot: int, state: State) -> bool:
+    def _read_slot(self, number: int) -> State | None:
+        slot = number % _SLOTS
+        state: State = _STATE.unpack_from(self._buffer, self._slots[slot])
+        is_whole = self._number_in(slot - 1) <= number == self._number_in(slot) != 0
+        return state if is_whole else None
+
+    def _has_settled(self, number: int, state: State) -> bool:
         if _is_fresh(state[-1]):
             sleep(_SETTLING_S)
-        return self._read_slot(self._slot_offsets[slot]) == state
-
-    def _read_slot(self, offset: int) -> State | None:
-        payload_offset = offset + _NUMBER.size
-        (end,) = _NUMBER.unpack_from(self._buffer, payload_offset + _PAYLOAD.size)
-        state: State = _PAYLOAD.unpack_from(self._buffer, payload_offset)
-        (begin,) = _NUMBER.unpack_from(self._buffer, offset)
-        if begin != end:
-            return None
-        return state
+        return self._read_slot(number) == state
 
     def _offset_of(self, index: int) -> int:
         return self._records_offset + index * self._record_size
@@ -266,10 +265,10 @@ class ProgressBridge:
 
     def _read_record(self, index: int) -> dict[str, Any]:
         offset = self._offset_of(index)
-        *values, instant = self._record.unpack_from(self._buffer, offset)
+        instant, *values = self._record.unpack_from(self._buffer, offset)
         if not _STORES_KEEP_ORDER and _is_fresh(instant):
             sleep(_SETTLING_S)
-            *values, instant = self._record.unpack_from(self._buffer, offset)
+            instant, *values = self._record.unpack_from(self._buffer, offset)
         named: dict[str, Any] = dict(zip(self.layout.columns, map(_finite, values), strict=True))
         for column in self.layout.integer_columns:
             named[column] = int(named[column])

@@ -7,7 +7,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +46,7 @@ class OperationsService:
         self._metrics_cursors: dict[str, int] = {}
         self._last_refresh: dict[str, float] = {}
         self._views: OrderedDict[str, Operation] = OrderedDict()
-        self._ended: dict[str, asyncio.Event] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
 
     # -- the life of an operation --------------------------------------------------------------------------------
 
@@ -153,8 +152,9 @@ class OperationsService:
         await self._store.finish(ended, ending, bridge.get_metrics(0)[0] if bridge else [])
         self._forget(operation_id)
         self._remember(ended)
-        if event := self._ended.pop(operation_id, None):
-            event.set()
+        for waiter in self._waiters.get(operation_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
         return ended
 
     def _forget(self, operation_id: str) -> None:
@@ -203,10 +203,19 @@ class OperationsService:
     async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
         """The operation as soon as it has ended, or as it stands after `timeout_s`."""
         operation = await self.get_operation(operation_id)
-        if not operation.status.is_terminal:
-            event = self._ended.setdefault(operation_id, asyncio.Event())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), timeout_s)
+        if operation.status.is_terminal:
+            return operation
+        waiters = self._waiters.setdefault(operation_id, set())
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters.add(ended)
+        try:
+            await asyncio.wait_for(ended, timeout_s)
+        except TimeoutError:
+            pass
+        finally:
+            waiters.discard(ended)
+            if not waiters:
+                self._waiters.pop(operation_id, None)
         return await self.get_operation(operation_id)
 
     async def get_metrics(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from sqlalchemy import Select, delete, event, func, insert, select, text, tuple_
@@ -31,6 +33,9 @@ class SqlOperationStore:
 
     async def open(self) -> None:
         """Connect and make the tables that are missing. Raises StorageError."""
+        if self._engine.dialect.name == "sqlite":
+            async with _as_storage_errors():
+                await asyncio.to_thread(_try_sqlite_file, self._engine.url.database or "")
         async with self._connection() as connection:
             await connection.run_sync(Base.metadata.create_all)
 
@@ -137,7 +142,7 @@ async def _as_storage_errors() -> AsyncIterator[None]:
         yield
     except IntegrityError as error:
         raise _IdTaken from error
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StorageError(
             f"the registry cannot be used: {cause}",
@@ -151,6 +156,12 @@ def _configure_sqlite(connection: Any, _: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _try_sqlite_file(path: str) -> None:
+    """A file that cannot be used is found here, since aiosqlite's thread would outlive a failed connection."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Select[OperationRow]:

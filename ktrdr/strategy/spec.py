@@ -57,7 +57,9 @@ class EarlyStopping(Section):
 class Training(Section):
     epochs: int = Field(50, ge=1, le=100_000, description="Passes over the training part.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in one step of the optimizer.")
-    validation_split: float = Field(0.2, gt=0, lt=1, description="Share of the samples, the latest, kept to validate.")
+    validation_split: float = Field(
+        0.2, ge=0.001, le=0.999, description="Share of the samples, the latest, kept to validate."
+    )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer.")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="How weights follow gradients.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="Strength of the pull of weights towards zero.")

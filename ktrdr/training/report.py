@@ -312,26 +312,27 @@ def verdict(evaluation: Evaluation) -> str:
 
 def _rows(dataset: Dataset) -> Iterator[str]:
     yield from _table(
-        ["symbol", "bars", "warm-up", "train", "purged", "validation", "unlabelled", "first", "border", "last"],
+        ["symbol", "bars", "warm-up", "train", "purged", "validation", "unlabelled"],
         [
             [
                 coverage.symbol,
-                *(
-                    f"{count:,}"
-                    for count in (
-                        coverage.bars,
-                        coverage.warmup_rows,
-                        coverage.train_samples,
-                        coverage.purged_samples,
-                        coverage.validation_samples,
-                        coverage.unlabelled_rows,
-                    )
-                ),
-                *(_day(instant) for instant in (coverage.first, coverage.border, coverage.last)),
+                f"{coverage.bars:,}",
+                f"{coverage.warmup_rows:,}",
+                f"{coverage.train_samples:,}",
+                f"{coverage.purged_samples:,}",
+                f"{coverage.validation_samples:,}",
+                f"{coverage.unlabelled_rows:,}",
             ]
             for coverage in dataset.coverage
         ],
-        gap=1,
+    )
+    yield ""
+    yield from _table(
+        ["symbol", "first bar", "border", "last bar"],
+        [
+            [coverage.symbol, _day(coverage.first), _day(coverage.border), _day(coverage.last)]
+            for coverage in dataset.coverage
+        ],
     )
     yield ""
     yield from _wrap(
@@ -372,9 +373,10 @@ def _layers(model: nn.Module) -> Iterator[str]:
 
 
 def _wall_time(account: Account, phases_seconds: Mapping[str, float]) -> Iterator[str]:
-    yield from _table(["phase", "seconds"], [[name, f"{seconds:.3f}"] for name, seconds in phases_seconds.items()])
+    seconds_of = {**phases_seconds, "total": sum(phases_seconds.values())}
+    yield from _table(["phase", "seconds"], [[name, f"{seconds:.3f}"] for name, seconds in seconds_of.items()])
     durations = [metrics.duration for metrics in account.history]
-    yield f"{np.median(durations):.3f} s an epoch in the median"
+    yield f"{np.median(durations):.3f} s an epoch, in the median"
 
 
 def _reproduce(account: Account) -> Iterator[str]:
@@ -406,12 +408,12 @@ def _pairs(pairs: Mapping[str, str]) -> Iterator[str]:
         yield from textwrap.wrap(value, WIDTH, initial_indent=f"{name:<{width}}", subsequent_indent=indent) or [name]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, gap: int = 2) -> Iterator[str]:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
     """Columns as wide as they need; the first `left` of them flush left, the others flush right."""
     cells = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        yield (" " * gap).join(
+        yield "  ".join(
             f"{cell:<{width}}" if place < left else f"{cell:>{width}}"
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )

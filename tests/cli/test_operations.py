@@ -19,7 +19,7 @@ def test_list_sends_its_filters_and_says_when_there_is_more(server: FakeServer, 
     ran = ktrdr("operations", "list", "--status", "running", "--type", "training", "--limit", "1")
 
     assert server.asked[0].query == {"status": "RUNNING", "type": "TRAINING", "limit": "1"}
-    assert ran.out.splitlines()[1].split()[:5] == [TRAINING, "TRAINING", "RUNNING", "25", "%"]
+    assert ran.out.splitlines()[1].split()[:4] == [TRAINING, "RUNNING", "25", "%"]
     assert "1 of 7" in ran.err
 
 

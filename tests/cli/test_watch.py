@@ -102,7 +102,7 @@ def test_the_live_view_shows_what_matters_within_80_columns() -> None:
     console.print(view._render())
 
     lines = console.export_text().splitlines()
-    for word in ("Epoch 2/4", "50 %", "left"):
+    for word in ("Epoch 3/4", "50 %", "left"):
         assert word in lines[0]
     below = " ".join(lines[1:])
     for word in ("loss 0.6800 train 0.6900 val", "accuracy", "0.550 val", "best epoch 2"):
@@ -123,7 +123,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(server: FakeServer, tmp_path:
         out, err = process.communicate(timeout=20)
 
     assert (process.returncode, out) == (130, "")
-    assert err.endswith(f"Come back with: ktrdr operations watch {TRAINING}\n")
+    assert err.endswith(f"Come back with:\n  ktrdr operations watch {TRAINING}\n")
     assert "Traceback" not in err
     assert server.paths("POST") == []
 

@@ -129,7 +129,7 @@ labels: {type: direktion}
         "line 2: modle is not a key of a strategy; did you mean 'model'?",
         "line 3: model.type must be one of lstm, gru, mlp; it is 'lstmm'; did you mean 'lstm'?",
         "line 5: training.epochs must be at least 1; it is -1",
-        "line 6: training.validation_split must be less than 1; it is 1.5",
+        "line 6: training.validation_split must be at most 0.999; it is 1.5",
         "line 7: training.learning_rate must be a finite number; it is nan",
         "line 8: training.optimiser is not a key of training; did you mean 'optimizer'?",
         "line 10: indicators[0].period must be a number; it is '3'",

@@ -11,10 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.observer import Phase, SilentObserver
 from ktrdr.training.run import TrainingRequest
+
+SYMBOLS = ("UP", "DOWN")
 
 
 def planted_bars(count: int = 400, seed: int = 0, obedience: float = 0.9) -> pl.DataFrame:
@@ -52,12 +55,18 @@ class Recorder(SilentObserver):
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         self.batches.append((epoch, batch, batches, samples_seen))
 
-    def on_epoch(self, *values: Any) -> None:  # type: ignore[override]
+    def on_epoch(self, *values: Any) -> None:
         self.epochs.append(values)
 
 
 class MakeRequest(Protocol):
     def __call__(self, name: str = ..., *, model: dict[str, Any] = ..., **training: Any) -> TrainingRequest: ...
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    # Two threads wait for each other whenever the machine has other work.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_draft(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="epoch-000002.safetensors cannot be written: the disk is full"):
+    with pytest.raises(StorageError, match=r"epoch-000002\.safetensors cannot be written: the disk is full"):
         write(tmp_path, Checkpoint.capture(state, FINGERPRINT))
 
     assert list(tmp_path.iterdir()) == [earlier]

@@ -90,7 +90,7 @@ class TrainingService:
                 f"operation {operation_id} ended before its first checkpoint; there is nothing to resume",
                 hint="start it again with: ktrdr models train …",
             )
-        payload = {**parent.payload, "resume_from": str(checkpoints)}
+        payload = {**parent.payload, "resume_from": str(checkpoints.parent)}
         strategy = await asyncio.to_thread(load_strategy, payload["strategy"], self._catalogue)
         return await self._launch(strategy, payload, parent_id=operation_id)
 

@@ -1,0 +1,51 @@
+# make demo and make test set up everything that they need; nothing but Python 3.11+ and a package registry is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test lint format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    train a model on real AAPL bars through the whole system, and watch it live"
+	@echo "make test    run all tests"
+	@echo "make setup   create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
+	@echo "make lint    style, types and import contracts"
+	@echo "make format  format the code"
+	@echo "make bench   measure what is promised (installs the packages that it compares with)"
+	@echo "make clean   remove $(VENV), caches and the demo's data"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ktrdr needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with: make setup PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing ktrdr into $(VENV) (PyTorch is large: the first time takes a few minutes)"
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: setup
+	@$(BIN)/python scripts/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: setup
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+bench: setup
+	@$(BIN)/python -m pip install --quiet --group bench
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

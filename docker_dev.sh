@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The ktrdr server in Docker: container ktrdr-backend, port 8000, data in a volume that outlives the container.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'USAGE'
+usage: ./docker_dev.sh COMMAND
+  start     build the image, start the server, wait until it is healthy
+  stop      stop the server; the data stays
+  restart   start it anew, with the settings of the environment and of .env
+  status    the container's state, and whether work can be done
+  logs      print the log and follow it (Ctrl-C ends that); more words go to docker logs
+  test      load bars and train a model inside the container
+USAGE
+}
+
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose "$@"
+    elif command -v docker-compose >/dev/null; then
+        docker-compose "$@"
+    else
+        echo "error: neither 'docker compose' nor docker-compose is installed" >&2
+        exit 3
+    fi
+}
+
+in_container() {
+    docker exec ktrdr-backend ktrdr "$@"
+}
+
+start() {
+    compose up --detach --build "$@" backend
+    for _ in $(seq 120); do
+        case "$(docker inspect --format '{{.State.Health.Status}}' ktrdr-backend)" in
+            healthy)
+                echo "ktrdr serves at http://$(docker port ktrdr-backend 8000)"
+                return
+                ;;
+            unhealthy) break ;;
+        esac
+        sleep 1
+    done
+    echo "error: the server does not become healthy; see: ./docker_dev.sh logs" >&2
+    exit 1
+}
+
+case "${1:-}" in
+    start) start ;;
+    stop) compose stop backend ;;
+    restart) start --force-recreate ;;
+    status)
+        compose ps backend
+        docker exec ktrdr-backend python -c \
+            'import urllib.request as r; print(r.urlopen("http://127.0.0.1:8000/api/v1/health/ready").read().decode())'
+        ;;
+    logs)
+        shift
+        if [ $# -eq 0 ]; then set -- --follow --tail 100; fi
+        docker logs "$@" ktrdr-backend
+        ;;
+    test)
+        in_container data load AAPL 1d --provider sample
+        in_container models train --strategy config/strategies/test_e2e.yaml --symbols AAPL --timeframes 1d --follow
+        ;;
+    -h | --help | help) usage ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+esac

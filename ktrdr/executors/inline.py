@@ -1,0 +1,84 @@
+"""Runs jobs in threads of this process: for tests and for places where no process can be started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextvars import Context
+
+import psutil
+
+from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
+from ktrdr.executors.outcome import write_outcome
+from ktrdr.executors.worker import StopSignal, outcome_of, resolve
+from ktrdr.operations.operation import WorkerIdentity
+
+
+class InlineExecutor:
+    """An `Executor` whose jobs end with this process, and cannot be terminated before they end by themselves."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = {lane.name: lane for lane in lanes}
+        self._waiting: dict[str, deque[Job]] = {lane.name: deque() for lane in lanes}
+        self._running: dict[str, tuple[Job, StopSignal]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, on_started: OnStarted, on_exited: OnExited) -> None:
+        self._on_started = on_started
+        self._on_exited = on_exited
+
+    async def submit(self, job: Job) -> bool:
+        if self._waiting[job.lane] or not self._has_room(job.lane):
+            self._waiting[job.lane].append(job)
+            return False
+        await self._launch(job)
+        return True
+
+    async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
+        return False
+
+    def withdraw(self, operation_id: str) -> bool:
+        for waiting in self._waiting.values():
+            for job in waiting:
+                if job.operation_id == operation_id:
+                    waiting.remove(job)
+                    return True
+        return False
+
+    def stop(self, operation_id: str) -> None:
+        if operation_id in self._running:
+            self._running[operation_id][1].requested = True
+
+    def terminate(self, operation_id: str) -> None:
+        self.stop(operation_id)
+
+    def queue(self, lane: str) -> list[str]:
+        return [job.operation_id for job in self._waiting[lane]]
+
+    async def close(self) -> None:
+        for _, stop in self._running.values():
+            stop.requested = True
+        await asyncio.gather(*self._tasks)
+
+    def _has_room(self, lane: str) -> bool:
+        return sum(job.lane == lane for job, _ in self._running.values()) < self._lanes[lane].limit
+
+    async def _launch(self, job: Job) -> None:
+        stop = StopSignal()
+        self._running[job.operation_id] = (job, stop)
+        me = os.getpid()
+        await self._on_started(job.operation_id, WorkerIdentity(me, psutil.Process(me).create_time()))
+        task = asyncio.get_running_loop().create_task(self._run(job, stop), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job, stop: StopSignal) -> None:
+        function = resolve(self._lanes[job.lane].job)
+        outcome = await asyncio.to_thread(outcome_of, function, job.operation_id, job.folder, stop)
+        write_outcome(job.folder, outcome)
+        del self._running[job.operation_id]
+        await self._on_exited(WorkerExit(job.operation_id, 0))
+        if self._waiting[job.lane] and self._has_room(job.lane):
+            await self._launch(self._waiting[job.lane].popleft())

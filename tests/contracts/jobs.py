@@ -1,0 +1,37 @@
+"""Jobs for the executors' suite: a worker process imports them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ktrdr.errors import InputError
+
+PATIENCE_S = 30.0
+
+
+def warm_up() -> None:
+    pass
+
+
+def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    what = payload.get("do", "complete")
+    if what == "wait":
+        deadline = time.monotonic() + PATIENCE_S
+        while not stop() and not (folder / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if stop():
+            return {"status": "cancelled", "results": {"partial": True}}
+    elif what == "raise":
+        raise ZeroDivisionError("by nothing")
+    elif what == "refuse":
+        raise InputError("the job does not like it", hint="ask for another")
+    elif what == "exit":
+        os._exit(0)
+    elif what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"status": "completed", "results": {"operation": operation_id, "pid": os.getpid()}}

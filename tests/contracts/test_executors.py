@@ -1,0 +1,153 @@
+"""One suite for every executor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
+from ktrdr.executors.inline import InlineExecutor
+from ktrdr.executors.local import LocalExecutor
+from ktrdr.executors.outcome import read_outcome, reserve_room
+from ktrdr.operations.operation import WorkerIdentity
+
+pytestmark = pytest.mark.anyio
+
+LANE = Lane("work", job="tests.contracts.jobs:run", warm_up="tests.contracts.jobs:warm_up", limit=1, standby=1)
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Listener:
+    """What an executor told, and when."""
+
+    started: list[str] = field(default_factory=list)
+    exited: dict[str, asyncio.Future[WorkerExit]] = field(default_factory=dict)
+
+    async def on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
+        assert worker.pid > 0
+        self.started.append(operation_id)
+
+    async def on_exited(self, worker_exit: WorkerExit) -> None:
+        self._exit_of(worker_exit.operation_id).set_result(worker_exit)
+
+    async def exit_of(self, operation_id: str) -> WorkerExit:
+        return await asyncio.wait_for(self._exit_of(operation_id), PATIENCE_S)
+
+    def _exit_of(self, operation_id: str) -> asyncio.Future[WorkerExit]:
+        return self.exited.setdefault(operation_id, asyncio.get_running_loop().create_future())
+
+
+@dataclass
+class Rig:
+    executor: Executor
+    listener: Listener
+    root: Path
+
+    def job(self, name: str, **payload: Any) -> Job:
+        folder = self.root / name
+        folder.mkdir()
+        reserve_room(folder)
+        (folder / "job.json").write_text(json.dumps(payload))
+        return Job(name, LANE.name, folder)
+
+    async def outcome_of(self, job: Job) -> dict[str, Any] | None:
+        await self.listener.exit_of(job.operation_id)
+        return read_outcome(job.folder)
+
+
+@pytest.fixture(params=["inline", "local"])
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    executor: Executor = (
+        InlineExecutor([LANE])
+        if request.param == "inline"
+        else LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    )
+    rig = Rig(executor, Listener(), tmp_path)
+    await executor.start(rig.listener.on_started, rig.listener.on_exited)
+    yield rig
+    await executor.close()
+
+
+async def test_a_job_leaves_its_outcome(rig: Rig) -> None:
+    job = rig.job("a")
+
+    assert await rig.executor.submit(job)
+
+    outcome = await rig.outcome_of(job)
+    assert rig.listener.started == ["a"]
+    assert outcome is not None
+    assert outcome["status"] == "completed"
+    assert outcome["results"]["operation"] == "a"
+
+
+async def test_jobs_beyond_the_limit_wait_in_order(rig: Rig) -> None:
+    first, second, third = rig.job("a", do="wait"), rig.job("b"), rig.job("c")
+
+    assert await rig.executor.submit(first)
+    assert not await rig.executor.submit(second)
+    assert not await rig.executor.submit(third)
+    assert rig.executor.queue(LANE.name) == ["b", "c"]
+    assert rig.listener.started == ["a"]
+
+    (first.folder / "go").touch()
+    await rig.outcome_of(third)
+
+    assert rig.listener.started == ["a", "b", "c"]
+    assert rig.executor.queue(LANE.name) == []
+
+
+async def test_a_waiting_job_can_be_withdrawn(rig: Rig) -> None:
+    first, second = rig.job("a", do="wait"), rig.job("b")
+    await rig.executor.submit(first)
+    await rig.executor.submit(second)
+
+    assert rig.executor.withdraw("b")
+
+    assert not rig.executor.withdraw("b")
+    assert not rig.executor.withdraw("a")
+    (first.folder / "go").touch()
+    await rig.outcome_of(first)
+    assert rig.listener.started == ["a"]
+
+
+async def test_a_running_job_hears_stop(rig: Rig) -> None:
+    job = rig.job("a", do="wait")
+    await rig.executor.submit(job)
+
+    rig.executor.stop("a")
+
+    assert await rig.outcome_of(job) == {"status": "cancelled", "results": {"partial": True}}
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "detail"),
+    [
+        ("raise", "worker_error", "ZeroDivisionError: by nothing"),
+        ("refuse", "invalid_input", "the job does not like it"),
+    ],
+)
+async def test_an_exception_is_an_outcome(rig: Rig, what: str, code: str, detail: str) -> None:
+    job = rig.job("a", do=what)
+
+    await rig.executor.submit(job)
+
+    outcome = await rig.outcome_of(job)
+    assert outcome is not None
+    assert outcome["status"] == "failed"
+    assert (outcome["error"]["code"], outcome["error"]["detail"]) == (code, detail)
+
+
+async def test_a_worker_that_is_gone_is_not_adopted(rig: Rig) -> None:
+    assert not await rig.executor.adopt(rig.job("a"), WorkerIdentity(2**22 - 1, 1.0))
+
+
+async def test_signals_for_unknown_operations_are_harmless(rig: Rig) -> None:
+    rig.executor.stop("nobody")
+    rig.executor.terminate("nobody")

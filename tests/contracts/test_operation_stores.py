@@ -1,0 +1,135 @@
+"""One suite for every store of operations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.store import InMemoryOperationStore, OperationStore
+from ktrdr.registry.store import SqlOperationStore
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2025, 1, 23, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OperationStore]:
+    if request.param == "memory":
+        yield InMemoryOperationStore()
+        return
+    sqlite = SqlOperationStore(f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite'}")
+    await sqlite.open()
+    yield sqlite
+    await sqlite.close()
+
+
+def operation(name: str = "a", *, minutes: int = 0, kind: str = "TRAINING") -> Operation:
+    instant = NOON + timedelta(minutes=minutes)
+    return Operation(
+        operation_id=f"op_{name}",
+        operation_type=kind,
+        status=OperationStatus.PENDING,
+        created_at=instant,
+        updated_at=instant,
+        metadata={"symbols": ["AAPL"], "threshold": 0.5},
+        progress=INITIAL_PROGRESS,
+        payload={"lane": "training", "strategy": "name: ü"},
+    )
+
+
+async def test_what_is_added_comes_back_equal(store: OperationStore) -> None:
+    running = replace(
+        operation(),
+        status=OperationStatus.RUNNING,
+        started_at=NOON,
+        worker=WorkerIdentity(4711, 1234.5678),
+        parent_id="op_parent",
+        error={"code": "x", "detail": "y"},
+    )
+
+    assert await store.add(running)
+
+    assert await store.get("op_a") == running
+
+
+async def test_an_id_is_given_once(store: OperationStore) -> None:
+    assert await store.add(operation())
+
+    assert not await store.add(replace(operation(), metadata={"other": True}))
+
+    kept = await store.get("op_a")
+    assert kept is not None
+    assert kept.metadata == operation().metadata
+
+
+async def test_unknown_operations_are_none(store: OperationStore) -> None:
+    assert await store.get("op_none") is None
+    assert await store.results("op_none") is None
+    assert await store.metrics("op_none", 0, 10) == []
+
+
+async def test_finish_keeps_record_results_and_metrics(store: OperationStore) -> None:
+    await store.add(operation())
+    ended = replace(operation(), status=OperationStatus.COMPLETED, completed_at=NOON)
+    metrics = [{"epoch": epoch, "val_loss": 1 / epoch} for epoch in range(1, 8)]
+
+    await store.finish(ended, {"status": "success", "nested": {"a": [1, None]}}, metrics)
+
+    assert await store.get("op_a") == ended
+    assert await store.results("op_a") == {"status": "success", "nested": {"a": [1, None]}}
+    assert await store.count_metrics("op_a") == 7
+    assert await store.metrics("op_a", 0, 100) == metrics
+    assert await store.metrics("op_a", 5, 100) == metrics[5:]
+    assert await store.metrics("op_a", 2, 3) == metrics[2:5]
+
+
+async def test_results_survive_a_later_update(store: OperationStore) -> None:
+    await store.add(operation())
+    ended = replace(operation(), status=OperationStatus.FAILED)
+    await store.finish(ended, {"status": "failed"}, [{"epoch": 1}])
+
+    await store.update(replace(ended, metadata={"note": "kept"}))
+
+    assert await store.results("op_a") == {"status": "failed"}
+    assert await store.count_metrics("op_a") == 1
+
+
+async def test_list_pages_newest_first_without_gaps(store: OperationStore) -> None:
+    for minute in range(5):
+        await store.add(operation(f"{minute}", minutes=minute))
+        await store.add(operation(f"{minute}_same_instant", minutes=minute))
+
+    seen: list[str] = []
+    before = None
+    while True:
+        page, total = await store.list(limit=3, before=before)
+        assert total == 10
+        if not page:
+            break
+        seen += [found.operation_id for found in page]
+        before = seen[-1]
+
+    assert len(seen) == len(set(seen)) == 10
+    assert [name[3] for name in seen] == list("4433221100")
+
+
+async def test_list_filters_by_status_and_type(store: OperationStore) -> None:
+    await store.add(operation("train"))
+    await store.add(operation("load", kind="DATA_LOAD"))
+    await store.update(replace(operation("train"), status=OperationStatus.RUNNING))
+
+    running, total = await store.list(status=OperationStatus.RUNNING)
+    loads, _ = await store.list(operation_type="DATA_LOAD")
+
+    assert ([found.operation_id for found in running], total) == (["op_train"], 1)
+    assert [found.operation_id for found in loads] == ["op_load"]
+
+
+async def test_it_answers(store: OperationStore) -> None:
+    await store.ping()

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ktrdr.errors import CursorError, OperationNotFound, OperationNotTerminal, OperationTerminal
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.service import OperationsService
+from ktrdr.operations.store import InMemoryOperationStore
+
+pytestmark = pytest.mark.anyio
+
+LAYOUT = BridgeLayout(
+    phases=("Initializing training...", "Epoch {step}/{total}"),
+    total_steps=10,
+    columns=("epoch", "val_loss"),
+    integer_columns=("epoch",),
+    step_field="epoch_index",
+    total_field="total_epochs",
+    planned_records=10,
+)
+WORKER = WorkerIdentity(1, 1.0)
+
+
+class Writer(ProgressBridge):
+    def epoch(self, number: int) -> None:
+        self._append_metric(number, 1 / number)
+        self._update_state(1, number, 1, 1, number * 32)
+
+
+@pytest.fixture
+def store() -> InMemoryOperationStore:
+    return InMemoryOperationStore()
+
+
+@pytest.fixture
+async def service(store: InMemoryOperationStore) -> AsyncIterator[OperationsService]:
+    service = OperationsService(store, cache_ttl=60.0)
+    yield service
+    await service.close()
+
+
+async def create(service: OperationsService) -> Operation:
+    return await service.create_operation("TRAINING", metadata={"symbols": ["AAPL"]}, payload={"lane": "training"})
+
+
+Start = Callable[[OperationsService], Awaitable[tuple[str, Writer]]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as writers:
+
+        async def start(service: OperationsService) -> tuple[str, Writer]:
+            operation_id = (await create(service)).operation_id
+            path = tmp_path / operation_id
+            ProgressBridge.create(path, LAYOUT)
+            service.register_local_bridge(operation_id, ProgressBridge(path))
+            await service.start_operation(operation_id, WORKER)
+            return operation_id, writers.enter_context(Writer(path, writable=True))
+
+        yield start
+
+
+async def test_a_new_operation_is_pending_and_named_by_type_and_day(service: OperationsService) -> None:
+    operation = await create(service)
+
+    assert operation.status is OperationStatus.PENDING
+    kind, day, suffix = operation.operation_id.removeprefix("op_").split("_")
+    assert (kind, day) == ("training", f"{operation.created_at:%Y%m%d}")
+    assert len(suffix) == 6
+
+
+async def test_progress_comes_from_the_bridge(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(3)
+
+    operation = await service.get_operation(operation_id)
+
+    assert operation.status is OperationStatus.RUNNING
+    assert operation.progress == {
+        "percentage": 30.0,
+        "message": "Epoch 3/10",
+        "current_step": 3,
+        "items_processed": 96,
+        "epoch_index": 3,
+        "total_epochs": 10,
+    }
+
+
+async def test_within_the_ttl_the_view_is_cached_unless_forced(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    first = await service.get_operation(operation_id)
+    writer.epoch(2)
+
+    cached = await service.get_operation(operation_id)
+    forced = await service.get_operation(operation_id, force_refresh=True)
+
+    assert cached is first
+    assert forced.progress["current_step"] == 2
+
+
+async def test_after_the_ttl_the_bridge_is_read_again(store: InMemoryOperationStore, start: Start) -> None:
+    service = OperationsService(store, cache_ttl=0.0)
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    await service.get_operation(operation_id)
+    writer.epoch(2)
+
+    assert (await service.get_operation(operation_id)).progress["current_step"] == 2
+    await service.close()
+
+
+async def test_many_readers_share_one_refresh(
+    service: OperationsService, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "ktrdr")
+    operation_id, _ = await start(service)
+
+    await asyncio.gather(*(service.get_operation(operation_id) for _ in range(100)))
+
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(message.startswith("Refreshed operation") for message in messages) == 1
+    assert sum(message.startswith("Cache hit") for message in messages) == 99
+
+
+async def test_metrics_keep_their_indices_across_the_end(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    for number in range(1, 6):
+        writer.epoch(number)
+    before, cursor = await service.get_metrics(operation_id, 2)
+    writer.epoch(6)
+
+    await service.complete_operation(operation_id, {"answer": 42})
+
+    assert [metric["epoch"] for metric in before] == [3, 4, 5]
+    assert cursor == 5
+    after, new_cursor = await service.get_metrics(operation_id, cursor)
+    assert [metric["epoch"] for metric in after] == [6]
+    assert new_cursor == 6
+    assert (await service.get_metrics(operation_id, 2))[0][:3] == before
+    assert await service.get_metrics(operation_id, 1, limit=2) == (
+        before[:0] + (await _all(service, operation_id))[1:3],
+        3,
+    )
+
+
+async def _all(service: OperationsService, operation_id: str) -> list[dict[str, object]]:
+    return (await service.get_metrics(operation_id))[0]
+
+
+@pytest.mark.parametrize("cursor", [-1, 3])
+async def test_a_cursor_outside_is_refused_with_the_valid_range(
+    service: OperationsService, start: Start, cursor: int
+) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    writer.epoch(2)
+
+    with pytest.raises(CursorError, match="within 0 and 2") as refused:
+        await service.get_metrics(operation_id, cursor)
+
+    assert refused.value.context["valid_range"] == [0, 2]
+
+
+async def test_completion_is_exactly_one_hundred_percent_and_final(
+    service: OperationsService, store: InMemoryOperationStore, start: Start
+) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(10)
+    assert (await service.get_operation(operation_id)).progress["percentage"] < 100
+
+    completed = await service.complete_operation(operation_id, {"a": 1}, {"final_epoch": 10})
+
+    assert completed.progress["percentage"] == 100.0
+    assert completed.completed_at is not None
+    assert completed.metadata == {"symbols": ["AAPL"], "final_epoch": 10}
+    assert await service.get_results(operation_id) == {"status": "success", "a": 1}
+    assert await store.get(operation_id) == completed
+    with pytest.raises(OperationTerminal, match="COMPLETED"):
+        await service.fail_operation(operation_id, {"detail": "late"})
+
+
+async def test_what_belonged_to_the_run_is_forgotten_together(service: OperationsService, start: Start) -> None:
+    operation_id, _ = await start(service)
+    await service.get_operation(operation_id)
+    assert operation_id in service._local_bridges
+
+    await service.cancel_operation(operation_id)
+
+    for kept in (service._local_bridges, service._metrics_cursors, service._last_refresh):
+        assert operation_id not in kept
+
+
+async def test_terminal_operations_never_refresh(
+    service: OperationsService, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    operation_id, _ = await start(service)
+    await service.complete_operation(operation_id, {})
+    caplog.set_level(logging.DEBUG, "ktrdr")
+
+    for _ in range(3):
+        await service.get_operation(operation_id, force_refresh=True)
+
+    assert not [record for record in caplog.records if "Refreshed" in record.getMessage()]
+
+
+async def test_a_failure_keeps_error_and_metrics(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+
+    failed = await service.fail_operation(operation_id, {"code": "worker_died", "detail": "SIGKILL"})
+
+    assert failed.error == {"code": "worker_died", "detail": "SIGKILL"}
+    assert (await service.get_results(operation_id))["status"] == "failed"
+    assert len(await _all(service, operation_id)) == 1
+
+
+async def test_results_do_not_exist_before_the_end(service: OperationsService, start: Start) -> None:
+    operation_id, _ = await start(service)
+
+    with pytest.raises(OperationNotTerminal, match="RUNNING"):
+        await service.get_results(operation_id)
+
+
+async def test_waiting_ends_with_the_operation(service: OperationsService, start: Start) -> None:
+    operation_id, _ = await start(service)
+    waiting = asyncio.create_task(service.wait_for_end(operation_id, 30.0))
+    await asyncio.sleep(0)
+
+    await service.complete_operation(operation_id, {})
+
+    assert (await waiting).status is OperationStatus.COMPLETED
+    assert (await service.wait_for_end(operation_id, 30.0)).status is OperationStatus.COMPLETED
+
+
+async def test_waiting_gives_up_after_its_time(service: OperationsService, start: Start) -> None:
+    operation_id, _ = await start(service)
+
+    assert (await service.wait_for_end(operation_id, 0.01)).status is OperationStatus.RUNNING
+    assert service._waiters == {}
+
+
+async def test_an_unknown_operation_is_named(service: OperationsService) -> None:
+    with pytest.raises(OperationNotFound, match="op_nothing"):
+        await service.get_operation("op_nothing")
+
+
+async def test_ended_operations_are_served_by_a_new_service(
+    service: OperationsService, store: InMemoryOperationStore, start: Start
+) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    await service.complete_operation(operation_id, {"a": 1})
+
+    restarted = OperationsService(store)
+
+    assert (await restarted.get_operation(operation_id)).status is OperationStatus.COMPLETED
+    assert (await restarted.get_results(operation_id))["a"] == 1
+    assert [metric["epoch"] for metric in await _all(restarted, operation_id)] == [1]
