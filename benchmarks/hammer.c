@@ -53,11 +53,12 @@ static int read_ring(size_t states, int64_t state[STATE_FIELDS]) {
     return number_at(front + STATE_BYTES) <= newest && number_at(slot + STATE_BYTES) == newest;
 }
 
-/* The obvious form, which is wrong: one slot, a number before and a number after, all in one pack. */
+/* The obvious form, which is wrong: one slot, a number before and a number after, read in their order. */
 static int read_one_slot(size_t states, int64_t state[STATE_FIELDS]) {
-    uint64_t end = number_at(states + 8 + STATE_BYTES);
+    states += 32;
+    uint64_t begin = number_at(states);
     for (int i = 0; i < STATE_FIELDS; i++) state[i] = (int64_t)number_at(states + 8 + 8 * i);
-    return end && number_at(states) == end;
+    return begin && number_at(states + 8 + STATE_BYTES) == begin;
 }
 
 int main(int argc, char **argv) {

@@ -61,7 +61,7 @@ class OneSlotBridge(RingBridge):
 
     def _update_state(self, phase: int, step: int, part: int, parts: int, items: int) -> None:
         number = self._number = self._number + 1
-        self._pack.pack_into(self._buffer, self._slots[0], number, phase, step, part, parts, items, 0.0, number)
+        self._pack.pack_into(self._buffer, self._slots[0] + 32, number, phase, step, part, parts, items, 0.0, number)
 
 
 BRIDGES: dict[str, type[RingBridge]] = {"ring": RingBridge, "one-slot": OneSlotBridge}

@@ -34,7 +34,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore
-from ktrdr.settings import Settings
+from ktrdr.settings import Settings, read_settings
 
 logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
 
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     overrides = {f"ktrdr_api_{name}": value for name, value in vars(chosen).items() if value is not None}
     try:
-        serve(Settings(**overrides))
+        serve(read_settings(**overrides))
     except ValidationError as error:
         faults = [f"{str(fault['loc'][0]).upper()} is {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
         return _refuse("; ".join(faults), "correct the environment or .env (see: ktrdr config show)")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from ktrdr.errors import InputError
+
+_SECRET = re.compile("token|password|secret", re.IGNORECASE)
+_MASK = "********"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def _usable_cores() -> int:
-    import os
-
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -59,8 +66,40 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        return self.ktrdr_api_url.rstrip("/") or f"http://{self.ktrdr_api_host}:{self.ktrdr_api_port}"
+        """The configured one, or else where the server's own host and port can be reached from here."""
+        host = _EVERYWHERE.get(self.ktrdr_api_host, self.ktrdr_api_host)
+        bracketed = f"[{host}]" if ":" in host else host
+        return self.ktrdr_api_url.rstrip("/") or f"http://{bracketed}:{self.ktrdr_api_port}"
 
     @property
     def database_url(self) -> str:
         return self.ktrdr_database_url or f"sqlite+aiosqlite:///{self.ktrdr_home / 'registry.sqlite'}"
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings. Raises InputError, naming each variable that is wrong and its value."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        faults = "; ".join(_fault(dict(entry)) for entry in error.errors())
+        raise InputError(faults, hint="correct it in the environment or in .env") from None
+    except (SettingsError, UnicodeDecodeError) as error:
+        raise InputError(f"the settings cannot be read: {error}") from None
+
+
+def _fault(entry: dict[str, Any]) -> str:
+    name = "_".join(str(part) for part in entry["loc"]).upper()
+    return f"{name} is {masked(name, entry['input'])!r}: {str(entry['msg']).lower()}"
+
+
+def masked(name: str, value: object) -> object:
+    """The value of a setting as it may be shown: secrets and passwords in URLs are not."""
+    if _SECRET.search(name) and value:
+        return _MASK
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    try:
+        password = urlsplit(value).password
+    except ValueError:
+        return value
+    return value.replace(f":{password}@", f":{_MASK}@") if password else value

@@ -26,7 +26,7 @@ ANSWER_TIMEOUT_S = 30.0
 
 def connect(ctx: typer.Context) -> Client:
     """A client for the server that this command line means."""
-    from ktrdr.cli.config import read_settings
+    from ktrdr.settings import read_settings
 
     client = Client(ctx.find_root().params.get("api_url") or read_settings().api_url)
     ctx.call_on_close(client.close)

@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli.config import read_settings
-
 
 def serve(
     host: Annotated[
@@ -26,6 +24,8 @@ def serve(
     Example:
       ktrdr serve --port 8000
     """
+    from ktrdr.settings import read_settings
+
     read_settings()
     command = [sys.executable, "-m", "ktrdr.bootstrap"]
     command += ["--host", host] if host is not None else []

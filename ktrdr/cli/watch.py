@@ -47,9 +47,6 @@ class Snapshot:
 
     @property
     def message(self) -> str:
-        place = self.operation.metadata.get("queue_position")
-        if self.operation.status == "PENDING" and place is not None:
-            return f"Waiting, place {place} in the queue"
         running = len(self.metrics) + 1
         if self.operation.status == "RUNNING" and self.total_epochs and running > self._shown_epoch:
             return f"Epoch {min(running, self.total_epochs)}/{self.total_epochs}"

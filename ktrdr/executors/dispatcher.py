@@ -89,7 +89,9 @@ class Dispatcher:
             )
         if self._executor.withdraw(operation_id):
             self._announcements.pop(operation_id, None)
-            return await self._operations.cancel_operation(operation_id)
+            cancelled = await self._operations.cancel_operation(operation_id)
+            await self._number_queue(operation.payload["lane"])
+            return cancelled
         if operation_id not in self._cancelling:
             loop = asyncio.get_running_loop()
             self._cancelling[operation_id] = loop.call_later(
@@ -110,9 +112,10 @@ class Dispatcher:
     # -- from the executor ---------------------------------------------------------------------------------------
 
     async def _on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
-        await self._operations.start_operation(operation_id, worker)
+        started = await self._operations.start_operation(operation_id, worker)
         if announce := self._announcements.pop(operation_id, None):
             announce()
+        await self._number_queue(started.payload["lane"])
 
     async def _on_exited(self, worker_exit: WorkerExit) -> None:
         try:
@@ -142,8 +145,13 @@ class Dispatcher:
 
     # -- submitting and taking up --------------------------------------------------------------------------------
 
-    async def _submit(self, operation: Operation) -> bool:
-        return await self._executor.submit(self._job(operation))
+    async def _submit(self, operation: Operation) -> None:
+        if not await self._executor.submit(self._job(operation)):
+            await self._number_queue(operation.payload["lane"])
+
+    async def _number_queue(self, lane: str) -> None:
+        for position, operation_id in enumerate(self._executor.queue(lane), start=1):
+            await self._operations.show_waiting(operation_id, position)
 
     def _job(self, operation: Operation) -> Job:
         return Job(operation.operation_id, operation.payload["lane"], self.folder(operation.operation_id))

@@ -162,6 +162,8 @@ class LocalExecutor:
 
     def _spawn_standby(self, lane: Lane) -> _Standby:
         command = [sys.executable, "-m", "ktrdr.executors.worker", lane.job, lane.warm_up]
+        # The child inherits the mask: a stop that comes before it can listen waits until it does.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             process = subprocess.Popen(
                 [*command, str(self._log_file), self._log_level],
@@ -171,6 +173,8 @@ class LocalExecutor:
             )
         except OSError as error:
             raise StorageError(f"no worker process can be started: {error.strerror}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         standby = _Standby(process)
         assert process.stdout is not None
         asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._on_warm, standby)

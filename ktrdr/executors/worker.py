@@ -36,7 +36,9 @@ class StopSignal:
         return self.requested
 
     def catch(self, number: signal.Signals) -> None:
+        """From now on; the parent has held the signal back until here."""
         signal.signal(number, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
     def _on_signal(self, *_: object) -> None:
         self.requested = True

@@ -283,11 +283,12 @@ class OperationsService:
     async def count_by_status(self) -> dict[str, int]:
         return {str(status): (await self._store.list(status=status, limit=1))[1] for status in OperationStatus}
 
-    async def update_metadata(self, operation_id: str, metadata: Mapping[str, Any]) -> None:
+    async def show_waiting(self, operation_id: str, queue_position: int) -> None:
+        """Let the view of a pending operation tell its place in the queue, counted from 1."""
         operation = await self._load(operation_id)
-        updated = replace(operation, metadata={**operation.metadata, **metadata})
-        await self._store.update(updated)
-        self._remember(updated)
+        message = f"Waiting, place {queue_position} in the queue"
+        progress = {**INITIAL_PROGRESS, "message": message, "queue_position": queue_position}
+        self._remember(replace(operation, progress=progress))
 
     async def ping(self) -> None:
         await self._store.ping()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import TRAINING, operation, problem, results, started
+from tests.cli.conftest import TRAINING, operation, problem, started
 from tests.cli.conftest import epochs as page
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ def test_watching_takes_the_exit_code_of_the_operation(server: FakeServer, ktrdr
     assert ran.json["status"] == status.lower()
     ending = "error: the worker ended\nhint: resume it\n" if error else f"{TRAINING} cancelled\n"
     assert ran.err.endswith(ending)
-
-
-def test_a_waiting_operation_shows_its_place(server: FakeServer, ktrdr: Run) -> None:
-    waiting = operation("PENDING", metadata={"queue_position": 2})
-    server.on("GET", PATH, waiting, waiting, operation("COMPLETED", 4))
-    server.on("GET", f"{PATH}/metrics", page(1, 0))
-    server.on("GET", f"{PATH}/results", results())
-
-    assert ktrdr("operations", "watch", TRAINING).err.startswith("Waiting, place 2 in the queue\n")
 
 
 def test_metrics_by_cursor(server: FakeServer, ktrdr: Run) -> None:

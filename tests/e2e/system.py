@@ -1,0 +1,326 @@
+"""The system as its users have it: the server as a process, the command line as processes, HTTP, and the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+STRATEGY = "config/strategies/test_e2e.yaml"
+REAL_BARS = REPOSITORY.parent / "shared" / "data" / "bars"
+
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) \S.*")
+TERMINAL = {"COMPLETED", "FAILED", "CANCELLED"}
+PATIENCE_S = 120.0
+"""How long a test waits for what must come; nothing is asserted about how long it took."""
+
+_BINARIES = Path(sys.executable).parent
+_OURS = re.compile("KTRDR_|LOG_LEVEL$|OPERATIONS_CACHE_TTL$|NO_COLOR$")
+_ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()  # noqa: TID251 (processes get this one, less the settings under test)
+    if not _OURS.match(name)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class System:
+    """One server with a home of its own, and the ways to reach it.
+
+    Its working folder holds `config` and `scripts`, so that commands read as they do in a fresh clone.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.port = 0
+        self._stderr = folder / "stderr.log"
+        self._settings = {"LOG_LEVEL": "DEBUG", "KTRDR_STANDBY_WORKERS": "1", **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._http = httpx.Client(trust_env=False, timeout=90.0)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("config", "scripts"):
+            (folder / name).symlink_to(REPOSITORY / name)
+
+    # -- the server's life ---------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        settings = {"KTRDR_HOME": str(self.home), "KTRDR_API_PORT": str(self.port), **self._settings}
+        return {**_ENVIRONMENT, **settings}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self, before: Sequence[str] = ()) -> None:
+        """`before` is a command that ends by running the rest of its arguments."""
+        seen = self.mark()
+        command = [*before, sys.executable, "scripts/run_api_server.py"]
+        with self._stderr.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
+            )
+        self._until(lambda: self._is_serving(seen))
+
+    def _is_serving(self, seen: int) -> bool:
+        assert self._process
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server ended with {self._process.returncode}:\n{self.log(seen)}")
+        found = re.search(r"Serving on http://127\.0\.0\.1:(\d+)", self.log(seen))
+        if found is None:
+            return False
+        self.port = int(found[1])
+        with suppress(httpx.TransportError):
+            return self.get("/health").status_code == 200
+        return False
+
+    def stop(self) -> None:
+        """SIGTERM; what must follow is asserted here, so that every test that stops a server checks it."""
+        assert self._process
+        idle = self.standby()
+        self._process.terminate()
+        assert self._process.wait(PATIENCE_S) == 0, self.log()[-3000:]
+        assert gone(idle), "standby processes outlived the server"
+
+    def kill(self) -> None:
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End whatever of this system still runs, and nothing else."""
+        self._http.close()
+        if self._process and self._process.poll() is None:
+            self.kill()
+        for process in self.workers():
+            with suppress(psutil.Error):
+                process.kill()
+
+    def workers(self) -> list[psutil.Process]:
+        """Worker processes of this home, idle ones too."""
+        log_file = str(self.home / "logs" / "ktrdr.log")
+        return [process for process in psutil.process_iter() if log_file in _command_of(process)]
+
+    def standby(self) -> list[psutil.Process]:
+        """Workers that have no job yet: they still listen to the server."""
+        return [process for process in self.workers() if process.ppid() == self.pid and _listens(process)]
+
+    def worker_of(self, operation_id: str) -> psutil.Process:
+        """The process that has this operation's files open."""
+        folder = str(self.home / "operations" / operation_id)
+        for process in self.workers():
+            with suppress(psutil.Error):
+                if any(file.path.startswith(folder) for file in process.open_files()):
+                    return process
+        raise AssertionError(f"no worker has {folder} open")
+
+    def wait_warm(self) -> None:
+        """Until a standby worker is ready, so that what follows need not wait for imports."""
+        self._until(lambda: self.get("/health/ready").json()["workers"]["training"]["warm"] > 0)
+
+    # -- HTTP ----------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return self._http.get(f"{self.url}/api/v1{path}", params=query or None)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return self._http.post(f"{self.url}/api/v1{path}", json=body, **options)
+
+    def operation(self, operation_id: str, **query: Any) -> dict[str, Any]:
+        return self._found(f"/operations/{operation_id}", **query)
+
+    def metrics(self, operation_id: str, cursor: int = 0) -> dict[str, Any]:
+        return self._found(f"/operations/{operation_id}/metrics", cursor=cursor)
+
+    def results(self, operation_id: str) -> dict[str, Any]:
+        return self._found(f"/operations/{operation_id}/results")
+
+    def _found(self, path: str, **query: Any) -> dict[str, Any]:
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    def operations(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._found("/operations", limit=1000)["operations"]
+        return found
+
+    def ended(self, operation_id: str, status: str = "COMPLETED") -> dict[str, Any]:
+        """The operation in the terminal state that it must reach."""
+        self._until(lambda: self.operation(operation_id, wait=20)["status"] in TERMINAL)
+        operation = self.operation(operation_id)
+        assert operation["status"] == status, operation
+        return operation
+
+    def wait_for_epochs(self, operation_id: str, epochs: int) -> None:
+        def enough() -> bool:
+            if len(self.metrics(operation_id)["metrics"]) >= epochs:
+                return True
+            operation = self.operation(operation_id)
+            assert operation["status"] not in TERMINAL, operation
+            return False
+
+        self._until(enough)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def ktrdr(self, *arguments: str | Path) -> Done:
+        with self.popen(*arguments) as process:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        return Done(process.returncode, out, err)
+
+    def popen(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [_BINARIES / "ktrdr", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def bash(self, script: str) -> str:
+        """What a script prints, in which `docker logs` shows this server's log; skips where bash, curl or jq lack."""
+        with self.bash_popen(script) as process:
+            out, _ = process.communicate(timeout=PATIENCE_S)
+        return out
+
+    def bash_popen(self, script: str) -> subprocess.Popen[str]:
+        if missing := [tool for tool in ("bash", "curl", "jq", "grep") if not shutil.which(tool)]:
+            pytest.skip(f"no {', '.join(missing)} here")
+        tools = self.folder / "tools"
+        if not tools.exists():
+            tools.mkdir()
+            (tools / "docker").write_text(f'#!/bin/sh\n[ "$1 $2" = "logs ktrdr-backend" ] && cat "{self._stderr}"\n')
+            (tools / "docker").chmod(0o755)
+        path = f"{tools}:{_BINARIES}:{_ENVIRONMENT['PATH']}"
+        return subprocess.Popen(
+            ["bash", "-c", script.replace("localhost:8000", f"localhost:{self.port}")],
+            cwd=self.folder,
+            env={**self.environment, "PATH": path, "no_proxy": "localhost"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def load_sample(self, *dates: str) -> None:
+        done = self.ktrdr("data", "load", "AAPL", "1d", "--provider", "sample", *dates)
+        assert done.code == 0, done.err
+
+    def train(self, strategy: str | Path = STRATEGY, *more: str) -> str:
+        """Start a training by the command line; its id."""
+        done = self.ktrdr("models", "train", "--strategy", strategy, "--symbols", "AAPL", "--timeframes", "1d", *more)
+        assert done.code == 0, done.err
+        operation_id: str = json.loads(done.out)["operation_id"]
+        return operation_id
+
+    # -- the log -------------------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """The log's length now, to look later at what came after it."""
+        return self._stderr.stat().st_size if self._stderr.exists() else 0
+
+    def log(self, since: int = 0) -> str:
+        with self._stderr.open("rb") as file:
+            file.seek(since)
+            return file.read().decode("utf-8")
+
+    def lines(self, pattern: str, since: int = 0) -> list[str]:
+        """As `docker logs ktrdr-backend | grep -E PATTERN` would show."""
+        return [line for line in self.log(since).splitlines() if re.search(pattern, line)]
+
+    def wait_for_line(self, pattern: str, since: int = 0) -> str:
+        self._until(lambda: bool(self.lines(pattern, since)))
+        return self.lines(pattern, since)[0]
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        until(condition)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s in vain"
+        time.sleep(0.05)
+
+
+def gone(processes: Iterable[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(list(processes), timeout=PATIENCE_S)
+    return not alive
+
+
+def lengthened(folder: Path, epochs: int, name: str = "test_e2e") -> Path:
+    """The shipped strategy with more epochs, as `<folder>/<name>.yaml`."""
+    text = (REPOSITORY / STRATEGY).read_text(encoding="utf-8")
+    longer, changed = re.subn(r"epochs: 10\b", f"epochs: {epochs}", text)
+    assert changed == 1
+    path = folder / f"{name}.yaml"
+    path.write_text(longer, encoding="utf-8")
+    return path
+
+
+def check_problem(response: httpx.Response, status: int, code: str, *words: str) -> dict[str, Any]:
+    """The response is this problem, says these words, and shows nothing of the server's inside."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "code", "detail", "hint", "instance"} <= problem.keys()
+    assert (problem["status"], problem["code"]) == (status, code)
+    said = f"{problem['detail']} {problem['hint']}"
+    assert all(word in said for word in words), said
+    assert not re.search(r'Traceback|File ".*\.py"', response.text)
+    return problem
+
+
+def check_refusal(done: Done, code: int, *words: str) -> None:
+    """The command ended with this code and told why, in words and not in a stack trace."""
+    assert done.code == code, (done.code, done.out, done.err)
+    assert all(word in done.err for word in words), done.err
+    assert "error: " in done.err
+    assert not re.search(r'Traceback|File ".*\.py"', done.out + done.err)
+
+
+def _command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _listens(process: psutil.Process) -> bool:
+    """Its standard input is a pipe until it has a job, then /dev/null."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/fd/0").startswith("pipe:")
+    except OSError:
+        return False
