@@ -53,7 +53,7 @@ static int read_ring(size_t states, int64_t state[STATE_FIELDS]) {
     return number_at(front + STATE_BYTES) <= newest && number_at(slot + STATE_BYTES) == newest;
 }
 
-/* The obvious form, which is wrong: one slot, a number before and a number after, read in their order. */
+/* The obvious form, which is wrong: one slot across two cache lines, a number before and a number after. */
 static int read_one_slot(size_t states, int64_t state[STATE_FIELDS]) {
     states += 32;
     uint64_t begin = number_at(states);

@@ -1,8 +1,9 @@
 """Does a reader of a bridge ever accept what no writer wrote, and does a killed writer ever lose a committed record?
 
 `python -m benchmarks.torn_reads`: one process writes at full speed while readers hammer the same file, one in Python
-through `ProgressBridge` and one in C that knows the format alone. Then the same for the obvious one-slot protocol, to
-show that the readers find torn states where there are some. Then writers are killed at random instants.
+through `ProgressBridge` and one in C that knows the format alone. The same for the obvious one-slot protocol, and for
+a writer that lies, show that the readers find torn states where there are some. Then writers are killed at random
+instants.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class RingBridge(ProgressBridge):
 
 
 class OneSlotBridge(RingBridge):
-    """What one would write first, and what is wrong: `pack_into` clears all bytes, its two numbers too, before it
-    stores the first, so that two equal numbers prove nothing."""
+    """What one would write first, and what is wrong: one slot, wherever the head happens to end, with a number before
+    and a number after, read in one go. Here it lies across two cache lines, which shows the fault soonest."""
 
     _pack = Struct("@QqqqqqdQ")
 
@@ -64,7 +65,17 @@ class OneSlotBridge(RingBridge):
         self._pack.pack_into(self._buffer, self._slots[0] + 32, number, phase, step, part, parts, items, 0.0, number)
 
 
-BRIDGES: dict[str, type[RingBridge]] = {"ring": RingBridge, "one-slot": OneSlotBridge}
+class LyingBridge(RingBridge):
+    """Whose last state and third record look torn, so that it is certain that the readers would notice."""
+
+    def write_state(self, step: int, phase: int = _RUNNING) -> None:
+        self._update_state(phase, step, 3 * step, 5 * step, 7 * step + (phase == _OVER))
+
+    def write_record(self, index: int) -> None:
+        super().write_record(index + (index == 3))
+
+
+BRIDGES: dict[str, type[RingBridge]] = {"ring": RingBridge, "one-slot": OneSlotBridge, "lying": LyingBridge}
 
 
 def is_torn_state(state: tuple[int, int, int, int, int, float]) -> bool:
@@ -126,7 +137,13 @@ class Hammer:
         if self.path is None:
             return None
         with RingBridge(bridge) as opened:
-            return [str(self.path), str(bridge), str(opened.records_offset), str(COLUMNS), kind]
+            return [
+                str(self.path),
+                str(bridge),
+                str(opened.records_offset),
+                str(COLUMNS),
+                "one-slot" if kind == "one-slot" else "ring",
+            ]
 
 
 class Writer:
@@ -150,7 +167,7 @@ def hammer_one(kind: str, writes: int, hammer: Hammer, folder: Path) -> dict[str
     path = folder / kind
     ProgressBridge.create(path, LAYOUT)
     commands = {"C": hammer.command(path, kind)}
-    if kind == "ring":
+    if kind != "one-slot":
         commands["Python"] = _this_program("read", path)
     readers = {
         name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -194,6 +211,7 @@ def run(writes: int, kills: int) -> dict[str, Any]:
         return {
             "ring": hammer_one("ring", writes, hammer, folder),
             "one_slot": hammer_one("one-slot", writes, hammer, folder) if hammer.path else None,
+            "lying": hammer_one("lying", 10 * WRITES_PER_RECORD, hammer, folder),
             "kills": kill_writers(kills, folder),
             "machine": platform.machine(),
         }

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.allocator import keep_freed_memory
-from ktrdr.training.checkpoint import Checkpoints, Fingerprint
+from ktrdr.training.checkpoint import Checkpoint, Fingerprint, write
 from ktrdr.training.loop import TrainingState, TrainingTensors, build_optimizer, train
 from ktrdr.training.models.families import build_model
 from ktrdr.training.observer import SilentObserver, TrainingObserver
@@ -40,7 +40,6 @@ VARIANTS = {
     "dataloader": "Dataset/DataLoader loop",
     "dataloader_tuned": "Dataset/DataLoader loop, allocator tuned",
     "bare": "ktrdr loop",
-    "checkpoints": "ktrdr loop with checkpoints",
 }
 
 
@@ -98,7 +97,6 @@ class LeanTraining:
         values: Tensor,
         labels: Tensor,
         observer: TrainingObserver,
-        keep: Callable[[TrainingState], None] = lambda _: None,
     ) -> None:
         model = build_model(NETWORK, FEATURES, CLASSES)
         self.settings = Training(batch_size=BATCH)
@@ -110,14 +108,14 @@ class LeanTraining:
             Samples(starts[:TRAIN_SAMPLES], labels[:TRAIN_SAMPLES]),
             Samples(starts[TRAIN_SAMPLES:], labels[TRAIN_SAMPLES:]),
         )
-        self.observer, self.keep = observer, keep
+        self.observer = observer
         self.seconds(1)
 
     def seconds(self, epochs: int) -> float:
         """For so many more epochs."""
         settings = self.settings.model_copy(update={"epochs": self.state.epoch + epochs})
         began = time.perf_counter()
-        train(self.state, self.data, settings, self.observer, lambda: False, self.keep)
+        train(self.state, self.data, settings, self.observer, lambda: False, lambda _: None)
         return time.perf_counter() - began
 
 
@@ -130,12 +128,7 @@ def measure(variant: str, epochs: int = EPOCHS, threads: int = 1) -> float:
     if variant.startswith("dataloader"):
         return epochs * TRAIN_SAMPLES / ordinary_loop(values, labels, epochs)
     make_repeatable(0, threads)
-    if variant == "bare":
-        return epochs * TRAIN_SAMPLES / LeanTraining(values, labels, SilentObserver()).seconds(epochs)
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoints = Checkpoints(Path(folder), Fingerprint({}, "1d", {}))
-        training = LeanTraining(values, labels, SilentObserver(), checkpoints.keep)
-        return epochs * TRAIN_SAMPLES / training.seconds(epochs)
+    return epochs * TRAIN_SAMPLES / LeanTraining(values, labels, SilentObserver()).seconds(epochs)
 
 
 def measure_observer(observer: TrainingObserver, epochs: int = 4 * EPOCHS, threads: int = 1) -> dict[str, float]:
@@ -157,6 +150,22 @@ def measure_observer(observer: TrainingObserver, epochs: int = 4 * EPOCHS, threa
         "observer": TRAIN_SAMPLES / statistics.median(with_it for _, with_it in pairs),
         "ratio": statistics.median(without / with_it for without, with_it in pairs),
     }
+
+
+def measure_checkpoint(times: int = 20) -> dict[str, float]:
+    """Milliseconds, in the median: to capture an epoch boundary (once an epoch), and to write it (once a second)."""
+    values, labels = made_up_bars()
+    state = LeanTraining(values, labels, SilentObserver()).state
+    captures, writes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(times):
+            began = time.perf_counter()
+            checkpoint = Checkpoint.capture(state, Fingerprint({}, "1d", {}))
+            captured = time.perf_counter()
+            write(Path(folder), checkpoint)
+            captures.append(captured - began)
+            writes.append(time.perf_counter() - captured)
+    return {"capture_ms": 1000 * statistics.median(captures), "write_ms": 1000 * statistics.median(writes)}
 
 
 def made_up_bars() -> tuple[Tensor, Tensor]:
@@ -184,8 +193,8 @@ def main(
         "threads": threads,
         "ratio_to_dataloader": _paired(rates, "bare", "dataloader"),
         "ratio_to_tuned_dataloader": _paired(rates, "bare", "dataloader_tuned"),
-        "ratio_with_checkpoints": _paired(rates, "checkpoints", "bare"),
         "with_observer": measure_observer(observer(), 4 * epochs, threads),
+        "checkpoint": measure_checkpoint(),
     }
     _print(result)
     return result
@@ -210,10 +219,11 @@ def _print(result: dict[str, Any]) -> None:
     for title, ratio in {
         "ktrdr loop / Dataset/DataLoader loop": result["ratio_to_dataloader"],
         "ktrdr loop / the same, allocator tuned": result["ratio_to_tuned_dataloader"],
-        "with checkpoints / without": result["ratio_with_checkpoints"],
         "with observer / without": result["with_observer"]["ratio"],
     }.items():
         lines.append(f"{title:<44}{ratio:>8.3f}")
+    lines.append(f"{'checkpoint, captured once an epoch':<44}{result['checkpoint']['capture_ms']:>8.3f} ms")
+    lines.append(f"{'checkpoint, written at most once a second':<44}{result['checkpoint']['write_ms']:>8.3f} ms")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

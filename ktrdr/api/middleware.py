@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import count
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ktrdr.logs import on_behalf_of
@@ -28,10 +29,11 @@ class Traffic:
     seconds: defaultdict[tuple[str, str, int], float] = field(default_factory=lambda: defaultdict(float))
 
 
-class BodyTooLarge(Exception):
+class BodyTooLarge(HTTPException):
+    """An HTTPException, since FastAPI hides every other error that the reading of a body raises."""
+
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes")
-        self.limit = limit
+        super().__init__(413, f"the body is larger than {limit:,} bytes")
 
 
 class RequestContext:
@@ -63,14 +65,23 @@ class RequestContext:
             await self._app(scope, receive if is_read else _limited(scope, receive), send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "unmatched")
-            key = (scope["method"], route, status)
+            key = (scope["method"], _route(scope), status)
             self._traffic.requests[key] += 1
             self._traffic.seconds[key] += seconds
             level = logging.DEBUG if is_read and status < 500 else logging.INFO
             if logger.isEnabledFor(level):
                 logger.log(level, "%s %s %d in %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
             on_behalf_of.reset(token)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters' names in place of their values."""
+    if "endpoint" not in scope:
+        return "unmatched"
+    path: str = scope["path"]
+    for name, value in scope.get("path_params", {}).items():
+        path = path.replace(f"/{value}", f"/{{{name}}}", 1)
+    return path
 
 
 def _given_id(scope: Scope) -> str | None:

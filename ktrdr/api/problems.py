@@ -94,7 +94,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_body_too_large(request: Request, error: Exception) -> Response:
-    return problem(request, 413, "body_too_large", str(error), "large files of bars go through: ktrdr data import")
+    assert isinstance(error, BodyTooLarge)
+    return problem(request, 413, "body_too_large", error.detail, "large files of bars go through: ktrdr data import")
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

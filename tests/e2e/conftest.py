@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.system import STRATEGY, Done, System, lengthened
+from tests.e2e.system import HAS_SHELL, STRATEGY, TERMINAL, Done, System, lengthened
 
 HALF_A_YEAR = ("--start-date", "2023-01-01", "--end-date", "2023-06-30")
 LONG_S = 8.0
@@ -129,3 +130,25 @@ else
   echo "❌ FAIL: Duplicate count mismatch"
 fi
 """
+
+
+@pytest.fixture(scope="session")
+def watched(backend: System, long_strategy: Path) -> Watched:
+    backend.wait_warm()
+    seen = Watched(backend.train(long_strategy))
+    backend.wait_for_epochs(seen.operation_id, 5)
+    scripts = []
+    if HAS_SHELL:
+        scripts = [
+            backend.bash_popen(f"OPERATION_ID={seen.operation_id}\n{text}") for text in (POLLING_SCRIPT, CURSOR_SCRIPT)
+        ]
+    cursor = 0
+    while not seen.views or seen.views[-1]["status"] not in TERMINAL:
+        seen.pages.append(backend.metrics(seen.operation_id, cursor))
+        cursor = seen.pages[-1]["new_cursor"]
+        seen.views.append(backend.operation(seen.operation_id))
+        time.sleep(0.2)
+    seen.pages.append(backend.metrics(seen.operation_id, cursor))
+    if scripts:
+        seen.polling_script, seen.cursor_script = (script.communicate()[0] for script in scripts)
+    return seen

@@ -23,10 +23,14 @@ REPOSITORY = Path(__file__).parents[2]
 STRATEGY = "config/strategies/test_e2e.yaml"
 REAL_BARS = REPOSITORY.parent / "shared" / "data" / "bars"
 
-LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) \S.*")
+LOG_STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+LOG_LINE = re.compile(rf"{LOG_STAMP} (DEBUG|INFO|WARNING|ERROR) \S.*")
 TERMINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 PATIENCE_S = 120.0
 """How long a test waits for what must come; nothing is asserted about how long it took."""
+
+HAS_SHELL = all(shutil.which(tool) for tool in ("bash", "curl", "jq", "grep"))
+needs_shell = pytest.mark.skipif(not HAS_SHELL, reason="no bash, curl, jq or grep here")
 
 _BINARIES = Path(sys.executable).parent
 _OURS = re.compile("KTRDR_|LOG_LEVEL$|OPERATIONS_CACHE_TTL$|NO_COLOR$")
@@ -210,14 +214,12 @@ class System:
         )
 
     def bash(self, script: str) -> str:
-        """What a script prints, in which `docker logs` shows this server's log; skips where bash, curl or jq lack."""
+        """What a script prints, in which `docker logs` shows this server's log."""
         with self.bash_popen(script) as process:
             out, _ = process.communicate(timeout=PATIENCE_S)
         return out
 
     def bash_popen(self, script: str) -> subprocess.Popen[str]:
-        if missing := [tool for tool in ("bash", "curl", "jq", "grep") if not shutil.which(tool)]:
-            pytest.skip(f"no {', '.join(missing)} here")
         tools = self.folder / "tools"
         if not tools.exists():
             tools.mkdir()

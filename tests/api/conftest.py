@@ -1,0 +1,51 @@
+"""The whole application in this process, with real workers beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ktrdr.api.app import create_app
+from ktrdr.bootstrap import build_services
+from ktrdr.settings import Settings
+
+AAPL = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(ktrdr_home=tmp_path / "home", ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
+    services = build_services(settings)
+    app = create_app(services, version="0.0.0")
+    await services.start()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ktrdr") as client:
+        yield client
+    await services.close()
+
+
+Wait = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def wait(client: httpx.AsyncClient) -> Wait:
+    """The operation once it has ended."""
+
+    async def wait(operation_id: str) -> dict[str, Any]:
+        answer = await client.get(f"/api/v1/operations/{operation_id}", params={"wait": 60})
+        ended: dict[str, Any] = answer.json()
+        assert ended["completed_at"], ended
+        return ended
+
+    return wait
+
+
+@pytest.fixture
+async def loaded(client: httpx.AsyncClient, wait: Wait) -> dict[str, Any]:
+    """The load of AAPL's sample bars, ended."""
+    answer = await client.post("/api/v1/data/load", json=AAPL)
+    return await wait(answer.json()["operation_id"])

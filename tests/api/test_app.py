@@ -1,0 +1,121 @@
+"""What holds for every route: problems, limits, ids, documentation, counts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+API = "/api/v1"
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["detail"]
+    assert problem["title"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/operations/op_none", 404, "operation_not_found"),
+        ("GET", "/operations/op_none/metrics", 404, "operation_not_found"),
+        ("GET", "/operations/op_none/results", 404, "operation_not_found"),
+        ("POST", "/operations/op_none/cancel", 404, "operation_not_found"),
+        ("POST", "/operations/op_none/resume", 404, "operation_not_found"),
+        ("GET", "/operations?page_token=op_none", 404, "operation_not_found"),
+        ("GET", "/operations/op_none?wait=1e9", 422, "invalid_input"),
+        ("GET", "/operations/op_none?wait=nan", 422, "invalid_input"),
+        ("GET", "/operations?limit=0", 422, "invalid_request"),
+        ("GET", "/operations?status=SLEEPING", 422, "invalid_request"),
+        ("GET", "/data/AAPL/1d", 404, "series_not_found"),
+        ("GET", "/data/AAPL/1day", 422, "invalid_input"),
+        ("GET", "/data/..%2F..%2Fx/1d", 404, "not_found"),
+        ("GET", "/data/..%5Cx/1d", 422, "invalid_input"),
+        ("GET", "/indicators/smaa", 404, "not_found"),
+        ("GET", "/models/op_none", 404, "operation_not_found"),
+        ("GET", "/nothing/here", 404, "not_found"),
+        ("DELETE", "/operations", 405, "method_not_allowed"),
+        ("DELETE", "/operations/op_none", 405, "method_not_allowed"),
+    ],
+)
+async def test_errors_are_problems(client: httpx.AsyncClient, method: str, path: str, status: int, code: str) -> None:
+    assert_problem(await client.request(method, API + path), status, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "JSON"),
+        (b"[]", "body"),
+        (b'{"symbol": 1, "timeframe": "1d"}', "symbol"),
+        (b'{"symbol": "AAPL", "timeframe": "1d", "provder": "sample"}', "provder"),
+        (b'{"symbol": "AAPL", "timeframe": "1d", "start_date": "yesterday"}', "start_date"),
+    ],
+)
+async def test_a_wrong_body_is_named(client: httpx.AsyncClient, body: bytes, says: str) -> None:
+    answer = await client.post(f"{API}/data/load", content=body, headers={"content-type": "application/json"})
+
+    assert says in assert_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_a_body_has_a_limit(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{API}/strategies/validate", content=b'{"strategy": "' + b"x" * 3_000_000 + b'"}')
+
+    assert_problem(answer, 413, "body_too_large")
+
+
+async def test_a_request_has_an_id_in_answer_and_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "ktrdr")
+
+    given = await client.get(f"{API}/health", headers={"x-request-id": "mine-1"})
+    made = await client.get(f"{API}/health")
+    refused = await client.get(f"{API}/health", headers={"x-request-id": "a b\tc"})
+
+    assert given.headers["x-request-id"] == "mine-1"
+    assert made.headers["x-request-id"].startswith("req-")
+    assert refused.headers["x-request-id"].startswith("req-")
+    assert any(record.getMessage().startswith(f"GET {API}/health 200 in ") for record in caplog.records)
+
+
+async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"{API}/health")).json() == {"status": "ok"}
+    ready = (await client.get(f"{API}/health/ready")).json()
+    assert (ready["status"], ready["registry"], ready["store"]) == ("ready", "ok", "ok")
+    assert set(ready["workers"]) == {"training", "data"}
+
+
+async def test_prometheus_counts_by_route(client: httpx.AsyncClient) -> None:
+    await client.get(f"{API}/health")
+    await client.get(f"{API}/operations/op_none")
+
+    text = (await client.get("/metrics")).text
+
+    assert 'ktrdr_http_requests_total{method="GET",route="/api/v1/health",status="200"} 1.0' in text
+    assert 'route="/api/v1/operations/{operation_id}",status="404"} 1.0' in text
+    assert 'ktrdr_operations{status="RUNNING"} 0.0' in text
+
+
+async def test_every_route_is_documented(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+
+    paths = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert {
+        ("GET", f"{API}/operations/{{operation_id}}"),
+        ("GET", f"{API}/operations/{{operation_id}}/metrics"),
+        ("GET", f"{API}/operations/{{operation_id}}/results"),
+        ("POST", f"{API}/training/start"),
+        ("POST", f"{API}/data/load"),
+        ("GET", f"{API}/health"),
+    } <= paths
+    assert (await client.get("/docs")).status_code == 200

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import AAPL, Wait
+from tests.api.test_app import API, assert_problem
+
+pytestmark = pytest.mark.anyio
+
+CSV = b"""timestamp,open,high,low,close,volume
+2024-01-02,10,11,9,10.5,100
+2024-01-03,10.5,12,10,11.5,200
+"""
+
+
+async def test_a_load_is_an_operation_with_results(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    results = (await client.get(f"{API}/operations/{loaded['operation_id']}/results")).json()
+
+    assert (loaded["operation_type"], loaded["status"]) == ("DATA_LOAD", "COMPLETED")
+    assert loaded["progress"]["percentage"] == 100.0
+    assert loaded["progress"]["items_processed"] == 1509
+    assert (results["status"], results["provider"]) == ("success", "sample")
+    assert (results["rows_new"], results["rows_total"]) == (1509, 1509)
+
+
+async def test_bars_are_the_last_in_range(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    answer = await client.get(f"{API}/data/aapl/1d", params={"start": "2023-01-01", "end": "2023-06-30", "limit": 2})
+
+    body = answer.json()
+    assert (body["symbol"], body["total"]) == ("AAPL", 124)
+    assert [bar["timestamp"] for bar in body["bars"]] == ["2023-06-29T00:00:00Z", "2023-06-30T00:00:00Z"]
+    assert round(body["bars"][-1]["close"], 2) == 193.97
+
+
+async def test_the_list_shows_range_and_provider(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    (series,) = (await client.get(f"{API}/data")).json()["series"]
+
+    assert (series["symbol"], series["timeframe"], series["rows"]) == ("AAPL", "1d", 1509)
+    assert series["provider"] == "sample"
+    assert series["first"].startswith("2019-01-02")
+
+
+async def test_a_second_load_changes_nothing(client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait) -> None:
+    again = await client.post(f"{API}/data/load", json=AAPL)
+    await wait(again.json()["operation_id"])
+
+    results = (await client.get(f"{API}/operations/{again.json()['operation_id']}/results")).json()
+    assert (results["rows_new"], results["rows_changed"], results["rows_total"]) == (0, 0, 1509)
+
+
+async def test_a_file_is_imported(client: httpx.AsyncClient, wait: Wait, tmp_path: Path) -> None:
+    answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.csv"}, content=CSV)
+
+    ended = await wait(answer.json()["operation_id"])
+
+    assert ended["status"] == "COMPLETED"
+    assert (await client.get(f"{API}/data/ACME/1d")).json()["total"] == 2
+    assert not list((tmp_path / "home" / "uploads").iterdir())
+
+
+async def test_a_wrong_row_refuses_the_file_whole(client: httpx.AsyncClient, wait: Wait) -> None:
+    content = CSV + b"2024-01-04,10,9,11,10,100\n"
+    answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.csv"}, content=content)
+
+    ended = await wait(answer.json()["operation_id"])
+
+    assert (ended["status"], ended["error"]["code"]) == ("FAILED", "invalid_bars")
+    assert "in 1 row (3)" in ended["error"]["detail"]
+    assert_problem(await client.get(f"{API}/data/ACME/1d"), 404, "series_not_found")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"provider": "yaho"}, "yaho"),
+        ({"timeframe": "1x"}, "1x"),
+        ({"symbol": "../x"}, "../x"),
+        ({"start_date": "2024-02-01", "end_date": "2024-01-01"}, "2024-02-01"),
+    ],
+)
+async def test_what_cannot_be_right_is_refused_at_once(
+    client: httpx.AsyncClient, change: dict[str, str], says: str
+) -> None:
+    answer = await client.post(f"{API}/data/load", json={**AAPL, **change})
+
+    assert says in assert_problem(answer, 422, "invalid_input")["detail"]
+    assert (await client.get(f"{API}/operations")).json()["total"] == 0
+
+
+async def test_only_files_of_bars_are_imported(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.xlsx"}, content=b"x")
+
+    assert "acme.xlsx" in assert_problem(answer, 422, "invalid_input")["detail"]

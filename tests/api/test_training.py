@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import Wait
+from tests.api.test_app import API, assert_problem
+
+pytestmark = pytest.mark.anyio
+
+STRATEGY = """
+name: Two epochs
+model: {type: mlp, layers: 1, hidden_size: 8}
+training: {epochs: 2, batch_size: 64}
+indicators: [{name: rsi, period: 14}]
+"""
+LONG = STRATEGY.replace("epochs: 2", "epochs: 100000")
+START = {"strategy": STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"]}
+
+
+async def test_a_training_from_start_to_artifacts(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait
+) -> None:
+    answer = await client.post(f"{API}/training/start", json=START)
+
+    started = answer.json()
+    operation_id = started["operation_id"]
+    path = f"{API}/operations/{operation_id}"
+    assert (answer.status_code, answer.headers["location"]) == (202, path)
+    assert (started["status"], started["message"]) == ("running", "Training started")
+
+    ended = await wait(operation_id)
+    assert ended["status"] == "COMPLETED"
+    assert ended["progress"]["percentage"] == 100.0
+    assert ended["progress"]["message"] == "Training completed"
+    assert ended["metadata"]["strategy"] == "two_epochs"
+    assert ended["metadata"]["final_epoch"] == 2
+
+    metrics = (await client.get(f"{path}/metrics")).json()
+    assert [metric["epoch"] for metric in metrics["metrics"]] == [1, 2]
+    assert (await client.get(f"{path}/metrics", params={"cursor": 2})).json() == {"metrics": [], "new_cursor": 2}
+    assert_problem(await client.get(f"{path}/metrics", params={"cursor": 3}), 422, "invalid_cursor")
+
+    results = (await client.get(f"{path}/results")).json()
+    assert results["status"] == "success"
+    assert results["final_metrics"]["total_epochs"] == 2
+    assert set(results["evaluation"]["baselines"]) == {"majority", "persistence"}
+
+    plot = await client.get(f"{path}/artifacts/metrics_plot")
+    assert (plot.headers["content-type"], plot.content[:4]) == ("image/png", b"\x89PNG")
+    missing = assert_problem(await client.get(f"{path}/artifacts/metric_plot"), 404, "artifact_not_found")
+    assert "metrics_plot" in missing["hint"]
+
+    (model,) = (await client.get(f"{API}/models")).json()["models"]
+    assert (model["operation_id"], model["model_type"]) == (operation_id, "mlp")
+    assert_problem(await client.post(f"{path}/cancel"), 409, "operation_terminal")
+    assert_problem(await client.post(f"{path}/resume"), 409, "conflict")
+
+
+async def first_epoch(client: httpx.AsyncClient, operation_id: str) -> None:
+    for _ in range(600):
+        if (await client.get(f"{API}/operations/{operation_id}/metrics")).json()["metrics"]:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("no epoch was reported within 30 s")
+
+
+async def test_cancel_queue_and_resume(client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait) -> None:
+    running = (await client.post(f"{API}/training/start", json={**START, "strategy": LONG})).json()
+    waiting = (await client.post(f"{API}/training/start", json=START)).json()
+    assert (running["status"], waiting["status"]) == ("running", "pending")
+    shown = (await client.get(f"{API}/operations/{waiting['operation_id']}")).json()
+    assert shown["progress"]["queue_position"] == 1
+    assert_problem(
+        await client.get(f"{API}/operations/{running['operation_id']}/results"), 409, "operation_not_terminal"
+    )
+    await first_epoch(client, running["operation_id"])
+
+    assert (await client.post(f"{API}/operations/{waiting['operation_id']}/cancel")).json()["status"] == "CANCELLED"
+    await client.post(f"{API}/operations/{running['operation_id']}/cancel")
+
+    cancelled = await wait(running["operation_id"])
+    assert cancelled["status"] == "CANCELLED"
+    assert cancelled["progress"]["percentage"] < 100
+    results = (await client.get(f"{API}/operations/{running['operation_id']}/results")).json()
+    assert results["status"] == "cancelled"
+    assert results["final_metrics"]["total_epochs"] >= 1
+
+    resumed = (await client.post(f"{API}/operations/{running['operation_id']}/resume")).json()
+    child = (await client.get(f"{API}/operations/{resumed['operation_id']}")).json()
+    assert child["parent_id"] == running["operation_id"]
+    await client.post(f"{API}/operations/{resumed['operation_id']}/cancel")
+    await wait(resumed["operation_id"])
+    epochs = [
+        metric["epoch"]
+        for metric in (await client.get(f"{API}/operations/{resumed['operation_id']}/metrics")).json()["metrics"]
+    ]
+    assert epochs == list(range(1, len(epochs) + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "says"),
+    [
+        ({"symbols": ["MSFT"]}, 409, "conflict", "MSFT"),
+        ({"timeframes": ["1d", "1h"]}, 422, "invalid_input", "one timeframe"),
+        ({"timeframes": []}, 422, "invalid_request", "timeframes"),
+        ({"start_date": "2030-01-01"}, 422, "invalid_input", "2024-12-30"),
+        ({"start_date": "2024-12-01"}, 422, "training_data", "too few bars"),
+        ({"strategy": "name: x"}, 422, "invalid_strategy", "model"),
+    ],
+)
+async def test_what_cannot_be_trained_is_refused_at_once(
+    client: httpx.AsyncClient, loaded: dict[str, Any], change: dict[str, Any], status: int, code: str, says: str
+) -> None:
+    answer = await client.post(f"{API}/training/start", json={**START, **change})
+
+    problem = assert_problem(answer, status, code)
+    assert says in problem["detail"]
+    trainings = (await client.get(f"{API}/operations", params={"type": "training"})).json()
+    assert trainings["total"] == 0

@@ -1,0 +1,186 @@
+"""From a created operation to its end, over every way in which a worker can end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ktrdr.errors import OperationTerminal, StorageError
+from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.executors.executor import Executor
+from ktrdr.executors.inline import InlineExecutor
+from ktrdr.executors.local import LocalExecutor
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.operations.health import HealthService
+from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.service import OperationsService
+from ktrdr.operations.store import InMemoryOperationStore
+from tests.contracts.test_executors import LANE
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_S = 30.0
+
+
+def create_bridge(path: Path) -> None:
+    ProgressBridge.create(path, BridgeLayout(phases=("Working",), total_steps=1))
+
+
+@dataclass
+class Rig:
+    store: InMemoryOperationStore
+    operations: OperationsService
+    dispatcher: Dispatcher
+
+    async def create(self, **payload: Any) -> Operation:
+        return await self.operations.create_operation("TEST", metadata={}, payload={"lane": LANE.name, **payload})
+
+    async def launch(self, **payload: Any) -> Operation:
+        return await self.dispatcher.launch(await self.create(**payload), create_bridge, announce=lambda: None)
+
+    async def close(self) -> None:
+        await self.dispatcher.close()
+        await self.operations.close()
+
+    async def end_of(self, operation: Operation) -> Operation:
+        return await self.operations.wait_for_end(operation.operation_id, PATIENCE_S)
+
+
+def build(store: InMemoryOperationStore, root: Path, executor: Executor | None = None) -> Rig:
+    operations = OperationsService(store)
+    return Rig(store, operations, Dispatcher(operations, executor or InlineExecutor([LANE]), root))
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = build(InMemoryOperationStore(), tmp_path)
+    await rig.dispatcher.start()
+    yield rig
+    await rig.close()
+
+
+async def test_a_result_completes_the_operation(rig: Rig) -> None:
+    operation = await rig.launch()
+
+    assert operation.status is OperationStatus.RUNNING
+    assert (await rig.end_of(operation)).status is OperationStatus.COMPLETED
+    results = await rig.operations.get_results(operation.operation_id)
+    assert results["operation"] == operation.operation_id
+
+
+async def test_an_error_fails_it_with_its_words(rig: Rig) -> None:
+    failed = await rig.end_of(await rig.launch(do="refuse"))
+
+    assert failed.status is OperationStatus.FAILED
+    assert failed.error == {
+        "code": "invalid_input",
+        "detail": "the job does not like it",
+        "hint": "ask for another",
+    }
+
+
+async def test_a_cancelled_job_keeps_what_it_had(rig: Rig) -> None:
+    operation = await rig.launch(do="wait")
+
+    still_running = await rig.dispatcher.cancel(operation.operation_id)
+    await rig.dispatcher.cancel(operation.operation_id)
+
+    assert still_running.status is OperationStatus.RUNNING
+    assert (await rig.end_of(operation)).status is OperationStatus.CANCELLED
+    assert await rig.operations.get_results(operation.operation_id) == {"status": "cancelled", "partial": True}
+    with pytest.raises(OperationTerminal, match="CANCELLED"):
+        await rig.dispatcher.cancel(operation.operation_id)
+
+
+async def test_waiting_operations_know_their_place_and_move_up(rig: Rig) -> None:
+    running = await rig.launch(do="wait")
+    first, second, third = [await rig.launch(do="wait") for _ in range(3)]
+    assert [o.progress["queue_position"] for o in (first, second, third)] == [1, 2, 3]
+
+    await rig.dispatcher.cancel(second.operation_id)
+
+    moved = await rig.operations.get_operation(third.operation_id)
+    assert moved.progress["message"] == "Waiting, place 2 in the queue"
+    (rig.dispatcher.folder(running.operation_id) / "go").touch()
+    await rig.end_of(running)
+    await asyncio.sleep(0.01)
+    started = await rig.operations.get_operation(first.operation_id)
+    assert started.status is OperationStatus.RUNNING
+    assert "queue_position" not in started.progress
+    for operation in (third, first):
+        await rig.dispatcher.cancel(operation.operation_id)
+    await rig.end_of(first)
+
+
+async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    rig = build(InMemoryOperationStore(), tmp_path / "file")
+    await rig.dispatcher.start()
+    operation = await rig.create()
+
+    with pytest.raises(StorageError, match="cannot be written"):
+        await rig.dispatcher.launch(operation, create_bridge, announce=lambda: None)
+
+    failed = await rig.operations.get_operation(operation.operation_id)
+    assert failed.status is OperationStatus.FAILED
+
+
+@pytest.mark.parametrize(("what", "how"), [("exit", "ended with exit code 0"), ("die", "was killed by SIGKILL")])
+async def test_a_worker_without_a_result_is_a_failure(tmp_path: Path, what: str, how: str) -> None:
+    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    rig = build(InMemoryOperationStore(), tmp_path, executor)
+    await rig.dispatcher.start()
+
+    failed = await rig.end_of(await rig.launch(do=what))
+
+    assert failed.status is OperationStatus.FAILED
+    assert failed.error is not None
+    assert failed.error["code"] == "worker_died"
+    assert how in failed.error["detail"]
+    await rig.close()
+
+
+async def test_a_restart_settles_what_ended_and_starts_what_waited(tmp_path: Path) -> None:
+    store = InMemoryOperationStore()
+    before = build(store, tmp_path)
+    await before.dispatcher.start()
+    done, waiting, unborn = await before.launch(do="wait"), await before.launch(), await before.create()
+    # The server dies here: its executor's ends are never told to anyone.
+    (before.dispatcher.folder(done.operation_id) / "outcome.json").write_text('{"status": "completed"}')
+
+    after = build(store, tmp_path)
+    await after.dispatcher.start()
+
+    assert (await after.end_of(done)).status is OperationStatus.COMPLETED
+    assert (await after.end_of(waiting)).status is OperationStatus.COMPLETED
+    assert (await after.end_of(unborn)).status is OperationStatus.FAILED
+    await after.close()
+    await before.close()
+
+
+async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
+    rig = build(InMemoryOperationStore(), tmp_path)
+    operation = await rig.create()
+    await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
+    refills: list[None] = []
+    health = HealthService(
+        rig.operations,
+        is_alive=lambda worker: False,
+        settle=rig.dispatcher.settle_lost,
+        refill=lambda: refills.append(None),
+    )
+
+    await health.check()
+    assert (await rig.operations.get_operation(operation.operation_id)).status is OperationStatus.RUNNING
+    await health.check()
+
+    lost = await rig.operations.get_operation(operation.operation_id)
+    assert lost.status is OperationStatus.FAILED
+    assert lost.error is not None
+    assert "without leaving a result" in lost.error["detail"]
+    assert len(refills) == 2
