@@ -48,7 +48,7 @@ class Snapshot:
     @property
     def message(self) -> str:
         running = len(self.metrics) + 1
-        if self.operation.status == "RUNNING" and self.total_epochs and running > self._shown_epoch:
+        if self.operation.status == "RUNNING" and self.metrics and self.total_epochs and running > self._shown_epoch:
             return f"Epoch {min(running, self.total_epochs)}/{self.total_epochs}"
         return self.operation.progress.message
 

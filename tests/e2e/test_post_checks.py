@@ -18,7 +18,7 @@ from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
 from ktrdr.settings import Settings
-from tests.e2e.system import REPOSITORY, TERMINAL, System, needs_shell
+from tests.e2e.system import REPOSITORY, TERMINAL, System, lengthened, needs_shell
 
 CLIENTS = 8
 PROGRESS_BRIDGE = REPOSITORY / "ktrdr/api/services/training/progress_bridge.py"
@@ -51,10 +51,10 @@ def test_the_guides_summary_shows_them(backend: System, completed: dict[str, Any
 
 
 @pytest.fixture(scope="module")
-def crowd(backend: System, long_strategy: Path) -> str:
+def crowd(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The log of a training that several clients watched at once."""
     backend.wait_warm()
-    operation_id = backend.train(long_strategy)
+    operation_id = backend.train(lengthened(tmp_path_factory.mktemp("strategies"), round(4 / pace_s)))
     seen = backend.mark()
 
     def client(_: int) -> None:
@@ -92,9 +92,10 @@ def test_the_bridge_pushes_nothing(forbidden: str) -> None:
     assert forbidden not in PROGRESS_BRIDGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name", ["_update_state", "_append_metric", "get_status", "get_metrics", "on_batch", "on_epoch"]
-)
+METHODS = ("_update_state", "_append_metric", "get_status", "get_metrics", "on_phase", "on_batch", "on_epoch")
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_the_bridge_has_its_methods_and_all_are_plain(name: str) -> None:
     method = getattr(TrainingProgressBridge, name)
 

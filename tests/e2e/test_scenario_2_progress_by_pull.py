@@ -12,7 +12,8 @@ from tests.e2e.system import LOG_STAMP, System, needs_shell
 
 
 def running(watched: Watched) -> list[dict[str, Any]]:
-    return [view["progress"] for view in watched.views if view["status"] == "RUNNING"]
+    """What was seen from the first epoch to the end of the training."""
+    return [v["progress"] for v in watched.views if v["status"] == "RUNNING" and v["progress"]["current_step"]]
 
 
 def distinct(progress: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def step(state: TrainingState) -> None:
     torch.randperm(5, generator=state.sampler)
     state.history.append(EpochMetrics(state.epoch + 1, 5, 0.1 + 0.2, 0.5, 1 / 3, 0.5, 1e-3, 0.01))
     state.best_epoch, state.best_val_loss, state.best_weights = 1, 1 / 3, weights_of(state.model)
+    state.stopping_reference, state.epochs_without_gain = 0.7 / state.epoch, 2 * state.epoch
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -45,6 +47,9 @@ def test_what_goes_on_from_a_file_goes_on_bit_for_bit(optimizer: str, epochs: in
     checkpoint = read(path)
     checkpoint.restore(other)
     assert (other.epoch, other.best_epoch) == (epochs, min(epochs, 1))
+    assert (other.stopping_reference, other.epochs_without_gain) == (0.7 / epochs if epochs else math.inf, 2 * epochs)
+    assert other.best_weights.keys() == (weights_of(state.model).keys() if epochs else set())
+    assert all(torch.equal(tensor, weights_of(other.model)[name]) for name, tensor in other.best_weights.items())
     step(other)
 
     assert other.history == state.history

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LANE = "training"
 OPERATION_TYPE = "TRAINING"
+CHECKPOINT_FILES = "checkpoints/*.safetensors"
 _ROWS_CHECKED_AT_ONCE = 50_000
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
@@ -67,8 +68,6 @@ class TrainingService:
             "timeframe": timeframe,
             "start": request.start_date.isoformat() if request.start_date else None,
             "end": request.end_date.isoformat() if request.end_date else None,
-            "bars": str(self._bars),
-            "models": str(self._models),
         }
         return await self._launch(strategy, payload)
 
@@ -78,24 +77,25 @@ class TrainingService:
         Raises OperationNotFound, ConflictError.
         """
         parent = await self._operations.get_operation(operation_id)
-        checkpoints = self._models / operation_id / "checkpoints"
+        folder = self._models / operation_id
         if parent.operation_type != OPERATION_TYPE or parent.status not in _RESUMABLE:
             raise ConflictError(
                 f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
                 "only failed and cancelled trainings can be resumed",
                 operation_status=str(parent.status),
             )
-        if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
+        if not any(folder.glob(CHECKPOINT_FILES)):
             raise ConflictError(
                 f"operation {operation_id} ended before its first checkpoint; there is nothing to resume",
                 hint="start it again with: ktrdr models train …",
             )
-        payload = {**parent.payload, "resume_from": str(checkpoints.parent)}
+        payload = {**parent.payload, "resume_from": str(folder)}
         strategy = await asyncio.to_thread(load_strategy, payload["strategy"], self._catalogue)
         return await self._launch(strategy, payload, parent_id=operation_id)
 
     async def _launch(self, strategy: Strategy, payload: dict[str, Any], parent_id: str | None = None) -> Operation:
         symbols, epochs = payload["symbols"], strategy.training.epochs
+        payload = {**payload, "bars": str(self._bars), "models": str(self._models)}
         operation = await self._operations.create_operation(
             OPERATION_TYPE,
             metadata={

@@ -1,0 +1,113 @@
+"""A real server process with a home of its own, for a benchmark to ask."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+STARTING_TIMEOUT_S = 120.0
+HOST = "127.0.0.1"
+STRATEGY = Path(__file__).parents[1] / "config" / "strategies" / "test_e2e.yaml"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTING_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"no server at port {port}")
+
+
+class Server:
+    """`python -m ktrdr.bootstrap` in a temporary KTRDR_HOME, with sample bars of AAPL loaded and a worker warm."""
+
+    def __init__(self) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="ktrdr-bench-", ignore_cleanup_errors=True)
+        self.port = free_port()
+        environment = {**os.environ, "KTRDR_HOME": self._home.name, "LOG_LEVEL": "INFO"}  # noqa: TID251
+        command = [sys.executable, "-m", "ktrdr.bootstrap", "--host", HOST, "--port", str(self.port)]
+        self._process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        self._http = httpx.Client(base_url=f"http://{HOST}:{self.port}/api/v1", timeout=90)
+        self._to_cancel: list[str] = []
+
+    def __enter__(self) -> Self:
+        try:
+            await_port(self.port, self._process)
+            loading = self.post("/data/load", symbol="AAPL", timeframe="1d", provider="sample")
+            self.wait_for_end(loading["operation_id"])
+            self.await_warm_worker()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for operation_id in self._to_cancel:
+            with suppress(httpx.HTTPError):
+                self._http.post(f"/operations/{operation_id}/cancel")
+                self.wait_for_end(operation_id)
+        self._http.close()
+        self._process.terminate()
+        self._process.wait(30)
+        self._home.cleanup()
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        answer = self._http.get(path, params=query).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def get_bytes(self, path: str) -> bytes:
+        return self._http.get(path).raise_for_status().content
+
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = self._http.post(path, json=body).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait_for_end(self, operation_id: str) -> dict[str, Any]:
+        while True:
+            operation = self.get(f"/operations/{operation_id}", wait=30)
+            if operation["completed_at"]:
+                return operation
+
+    def await_warm_worker(self) -> None:
+        deadline = time.monotonic() + STARTING_TIMEOUT_S
+        while self.get("/health/ready")["workers"]["training"].get("warm", 0) < 1:
+            if time.monotonic() > deadline:
+                raise RuntimeError("no training worker became warm")
+            time.sleep(0.1)
+
+    def start_short_training(self) -> str:
+        """The job that ships for a first look: ten epochs on half a year of daily bars."""
+        return self._start(STRATEGY.read_text(), start_date="2023-01-01", end_date="2023-06-30")
+
+    def start_endless_training(self) -> str:
+        """One that runs until it is cancelled at the latest when the server ends, as large as AAPL's bars allow."""
+        strategy = STRATEGY.read_text().replace("epochs: 10 ", "epochs: 100000 ")
+        operation_id = self._start(strategy)
+        self._to_cancel.append(operation_id)
+        while self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]["current_step"] < 2:
+            time.sleep(0.05)
+        return operation_id
+
+    def _start(self, strategy: str, **dates: str) -> str:
+        started = self.post("/training/start", strategy=strategy, symbols=["AAPL"], timeframes=["1d"], **dates)
+        operation_id: str = started["operation_id"]
+        return operation_id
