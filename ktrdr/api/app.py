@@ -50,12 +50,10 @@ def create_app(services: Services, *, version: str) -> FastAPI:
     )
     app.state.services = services
     app.state.traffic = Traffic()
-    # Before the routers, so that it answers the poll path; its documentation is the router's.
-    poll_path = f"{PREFIX}/operations/{{operation_id}}"
-    app.router.routes.append(Route(poll_path, operations.OperationEndpoint(), methods=["GET"]))
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.router.routes.append(Route("/metrics", prometheus.metrics))
+    app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
     app.add_middleware(RequestContext, traffic=app.state.traffic)
     problems.install(app)
     return app

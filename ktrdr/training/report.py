@@ -154,7 +154,7 @@ def _panel(
         1.025,
         f"best epoch {account.best_epoch}: validation {text(best)}",
         transform=axes.transAxes,
-        ha="left" if place < 0.25 else "right" if place > 0.75 else "center",
+        ha="left" if place < 0.3 else "right" if place > 0.7 else "center",
         fontsize=9.5,
         color=INK,
     )

@@ -87,8 +87,8 @@ def completed(backend: System, started: Started) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def pace_s(backend: System, completed: dict[str, Any]) -> float:
     """What an epoch takes here, so that trainings to be watched can be made long enough."""
-    metrics = backend.metrics(completed["operation_id"])["metrics"]
-    return min(0.03, statistics.median(metric["duration"] for metric in metrics))
+    durations: list[float] = [metric["duration"] for metric in backend.metrics(completed["operation_id"])["metrics"]]
+    return min(0.03, statistics.median(durations))
 
 
 POLLING_SCRIPT = """

@@ -20,7 +20,7 @@ from ktrdr.training.run import TrainingRequest
 SYMBOLS = ("UP", "DOWN")
 
 
-def planted_bars(count: int = 400, seed: int = 0, obedience: float = 0.9) -> pl.DataFrame:
+def planted_bars(count: int = 270, seed: int = 0, obedience: float = 0.9) -> pl.DataFrame:
     """Bars that turn round: with probability `obedience` a move goes against the one before it."""
     random = np.random.default_rng(seed)
     turns = np.where(random.random(count) < obedience, -1.0, 1.0)

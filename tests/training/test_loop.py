@@ -107,8 +107,8 @@ def test_reported_losses_are_those_of_the_model() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_it_learns_with_every_optimizer(optimizer: Any) -> None:
-    rate = 0.5 if optimizer == "sgd" else 0.02
-    state, _ = run(Training(epochs=40, optimizer=optimizer, learning_rate=rate), tensors_of(training=300))
+    rate = 1.0 if optimizer == "sgd" else 0.04
+    state, _ = run(Training(epochs=30, optimizer=optimizer, learning_rate=rate), tensors_of(training=200))
 
     assert state.history[-1].train_accuracy > 0.9
     assert state.history[state.best_epoch - 1].val_loss == min(metrics.val_loss for metrics in state.history)

@@ -134,7 +134,7 @@ def test_the_same_inputs_give_the_same_bits(make_request: Any, read_bars: ReadBa
     assert not same_bits(first, other)
 
 
-@pytest.mark.parametrize(("epoch", "batch", "optimizer"), [(1, 1, "adam"), (4, 5, "sgd"), (6, 16, "adamw")])
+@pytest.mark.parametrize(("epoch", "batch", "optimizer"), [(1, 1, "adam"), (4, 5, "sgd"), (6, 13, "adamw")])
 def test_a_stopped_training_goes_on_to_the_same_bits(
     epoch: int, batch: int, optimizer: str, make_request: Any, read_bars: ReadBars, recorder: Any
 ) -> None:
@@ -161,7 +161,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
 def test_a_cancelled_training_gives_what_there_is(make_request: Any, read_bars: ReadBars, recorder: Any) -> None:
     request = make_request()
 
-    outcome = run_training(request, read_bars, recorder, lambda: len(recorder.batches) > 40)
+    outcome = run_training(request, read_bars, recorder, lambda: len(recorder.batches) > 30)
 
     assert outcome.status == "cancelled"
     assert Phase.COMPLETED not in recorder.phases

@@ -4,55 +4,56 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
 from pydantic_core import to_json
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ktrdr.api.routes.wire import Injected, OperationBodies, operation_fields, started
 from ktrdr.api.schemas import MetricsPage, Operation, OperationList, OperationStarted, OperationStatus, Results
-from ktrdr.errors import ArtifactNotFound, InputError, nearest
+from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.operations import operation as records
 from ktrdr.operations.service import OperationsService
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 
 MAX_WAIT_S = 60.0
-_TRUE = {"true", "1", "yes", "on"}
 
 
-class OperationEndpoint:
-    """GET one operation: the poll path, so an ASGI application over cached bytes, with no model in between."""
+class PollPath:
+    """Answers the plain GET of one operation from cached bytes, ahead of routing, validation and models.
 
-    def __init__(self) -> None:
+    All else goes on to `app`, the same GET too when it has a query or there is no such operation.
+    """
+
+    def __init__(self, app: ASGIApp, *, prefix: str, operations: OperationsService) -> None:
+        self._app = app
+        self._prefix = f"{prefix}{router.prefix}"
+        self._operations = operations
         self._bodies = OperationBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        operations: OperationsService = scope["app"].state.services.operations
-        operation_id = scope["path_params"]["operation_id"]
-        query = scope["query_string"]
-        wait_s, force_refresh = _read_query(query.decode("latin-1")) if query else (0.0, False)
-        if wait_s:
-            await operations.wait_for_end(operation_id, wait_s)
-        body = self._bodies.of(await operations.get_operation(operation_id, force_refresh))
-        length = str(len(body)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        operation = await self._polled(scope)
+        if operation is None:
+            await self._app(scope, receive, send)
+            return
+        scope["endpoint"], scope["path_params"] = self, {"operation_id": operation.operation_id}
+        body = self._bodies.of(operation)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-
-def _read_query(query: str) -> tuple[float, bool]:
-    values = parse_qs(query, keep_blank_values=True)
-    text = values.get("wait", ["0"])[-1]
-    try:
-        wait_s = float(text)
-    except ValueError:
-        wait_s = -1.0
-    if not 0 <= wait_s <= MAX_WAIT_S:
-        raise InputError(f"wait must be a number of seconds within 0 and {MAX_WAIT_S:g}; it is {text!r}")
-    return wait_s, values.get("force_refresh", [""])[-1].lower() in _TRUE
+    async def _polled(self, scope: Scope) -> records.Operation | None:
+        if scope["type"] != "http" or scope["query_string"] or scope["method"] not in {"GET", "HEAD"}:
+            return None
+        prefix, _, operation_id = scope["path"].rpartition("/")
+        if prefix != self._prefix:
+            return None
+        try:
+            return await self._operations.get_operation(operation_id)
+        except KtrdrError:
+            return None
 
 
 @router.get("", response_model=OperationList)
@@ -82,13 +83,18 @@ async def list_operations(
 @router.get("/{operation_id}", response_model=Operation)
 async def get_operation(
     operation_id: str,
-    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, description="Answer when it has ended, or after so long.")] = 0,
+    services: Injected,
+    wait: Annotated[
+        float,
+        Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False, description="Answer when it has ended, or after so long."),
+    ] = 0,
     force_refresh: Annotated[bool, Query(description="Read the bridge even when the cached view is fresh.")] = False,
-) -> None:
-    """One operation with its progress, at most one cache TTL old.
-
-    Documents the plain route that stands before it and answers in its place.
-    """
+) -> Response:
+    """One operation with its progress, at most one cache TTL old."""
+    if wait:
+        await services.operations.wait_for_end(operation_id, wait)
+    operation = await services.operations.get_operation(operation_id, force_refresh)
+    return Response(to_json(operation_fields(operation)), media_type="application/json")
 
 
 @router.get("/{operation_id}/metrics", response_model=MetricsPage)
