@@ -28,12 +28,11 @@ def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Figure]:
     with Server() as server:
         operation_id = server.start_short_training()
         server.wait_for_end(operation_id)
-        path = f"/api/v1/operations/{operation_id}"
         server.await_warm_worker()
-        with bare_route(server.get_bytes(f"/operations/{operation_id}")) as bare_port:
-            figures = _idle(server.port, bare_port, path, rounds, seconds)
-        running_id = server.start_endless_training()
-        return figures + _while_training(server.port, path, running_id, rounds, seconds)
+        path = f"/api/v1/operations/{operation_id}"
+        with bare_route(server.get_bytes(f"/operations/{operation_id}")) as bare:
+            figures = _idle(server.process, bare, path, rounds, seconds)
+        return figures + _while_training(server, path, rounds, seconds)
 
 
 def _idle(port: int, bare_port: int, path: str, rounds: int, seconds: float) -> list[Figure]:

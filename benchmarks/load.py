@@ -80,9 +80,7 @@ class Client(asyncio.Protocol):
             self._transport.write(self._request)
 
 
-async def put_load(
-    host: str, port: int, path: str, connections: int, seconds: float, per_second: float = 0.0
-) -> Load:
+async def put_load(host: str, port: int, path: str, connections: int, seconds: float, per_second: float = 0.0) -> Load:
     """Load from `connections` clients, flat out or each `per_second` times; the first fifth is warm-up."""
     loop = asyncio.get_running_loop()
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\n\r\n".encode()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +19,13 @@ import httpx
 STARTING_TIMEOUT_S = 120.0
 HOST = "127.0.0.1"
 STRATEGY = Path(__file__).parents[1] / "config" / "strategies" / "test_e2e.yaml"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's, with the settings of the project at their defaults, and with bytecode kept as pip keeps it."""
+    unwanted = {"PYTHONDONTWRITEBYTECODE", "LOG_LEVEL", "OPERATIONS_CACHE_TTL"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted and "KTRDR_" not in name}  # noqa: TID251
+    return {**kept, **settings}
 
 
 def free_port() -> int:
@@ -41,11 +50,9 @@ class Server:
     def __init__(self) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="ktrdr-bench-", ignore_cleanup_errors=True)
         self.port = free_port()
-        environment = {**os.environ, "KTRDR_HOME": self._home.name, "LOG_LEVEL": "INFO"}  # noqa: TID251
         command = [sys.executable, "-m", "ktrdr.bootstrap", "--host", HOST, "--port", str(self.port)]
-        self._process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, env=environment(KTRDR_HOME=self._home.name), stderr=subprocess.DEVNULL)
         self._http = httpx.Client(base_url=f"http://{HOST}:{self.port}/api/v1", timeout=90)
-        self._to_cancel: list[str] = []
 
     def __enter__(self) -> Self:
         try:
@@ -59,10 +66,6 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for operation_id in self._to_cancel:
-            with suppress(httpx.HTTPError):
-                self._http.post(f"/operations/{operation_id}/cancel")
-                self.wait_for_end(operation_id)
         self._http.close()
         self._process.terminate()
         self._process.wait(30)
@@ -98,14 +101,18 @@ class Server:
         """The job that ships for a first look: ten epochs on half a year of daily bars."""
         return self._start(STRATEGY.read_text(), start_date="2023-01-01", end_date="2023-06-30")
 
-    def start_endless_training(self) -> str:
-        """One that runs until it is cancelled at the latest when the server ends, as large as AAPL's bars allow."""
-        strategy = STRATEGY.read_text().replace("epochs: 10 ", "epochs: 100000 ")
-        operation_id = self._start(strategy)
-        self._to_cancel.append(operation_id)
-        while self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]["current_step"] < 2:
-            time.sleep(0.05)
-        return operation_id
+    @contextmanager
+    def endless_training(self) -> Iterator[str]:
+        """One on all of AAPL's sample bars that runs until the block ends, past its second epoch when it begins."""
+        self.await_warm_worker()
+        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 1000000", STRATEGY.read_text()))
+        try:
+            while self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]["current_step"] < 2:
+                time.sleep(0.05)
+            yield operation_id
+        finally:
+            self.post(f"/operations/{operation_id}/cancel")
+            self.wait_for_end(operation_id)
 
     def _start(self, strategy: str, **dates: str) -> str:
         started = self.post("/training/start", strategy=strategy, symbols=["AAPL"], timeframes=["1d"], **dates)

@@ -206,7 +206,17 @@ def _paired(rates: dict[str, list[float]], one: str, other: str) -> float:
 
 
 def _in_fresh_process(variant: str, epochs: int, threads: int) -> float:
-    command = [sys.executable, "-m", "benchmarks.training_loop", "--variant", variant, "--epochs", str(epochs), "--threads", str(threads)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.training_loop",
+        "--variant",
+        variant,
+        "--epochs",
+        str(epochs),
+        "--threads",
+        str(threads),
+    ]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 

@@ -29,7 +29,7 @@ def load(
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="auto, yahoo or sample; auto asks yahoo and takes the shipped sample where that can't be reached.",
+            help="auto, yahoo, sample or synthetic; auto asks yahoo, and takes the sample where that can't be reached.",
         ),
     ] = "auto",
     as_json: AsJson = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 CANCEL_WAIT_S = 10.0
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
 
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
 app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel and resume what runs or has run.")
 
 
@@ -26,7 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel and resume wha
 def list_operations(
     ctx: typer.Context,
     status: Annotated[
-        str | None, typer.Option("--status", metavar="STATUS", help="Only RUNNING, say.", show_default=False)
+        Status | None, typer.Option("--status", case_sensitive=False, help="Only those.", show_default=False)
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="TRAINING or DATA_LOAD.", show_default=False)
@@ -35,9 +45,7 @@ def list_operations(
     as_json: AsJson = False,
 ) -> None:
     """List operations, newest first."""
-    found = connect(ctx).operations(
-        status=status.upper() if status else None, kind=kind.upper() if kind else None, limit=limit
-    )
+    found = connect(ctx).operations(status=status, kind=kind.upper() if kind else None, limit=limit)
     if as_json:
         print_json(found)
         return

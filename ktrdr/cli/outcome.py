@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -98,14 +99,25 @@ def _training_fields(results: Mapping[str, Any]) -> list[tuple[str, object]]:
     final = results.get("final_metrics") or {}
     seconds = final.get("training_duration_seconds")
     losses = [f"{fixed(final.get(f'final_{part}_loss'))} {name}" for part, name in LOSSES] if final else None
+    epochs, ending = final.get("total_epochs"), results.get("ending")
     fields: list[tuple[str, object]] = [
         ("status", results.get("status")),
-        ("epochs", final.get("total_epochs")),
+        ("epochs", f"{epochs} ({ending})" if epochs and ending else epochs),
         ("best epoch", final.get("best_epoch")),
         ("best validation loss", final.get("best_val_loss")),
         ("final loss", losses),
         ("time", duration(seconds) if isinstance(seconds, int | float) else None),
-        ("model path", results.get("model_path")),
+        *_files(results),
     ]
-    fields += [(name.replace("_", " "), path) for name, path in (results.get("artifacts") or {}).items()]
     return [(name, value) for name, value in fields if value is not None]
+
+
+def _files(results: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """The folder once, then the names in it; paths are the server's, which may be another system's."""
+    paths = {"model": results.get("model_path"), **(results.get("artifacts") or {})}
+    files = [(name.replace("_", " "), path) for name, path in paths.items() if path]
+    folders = {re.split(r"[\\/][^\\/]*$", path)[0] for _, path in files}
+    if len(folders) != 1:
+        return list(files)
+    (folder,) = folders
+    return [("folder", folder), *((name, path[len(folder) + 1 :]) for name, path in files)]

@@ -65,6 +65,7 @@ class TrainingOutcome:
     """What came of it; a training that was stopped before its first epoch ended has no model and no numbers."""
 
     status: Literal["success", "cancelled"]
+    ending: str
     final_metrics: dict[str, float | int | None]
     evaluation: Evaluation | None
     model_path: str
@@ -130,7 +131,7 @@ def run_training(
     status: Literal["success", "cancelled"] = "cancelled" if ending is Ending.CANCELLED else "success"
     final_metrics = _final_metrics(state)
     if not state.history:
-        return TrainingOutcome(status, final_metrics, None, "", {}, phases.seconds(), 0, None)
+        return TrainingOutcome(status, ending.value, final_metrics, None, "", {}, phases.seconds(), 0, None)
 
     phases.enter(Phase.EVALUATING)
     state.model.load_state_dict(state.best_weights)
@@ -155,6 +156,7 @@ def run_training(
         logger.info("Training completed successfully")
     return TrainingOutcome(
         status,
+        ending.value,
         final_metrics,
         evaluation,
         str(folder / artifacts.WEIGHTS),

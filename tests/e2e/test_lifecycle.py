@@ -24,18 +24,19 @@ from tests.e2e.system import (
     until,
 )
 
-EPOCHS = 25
+EPOCHS = 30
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of POSIX")
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A server with six years of daily bars, where one training runs at a time."""
-    system = System(tmp_path_factory.mktemp("lifecycle"), KTRDR_MAX_CONCURRENT="1")
+    """A server with two years of daily bars, where one training runs at a time and no worker is kept warm for a next."""
+    settings = {"KTRDR_MAX_CONCURRENT": "1", "KTRDR_STANDBY_WORKERS": "0"}
+    system = System(tmp_path_factory.mktemp("lifecycle"), **settings)
     try:
         system.start()
-        system.load_sample()
+        system.load_sample("--start-date", "2023-01-01")
         yield system
         system.stop()
     finally:
@@ -95,9 +96,15 @@ def cancelled(system: System, steady: Path, uninterrupted: str) -> str:
     system.ended(uninterrupted)
     operation_id = system.train(steady)
     system.wait_for_epochs(operation_id, 3)
-    done = system.ktrdr("operations", "cancel", operation_id)
-    assert done.code == 0
-    assert f"Cancelled {operation_id}" in done.err
+    worker, seen = system.worker_of(operation_id), system.mark()
+    worker.suspend()  # so that it cannot end before it is asked to
+    with system.popen("operations", "cancel", operation_id) as process:
+        system.wait_for_line(rf"POST /api/v1/operations/{operation_id}/cancel 200", seen)
+        worker.resume()
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert f"Cancelled {operation_id}" in err
+    assert f"ktrdr operations resume {operation_id}" in err
     return operation_id
 
 
@@ -159,18 +166,7 @@ def queue(system: System, endless: Path, brief: Path, resumed: str) -> list[str]
     running = system.train(endless)
     waiting = []
     for _ in range(3):
-        done = system.ktrdr(
-            "models",
-            "train",
-            "--strategy",
-            brief,
-            "--symbols",
-            "AAPL",
-            "--timeframes",
-            "1d",
-            "--start-date",
-            "2024-01-01",
-        )
+        done = system.ktrdr("models", "train", "--strategy", brief, "--symbols", "AAPL", "--timeframes", "1d")
         told = json.loads(done.out)
         assert (told["status"], done.code) == ("pending", 0)
         assert "queued" in done.err
@@ -196,22 +192,41 @@ def test_results_of_what_has_not_ended_are_refused(system: System, queue: list[s
         check_problem(refused, 409, "operation_not_terminal", operation_id, status)
 
 
-def test_a_waiting_operation_is_cancelled_at_once_and_the_others_follow_in_order(
-    system: System, queue: list[str]
-) -> None:
-    running, second, third, fourth = queue
+def test_a_waiting_operation_is_cancelled_at_once(system: System, queue: list[str]) -> None:
+    waiting = queue[1]
 
-    answer = system.post(f"/operations/{second}/cancel").json()
-    assert answer["status"] == "CANCELLED"
-    system.post(f"/operations/{running}/cancel")
-    system.ended(running, "CANCELLED")
-    first, last = system.ended(third), system.ended(fourth)
+    done = system.ktrdr("operations", "cancel", waiting)
 
-    assert first["completed_at"] <= last["started_at"]
-    assert system.operation(second) == answer
-    assert system.results(second)["status"] == "cancelled"
-    started = system.lines(r"Starting training: symbols=\['AAPL'\], epochs=2$|Starting training: .*epochs=2 ")
-    assert len(started) == 2
+    assert done.code == 0
+    assert f"Cancelled {waiting} at 0 %" in done.err
+    assert system.operation(waiting)["status"] == "CANCELLED"
+    assert system.results(waiting) == {"status": "cancelled"}
+
+
+def test_a_killed_worker_fails_its_operation_and_loses_no_metric(system: System, queue: list[str]) -> None:
+    running = queue[0]
+    system.wait_for_epochs(running, 3)
+    before = system.metrics(running)["metrics"]
+
+    system.worker_of(running).kill()
+
+    failed, results = system.ended(running, "FAILED"), system.results(running)
+    assert failed["error"]["code"] == "worker_died"
+    assert "SIGKILL" in failed["error"]["detail"]
+    assert results["status"] == "failed"
+    assert results["error"] == failed["error"]
+    assert system.metrics(running)["metrics"][: len(before)] == before
+    shown = system.ktrdr("operations", "watch", running)
+    assert shown.code == 1
+    assert "SIGKILL" in shown.err
+
+
+def test_those_that_wait_start_in_their_order(system: System, queue: list[str]) -> None:
+    _, cancelled, first, last = queue
+
+    assert system.ended(first)["completed_at"] <= system.ended(last)["started_at"]
+    assert system.operation(cancelled)["status"] == "CANCELLED"
+    assert len(system.lines(r"INFO Starting training: symbols=\['AAPL'\], epochs=2\b")) == 2
 
 
 def test_everything_is_served_after_a_restart(system: System, uninterrupted: str, cancelled: str) -> None:
@@ -227,31 +242,24 @@ def test_everything_is_served_after_a_restart(system: System, uninterrupted: str
     assert [(path, system.get(path).content) for path in paths] == before
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_worker_outlives_its_server_and_is_found_again(system: System, steady: Path, end: signal.Signals) -> None:
-    system.wait_warm()
+def test_a_worker_outlives_its_server_and_is_found_again(system: System, steady: Path) -> None:
     operation_id = system.train(steady)
     system.wait_for_epochs(operation_id, 2)
-    worker, idle = system.worker_of(operation_id), system.standby()
-    worker.suspend()  # so that it cannot end while there is no server
-    seen = system.mark()
+    worker = system.worker_of(operation_id)
 
-    if end is signal.SIGTERM:
-        system.stop()
-    else:
-        system.kill()
-    assert gone(idle)
-    system.start()
+    for end in (system.stop, system.kill):
+        seen = system.mark()
+        worker.suspend()  # so that it cannot end while there is no server
+        end()
+        system.start()
+        assert system.lines(rf"INFO Found operation {operation_id} running \(pid {worker.pid}\)", seen)
+        assert system.operation(operation_id)["status"] == "RUNNING"
+        assert system.metrics(operation_id)["new_cursor"] >= 2
+        worker.resume()
 
-    assert worker.is_running()
-    assert system.lines(rf"INFO Found operation {operation_id} running \(pid {worker.pid}\)", seen)
-    assert system.operation(operation_id)["status"] == "RUNNING"
-    assert system.metrics(operation_id)["new_cursor"] >= 2
-    worker.resume()
     completed = system.ended(operation_id)
-    metrics = system.metrics(operation_id)["metrics"]
     assert completed["metadata"]["final_epoch"] == EPOCHS
-    assert [metric["epoch"] for metric in metrics] == list(range(1, EPOCHS + 1))
+    assert [m["epoch"] for m in system.metrics(operation_id)["metrics"]] == list(range(1, EPOCHS + 1))
 
 
 def test_a_worker_that_ends_while_there_is_no_server_has_its_outcome_taken_up(system: System, brief: Path) -> None:

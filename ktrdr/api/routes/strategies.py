@@ -15,7 +15,7 @@ router = APIRouter(prefix="/strategies", tags=["strategies"])
 @router.get("/schema")
 async def strategy_schema(services: Injected) -> dict[str, Any]:
     """JSON Schema of a strategy, for editors."""
-    return services.strategies.schema()
+    return await services.strategies.schema()
 
 
 @router.post("/validate")

@@ -23,8 +23,8 @@ class StrategyService:
             return StrategyVerdict(valid=False, faults=[StrategyFault(**asdict(fault)) for fault in error.faults])
         return StrategyVerdict(valid=True, faults=[], strategy=strategy.model_dump(mode="json", by_alias=True))
 
-    def schema(self) -> dict[str, Any]:
-        return strategy_schema()
+    async def schema(self) -> dict[str, Any]:
+        return await asyncio.to_thread(strategy_schema, self._catalogue)
 
     async def indicators(self) -> list[Indicator]:
         return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])

@@ -77,21 +77,26 @@ class TrainingService:
         Raises OperationNotFound, ConflictError.
         """
         parent = await self._operations.get_operation(operation_id)
-        folder = self._models / operation_id
         if parent.operation_type != OPERATION_TYPE or parent.status not in _RESUMABLE:
             raise ConflictError(
                 f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
                 "only failed and cancelled trainings can be resumed",
                 operation_status=str(parent.status),
             )
-        if not any(folder.glob(CHECKPOINT_FILES)):
-            raise ConflictError(
-                f"operation {operation_id} ended before its first checkpoint; there is nothing to resume",
-                hint="start it again with: ktrdr models train …",
-            )
-        payload = {**parent.payload, "resume_from": str(folder)}
-        strategy = await asyncio.to_thread(load_strategy, payload["strategy"], self._catalogue)
-        return await self._launch(strategy, payload, parent_id=operation_id)
+        folder = self._folder_with_checkpoints(parent)
+        strategy = await asyncio.to_thread(load_strategy, parent.payload["strategy"], self._catalogue)
+        return await self._launch(strategy, {**parent.payload, "resume_from": str(folder)}, parent_id=operation_id)
+
+    def _folder_with_checkpoints(self, parent: Operation) -> Path:
+        """The parent's own, or the one that it was to go on from when it ended before its first."""
+        own, inherited = self._models / parent.operation_id, parent.payload.get("resume_from")
+        for folder in (own, Path(inherited)) if inherited else (own,):
+            if any(folder.glob(CHECKPOINT_FILES)):
+                return folder
+        raise ConflictError(
+            f"operation {parent.operation_id} ended before its first checkpoint; there is nothing to resume",
+            hint="start it again with: ktrdr models train …",
+        )
 
     async def _launch(self, strategy: Strategy, payload: dict[str, Any], parent_id: str | None = None) -> Operation:
         symbols, epochs = payload["symbols"], strategy.training.epochs
