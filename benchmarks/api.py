@@ -11,17 +11,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
+
+import psutil
 
 from benchmarks.outcome import Figure, at_least, below
 from benchmarks.system import HOST, Server, await_port, free_port
 
 CONNECTIONS = (1, 16, 100)
-SECONDS = 3.0
-ROUNDS = 5
+CONNECTIONS_WHILE_TRAINING = 16
+SECONDS = 2.0
+ROUNDS = 9
+TRAININGS = 4
 
-Loads = list[dict[str, float]]
+Load = dict[str, float]
 
 
 def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Figure]:
@@ -30,62 +33,83 @@ def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Figure]:
         server.wait_for_end(operation_id)
         server.await_warm_worker()
         path = f"/api/v1/operations/{operation_id}"
-        with bare_route(server.get_bytes(f"/operations/{operation_id}")) as bare:
-            figures = _idle(server.process, bare, path, rounds, seconds)
-        return figures + _while_training(server, path, rounds, seconds)
+        with bare_route(server.get_bytes(f"/operations/{operation_id}")) as (bare, bare_port):
+            contestants = {"ours": (server.process, server.port), "bare": (bare, bare_port)}
+            loads: dict[tuple[str, int], list[Load]] = {}
+            for turn in range(rounds):
+                for connections in CONNECTIONS:
+                    for name in list(contestants)[:: 1 if turn % 2 else -1]:
+                        load = _measured(*contestants[name], path, connections, seconds)
+                        loads.setdefault((name, connections), []).append(load)
+        idle = [figure for n in CONNECTIONS for figure in _idle_figures(n, loads["ours", n], loads["bare", n])]
+        return [*idle, *_figures_while_training(server, path, TRAININGS, seconds)]
 
 
-def _idle(port: int, bare_port: int, path: str, rounds: int, seconds: float) -> list[Figure]:
-    ours: dict[int, Loads] = {connections: [] for connections in CONNECTIONS}
-    bare: dict[int, Loads] = {connections: [] for connections in CONNECTIONS}
-    for _ in range(rounds):
-        for connections in CONNECTIONS:
-            ours[connections].append(put_load(port, path, connections, seconds))
-            bare[connections].append(put_load(bare_port, path, connections, seconds))
-    figures: list[Figure] = []
-    for connections in CONNECTIONS:
-        mine, other = ours[connections], bare[connections]
-        ratio = median(a["per_second"] / b["per_second"] for a, b in zip(mine, other, strict=True))
-        where = f"GET operation, idle, {connections} connection{'s' * (connections > 1)}"
-        figures += [
-            Figure(f"{where}: requests/s", _median(mine, "per_second"), "1/s"),
-            Figure(f"{where}: bare Starlette route", _median(other, "per_second"), "1/s"),
-            Figure(f"{where}: ÷ bare route", ratio, "×", at_least(0.8) if connections > 1 else None),
-            Figure(f"{where}: p50", _median(mine, "p50_ms"), "ms"),
-            Figure(f"{where}: p99", _median(mine, "p99_ms"), "ms", below(30) if connections == 100 else None),
-            Figure(f"{where}: p99 of the bare route", _median(other, "p99_ms"), "ms"),
-        ]
-    return figures
+def _idle_figures(connections: int, ours: list[Load], others: list[Load]) -> Iterator[Figure]:
+    where = f"GET operation, idle, {connections} connection{'s' * (connections > 1)}"
+    many, hundred = connections > 1, connections == 100
+    yield Figure(f"{where}: requests/s", _median(ours, "per_second"), "1/s")
+    yield Figure(f"{where}: bare route", _median(others, "per_second"), "1/s")
+    yield Figure(f"{where}: ÷ bare route", _ratio(ours, others, "per_second"), "×", at_least(0.8) if many else None)
+    yield Figure(f"{where}: ÷ bare route, per processor second", _ratio(ours, others, "per_cpu_second"), "×")
+    yield Figure(f"{where}: p50", _median(ours, "p50_ms"), "ms")
+    yield Figure(f"{where}: p99", _median(ours, "p99_ms"), "ms", below(30) if hundred else None)
+    yield Figure(f"{where}: p99 of the bare route", _median(others, "p99_ms"), "ms")
 
 
-def _while_training(port: int, idle_path: str, running_id: str, rounds: int, seconds: float) -> list[Figure]:
-    """The running operation itself is polled. The machine was idle but for the load when p99 was taken before."""
-    return []
+def _figures_while_training(server: Server, idle_path: str, trainings: int, seconds: float) -> Iterator[Figure]:
+    """The training's own operation is polled, so that its view is refreshed from its bridge again and again."""
+    idle, busy = [], []
+    for _ in range(trainings):
+        server.await_warm_worker()
+        idle.append(put_load(server.port, idle_path, CONNECTIONS_WHILE_TRAINING, seconds))
+        with server.endless_training() as operation_id:
+            path = f"/api/v1/operations/{operation_id}"
+            busy.append(put_load(server.port, path, CONNECTIONS_WHILE_TRAINING, seconds))
+    where = f"GET operation while training, {CONNECTIONS_WHILE_TRAINING} connections"
+    yield Figure(f"{where}: requests/s", _median(busy, "per_second"), "1/s")
+    yield Figure(f"{where}: p50", _median(busy, "p50_ms"), "ms")
+    yield Figure(f"{where}: p99", _median(busy, "p99_ms"), "ms")
+    yield Figure(f"{where}: p99 ÷ idle p99", _ratio(busy, idle, "p99_ms"), "×", below(5))
+    yield Figure(f"{where}: errors", sum(load["errors"] for load in busy), "", below(1))
 
 
-def _median(loads: Loads, field: str) -> float:
+def _median(loads: list[Load], field: str) -> float:
     return median(load[field] for load in loads)
 
 
-def put_load(port: int, path: str, connections: int, seconds: float, per_second: float = 0.0) -> dict[str, float]:
+def _ratio(loads: list[Load], others: list[Load], field: str) -> float:
+    return median(load[field] / other[field] for load, other in zip(loads, others, strict=True))
+
+
+def _measured(process: subprocess.Popen[bytes], port: int, path: str, connections: int, seconds: float) -> Load:
+    """With the requests that the server answered in a second of its processor time, which a busy machine leaves be."""
+    server = psutil.Process(process.pid)
+    before = server.cpu_times()
+    load = put_load(port, path, connections, seconds)
+    after = server.cpu_times()
+    used_s = after.user + after.system - before.user - before.system
+    return {**load, "per_cpu_second": load["requests_in_all"] / used_s}
+
+
+def put_load(port: int, path: str, connections: int, seconds: float, per_second: float = 0.0) -> Load:
     command = [sys.executable, "-m", "benchmarks.load", HOST, str(port), path, str(connections), str(seconds)]
     if per_second:
         command.append(str(per_second))
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    found: Load = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return found
 
 
 @contextmanager
-def bare_route(body: bytes) -> Iterator[int]:
+def bare_route(body: bytes) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     with tempfile.NamedTemporaryFile(prefix="ktrdr-bench-") as file:
         file.write(body)
         file.flush()
-        command = [sys.executable, "-m", "benchmarks.bare_server", str(port), file.name]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare_server", str(port), file.name])
         try:
             await_port(port, process)
-            yield port
+            yield process, port
         finally:
             process.terminate()
             process.wait(30)

@@ -55,10 +55,19 @@ class LockedDictionary:
         learning_rate: float,
         duration: float,
     ) -> None:
-        values = (epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration)
-        metric = {**dict(zip(METRIC_COLUMNS, values, strict=True)), "timestamp": datetime.now(UTC).isoformat()}
         with self._lock:
-            self.metrics.append(metric)
+            self.metrics.append(
+                {
+                    "epoch": epoch,
+                    "train_loss": train_loss,
+                    "train_accuracy": train_accuracy,
+                    "val_loss": val_loss,
+                    "val_accuracy": val_accuracy,
+                    "learning_rate": learning_rate,
+                    "duration": duration,
+                    "timestamp": datetime.now(UTC).isoformat(),
+                }
+            )
         self._update(epoch, 100.0 * epoch / self._epochs, samples_seen)
 
     def _update(self, epoch: int, percentage: float, samples_seen: int) -> None:
@@ -73,8 +82,8 @@ class LockedDictionary:
 
 
 def run() -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="ktrdr-bench-") as name, ExitStack() as stack:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="ktrdr-bench-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
         epochs: dict[str, tuple[Callable[[], OnEpoch], int]] = {
             "bridge": (lambda: stack.enter_context(fresh_bridge(folder)).on_epoch, EPOCHS),
             "locked": (lambda: LockedDictionary(EPOCHS).on_epoch, EPOCHS),
@@ -85,7 +94,7 @@ def run() -> list[Figure]:
         if find_spec("mlflow"):
             mlflow = stack.enter_context(mlflow_run(folder / "mlflow"))
             epochs["mlflow"] = (lambda: mlflow, 10)
-        epoch_us = {name: [] for name in epochs}  # type: dict[str, list[float]]
+        epoch_us: dict[str, list[float]] = {name: [] for name in epochs}
         batch_us: dict[str, list[float]] = {"bridge": [], "locked": []}
         for _ in range(ROUNDS):
             batch_us["bridge"].append(_per_batch(stack.enter_context(fresh_bridge(folder)).on_batch))
@@ -140,7 +149,7 @@ def fresh_bridge(folder: Path) -> Iterator[TrainingProgressBridge]:
 def tensorboard_writer(folder: Path) -> Iterator[OnEpoch]:
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder))
     add_scalar: Callable[[str, float, int], None] = writer.add_scalar
 
     def on_epoch(epoch: int, samples_seen: int, *values: float) -> None:
@@ -148,7 +157,7 @@ def tensorboard_writer(folder: Path) -> Iterator[OnEpoch]:
             add_scalar(name, value, epoch)
 
     yield on_epoch
-    writer.close()  # type: ignore[no-untyped-call]
+    writer.close()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Load:
     """What the clients saw, times in milliseconds."""
 
     requests: int
+    requests_in_all: int
     errors: int
     seconds: float
     per_second: float
@@ -89,7 +90,9 @@ async def put_load(host: str, port: int, path: str, connections: int, seconds: f
     for client in clients:
         await loop.create_connection(lambda client=client: client, host, port)  # type: ignore[misc]
     await asyncio.sleep(seconds * WARM_UP_SHARE)
+    warming_up = 0
     for client in clients:
+        warming_up += len(client.latencies_s)
         client.latencies_s.clear()
     began = time.perf_counter()
     await asyncio.sleep(seconds * (1 - WARM_UP_SHARE))
@@ -98,16 +101,25 @@ async def put_load(host: str, port: int, path: str, connections: int, seconds: f
     for client in clients:
         client.close()
     errors = sum(client.errors for client in clients)
-    return _summary(latencies, errors, measured_s)
+    return _summary(latencies, warming_up, errors, measured_s)
 
 
-def _summary(latencies_s: list[float], errors: int, seconds: float) -> Load:
+def _summary(latencies_s: list[float], warming_up: int, errors: int, seconds: float) -> Load:
     number = len(latencies_s)
 
     def percentile(share: float) -> float:
         return 1000 * latencies_s[min(number - 1, int(number * share))] if number else float("nan")
 
-    return Load(number, errors, seconds, number / seconds, percentile(0.5), percentile(0.99), percentile(1.0))
+    return Load(
+        requests=number,
+        requests_in_all=number + warming_up,
+        errors=errors,
+        seconds=seconds,
+        per_second=number / seconds,
+        p50_ms=percentile(0.5),
+        p99_ms=percentile(0.99),
+        max_ms=percentile(1.0),
+    )
 
 
 def main() -> None:

@@ -51,12 +51,12 @@ class Server:
         self._home = tempfile.TemporaryDirectory(prefix="ktrdr-bench-", ignore_cleanup_errors=True)
         self.port = free_port()
         command = [sys.executable, "-m", "ktrdr.bootstrap", "--host", HOST, "--port", str(self.port)]
-        self._process = subprocess.Popen(command, env=environment(KTRDR_HOME=self._home.name), stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, env=environment(KTRDR_HOME=self._home.name), stderr=subprocess.DEVNULL)
         self._http = httpx.Client(base_url=f"http://{HOST}:{self.port}/api/v1", timeout=90)
 
     def __enter__(self) -> Self:
         try:
-            await_port(self.port, self._process)
+            await_port(self.port, self.process)
             loading = self.post("/data/load", symbol="AAPL", timeframe="1d", provider="sample")
             self.wait_for_end(loading["operation_id"])
             self.await_warm_worker()
@@ -67,8 +67,8 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
-        self._process.terminate()
-        self._process.wait(30)
+        self.process.terminate()
+        self.process.wait(30)
         self._home.cleanup()
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:

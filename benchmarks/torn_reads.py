@@ -23,9 +23,11 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Self
 
+from benchmarks.outcome import Figure, at_least, below
 from ktrdr.operations import bridge as protocol
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 
+STATES, KILLS = 25_000_000, 50
 COLUMNS = 7
 WRITES_PER_RECORD = 50
 LAYOUT = BridgeLayout(
@@ -204,7 +206,31 @@ def kill_writers(kills: int, folder: Path) -> dict[str, int]:
     return {"kills": kills, "records": records, "lost": lost, "torn": torn}
 
 
-def run(writes: int, kills: int) -> dict[str, Any]:
+def run() -> list[Figure]:
+    found = count_torn_reads(STATES, KILLS)
+    readers = found["ring"]["readers"].values()
+    figures = [
+        Figure("torn reads: states written at full speed", found["ring"]["state_writes"], "", at_least(20e6)),
+        Figure("torn reads: records written among them", found["ring"]["record_writes"], ""),
+        Figure("torn reads: states read", sum(counts["state_reads"] for counts in readers), ""),
+        Figure("torn reads: records read", sum(counts["record_reads"] for counts in readers), ""),
+        Figure("torn reads: torn states accepted", sum(counts["torn_states"] for counts in readers), "", below(1)),
+        Figure("torn reads: torn records accepted", sum(counts["torn_records"] for counts in readers), "", below(1)),
+    ]
+    if found["one_slot"]:
+        torn = found["one_slot"]["readers"]["C"]["torn_states"]
+        figures.append(Figure("torn reads: torn states accepted with one slot", torn, ""))
+    kills = found["kills"]
+    return [
+        *figures,
+        Figure("killed writers", kills["kills"], "", at_least(50)),
+        Figure("killed writers: records", kills["records"], ""),
+        Figure("killed writers: records lost", kills["lost"], "", below(1)),
+        Figure("killed writers: torn states and records", kills["torn"], "", below(1)),
+    ]
+
+
+def count_torn_reads(writes: int, kills: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="torn-reads-") as name:
         folder = Path(name)
         hammer = Hammer(folder)
@@ -229,15 +255,15 @@ def main() -> None:
     writer.add_argument("kind", choices=BRIDGES)
     writer.add_argument("writes", type=int)
     commands.add_parser("read").add_argument("path", type=Path)
-    parser.add_argument("--writes", type=int, default=20_000_000)
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--writes", type=int, default=STATES)
+    parser.add_argument("--kills", type=int, default=KILLS)
     given = parser.parse_args()
     if given.command == "write":
         write(given.path, given.kind, given.writes)
     elif given.command == "read":
         sys.stdout.write(json.dumps(read(given.path)))
     else:
-        sys.stdout.write(json.dumps(run(given.writes, given.kills), indent=2) + "\n")
+        sys.stdout.write(json.dumps(count_torn_reads(given.writes, given.kills), indent=2) + "\n")
 
 
 if __name__ == "__main__":

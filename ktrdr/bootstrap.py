@@ -10,10 +10,8 @@ import socket
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
-from pydantic import ValidationError
 
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
@@ -30,6 +28,7 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.home import Home, HomeLock
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
@@ -45,7 +44,7 @@ _DATA_LOADS_AT_ONCE = 2
 class Runtime:
     """What starts, stops and can be asked for its state."""
 
-    home: Path
+    home: Home
     registry: SqlOperationStore
     operations: OperationsService
     store: BarStore
@@ -55,7 +54,7 @@ class Runtime:
     catalogue: IndicatorCatalogue
 
     async def start(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.root.mkdir(parents=True, exist_ok=True)
         await self.registry.open()
         await self.dispatcher.start()
         self.health.start()
@@ -88,21 +87,20 @@ async def _state_of(check: Awaitable[None]) -> str:
 
 def build_services(settings: Settings) -> Services:
     """Everything behind the API; nothing runs before its `start` is awaited."""
-    home = settings.ktrdr_home
-    bars, models = home / "bars", home / "models"
-    store = BarStore(bars)
+    home = Home(settings.ktrdr_home)
+    store = BarStore(home.bars)
     catalogue = IndicatorCatalogue()
     registry = SqlOperationStore(settings.database_url)
     operations = OperationsService(registry, cache_ttl=settings.operations_cache_ttl)
-    executor = LocalExecutor(_lanes(settings), log_file=log_file(settings), log_level=settings.log_level)
-    dispatcher = Dispatcher(operations, executor, home / "operations")
+    executor = LocalExecutor(_lanes(settings), log_file=home.log_file, log_level=settings.log_level)
+    dispatcher = Dispatcher(operations, executor, home.operations)
     health = HealthService(operations, is_alive=is_alive, settle=dispatcher.settle_lost, refill=executor.refill)
     runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
-        training=TrainingService(operations, dispatcher, store, catalogue, bars=bars, models=models),
-        data=DataService(operations, dispatcher, store, bars=bars, uploads=home / "uploads"),
+        training=TrainingService(operations, dispatcher, store, catalogue, bars=home.bars, models=home.models),
+        data=DataService(operations, dispatcher, store, bars=home.bars, uploads=home.uploads),
         strategies=StrategyService(catalogue),
         models=ModelService(operations),
         readiness=runtime.readiness,
@@ -132,23 +130,23 @@ def _lanes(settings: Settings) -> tuple[Lane, ...]:
     )
 
 
-def log_file(settings: Settings) -> Path:
-    return settings.ktrdr_home / "logs" / "ktrdr.log"
-
-
 def serve(settings: Settings) -> None:
-    """Run the server until SIGTERM or SIGINT. Raises StorageError when home, log, registry or port cannot be used."""
-    logs.configure(log_file(settings), settings.log_level, rotates=True)
-    asyncio.run(_prepare_registry(settings.database_url))
-    app = create_app(build_services(settings), version=__version__)
-    listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
-    host, port = listener.getsockname()[:2]
-    logger.info("Serving on http://%s:%d, home %s", host, port, settings.ktrdr_home)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
-    # Once all is closed uvicorn raises the signal that ended it again; a stop that was asked for is no death by signal.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+    """Run the server until SIGTERM or SIGINT. Raises KtrdrError when home, log, registry or port cannot be used."""
+    home = Home(settings.ktrdr_home)
+    with HomeLock(home):
+        logs.configure(home.log_file, settings.log_level, rotates=True)
+        asyncio.run(_prepare_registry(settings.database_url))
+        app = create_app(build_services(settings), version=__version__)
+        listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
+        host, port = listener.getsockname()[:2]
+        logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+        )
+        # Once all is closed uvicorn raises the signal that ended it again; a stop that was asked for is no death by it.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 async def _prepare_registry(url: str) -> None:
@@ -156,9 +154,6 @@ async def _prepare_registry(url: str) -> None:
     registry = SqlOperationStore(url)
     try:
         await registry.open()
-    except StorageError:
-        await asyncio.sleep(0.5)  # aiosqlite's thread has a last word for this loop after a connection that failed
-        raise
     finally:
         await registry.close()
 
@@ -186,17 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = {f"ktrdr_api_{name}": value for name, value in vars(chosen).items() if value is not None}
     try:
         serve(read_settings(**overrides))
-    except ValidationError as error:
-        faults = [f"{str(fault['loc'][0]).upper()} is {fault['input']!r}: {fault['msg']}" for fault in error.errors()]
-        return _refuse("; ".join(faults), "correct the environment or .env (see: ktrdr config show)")
     except KtrdrError as error:
-        return _refuse(error.detail, error.hint)
+        print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
+        return 2
     return 0
-
-
-def _refuse(detail: str, hint: str) -> int:
-    print(f"error: {detail}\nhint: {hint}", file=sys.stderr)  # noqa: T201
-    return 2
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
             ArtifactNotFound
             IndicatorNotFound
         ConflictError             right in itself, but not in the present state
+            HomeInUse             another server holds the folder
             OperationNotTerminal
             OperationTerminal
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
@@ -118,6 +119,10 @@ class OperationTerminal(ConflictError):
 
 class CheckpointMismatch(ConflictError):
     code = "checkpoint_mismatch"
+
+
+class HomeInUse(ConflictError):
+    code = "home_in_use"
 
 
 class TrainingDataError(KtrdrError):

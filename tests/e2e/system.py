@@ -92,7 +92,7 @@ class System:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
             )
-        self._until(lambda: self._is_serving(seen))
+        until(lambda: self._is_serving(seen))
 
     def _is_serving(self, seen: int) -> bool:
         assert self._process
@@ -138,17 +138,20 @@ class System:
         return [process for process in self.workers() if process.ppid() == self.pid and _listens(process)]
 
     def worker_of(self, operation_id: str) -> psutil.Process:
-        """The process that has this operation's files open."""
+        """The process that has this operation's files open, as soon as there is one."""
         folder = str(self.home / "operations" / operation_id)
-        for process in self.workers():
-            with suppress(psutil.Error):
-                if any(file.path.startswith(folder) for file in process.open_files()):
-                    return process
-        raise AssertionError(f"no worker has {folder} open")
+        found: list[psutil.Process] = []
+
+        def is_found() -> bool:
+            found.extend(process for process in self.workers() if _has_open(process, folder))
+            return bool(found)
+
+        until(is_found)
+        return found[0]
 
     def wait_warm(self) -> None:
         """Until a standby worker is ready, so that what follows need not wait for imports."""
-        self._until(lambda: self.get("/health/ready").json()["workers"]["training"]["warm"] > 0)
+        until(lambda: self.get("/health/ready").json()["workers"]["training"]["warm"] > 0)
 
     # -- HTTP ----------------------------------------------------------------------------------------------------
 
@@ -179,7 +182,7 @@ class System:
 
     def ended(self, operation_id: str, status: str = "COMPLETED") -> dict[str, Any]:
         """The operation in the terminal state that it must reach."""
-        self._until(lambda: self.operation(operation_id, wait=20)["status"] in TERMINAL)
+        until(lambda: self.operation(operation_id, wait=20)["status"] in TERMINAL)
         operation = self.operation(operation_id)
         assert operation["status"] == status, operation
         return operation
@@ -192,7 +195,7 @@ class System:
             assert operation["status"] not in TERMINAL, operation
             return False
 
-        self._until(enough)
+        until(enough)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -263,11 +266,8 @@ class System:
         return [line for line in self.log(since).splitlines() if re.search(pattern, line)]
 
     def wait_for_line(self, pattern: str, since: int = 0) -> str:
-        self._until(lambda: bool(self.lines(pattern, since)))
+        until(lambda: bool(self.lines(pattern, since)))
         return self.lines(pattern, since)[0]
-
-    def _until(self, condition: Callable[[], bool]) -> None:
-        until(condition)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -318,6 +318,13 @@ def _command_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def _has_open(process: psutil.Process, folder: str) -> bool:
+    try:
+        return any(file.path.startswith(folder) for file in process.open_files())
+    except psutil.Error:
+        return False
 
 
 def _listens(process: psutil.Process) -> bool:

@@ -1,0 +1,104 @@
+"""KTRDR_HOME: the folder that holds everything, and the lock by which one server at a time holds it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from ktrdr.errors import HomeInUse, StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows runs the client, not the server
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where things lie; nothing is created by asking."""
+
+    root: Path
+
+    @property
+    def bars(self) -> Path:
+        return self.root / "bars"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def operations(self) -> Path:
+        return self.root / "operations"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry.sqlite"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "logs" / "ktrdr.log"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "server.lock"
+
+
+class HomeLock:
+    """Held by the running server; the kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Raises HomeInUse with the holder's process id, StorageError when the folder cannot be written."""
+        path = self._home.lock_file
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise StorageError(
+                f"{self._home.root} cannot be used as KTRDR_HOME: {error.strerror}",
+                hint="fix its permissions, or choose another folder with KTRDR_HOME",
+            ) from error
+        self._lock(self._file)
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._file:
+            self._file.close()
+
+    def _lock(self, file: IO[str]) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = holder_of(self._home)
+            file.close()
+            raise HomeInUse(
+                f"a server is running on {self._home.root} already" + (f": process {holder}" if holder else ""),
+                hint="use that one, end it, or choose another folder with KTRDR_HOME",
+                pid=holder,
+            ) from error
+
+
+def holder_of(home: Home) -> int | None:
+    """The process id that the lock file names; whether it still runs is not asked."""
+    with suppress(OSError, ValueError):
+        return int(home.lock_file.read_text(encoding="ascii"))
+    return None
