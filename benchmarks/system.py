@@ -105,7 +105,7 @@ class Server:
     def endless_training(self) -> Iterator[str]:
         """One on all of AAPL's sample bars that runs until the block ends, past its second epoch when it begins."""
         self.await_warm_worker()
-        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 1000000", STRATEGY.read_text()))
+        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 100000", STRATEGY.read_text()))
         try:
             while self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]["current_step"] < 2:
                 time.sleep(0.05)

@@ -91,10 +91,18 @@ def build_services(settings: Settings) -> Services:
     store = BarStore(home.bars)
     catalogue = IndicatorCatalogue()
     registry = SqlOperationStore(settings.database_url)
-    operations = OperationsService(registry, cache_ttl=settings.operations_cache_ttl)
+    operations = OperationsService(
+        registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
+    )
     executor = LocalExecutor(_lanes(settings), log_file=home.log_file, log_level=settings.log_level)
     dispatcher = Dispatcher(operations, executor, home.operations)
-    health = HealthService(operations, is_alive=is_alive, settle=dispatcher.settle_lost, refill=executor.refill)
+    health = HealthService(
+        operations,
+        is_alive=is_alive,
+        settle=dispatcher.settle_lost,
+        refill=executor.refill,
+        fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
+    )
     runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
     return Services(
         operations=operations,

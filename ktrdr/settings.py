@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         1, ge=0, le=64, description="Idle worker processes kept warm, so that a training starts at once."
     )
 
+    ktrdr_stall_timeout: float = Field(
+        300.0, gt=0, description="Seconds of silence after which a running operation is shown as stalled."
+    )
+    ktrdr_stall_fails: bool = Field(False, description="Whether a stalled operation is ended as FAILED.")
+
     @model_validator(mode="after")
     def _absolute_home(self) -> Self:
         object.__setattr__(self, "ktrdr_home", self.ktrdr_home.expanduser().absolute())

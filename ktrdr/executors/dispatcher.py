@@ -36,6 +36,7 @@ class Dispatcher:
         self._cancel_grace_s = cancel_grace_s
         self._cancelling: dict[str, asyncio.TimerHandle] = {}
         self._announcements: dict[str, Callable[[], None]] = {}
+        self._condemned: dict[str, dict[str, Any]] = {}
 
     async def start(self) -> None:
         """Start the executor, then take up what an earlier server left unfinished."""
@@ -104,6 +105,15 @@ class Dispatcher:
         """End an operation whose worker is gone and whose exit nobody saw."""
         await self._settle(WorkerExit(operation.operation_id, None))
 
+    def fail_stalled(self, operation: Operation) -> None:
+        """End the worker of an operation that reports nothing any more."""
+        self._condemned[operation.operation_id] = {
+            "code": "stalled",
+            "detail": f'the worker reported nothing for too long, last "{operation.progress["message"]}"',
+            "hint": "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
+        }
+        self._executor.terminate(operation.operation_id)
+
     async def close(self) -> None:
         for timer in self._cancelling.values():
             timer.cancel()
@@ -134,7 +144,10 @@ class Dispatcher:
             logger.error("The outcome of operation %s cannot be read: %s", operation_id, error)
             outcome = None
         if outcome is None:
-            outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": _lost(worker_exit)}
+            reached = await self._operations.get_operation(operation_id, force_refresh=True)
+            reason = self._condemned.get(operation_id) or _lost(worker_exit, reached.progress["message"])
+            outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": reason}
+        self._condemned.pop(operation_id, None)
         results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
         if outcome["status"] == "completed":
             await self._operations.complete_operation(operation_id, results, metadata)
@@ -184,19 +197,21 @@ def _write_job(folder: Path, payload: Mapping[str, Any]) -> None:
     fresh.replace(folder / "job.json")
 
 
-def _lost(worker_exit: WorkerExit) -> dict[str, Any]:
-    code = worker_exit.code
+def _lost(worker_exit: WorkerExit, reached: str) -> dict[str, Any]:
+    code, hint = (
+        worker_exit.code,
+        "what it had reported is kept; see ktrdr.log, and crash.log in the operation's folder",
+    )
     if code is None:
         how = "ended while no server was watching"
     elif code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
     else:
         how = f"ended with exit code {code}"
-    return {
-        "code": "worker_died",
-        "detail": f"the worker process {how} without leaving a result",
-        "hint": "what it had reported is kept; see crash.log in the operation's folder and ktrdr.log",
-    }
+    if code == -signal.SIGKILL:
+        hint = "when nobody killed it, the kernel did for want of memory (see dmesg); what it had reported is kept"
+    detail = f'the worker process {how} without leaving a result; it had reached "{reached}"'
+    return {"code": "worker_died", "detail": detail, "hint": hint}
 
 
 def _error(problem: StorageError) -> dict[str, Any]:

@@ -14,9 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class HealthService:
-    """Every few seconds: ends operations whose worker is gone unseen, and has the standby workers replaced.
+    """Every few seconds: ends operations whose worker is gone unseen, names those that are silent for too long,
+    and has the standby workers replaced.
 
     Ends are noticed by the exit of the process; this is the net below, so it acts only on what it finds twice.
+    Silent operations are shown as stalled; `fail_stalled`, when it is given, ends them.
     """
 
     def __init__(
@@ -26,14 +28,17 @@ class HealthService:
         is_alive: Callable[[WorkerIdentity], bool],
         settle: Callable[[Operation], Awaitable[None]],
         refill: Callable[[], None],
+        fail_stalled: Callable[[Operation], None] | None = None,
         interval_s: float = 5.0,
     ) -> None:
         self._operations = operations
         self._is_alive = is_alive
         self._settle = settle
         self._refill = refill
+        self._fail_stalled = fail_stalled
         self._interval_s = interval_s
         self._suspects: set[str] = set()
+        self._stalled: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -51,7 +56,16 @@ class HealthService:
             logger.warning("The worker of operation %s is gone", operation_id)
             await self._settle(lost[operation_id])
         self._suspects = set(lost) - self._suspects
+        self._look_for_silence()
         self._refill()
+
+    def _look_for_silence(self) -> None:
+        stalled = {operation.operation_id: operation for operation in self._operations.stalled()}
+        for operation_id in stalled.keys() - self._stalled:
+            logger.warning("Operation %s has reported nothing for too long (KTRDR_STALL_TIMEOUT)", operation_id)
+            if self._fail_stalled:
+                self._fail_stalled(stalled[operation_id])
+        self._stalled = set(stalled)
 
     async def _run(self) -> None:
         while True:

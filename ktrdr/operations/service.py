@@ -39,9 +39,10 @@ class OperationsService:
     loop. While an operation runs its bridge is the truth; at its end, everything moves to the store at once.
     """
 
-    def __init__(self, store: OperationStore, *, cache_ttl: float = 1.0) -> None:
+    def __init__(self, store: OperationStore, *, cache_ttl: float = 1.0, stall_timeout_s: float = 300.0) -> None:
         self._store = store
         self._cache_ttl = cache_ttl
+        self._stall_timeout_s = stall_timeout_s
         self._local_bridges: dict[str, ProgressBridge] = {}
         self._metrics_cursors: dict[str, int] = {}
         self._last_refresh: dict[str, float] = {}
@@ -87,9 +88,9 @@ class OperationsService:
 
     async def start_operation(self, operation_id: str, worker: WorkerIdentity) -> Operation:
         bridge = self._local_bridges.get(operation_id)
-        operation = await self._load(operation_id)
-        progress = _progress_of(bridge) if bridge else operation.progress
-        started = operation.moved_to(OperationStatus.RUNNING, worker=worker, progress=progress)
+        started = (await self._load(operation_id)).moved_to(OperationStatus.RUNNING, worker=worker)
+        if bridge:
+            started = replace(started, progress=self._progress_of(started, bridge))
         await self._store.update(started)
         self._remember(started)
         return started
@@ -146,10 +147,11 @@ class OperationsService:
             error=error,
             metadata={**operation.metadata, **(metadata or {})},
         )
+        metrics = bridge.get_metrics(0)[0] if bridge else []
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
         if error:
-            ending["error"] = error
-        await self._store.finish(ended, ending, bridge.get_metrics(0)[0] if bridge else [])
+            ending |= {"error": error, "progress": progress, "metrics_recorded": len(metrics)}
+        await self._store.finish(ended, ending, metrics)
         self._forget(operation_id)
         self._remember(ended)
         for waiter in self._waiters.get(operation_id, ()):
@@ -192,13 +194,21 @@ class OperationsService:
         operation_id = operation.operation_id
         before = self._metrics_cursors.get(operation_id, 0)
         after = len(bridge._metrics_history)
-        refreshed = replace(operation, progress=_progress_of(bridge), updated_at=datetime.now(UTC))
+        progress = self._progress_of(operation, bridge)
+        refreshed = replace(operation, progress=progress, updated_at=datetime.now(UTC))
         self._metrics_cursors[operation_id] = after
         self._last_refresh[operation_id] = time.monotonic()
         self._remember(refreshed)
         logger.debug("Refreshed operation %s from bridge (cursor %d → %d)", operation_id, before, after)
         logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
         return refreshed
+
+    def _progress_of(self, operation: Operation, bridge: ProgressBridge) -> dict[str, Any]:
+        status = bridge.get_status()
+        silent_s = _silent_s(operation, status.pop("updated_at", None))
+        if silent_s > self._stall_timeout_s:
+            status |= {"stalled": True, "silent_s": round(silent_s, 1)}
+        return status
 
     async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
         """The operation as soon as it has ended, or as it stands after `timeout_s`."""
@@ -272,6 +282,15 @@ class OperationsService:
         """The running operations as last seen, without a look at their bridges."""
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
 
+    def stalled(self) -> Sequence[Operation]:
+        """The running operations whose workers have been silent for longer than allowed."""
+        return [
+            operation
+            for operation in self.running()
+            if (bridge := self._local_bridges.get(operation.operation_id))
+            and _silent_s(operation, bridge.get_status().get("updated_at")) > self._stall_timeout_s
+        ]
+
     async def unfinished(self) -> Sequence[Operation]:
         """Operations that have not ended, oldest first."""
         found: list[Operation] = []
@@ -316,7 +335,8 @@ class OperationsService:
             self._views.popitem(last=False)
 
 
-def _progress_of(bridge: ProgressBridge) -> dict[str, Any]:
-    status = bridge.get_status()
-    status.pop("updated_at", None)
-    return status
+def _silent_s(operation: Operation, heard_at: str | None) -> float:
+    """Seconds since the worker last wrote, or since it was started."""
+    instants = [datetime.fromisoformat(heard_at)] if heard_at else []
+    since = max([*instants, operation.started_at or operation.created_at])
+    return (datetime.now(UTC) - since).total_seconds()

@@ -60,6 +60,7 @@ class System:
         self.folder = folder
         self.home = folder / "home"
         self.port = 0
+        self.python = sys.executable
         self._stderr = folder / "stderr.log"
         self._settings = {"LOG_LEVEL": "DEBUG", "KTRDR_STANDBY_WORKERS": "1", **settings}
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +88,7 @@ class System:
     def start(self, before: Sequence[str] = ()) -> None:
         """`before` is a command that ends by running the rest of its arguments."""
         seen = self.mark()
-        command = [*before, sys.executable, "scripts/run_api_server.py"]
+        command = [*before, self.python, "scripts/run_api_server.py"]
         with self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
@@ -159,6 +160,7 @@ class System:
         return self._http.get(f"{self.url}/api/v1{path}", params=query or None)
 
     def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """`body` is sent as JSON, `content` as it is."""
         return self._http.post(f"{self.url}/api/v1{path}", json=body, **options)
 
     def operation(self, operation_id: str, **query: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ktrdr.errors import OperationTerminal, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.local import LocalExecutor
+from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -51,9 +51,14 @@ class Rig:
         return await self.operations.wait_for_end(operation.operation_id, PATIENCE_S)
 
 
-def build(store: InMemoryOperationStore, root: Path, executor: Executor | None = None) -> Rig:
-    operations = OperationsService(store)
+def build(store: InMemoryOperationStore, root: Path, executor: Executor | None = None, **options: Any) -> Rig:
+    operations = OperationsService(store, **options)
     return Rig(store, operations, Dispatcher(operations, executor or InlineExecutor([LANE]), root))
+
+
+def health_of(rig: Rig, **options: Any) -> HealthService:
+    defaults = {"is_alive": is_alive, "settle": rig.dispatcher.settle_lost, "refill": lambda: None}
+    return HealthService(rig.operations, **{**defaults, **options})
 
 
 @pytest.fixture
@@ -142,6 +147,9 @@ async def test_a_worker_without_a_result_is_a_failure(tmp_path: Path, what: str,
     assert failed.error is not None
     assert failed.error["code"] == "worker_died"
     assert how in failed.error["detail"]
+    assert 'it had reached "Working"' in failed.error["detail"]
+    partial = await rig.operations.get_results(failed.operation_id)
+    assert (partial["status"], partial["metrics_recorded"]) == ("failed", 0)
     await rig.close()
 
 
@@ -168,12 +176,7 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
     operation = await rig.create()
     await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
     refills: list[None] = []
-    health = HealthService(
-        rig.operations,
-        is_alive=lambda worker: False,
-        settle=rig.dispatcher.settle_lost,
-        refill=lambda: refills.append(None),
-    )
+    health = health_of(rig, is_alive=lambda worker: False, refill=lambda: refills.append(None))
 
     await health.check()
     assert (await rig.operations.get_operation(operation.operation_id)).status is OperationStatus.RUNNING
@@ -184,3 +187,24 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
     assert lost.error is not None
     assert "without leaving a result" in lost.error["detail"]
     assert len(refills) == 2
+
+
+async def test_a_silent_operation_is_shown_as_stalled_and_failed_only_when_asked(tmp_path: Path) -> None:
+    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    rig = build(InMemoryOperationStore(), tmp_path, executor, stall_timeout_s=0.05)
+    await rig.dispatcher.start()
+    operation = await rig.launch(do="wait")
+    await asyncio.sleep(0.1)
+
+    shown = await rig.operations.get_operation(operation.operation_id, force_refresh=True)
+    assert shown.progress["stalled"] is True
+    assert shown.status is OperationStatus.RUNNING
+    await health_of(rig).check()
+    assert (await rig.operations.get_operation(operation.operation_id)).status is OperationStatus.RUNNING
+
+    await health_of(rig, fail_stalled=rig.dispatcher.fail_stalled).check()
+
+    failed = await rig.end_of(operation)
+    assert failed.error is not None
+    assert failed.error["code"] == "stalled"
+    await rig.close()
