@@ -22,7 +22,8 @@ CONNECTIONS = (1, 16, 100)
 CONNECTIONS_WHILE_TRAINING = 16
 SECONDS = 2.0
 ROUNDS = 9
-TRAININGS = 4
+TRAININGS = 7
+POLLS_PER_SECOND = 20
 
 Load = dict[str, float]
 
@@ -41,8 +42,8 @@ def run(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Figure]:
                     for name in list(contestants)[:: 1 if turn % 2 else -1]:
                         load = _measured(*contestants[name], path, connections, seconds)
                         loads.setdefault((name, connections), []).append(load)
-        idle = [figure for n in CONNECTIONS for figure in _idle_figures(n, loads["ours", n], loads["bare", n])]
-        return [*idle, *_figures_while_training(server, path, TRAININGS, seconds)]
+            idle = [figure for n in CONNECTIONS for figure in _idle_figures(n, loads["ours", n], loads["bare", n])]
+            return [*idle, *_figures_while_training(server, bare_port, path, TRAININGS, seconds)]
 
 
 def _idle_figures(connections: int, ours: list[Load], others: list[Load]) -> Iterator[Figure]:
@@ -57,21 +58,30 @@ def _idle_figures(connections: int, ours: list[Load], others: list[Load]) -> Ite
     yield Figure(f"{where}: p99 of the bare route", _median(others, "p99_ms"), "ms")
 
 
-def _figures_while_training(server: Server, idle_path: str, trainings: int, seconds: float) -> Iterator[Figure]:
+def _figures_while_training(
+    server: Server, bare_port: int, idle_path: str, trainings: int, seconds: float
+) -> Iterator[Figure]:
     """The training's own operation is polled, so that its view is refreshed from its bridge again and again."""
-    idle, busy = [], []
+    connections = CONNECTIONS_WHILE_TRAINING
+    idle, busy, bare_idle, bare_busy, gentle = [], [], [], [], []
     for _ in range(trainings):
         server.await_warm_worker()
-        idle.append(put_load(server.port, idle_path, CONNECTIONS_WHILE_TRAINING, seconds))
+        idle.append(put_load(server.port, idle_path, connections, seconds))
+        bare_idle.append(put_load(bare_port, idle_path, connections, seconds))
         with server.endless_training() as operation_id:
             path = f"/api/v1/operations/{operation_id}"
-            busy.append(put_load(server.port, path, CONNECTIONS_WHILE_TRAINING, seconds))
-    where = f"GET operation while training, {CONNECTIONS_WHILE_TRAINING} connections"
+            busy.append(put_load(server.port, path, connections, seconds))
+            bare_busy.append(put_load(bare_port, path, connections, seconds))
+            gentle.append(put_load(server.port, path, connections, seconds, POLLS_PER_SECOND))
+    where = f"GET operation while training, {connections} connections"
     yield Figure(f"{where}: requests/s", _median(busy, "per_second"), "1/s")
     yield Figure(f"{where}: p50", _median(busy, "p50_ms"), "ms")
     yield Figure(f"{where}: p99", _median(busy, "p99_ms"), "ms")
     yield Figure(f"{where}: p99 ÷ idle p99", _ratio(busy, idle, "p99_ms"), "×", below(5))
-    yield Figure(f"{where}: errors", sum(load["errors"] for load in busy), "", below(1))
+    yield Figure(f"{where}: the same of the bare route", _ratio(bare_busy, bare_idle, "p99_ms"), "×")
+    yield Figure(f"{where}, each {POLLS_PER_SECOND}/s: p50", _median(gentle, "p50_ms"), "ms")
+    yield Figure(f"{where}, each {POLLS_PER_SECOND}/s: p99", _median(gentle, "p99_ms"), "ms")
+    yield Figure(f"{where}: errors", sum(load["errors"] for load in (*busy, *gentle)), "", below(1))
 
 
 def _median(loads: list[Load], field: str) -> float:

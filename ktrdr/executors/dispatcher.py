@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentit
 from ktrdr.operations.service import OperationsService
 
 logger = logging.getLogger(__name__)
+
+_RECORD_AGAIN_S = 5.0
 
 
 class Dispatcher:
@@ -36,6 +40,7 @@ class Dispatcher:
         self._cancel_grace_s = cancel_grace_s
         self._cancelling: dict[str, asyncio.TimerHandle] = {}
         self._announcements: dict[str, Callable[[], None]] = {}
+        self._records: set[asyncio.Task[None]] = set()
         self._condemned: dict[str, dict[str, Any]] = {}
 
     async def start(self) -> None:
@@ -58,22 +63,15 @@ class Dispatcher:
         `announce` is called when its worker starts, now or later. Raises StorageError, with the operation FAILED.
         """
         operation_id = operation.operation_id
-        folder = self.folder(operation_id)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            reserve_room(folder)
-            _write_job(folder, operation.payload)
-            create_bridge(folder / "bridge")
-            self._operations.register_local_bridge(operation_id, ProgressBridge(folder / "bridge"))
-        except (OSError, BridgeFileError) as error:
-            problem = StorageError(
-                f"the operation's folder {folder} cannot be written: {getattr(error, 'strerror', None) or error}",
-                hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
-            )
-            await self._operations.fail_operation(operation_id, _error(problem))
-            raise problem from error
-        self._announcements[operation_id] = announce
-        await self._submit(operation)
+            self._prepare(operation, create_bridge)
+            self._announcements[operation_id] = announce
+            await self._submit(operation)
+        except StorageError as problem:
+            self._announcements.pop(operation_id, None)
+            shutil.rmtree(self.folder(operation_id), ignore_errors=True)
+            await self._fail(operation_id, problem)
+            raise
         return await self._operations.get_operation(operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
@@ -117,6 +115,8 @@ class Dispatcher:
     async def close(self) -> None:
         for timer in self._cancelling.values():
             timer.cancel()
+        for record in self._records:
+            record.cancel()
         await self._executor.close()
 
     # -- from the executor ---------------------------------------------------------------------------------------
@@ -157,6 +157,35 @@ class Dispatcher:
             await self._operations.fail_operation(operation_id, outcome["error"], results)
 
     # -- submitting and taking up --------------------------------------------------------------------------------
+
+    def _prepare(self, operation: Operation, create_bridge: Callable[[Path], None]) -> None:
+        folder = self.folder(operation.operation_id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            reserve_room(folder)
+            _write_job(folder, operation.payload)
+            create_bridge(folder / "bridge")
+            self._operations.register_local_bridge(operation.operation_id, ProgressBridge(folder / "bridge"))
+        except (OSError, BridgeFileError) as error:
+            raise StorageError(
+                f"the operation's folder {folder} cannot be written: {getattr(error, 'strerror', None) or error}",
+                hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
+            ) from error
+
+    async def _fail(self, operation_id: str, problem: StorageError) -> None:
+        """Record the failure now or, while the registry cannot be written, as soon as it can."""
+        try:
+            await self._operations.fail_operation(operation_id, _error(problem))
+        except StorageError:
+            self._records.add(task := asyncio.get_running_loop().create_task(self._fail_later(operation_id, problem)))
+            task.add_done_callback(self._records.discard)
+
+    async def _fail_later(self, operation_id: str, problem: StorageError) -> None:
+        while True:
+            await asyncio.sleep(_RECORD_AGAIN_S)
+            with suppress(StorageError):
+                await self._operations.fail_operation(operation_id, _error(problem))
+                return
 
     async def _submit(self, operation: Operation) -> None:
         if not await self._executor.submit(self._job(operation)):

@@ -100,10 +100,12 @@ class LocalExecutor:
         return [job.operation_id for job in self._pools[lane].waiting]
 
     def refill(self) -> None:
-        """Replace standby processes that were used or have died."""
+        """Replace standby processes that were used or have died, and start what waits although there is room."""
         if self._is_closed:
             return
         for pool in self._pools.values():
+            if pool.waiting and pool.has_room:
+                self._spawn_task(self._start_waiting(pool))
             pool.standby = [standby for standby in pool.standby if standby.process.poll() is None]
             while len(pool.standby) < pool.lane.standby:
                 pool.standby.append(self._spawn_standby(pool.lane))
@@ -141,7 +143,13 @@ class LocalExecutor:
         worker = WorkerIdentity(process.pid, psutil.Process(process.pid).create_time())
         pool.running[job.operation_id] = worker
         self._children[process.pid] = process
-        await self._on_started(job.operation_id, worker)
+        try:
+            await self._on_started(job.operation_id, worker)
+        except BaseException:
+            # It has no order yet, so it is as idle as before.
+            del pool.running[job.operation_id], self._children[process.pid]
+            pool.standby.append(standby)
+            raise
         order = json.dumps({"operation_id": job.operation_id, "folder": str(job.folder)}) + "\n"
         with suppress(BrokenPipeError):  # a process that died meanwhile is noticed by its exit
             assert process.stdin is not None
@@ -199,10 +207,19 @@ class LocalExecutor:
         code = await self._exit_code(worker)
         pool.running.pop(operation_id, None)
         await self._on_exited(WorkerExit(operation_id, code))
-        if pool.waiting and pool.has_room:
-            await self._launch(pool, pool.waiting.popleft())
-        else:
-            self.refill()
+        await self._start_waiting(pool)
+
+    async def _start_waiting(self, pool: _Pool) -> None:
+        """Start what there is room for; what cannot be started stays first, and the next refill tries again."""
+        while pool.waiting and pool.has_room:
+            job = pool.waiting.popleft()
+            try:
+                await self._launch(pool, job)
+            except StorageError as error:
+                pool.waiting.appendleft(job)
+                logger.warning("Operation %s cannot be started yet: %s", job.operation_id, error.detail)
+                return
+        self.refill()
 
     async def _exit_code(self, worker: WorkerIdentity) -> int | None:
         await _wait_for_exit(worker)

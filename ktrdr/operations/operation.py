@@ -63,6 +63,7 @@ class Operation:
     parent_id: str | None = None
     worker: WorkerIdentity | None = None
     payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    idempotency_key: str | None = None
 
     def moved_to(self, status: OperationStatus, **changes: Any) -> Operation:
         """The operation in its next state.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ktrdr.errors import CursorError, OperationNotFound, OperationNotTerminal
+from ktrdr.errors import ConflictError, CursorError, OperationNotFound, OperationNotTerminal
 from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.operation import (
     INITIAL_PROGRESS,
@@ -25,6 +25,9 @@ from ktrdr.operations.store import OperationStore
 logger = logging.getLogger(__name__)
 
 _VIEWS_KEPT = 4096
+_NOT_ASKED = {"file"}
+"""Parts of a payload that differ between two uploads of the same file."""
+
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
     OperationStatus.FAILED: "failed",
@@ -58,9 +61,17 @@ class OperationsService:
         metadata: Mapping[str, Any],
         payload: Mapping[str, Any],
         parent_id: str | None = None,
-    ) -> Operation:
-        instant = datetime.now(UTC)
+        idempotency_key: str | None = None,
+    ) -> tuple[Operation, bool]:
+        """A new operation and True, or the one that was created with the same key before and False.
+
+        Raises ConflictError when the key was used for another request.
+        """
         while True:
+            if idempotency_key and (earlier := await self._store.find_by_key(idempotency_key)):
+                _check_same_request(earlier, operation_type, payload)
+                return await self.get_operation(earlier.operation_id), False
+            instant = datetime.now(UTC)
             operation = Operation(
                 operation_id=new_operation_id(operation_type),
                 operation_type=operation_type,
@@ -71,12 +82,12 @@ class OperationsService:
                 progress=INITIAL_PROGRESS,
                 parent_id=parent_id,
                 payload=payload,
+                idempotency_key=idempotency_key,
             )
             if await self._store.add(operation):
-                break
-        self._remember(operation)
-        logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
-        return operation
+                self._remember(operation)
+                logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
+                return operation, True
 
     def register_local_bridge(self, operation_id: str, bridge: ProgressBridge) -> None:
         self._local_bridges[operation_id] = bridge
@@ -333,6 +344,17 @@ class OperationsService:
         self._views.move_to_end(operation.operation_id)
         while len(self._views) > _VIEWS_KEPT:
             self._views.popitem(last=False)
+
+
+def _check_same_request(earlier: Operation, operation_type: str, payload: Mapping[str, Any]) -> None:
+    asked, now_asked = ({k: v for k, v in p.items() if k not in _NOT_ASKED} for p in (earlier.payload, payload))
+    if (earlier.operation_type, asked) != (operation_type, now_asked):
+        raise ConflictError(
+            f"the idempotency key {earlier.idempotency_key!r} was used for another request, "
+            f"which started {earlier.operation_id}",
+            hint="use a new key for each request",
+            operation_id=earlier.operation_id,
+        )
 
 
 def _silent_s(operation: Operation, heard_at: str | None) -> float:

@@ -17,7 +17,9 @@ class OperationStore(Protocol):
     """
 
     async def add(self, operation: Operation) -> bool:
-        """Keep a new operation; False when its id is taken."""
+        """Keep a new operation; False when its id or its idempotency key is taken."""
+
+    async def find_by_key(self, idempotency_key: str) -> Operation | None: ...
 
     async def update(self, operation: Operation) -> None: ...
 
@@ -62,10 +64,14 @@ class InMemoryOperationStore:
         self._metrics: dict[str, list[dict[str, Any]]] = {}
 
     async def add(self, operation: Operation) -> bool:
-        if operation.operation_id in self._operations:
+        key = operation.idempotency_key
+        if operation.operation_id in self._operations or (key and await self.find_by_key(key)):
             return False
         self._operations[operation.operation_id] = operation
         return True
+
+    async def find_by_key(self, idempotency_key: str) -> Operation | None:
+        return next((o for o in self._operations.values() if o.idempotency_key == idempotency_key), None)
 
     async def update(self, operation: Operation) -> None:
         self._operations[operation.operation_id] = operation

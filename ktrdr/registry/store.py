@@ -48,6 +48,12 @@ class SqlOperationStore:
             return False
         return True
 
+    async def find_by_key(self, idempotency_key: str) -> Operation | None:
+        async with self._session() as session:
+            found = select(OperationRow).where(OperationRow.idempotency_key == idempotency_key)
+            row = (await session.execute(found)).scalar_one_or_none()
+            return _operation(row) if row else None
+
     async def update(self, operation: Operation) -> None:
         async with self._session() as session:
             await session.merge(OperationRow(**_columns(operation)))
@@ -133,7 +139,7 @@ class SqlOperationStore:
 
 
 class _IdTaken(Exception):
-    """The id of a new operation is in use already."""
+    """The id or the idempotency key of a new operation is in use already."""
 
 
 @asynccontextmanager
@@ -182,6 +188,7 @@ def _columns(operation: Operation) -> dict[str, Any]:
         "started_at": operation.started_at,
         "completed_at": operation.completed_at,
         "parent_id": operation.parent_id,
+        "idempotency_key": operation.idempotency_key,
         "worker_pid": operation.worker.pid if operation.worker else None,
         "worker_started_at": operation.worker.started_at if operation.worker else None,
         "details": {
@@ -206,6 +213,7 @@ def _operation(row: OperationRow) -> Operation:
         started_at=row.started_at,
         completed_at=row.completed_at,
         parent_id=row.parent_id,
+        idempotency_key=row.idempotency_key,
         worker=worker,
         **row.details,
     )

@@ -38,6 +38,7 @@ class OperationRow(Base):
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     parent_id: Mapped[str | None] = mapped_column(String(64))
+    idempotency_key: Mapped[str | None] = mapped_column(String(128), unique=True)
     worker_pid: Mapped[int | None]
     worker_started_at: Mapped[float | None]
     details: Mapped[dict[str, Any]]

@@ -133,3 +133,14 @@ async def test_list_filters_by_status_and_type(store: OperationStore) -> None:
 
 async def test_it_answers(store: OperationStore) -> None:
     await store.ping()
+
+
+async def test_an_idempotency_key_is_given_once_and_found_again(store: OperationStore) -> None:
+    first = replace(operation("a"), idempotency_key="k")
+    assert await store.add(first)
+
+    assert not await store.add(replace(operation("b"), idempotency_key="k"))
+    assert await store.add(operation("c"))
+    assert await store.add(operation("d"))
+    assert await store.find_by_key("k") == first
+    assert await store.find_by_key("other") is None

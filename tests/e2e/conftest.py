@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.system import HAS_SHELL, STRATEGY, TERMINAL, Done, System, lengthened
 
 HALF_A_YEAR = ("--start-date", "2023-01-01", "--end-date", "2023-06-30")
-LONG_S = 6.0
+LONG_S = 5.0
 """About how long a training should run for a test to watch it; a slow machine takes longer, and that is fine."""
 
 
@@ -51,6 +51,7 @@ class Watched:
     pages: list[dict[str, Any]] = field(default_factory=list)
     polling_script: str = ""
     cursor_script: str = ""
+    waiting_script: str = ""
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +89,25 @@ def completed(backend: System, started: Started) -> dict[str, Any]:
 def pace_s(backend: System, completed: dict[str, Any]) -> float:
     """What an epoch takes here, so that trainings to be watched can be made long enough."""
     durations: list[float] = [metric["duration"] for metric in backend.metrics(completed["operation_id"])["metrics"]]
-    return min(0.03, statistics.median(durations))
+    return min(0.04, statistics.median(durations))
 
 
 POLLING_SCRIPT = """
 for i in {1..6}; do
   echo "=== Poll $i ==="
   curl -s http://localhost:8000/api/v1/operations/$OPERATION_ID | jq '.progress'
+  sleep 1
+done
+"""
+
+WAITING_SCRIPT = """
+while true; do
+  STATUS=$(curl -s http://localhost:8000/api/v1/operations/$OPERATION_ID | jq -r '.status')
+  echo "Status: $STATUS"
+  if [ "$STATUS" = "COMPLETED" ]; then
+    echo "Training completed!"
+    break
+  fi
   sleep 1
 done
 """
@@ -140,9 +153,8 @@ def watched(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFac
     backend.wait_for_epochs(seen.operation_id, 5)
     scripts = []
     if HAS_SHELL:
-        scripts = [
-            backend.bash_popen(f"OPERATION_ID={seen.operation_id}\n{text}") for text in (POLLING_SCRIPT, CURSOR_SCRIPT)
-        ]
+        texts = (POLLING_SCRIPT, CURSOR_SCRIPT, WAITING_SCRIPT)
+        scripts = [backend.bash_popen(f"OPERATION_ID={seen.operation_id}\n{text}") for text in texts]
     cursor = 0
     while not seen.views or seen.views[-1]["status"] not in TERMINAL:
         seen.pages.append(backend.metrics(seen.operation_id, cursor))
@@ -151,5 +163,6 @@ def watched(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFac
         time.sleep(0.2)
     seen.pages.append(backend.metrics(seen.operation_id, cursor))
     if scripts:
-        seen.polling_script, seen.cursor_script = (script.communicate()[0] for script in scripts)
+        said = (script.communicate()[0] for script in scripts)
+        seen.polling_script, seen.cursor_script, seen.waiting_script = said
     return seen

@@ -20,6 +20,7 @@ from tests.e2e.system import (
     check_problem,
     check_refusal,
     lengthened,
+    until,
 )
 
 GOOD = (REPOSITORY / STRATEGY).read_text(encoding="utf-8")
@@ -477,11 +478,10 @@ def test_a_store_that_cannot_be_written(system: System) -> None:
 
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A server that sees a small disk of its own at its models; gone with its processes."""
-    system = System(tmp_path_factory.mktemp("small_disk"), KTRDR_STANDBY_WORKERS="0")
-    models = system.home / "models"
-    models.mkdir(parents=True)
-    mount = f'mount -t tmpfs -o size=8m tmpfs "{models}" && exec "$0" "$@"'
+    """A server whose home is a small disk that only its processes see; it goes with them."""
+    system = System(tmp_path_factory.mktemp("small_disk"), KTRDR_STANDBY_WORKERS="0", LOG_LEVEL="INFO")
+    system.home.mkdir()
+    mount = f'mount -t tmpfs -o size=16m tmpfs "{system.home}" && exec "$0" "$@"'
     before = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount]
     try:
         possible = subprocess.run([*before, "true"], capture_output=True, check=False).returncode == 0
@@ -498,27 +498,33 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         system.close()
 
 
-def test_a_disk_that_is_full_when_artifacts_are_written(small_disk: System, tmp_path: Path) -> None:
-    strategy = lengthened(tmp_path, 3)
-    models = Path(f"/proc/{small_disk.pid}/root{small_disk.home}/models")
-    earlier = small_disk.train(strategy)
-    small_disk.ended(earlier)
-    artifacts = small_disk.results(earlier)["artifacts"]
-    before = {name: small_disk.get(f"/operations/{earlier}/artifacts/{name}").content for name in artifacts}
-    filler = models / "filler"
-    fill(filler)
-
+def test_a_disk_that_fills_up_while_a_training_runs(small_disk: System, tmp_path: Path) -> None:
+    strategy = lengthened(tmp_path, 100)
+    home = Path(f"/proc/{small_disk.pid}/root{small_disk.home}")
+    (load,) = small_disk.operations()
+    kept = ["/data", "/data/AAPL/1d", f"/operations/{load['operation_id']}/results"]
+    before = [small_disk.get(path).content for path in kept]
     operation_id = small_disk.train(strategy)
+    small_disk.wait_for_epochs(operation_id, 2)
+    (worker,) = small_disk.workers()
+    worker.suspend()
+    fill(home / "filler")
+    worker.resume()
 
     failed = small_disk.ended(operation_id, "FAILED")
+    refused = small_disk.post("/training/start", training())
+
     assert failed["error"]["code"] == "storage_failed"
     assert "disk is full" in failed["error"]["detail"]
-    assert operation_id in failed["error"]["detail"]
+    assert str(small_disk.home / "models" / operation_id) in failed["error"]["detail"]
     assert small_disk.results(operation_id)["status"] == "failed"
-    assert [path for path in (models / operation_id).rglob("*") if path.is_file()] == []
-    assert {name: small_disk.get(f"/operations/{earlier}/artifacts/{name}").content for name in artifacts} == before
-    filler.unlink()
-    small_disk.ended(small_disk.train(strategy))
+    assert small_disk.metrics(operation_id)["new_cursor"] >= 2
+    check_problem(refused, 503, "storage_failed")
+    assert [small_disk.get(path).content for path in kept] == before
+    (home / "filler").unlink()
+    until(lambda: all(operation["status"] in TERMINAL for operation in small_disk.operations()))
+    small_disk.load_sample()
+    assert not [path for path in home.rglob("*") if path.name.endswith((".new", ".tmp"))]
 
 
 def fill(path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_guides_summary_shows_them(backend: System, completed: dict[str, Any
 def crowd(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The log of a training that several clients watched at once."""
     backend.wait_warm()
-    operation_id = backend.train(lengthened(tmp_path_factory.mktemp("strategies"), round(4 / pace_s)))
+    operation_id = backend.train(lengthened(tmp_path_factory.mktemp("strategies"), round(2.5 / pace_s)))
     seen = backend.mark()
 
     def client(_: int) -> None:

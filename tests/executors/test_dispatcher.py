@@ -38,7 +38,10 @@ class Rig:
     dispatcher: Dispatcher
 
     async def create(self, **payload: Any) -> Operation:
-        return await self.operations.create_operation("TEST", metadata={}, payload={"lane": LANE.name, **payload})
+        operation, _ = await self.operations.create_operation(
+            "TEST", metadata={}, payload={"lane": LANE.name, **payload}
+        )
+        return operation
 
     async def launch(self, **payload: Any) -> Operation:
         return await self.dispatcher.launch(await self.create(**payload), create_bridge, announce=lambda: None)

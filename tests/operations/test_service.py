@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.errors import CursorError, OperationNotFound, OperationNotTerminal, OperationTerminal
+from ktrdr.errors import ConflictError, CursorError, OperationNotFound, OperationNotTerminal, OperationTerminal
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.operations.service import OperationsService
@@ -47,7 +47,10 @@ async def service(store: InMemoryOperationStore) -> AsyncIterator[OperationsServ
 
 
 async def create(service: OperationsService) -> Operation:
-    return await service.create_operation("TRAINING", metadata={"symbols": ["AAPL"]}, payload={"lane": "training"})
+    operation, _ = await service.create_operation(
+        "TRAINING", metadata={"symbols": ["AAPL"]}, payload={"lane": "training"}
+    )
+    return operation
 
 
 Start = Callable[[OperationsService], Awaitable[tuple[str, Writer]]]
@@ -265,3 +268,30 @@ async def test_ended_operations_are_served_by_a_new_service(
     assert (await restarted.get_operation(operation_id)).status is OperationStatus.COMPLETED
     assert (await restarted.get_results(operation_id))["a"] == 1
     assert [metric["epoch"] for metric in await _all(restarted, operation_id)] == [1]
+
+
+async def test_a_repeated_request_gets_the_first_operation(service: OperationsService) -> None:
+    async def ask(what: str, file: str) -> tuple[Operation, bool]:
+        payload = {"lane": "training", "what": what, "file": file}
+        return await service.create_operation("TRAINING", metadata={}, payload=payload, idempotency_key="k1")
+
+    first, is_new = await ask("a", "upload-1")
+    again, is_new_again = await ask("a", "upload-2")
+
+    assert (is_new, is_new_again) == (True, False)
+    assert again == first
+    with pytest.raises(ConflictError, match="k1") as refused:
+        await ask("b", "upload-1")
+    assert refused.value.context["operation_id"] == first.operation_id
+
+
+async def test_requests_with_the_same_key_at_once_make_one_operation(service: OperationsService) -> None:
+    made = await asyncio.gather(
+        *(
+            service.create_operation("TRAINING", metadata={}, payload={"lane": "x"}, idempotency_key="k")
+            for _ in range(10)
+        )
+    )
+
+    assert len({operation.operation_id for operation, _ in made}) == 1
+    assert sum(is_new for _, is_new in made) == 1

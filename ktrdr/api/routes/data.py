@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from ktrdr.api.routes.wire import Injected, started
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, started
 from ktrdr.api.schemas import Bars, DataLoad, OperationStarted, SeriesList
 
 router = APIRouter(prefix="/data", tags=["data"])
@@ -20,9 +20,11 @@ async def list_series(services: Injected) -> SeriesList:
 
 
 @router.post("/load", status_code=status.HTTP_202_ACCEPTED)
-async def load_bars(request: DataLoad, services: Injected, response: Response) -> OperationStarted:
+async def load_bars(
+    request: DataLoad, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
     """Load bars from a provider into the store, as an operation."""
-    operation = await services.data.start_load(request)
+    operation = await services.data.start_load(request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")
 
@@ -57,8 +59,9 @@ async def import_bars(
     services: Injected,
     response: Response,
     filename: Annotated[str, Query(description="The file's name; its ending tells the format.", max_length=255)],
+    idempotency_key: IdempotencyKey = None,
 ) -> OperationStarted:
     """Load the bars of a CSV or Parquet file, sent as the body, into the store."""
-    operation = await services.data.start_import(symbol, timeframe, filename, request.stream())
+    operation = await services.data.start_import(symbol, timeframe, filename, request.stream(), idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")

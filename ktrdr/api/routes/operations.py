@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ktrdr.api.routes.wire import Injected, OperationBodies, operation_fields, started
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, OperationBodies, operation_fields, started
 from ktrdr.api.schemas import MetricsPage, Operation, OperationList, OperationStarted, OperationStatus, Results
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.operations import operation as records
@@ -143,8 +143,10 @@ async def cancel_operation(operation_id: str, services: Injected) -> Response:
 
 
 @router.post("/{operation_id}/resume", status_code=status.HTTP_202_ACCEPTED)
-async def resume_operation(operation_id: str, services: Injected, response: Response) -> OperationStarted:
+async def resume_operation(
+    operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
     """Go on from the last checkpoint of a failed or cancelled training, as a new operation that names its parent."""
-    operation = await services.training.resume(operation_id)
+    operation = await services.training.resume(operation_id, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Training")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import Injected, started
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, started
 from ktrdr.api.schemas import OperationStarted, TrainingStart
 
 router = APIRouter(prefix="/training", tags=["training"])
 
 
 @router.post("/start", status_code=status.HTTP_202_ACCEPTED)
-async def start_training(request: TrainingStart, services: Injected, response: Response) -> OperationStarted:
+async def start_training(
+    request: TrainingStart, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
     """Start a training as an operation, or queue it while all workers are busy."""
-    operation = await services.training.start(request)
+    operation = await services.training.start(request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Training")

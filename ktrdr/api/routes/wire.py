@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
 from ktrdr.api.schemas import OperationStarted
@@ -22,6 +22,10 @@ def services_of(request: Request) -> Services:
 
 
 Injected = Annotated[Services, Depends(services_of)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=128, description="A repeated request with the same key gets the first one's operation."),
+]
 
 
 def operation_fields(operation: Operation) -> dict[str, Any]:

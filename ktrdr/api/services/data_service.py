@@ -45,7 +45,7 @@ class DataService:
         )
         return Bars(symbol=check_symbol(symbol), timeframe=timeframe, total=frame.height, bars=shown.to_dicts())
 
-    async def start_load(self, request: DataLoad) -> Operation:
+    async def start_load(self, request: DataLoad, idempotency_key: str | None = None) -> Operation:
         check_dates(request.start_date, request.end_date)
         return await self._start(
             check_symbol(request.symbol),
@@ -53,9 +53,17 @@ class DataService:
             create_provider(request.provider).name,
             start=request.start_date.isoformat() if request.start_date else None,
             end=request.end_date.isoformat() if request.end_date else None,
+            idempotency_key=idempotency_key,
         )
 
-    async def start_import(self, symbol: str, timeframe: str, filename: str, chunks: AsyncIterator[bytes]) -> Operation:
+    async def start_import(
+        self,
+        symbol: str,
+        timeframe: str,
+        filename: str,
+        chunks: AsyncIterator[bytes],
+        idempotency_key: str | None = None,
+    ) -> Operation:
         """Keep the uploaded file, then load from it; the worker that has read it removes it."""
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
         suffix = PurePath(filename).suffix.lower()
@@ -66,15 +74,27 @@ class DataService:
             )
         upload = self._uploads / f"{uuid.uuid4().hex}{suffix}"
         await _receive(upload, chunks)
-        return await self._start(symbol, timeframe, suffix[1:], file=str(upload), filename=PurePath(filename).name)
+        return await self._start(
+            symbol,
+            timeframe,
+            suffix[1:],
+            file=str(upload),
+            filename=PurePath(filename).name,
+            idempotency_key=idempotency_key,
+        )
 
-    async def _start(self, symbol: str, timeframe: str, provider: str, **details: Any) -> Operation:
+    async def _start(
+        self, symbol: str, timeframe: str, provider: str, *, idempotency_key: str | None, **details: Any
+    ) -> Operation:
         series = {"symbol": symbol, "timeframe": timeframe, "provider": provider}
-        operation = await self._operations.create_operation(
+        operation, is_new = await self._operations.create_operation(
             "DATA_LOAD",
             metadata={"symbols": [symbol], "timeframes": [timeframe], "provider": provider},
             payload={"lane": LANE, "bars": str(self._bars), **series, **details},
+            idempotency_key=idempotency_key,
         )
+        if not is_new:
+            return operation
         label = details.get("filename") or provider
         return await self._dispatcher.launch(
             operation,

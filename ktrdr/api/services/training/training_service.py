@@ -50,7 +50,7 @@ class TrainingService:
         self._bars = bars
         self._models = models
 
-    async def start(self, request: TrainingStart) -> Operation:
+    async def start(self, request: TrainingStart, idempotency_key: str | None = None) -> Operation:
         """Start a training, or queue it when all workers are busy.
 
         Raises InputError for what can't be right, ConflictError when bars are missing in the store.
@@ -69,9 +69,9 @@ class TrainingService:
             "start": request.start_date.isoformat() if request.start_date else None,
             "end": request.end_date.isoformat() if request.end_date else None,
         }
-        return await self._launch(strategy, payload)
+        return await self._launch(strategy, payload, idempotency_key=idempotency_key)
 
-    async def resume(self, operation_id: str) -> Operation:
+    async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
         """A new operation that goes on from the last checkpoint of a failed or cancelled training.
 
         Raises OperationNotFound, ConflictError.
@@ -85,7 +85,8 @@ class TrainingService:
             )
         folder = self._folder_with_checkpoints(parent)
         strategy = await asyncio.to_thread(load_strategy, parent.payload["strategy"], self._catalogue)
-        return await self._launch(strategy, {**parent.payload, "resume_from": str(folder)}, parent_id=operation_id)
+        payload = {**parent.payload, "resume_from": str(folder)}
+        return await self._launch(strategy, payload, parent_id=operation_id, idempotency_key=idempotency_key)
 
     def _folder_with_checkpoints(self, parent: Operation) -> Path:
         """The parent's own, or the one that it was to go on from when it ended before its first."""
@@ -98,10 +99,17 @@ class TrainingService:
             hint="start it again with: ktrdr models train …",
         )
 
-    async def _launch(self, strategy: Strategy, payload: dict[str, Any], parent_id: str | None = None) -> Operation:
+    async def _launch(
+        self,
+        strategy: Strategy,
+        payload: dict[str, Any],
+        *,
+        parent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Operation:
         symbols, epochs = payload["symbols"], strategy.training.epochs
         payload = {**payload, "bars": str(self._bars), "models": str(self._models)}
-        operation = await self._operations.create_operation(
+        operation, is_new = await self._operations.create_operation(
             OPERATION_TYPE,
             metadata={
                 "symbols": symbols,
@@ -113,7 +121,10 @@ class TrainingService:
             },
             payload=payload,
             parent_id=parent_id,
+            idempotency_key=idempotency_key,
         )
+        if not is_new:
+            return operation
 
         def announce() -> None:
             logger.debug("Bridge registered, starting training worker")
