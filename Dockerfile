@@ -41,4 +41,6 @@ USER 10001
 EXPOSE 8000
 
 # Log lines go to standard error; here they join standard output, so that `docker logs … | grep` finds them.
-CMD ["sh", "-c", "exec ktrdr serve 2>&1"]
+# --insecure: within its own network the container must listen on all addresses; docker-compose.yml publishes the port
+# to this machine alone, and KTRDR_API_TOKEN is asked for where it is set.
+CMD ["sh", "-c", "exec ktrdr serve --insecure 2>&1"]

@@ -6,6 +6,7 @@ machine it fills, and it is the same on a busy machine as on an idle one.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -165,6 +166,7 @@ def mlflow_run(folder: Path) -> Iterator[OnEpoch]:
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # noqa: TID251
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(folder.as_uri())
     mlflow.set_experiment("benchmark")
 

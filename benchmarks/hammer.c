@@ -73,6 +73,8 @@ int main(int argc, char **argv) {
     file = open(argv[1], O_RDONLY);
     if (file < 0) return 1;
     map_file();
+    puts("reading");
+    fflush(stdout);
     while (!is_over) {
         if (!(is_ring ? read_ring(states, state) : read_one_slot(states, state))) {
             retries++;

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from struct import Struct
@@ -95,8 +96,7 @@ def write(path: Path, kind: str, writes: int) -> None:
         write_state = bridge.write_state
         records = count(len(bridge._metrics_history) + 1)
         bridge.write_state(0)
-        sys.stdout.write("writing\n")
-        sys.stdout.flush()
+        _announce("writing")
         for step in range(1, writes + 1) if writes else count(1):
             write_state(step)
             if step % WRITES_PER_RECORD == 0:
@@ -110,6 +110,7 @@ def read(path: Path) -> dict[str, int]:
     cursor = last_step = 0
     is_over = False
     with RingBridge(path) as bridge:
+        _announce("reading")
         while not is_over:
             state = bridge.read_state()
             found["state_reads"] += 1
@@ -148,11 +149,11 @@ class Hammer:
             ]
 
 
-class Writer:
-    """A writer in a process of its own, past its start when the constructor returns."""
+class Started:
+    """A reader or writer in a process of its own, at work when the constructor returns."""
 
-    def __init__(self, path: Path, kind: str = "ring", writes: int = 0) -> None:
-        self.process = subprocess.Popen(_this_program("write", path, kind, writes), stdout=subprocess.PIPE, text=True)
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.process.stdout.readline()
 
@@ -161,7 +162,9 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
 
 
 def hammer_one(kind: str, writes: int, hammer: Hammer, folder: Path) -> dict[str, Any]:
@@ -171,16 +174,12 @@ def hammer_one(kind: str, writes: int, hammer: Hammer, folder: Path) -> dict[str
     commands = {"C": hammer.command(path, kind)}
     if kind != "one-slot":
         commands["Python"] = _this_program("read", path)
-    readers = {
-        name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        for name, command in commands.items()
-        if command
-    }
-    began = time.perf_counter()
-    with Writer(path, kind, writes) as writer:
-        writer.process.wait()
+    with ExitStack() as stack:
+        readers = {name: stack.enter_context(Started(command)).process for name, command in commands.items() if command}
+        began = time.perf_counter()
+        stack.enter_context(Started(_this_program("write", path, kind, writes))).process.wait()
         seconds = time.perf_counter() - began
-    counts = {name: json.loads(process.communicate()[0]) for name, process in readers.items()}
+        counts = {name: json.loads(process.communicate()[0]) for name, process in readers.items()}
     return {"state_writes": writes, "record_writes": writes // WRITES_PER_RECORD, "seconds": seconds, "readers": counts}
 
 
@@ -192,7 +191,7 @@ def kill_writers(kills: int, folder: Path) -> dict[str, int]:
     chance = random.Random(1)
     with RingBridge(path) as bridge:
         for _ in range(kills):
-            with Writer(path) as writer:
+            with Started(_this_program("write", path, "ring", 0)) as writer:
                 time.sleep(chance.uniform(0, 0.1))
                 seen = len(bridge._metrics_history)
                 writer.process.send_signal(signal.SIGKILL)
@@ -241,6 +240,11 @@ def count_torn_reads(writes: int, kills: int) -> dict[str, Any]:
             "kills": kill_writers(kills, folder),
             "machine": platform.machine(),
         }
+
+
+def _announce(what: str) -> None:
+    sys.stdout.write(what + "\n")
+    sys.stdout.flush()
 
 
 def _this_program(*arguments: object) -> list[str]:

@@ -1,7 +1,8 @@
 """Samples per second of the training loop against the ordinary Dataset and DataLoader loop: `main()` prints a table.
 
 Every measurement runs in a fresh process (the allocator cannot be tuned back), in interleaved rounds, so that a busy
-moment of the machine touches all variants alike.
+moment of the machine touches all variants alike. Seconds are the process's processor time, page faults included: with
+one thread that is what a clock shows on an idle machine, and other processes hardly disturb it.
 """
 
 from __future__ import annotations

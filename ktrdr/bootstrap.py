@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import logging
+import shutil
 import signal
 import socket
 import sys
@@ -23,7 +25,7 @@ from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.training import training_service
 from ktrdr.api.services.training.training_service import TrainingService
-from ktrdr.errors import KtrdrError, StorageError
+from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor, is_alive
@@ -32,7 +34,7 @@ from ktrdr.home import Home, HomeLock
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
-from ktrdr.registry.store import SqlOperationStore
+from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
 
 logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
@@ -55,6 +57,7 @@ class Runtime:
 
     async def start(self) -> None:
         self.home.root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.home.uploads, ignore_errors=True)  # what an earlier server was still receiving
         await self.registry.open()
         await self.dispatcher.start()
         self.health.start()
@@ -90,7 +93,7 @@ def build_services(settings: Settings) -> Services:
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)
     catalogue = IndicatorCatalogue()
-    registry = SqlOperationStore(settings.database_url)
+    registry = _registry(settings)
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
@@ -138,13 +141,23 @@ def _lanes(settings: Settings) -> tuple[Lane, ...]:
     )
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, is_insecure: bool = False) -> None:
     """Run the server until SIGTERM or SIGINT. Raises KtrdrError when home, log, registry or port cannot be used."""
+    if not (_is_loopback(settings.ktrdr_api_host) or settings.ktrdr_api_token.get_secret_value() or is_insecure):
+        raise InputError(
+            f"{settings.ktrdr_api_host} can be reached from other machines, and no token protects this server",
+            hint="set KTRDR_API_TOKEN, listen on 127.0.0.1, or say --insecure",
+        )
     home = Home(settings.ktrdr_home)
     with HomeLock(home):
         logs.configure(home.log_file, settings.log_level, rotates=True)
-        asyncio.run(_prepare_registry(settings.database_url))
-        app = create_app(build_services(settings), version=__version__)
+        asyncio.run(_prepare_registry(settings))
+        app = create_app(
+            build_services(settings),
+            version=__version__,
+            token=settings.ktrdr_api_token.get_secret_value(),
+            allowed_hosts=settings.ktrdr_allowed_hosts.split(","),
+        )
         listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
         host, port = listener.getsockname()[:2]
         logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
@@ -157,13 +170,24 @@ def serve(settings: Settings) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-async def _prepare_registry(url: str) -> None:
+def _registry(settings: Settings) -> SqlOperationStore:
+    return SqlOperationStore(settings.ktrdr_database_url or sqlite_url(Home(settings.ktrdr_home).registry))
+
+
+async def _prepare_registry(settings: Settings) -> None:
     """Before the server runs, because then a failure would be told as a stack trace. Raises StorageError."""
-    registry = SqlOperationStore(url)
+    registry = _registry(settings)
     try:
         await registry.open()
     finally:
         await registry.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -185,10 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ktrdr serve", description="Run the ktrdr server.")
     parser.add_argument("--host", help="address to listen on (KTRDR_API_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (KTRDR_API_PORT)")
+    parser.add_argument("--insecure", action="store_true", help="listen beyond this machine without a token")
     chosen = parser.parse_args(arguments)
-    overrides = {f"ktrdr_api_{name}": value for name, value in vars(chosen).items() if value is not None}
+    overrides = {"ktrdr_api_host": chosen.host, "ktrdr_api_port": chosen.port}
     try:
-        serve(read_settings(**overrides))
+        settings = read_settings(**{name: value for name, value in overrides.items() if value is not None})
+        serve(settings, is_insecure=chosen.insecure)
     except KtrdrError as error:
         print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
         return 2

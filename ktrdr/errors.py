@@ -15,17 +15,17 @@
             OperationNotTerminal
             OperationTerminal
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
+            ProviderConflict      the bars of one series come from two providers
         TrainingDataError         the bars cannot carry the training that was asked for
         TrainingDiverged          the loss is no longer a finite number
         ProviderError             a source of bars did not deliver
             ProviderUnreachable
         StorageError              a disk, the registry or a bridge cannot be used
             BridgeError           a bridge file that is missing, foreign or damaged
-        WorkerError               a worker process ended without a result
         ServerUnreachable         no ktrdr server answers at the address
 
 Messages name the place, the rule and the value; `hint` names the nearest right thing or the
-command that mends it. HTTP statuses are mapped in `api/app.py` and exit codes in `cli/__init__.py`.
+command that mends it. HTTP statuses are mapped in `api/problems.py` and exit codes in `cli/__init__.py`.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ class CheckpointMismatch(ConflictError):
     code = "checkpoint_mismatch"
 
 
+class ProviderConflict(ConflictError):
+    code = "provider_conflict"
+
+
 class HomeInUse(ConflictError):
     code = "home_in_use"
 
@@ -147,10 +151,6 @@ class StorageError(KtrdrError):
 
 class BridgeError(StorageError):
     code = "bridge_failed"
-
-
-class WorkerError(KtrdrError):
-    code = "worker_died"
 
 
 class ServerUnreachable(KtrdrError):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InputError
@@ -46,6 +46,13 @@ class Settings(BaseSettings):
         8000, ge=0, le=65535, description="Port that the server listens on; 0 picks a free one."
     )
     ktrdr_api_url: str = Field("", description="Where the command line finds the server; default: host and port above.")
+    ktrdr_api_token: SecretStr = Field(
+        SecretStr(""), description="Token that every request but the health check must carry; empty: none is asked for."
+    )
+    ktrdr_allowed_hosts: str = Field(
+        "localhost,127.0.0.1,::1",
+        description="Names, separated by commas, under which a server without a token may be called; * for any.",
+    )
     ktrdr_database_url: str = Field(
         "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."
     )
@@ -75,10 +82,6 @@ class Settings(BaseSettings):
         host = _EVERYWHERE.get(self.ktrdr_api_host, self.ktrdr_api_host)
         bracketed = f"[{host}]" if ":" in host else host
         return self.ktrdr_api_url.rstrip("/") or f"http://{bracketed}:{self.ktrdr_api_port}"
-
-    @property
-    def database_url(self) -> str:
-        return self.ktrdr_database_url or f"sqlite+aiosqlite:///{self.ktrdr_home / 'registry.sqlite'}"
 
 
 def read_settings(**overrides: Any) -> Settings:

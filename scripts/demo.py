@@ -19,12 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".demo"
 STRATEGY = Path("config") / "strategies" / "test_e2e.yaml"
 PATIENCE_S = 60.0
+NEUTRAL = {"KTRDR_DATABASE_URL": "", "KTRDR_API_TOKEN": ""}
+"""Whatever the user has set for a server of their own, the demo leaves it alone."""
 
 
 def main() -> int:
     HOME.mkdir(exist_ok=True)
     with _server() as url:
-        environment = {**os.environ, "KTRDR_API_URL": url}  # noqa: TID251 (handed on, not read)
+        environment = {**os.environ, **NEUTRAL, "KTRDR_API_URL": url}  # noqa: TID251 (handed on, not read)
         for command in (
             ("data", "load", "AAPL", "1d", "--provider", "sample"),
             ("data", "show", "AAPL", "1d", "--limit", "3"),
@@ -42,7 +44,7 @@ def main() -> int:
 @contextmanager
 def _server() -> Iterator[str]:
     """A server of its own, on a free port, for as long as the demo lasts."""
-    settings = {"KTRDR_HOME": str(HOME), "KTRDR_API_PORT": "0"}
+    settings = {"KTRDR_HOME": str(HOME), "KTRDR_API_HOST": "127.0.0.1", "KTRDR_API_PORT": "0", **NEUTRAL}
     environment = {**os.environ, **settings}  # noqa: TID251 (handed on, not read)
     with (HOME / "server.log").open("w+") as output:
         server = subprocess.Popen(

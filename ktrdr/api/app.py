@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from ktrdr.api import problems, prometheus
+from ktrdr.api.access import Access
 from ktrdr.api.middleware import RequestContext, Traffic
 from ktrdr.api.routes import data, health, indicators, models, operations, strategies, training
 from ktrdr.api.schemas import Problem
@@ -31,7 +32,7 @@ _PROBLEM_RESPONSES: dict[int | str, dict[str, object]] = {
 }
 
 
-def create_app(services: Services, *, version: str) -> FastAPI:
+def create_app(services: Services, *, version: str, token: str, allowed_hosts: Collection[str]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await services.start()
@@ -54,6 +55,7 @@ def create_app(services: Services, *, version: str) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.router.routes.append(Route("/metrics", prometheus.metrics))
     app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
+    app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)
     problems.install(app)
     return app

@@ -75,12 +75,10 @@ class RequestContext:
 
 
 def _route(scope: Scope) -> str:
-    """The path with its parameters' names in place of their values."""
-    if "endpoint" not in scope:
-        return "unmatched"
-    path: str = scope["path"]
-    for name, value in scope.get("path_params", {}).items():
-        path = path.replace(f"/{value}", f"/{{{name}}}", 1)
+    """The route's own path, with names in place of values: there are only so many of them."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return scope["path"] if "endpoint" in scope and not scope.get("path_params") else "unmatched"
     return path
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ktrdr import errors
@@ -24,7 +25,6 @@ STATUS_OF: dict[type[errors.KtrdrError], int] = {
     errors.TrainingDataError: 422,
     errors.ProviderError: 502,
     errors.StorageError: 503,
-    errors.WorkerError: 500,
 }
 
 
@@ -33,6 +33,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(BodyTooLarge, _on_body_too_large)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -47,8 +48,19 @@ def problem(request: Request, status: int, code: str, detail: str, hint: str = "
         "instance": request.url.path,
         **{key: value for key, value in context.items() if key not in {"type", "title", "status", "instance"}},
     }
-    content = to_json(body, inf_nan_mode="strings", fallback=str)
+    content = to_json(_sendable(body), inf_nan_mode="strings", fallback=str)
     return Response(content, status_code=status, media_type="application/problem+json")
+
+
+def _sendable(value: Any) -> Any:
+    """What a caller sent comes back in a problem, also when it is no text that UTF-8 knows."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sendable(item) for item in value]
+    return value
 
 
 async def _on_ktrdr_error(request: Request, error: Exception) -> Response:
@@ -82,6 +94,9 @@ def _fault(found: dict[str, Any]) -> dict[str, Any]:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
+    if status == 400:
+        hint = "send a JSON document in UTF-8 as the body"
+        return problem(request, 422, "invalid_request", "the body cannot be read as JSON", hint)
     if status == 404:
         detail = f"there is nothing at {request.url.path}"
     elif status == 405:
@@ -96,6 +111,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_body_too_large(request: Request, error: Exception) -> Response:
     assert isinstance(error, BodyTooLarge)
     return problem(request, 413, "body_too_large", error.detail, "large files of bars go through: ktrdr data import")
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    logger.info("%s %s: the client went away before its request was complete", request.method, request.url.path)
+    return problem(request, 422, "incomplete_request", "the request ended before it was complete")
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

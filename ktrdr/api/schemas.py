@@ -11,6 +11,99 @@ OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLE
 TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
+_STRATEGY = """name: Trend
+model: {type: lstm, layers: 2, hidden_size: 64}
+training: {epochs: 10}
+indicators: [{name: sma, period: 20}, {name: rsi, period: 14}]
+"""
+_PROGRESS = {
+    "percentage": 25.0,
+    "message": "Epoch 3/10",
+    "current_step": 3,
+    "items_processed": 1680,
+    "epoch_index": 3,
+    "total_epochs": 10,
+}
+_OPERATION = {
+    "operation_id": "op_training_20250123_abc123",
+    "status": "RUNNING",
+    "operation_type": "TRAINING",
+    "created_at": "2025-01-23T10:00:00.123Z",
+    "updated_at": "2025-01-23T10:00:01.456Z",
+    "started_at": "2025-01-23T10:00:00.130Z",
+    "completed_at": None,
+    "progress": _PROGRESS,
+    "metadata": {"symbols": ["AAPL"], "timeframes": ["1d"], "strategy": "trend", "model_type": "lstm"},
+    "error": None,
+    "parent_id": None,
+}
+_METRIC = {
+    "epoch": 1,
+    "train_loss": 0.6958,
+    "train_accuracy": 0.4478,
+    "val_loss": 0.6842,
+    "val_accuracy": 0.6471,
+    "learning_rate": 0.001,
+    "duration": 0.021,
+    "timestamp": "2025-01-23T10:00:00.412Z",
+}
+_RESULTS = {
+    "status": "success",
+    "ending": "all epochs",
+    "final_metrics": {
+        "best_epoch": 3,
+        "best_val_loss": 0.6749,
+        "best_val_accuracy": 0.6471,
+        "final_train_loss": 0.6823,
+        "final_val_loss": 0.6868,
+        "total_epochs": 10,
+        "training_duration_seconds": 0.2,
+    },
+    "model_path": "/home/me/.local/share/ktrdr/models/op_training_20250123_abc123/model.safetensors",
+    "artifacts": {"metrics_plot": "/home/me/.local/share/ktrdr/models/op_training_20250123_abc123/metrics.png"},
+}
+_SERIES = {
+    "symbol": "AAPL",
+    "timeframe": "1d",
+    "rows": 1509,
+    "first": "2019-01-02T00:00:00Z",
+    "last": "2024-12-30T00:00:00Z",
+    "provider": "sample",
+    "size_bytes": 58231,
+}
+_BAR = {
+    "timestamp": "2023-06-30T00:00:00Z",
+    "open": 191.63,
+    "high": 194.48,
+    "low": 191.26,
+    "close": 193.97,
+    "volume": 85069600.0,
+}
+_INDICATOR = {
+    "name": "rsi",
+    "title": "Relative Strength Index",
+    "group": "Momentum Indicators",
+    "inputs": ["close"],
+    "parameters": [{"name": "timeperiod", "default": 14, "integer": True}],
+    "outputs": ["real"],
+    "price_scale": False,
+    "warmup": 14,
+}
+_PROBLEM = {
+    "type": "about:blank",
+    "title": "Conflict",
+    "status": 409,
+    "code": "conflict",
+    "detail": "no bars of MSFT 1d are stored",
+    "hint": "load it with: ktrdr data load MSFT 1d",
+    "instance": "/api/v1/training/start",
+}
+
+
+def _example(value: dict[str, Any]) -> dict[str, Any]:
+    return {"examples": [value]}
+
+
 class Request(BaseModel):
     """Base of request bodies: a misspelt key is an error, not a silently ignored wish."""
 
@@ -20,7 +113,7 @@ class Request(BaseModel):
 class Progress(BaseModel):
     """Where an operation stands; kinds of operation add fields of their own."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(json_schema_extra=_example(_PROGRESS), extra="allow")
 
     percentage: float = Field(ge=0, le=100)
     message: str
@@ -35,6 +128,8 @@ class OperationError(BaseModel):
 
 
 class Operation(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example(_OPERATION))
+
     operation_id: str
     status: OperationStatus
     operation_type: str
@@ -49,12 +144,18 @@ class Operation(BaseModel):
 
 
 class OperationList(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra=_example({"operations": [_OPERATION], "total": 1, "next_page_token": None})
+    )
+
     operations: list[Operation]
     total: int
     next_page_token: str | None = None
 
 
 class MetricsPage(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example({"metrics": [_METRIC], "new_cursor": 1}))
+
     metrics: list[dict[str, Any]]
     new_cursor: int
 
@@ -62,12 +163,18 @@ class MetricsPage(BaseModel):
 class Results(BaseModel):
     """Results of a terminal operation: `success`, `failed` or `cancelled`, and what there is."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(json_schema_extra=_example(_RESULTS), extra="allow")
 
     status: Literal["success", "failed", "cancelled"]
 
 
 class TrainingStart(Request):
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {"strategy": _STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2023-01-01"}
+        )
+    )
+
     strategy: str = Field(description="The strategy as YAML text.", max_length=1_000_000)
     strategy_name: str = Field(
         "", max_length=128, description="Name to file the run under; default: the strategy's own name."
@@ -79,14 +186,28 @@ class TrainingStart(Request):
 
 
 class DataLoad(Request):
+    model_config = ConfigDict(json_schema_extra=_example({"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}))
+
     symbol: str
     timeframe: str
     start_date: date | None = None
     end_date: date | None = None
     provider: str = "auto"
+    replace: bool = Field(False, description="Drop what is stored of the series and start it anew from this load.")
 
 
 class OperationStarted(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "operation_id": "op_training_20250123_abc123",
+                "status": "running",
+                "message": "Training started",
+                "created_at": "2025-01-23T10:00:00.123Z",
+            }
+        )
+    )
+
     operation_id: str
     status: Literal["running", "pending"]
     message: str
@@ -95,6 +216,8 @@ class OperationStarted(BaseModel):
 
 class Series(BaseModel):
     """One stored series of bars."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_SERIES))
 
     symbol: str
     timeframe: str
@@ -106,11 +229,17 @@ class Series(BaseModel):
 
 
 class SeriesList(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example({"series": [_SERIES]}))
+
     series: list[Series]
 
 
 class Bars(BaseModel):
     """Bars of one series, oldest first; `total` counts the rows in range before `limit`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example({"symbol": "AAPL", "timeframe": "1d", "total": 124, "bars": [_BAR]})
+    )
 
     symbol: str
     timeframe: str
@@ -119,6 +248,8 @@ class Bars(BaseModel):
 
 
 class StrategyText(Request):
+    model_config = ConfigDict(json_schema_extra=_example({"strategy": _STRATEGY}))
+
     strategy: str = Field(description="The strategy as YAML text.", max_length=1_000_000)
 
 
@@ -133,6 +264,24 @@ class StrategyFault(BaseModel):
 class StrategyVerdict(BaseModel):
     """`strategy` is the document with every default filled in; absent when there are faults."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "valid": False,
+                "faults": [
+                    {
+                        "path": "training.epochs",
+                        "message": "must be at least 1; it is 0",
+                        "value": 0,
+                        "suggestion": None,
+                        "line": 3,
+                    }
+                ],
+                "strategy": None,
+            }
+        )
+    )
+
     valid: bool
     faults: list[StrategyFault]
     strategy: dict[str, Any] | None = None
@@ -145,6 +294,8 @@ class IndicatorParameter(BaseModel):
 
 
 class Indicator(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example(_INDICATOR))
+
     name: str
     title: str
     group: str
@@ -156,6 +307,8 @@ class Indicator(BaseModel):
 
 
 class IndicatorList(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example({"indicators": [_INDICATOR]}))
+
     indicators: list[Indicator]
 
 
@@ -173,12 +326,13 @@ class Model(BaseModel):
 
 class ModelList(BaseModel):
     models: list[Model]
+    total: int
 
 
 class Problem(BaseModel):
     """RFC 9457 problem details; `code` is stable, `hint` says what to do."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(json_schema_extra=_example(_PROBLEM), extra="allow")
 
     type: str = "about:blank"
     title: str

@@ -28,7 +28,9 @@ def connect(ctx: typer.Context) -> Client:
     """A client for the server that this command line means."""
     from ktrdr.settings import read_settings
 
-    client = Client(ctx.find_root().params.get("api_url") or read_settings().api_url)
+    settings = read_settings()
+    url = ctx.find_root().params.get("api_url") or settings.api_url
+    client = Client(url, token=settings.ktrdr_api_token.get_secret_value())
     ctx.call_on_close(client.close)
     return client
 
@@ -42,8 +44,9 @@ class Client:
         KtrdrError: the server failed (5xx).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, token: str = "") -> None:
         self.url = _checked_url(url)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http: httpx.Client | None = None
 
     def close(self) -> None:
@@ -107,14 +110,16 @@ class Client:
 
         return self._post(OperationStarted, "data", "load", body=request)
 
-    def import_file(self, file: Path, symbol: str, timeframe: str) -> schemas.OperationStarted:
+    def import_file(
+        self, file: Path, symbol: str, timeframe: str, *, replace: bool = False
+    ) -> schemas.OperationStarted:
         from ktrdr.api.schemas import OperationStarted
 
         with file.open("rb") as stream:
             response = self._send(
                 "POST",
                 _path("data", symbol, timeframe, "import"),
-                params={"filename": file.name},
+                params={"filename": file.name} | ({"replace": "true"} if replace else {}),
                 content=stream,
                 headers={"content-type": "application/octet-stream"},
             )
@@ -138,10 +143,10 @@ class Client:
 
         return self._get(Indicator, "indicators", name)
 
-    def models(self) -> schemas.ModelList:
+    def models(self, limit: int = 20) -> schemas.ModelList:
         from ktrdr.api.schemas import ModelList
 
-        return self._get(ModelList, "models")
+        return self._get(ModelList, "models", query={"limit": limit})
 
     def model(self, operation_id: str) -> schemas.Model:
         from ktrdr.api.schemas import Model
@@ -182,7 +187,8 @@ class Client:
         local = _is_loopback(urlsplit(self.url).hostname or "")
         # A proxy of the environment would not find this machine's own server; certificates are
         # loaded only where they will be checked, because that takes time.
-        return httpx.Client(trust_env=not local, verify=self.url.startswith("https:"))
+        is_https = self.url.startswith("https:")
+        return httpx.Client(trust_env=not local, verify=is_https, headers=self._headers)
 
     def _read(self, shape: type[Body], response: httpx.Response) -> Body:
         from pydantic import ValidationError

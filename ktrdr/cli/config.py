@@ -29,10 +29,8 @@ def show(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 def described(settings: Settings, api_url: str = "") -> list[dict[str, Any]]:
-    from ktrdr.settings import masked
-
     sources = _sources()
-    effective = {"ktrdr_api_url": api_url or settings.api_url, "ktrdr_database_url": settings.database_url}
+    effective = {"ktrdr_api_url": api_url or settings.api_url}
     rows = []
     for name, field in type(settings).model_fields.items():
         value = effective.get(name, getattr(settings, name))
@@ -40,7 +38,7 @@ def described(settings: Settings, api_url: str = "") -> list[dict[str, Any]]:
         rows.append(
             {
                 "setting": name.upper(),
-                "value": masked(name, value if isinstance(value, int | float) else str(value)),
+                "value": _shown(name, value),
                 "source": source,
                 "description": field.description or "",
             }
@@ -57,3 +55,11 @@ def _sources() -> dict[str, str]:
         **dict.fromkeys(DotEnvSettingsSource(Settings)(), ".env"),
         **dict.fromkeys(EnvSettingsSource(Settings)(), "environment"),
     }
+
+
+def _shown(name: str, value: Any) -> object:
+    from ktrdr.settings import masked
+
+    secret = getattr(value, "get_secret_value", None)
+    plain = secret() if secret else value
+    return masked(name, plain if isinstance(plain, int | float) else str(plain))

@@ -16,6 +16,8 @@ from ktrdr.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Load bars into the store and look at them.")
 
+Replace = Annotated[bool, typer.Option("--replace", help="Drop what is stored of this series and start it anew.")]
+
 
 @app.command()
 def load(
@@ -29,14 +31,17 @@ def load(
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="auto, yahoo, sample or synthetic; auto asks yahoo, and takes the sample where that can't be reached.",
+            help="auto, yahoo, sample or synthetic; auto asks whom the series came from, or else yahoo, and takes the "
+            "sample where that can't be reached.",
         ),
     ] = "auto",
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Load bars into the store, and wait until they are there.
 
-    Loading again is harmless: only new and changed rows are written.
+    Loading again is harmless: only new and changed rows are written. One series
+    holds the bars of one provider; --replace changes it.
 
     Example:
       ktrdr data load AAPL 1d --start-date 2023-01-01 --end-date 2023-12-31
@@ -46,7 +51,14 @@ def load(
 
     client = connect(ctx)
     started = client.load(
-        DataLoad(symbol=symbol, timeframe=timeframe, start_date=start_date, end_date=end_date, provider=provider)
+        DataLoad(
+            symbol=symbol,
+            timeframe=timeframe,
+            start_date=start_date,
+            end_date=end_date,
+            provider=provider,
+            replace=replace,
+        )
     )
     finish(client, watch(client, started.operation_id), as_json)
 
@@ -119,6 +131,7 @@ def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file.", show_default=False)],
     symbol: Symbol,
     timeframe: Timeframe,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Import bars from a file.
@@ -136,7 +149,7 @@ def import_file(
     client = connect(ctx)
     say(f"Sending {file} ({size(file.stat().st_size)})")
     try:
-        started = client.import_file(file, symbol, timeframe)
+        started = client.import_file(file, symbol, timeframe, replace=replace)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
     finish(client, watch(client, started.operation_id), as_json)

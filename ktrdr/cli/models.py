@@ -77,9 +77,13 @@ def tell_started(client: Client, started: OperationStarted, *, follow: bool, as_
 
 
 @app.command("list")
-def list_models(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List the trained models, each beside its baselines."""
-    found = connect(ctx).models()
+def list_models(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the trained models, newest first, each beside its baselines."""
+    found = connect(ctx).models(limit)
     if as_json:
         print_json(found)
         return
@@ -90,6 +94,8 @@ def list_models(ctx: typer.Context, as_json: AsJson = False) -> None:
         ("id", "what", ">accuracy", ">majority", ">persistence"),
         [_row(model) for model in found.models],
     )
+    if len(found.models) < found.total:
+        say(f"{len(found.models)} of {found.total} models; see more with --limit")
 
 
 def _row(model: Model) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results
-from ktrdr.cli.output import brief_time, duration, fixed, print_fields, print_json, print_table, say
+from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say
 from ktrdr.cli.watch import watch as watch_live
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def list_operations(
             (
                 operation.operation_id,
                 operation.status,
-                f"{operation.progress.percentage:.0f} %",
+                percent(operation.progress.percentage),
                 brief_time(operation.created_at),
                 _time(operation),
                 _what(operation),
@@ -172,7 +172,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
     if as_json:
         print_json(operation)
     if operation.status == "CANCELLED":
-        say(f"Cancelled {operation_id} at {operation.progress.percentage:.0f} %")
+        say(f"Cancelled {operation_id} at {percent(operation.progress.percentage)}")
         if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
     elif operation.status in TERMINAL:

@@ -179,3 +179,8 @@ def bar_time(instant: object, timeframe: str) -> str:
     """The opening of a bar in UTC; a day's bar needs no hour."""
     moment = instant if isinstance(instant, datetime) else datetime.fromisoformat(str(instant))
     return f"{moment:%Y-%m-%d}" if timeframe in ("1d", "1w") else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def percent(value: float) -> str:
+    """Whole percent, rounded down: 100 is shown for what is done, and for nothing else."""
+    return f"{int(value)} %"

@@ -18,6 +18,9 @@ def serve(
         int | None,
         typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.", show_default="KTRDR_API_PORT"),
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without a token (KTRDR_API_TOKEN).")
+    ] = False,
 ) -> None:
     """Run the server until Ctrl-C.
 
@@ -27,9 +30,10 @@ def serve(
     from ktrdr.settings import read_settings
 
     read_settings()
-    command = [sys.executable, "-m", "ktrdr.bootstrap"]
+    command = [sys.executable, "-P", "-m", "ktrdr.bootstrap"]
     command += ["--host", host] if host is not None else []
     command += ["--port", str(port)] if port is not None else []
+    command += ["--insecure"] if insecure else []
     if sys.platform == "win32":
         raise typer.Exit(subprocess.run(command, check=False).returncode)
     os.execv(sys.executable, command)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import typer
 
-from ktrdr.cli.output import duration, fixed, say, words_console
-from ktrdr.errors import ServerUnreachable
+from ktrdr.cli.output import duration, fixed, percent, say, words_console
+from ktrdr.errors import KtrdrError, ServerUnreachable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -90,7 +90,7 @@ def watch(client: Client, operation_id: str) -> Operation:
 
 
 def snapshots(client: Client, operation_id: str, patience_s: float = PATIENCE_S) -> Iterator[Snapshot]:
-    """Polls until the operation is terminal; a server that goes away gets `patience_s` to come back."""
+    """Polls until the operation is terminal; a server that goes away or fails gets `patience_s` to come back."""
     from ktrdr.api.schemas import TERMINAL
 
     snapshot = Snapshot(client.operation(operation_id))
@@ -99,7 +99,9 @@ def snapshots(client: Client, operation_id: str, patience_s: float = PATIENCE_S)
         try:
             operation = client.operation(operation_id)
             snapshot.metrics += client.metrics(operation_id, len(snapshot.metrics)).metrics
-        except ServerUnreachable:
+        except KtrdrError as error:
+            if not _may_pass(error):
+                raise
             snapshot.lost_s = time.monotonic() - answered
             if snapshot.lost_s > patience_s:
                 raise _given_up(client, operation_id, patience_s) from None
@@ -109,6 +111,10 @@ def snapshots(client: Client, operation_id: str, patience_s: float = PATIENCE_S)
         if snapshot.operation.status in TERMINAL:
             return
         time.sleep(min(SLOWEST_S, max(FASTEST_S, (time.monotonic() - began) / 240)))
+
+
+def _may_pass(error: KtrdrError) -> bool:
+    return isinstance(error, ServerUnreachable) or error.context.get("status", 0) >= 500
 
 
 def _given_up(client: Client, operation_id: str, patience_s: float) -> ServerUnreachable:
@@ -188,7 +194,7 @@ class LiveView:
         bar.add_row(
             Text(snapshot.message, style="bold"),
             ProgressBar(total=100, completed=snapshot.percentage),
-            Text(f"{snapshot.percentage:3.0f} %"),
+            Text(f"{percent(snapshot.percentage):>5}"),
             Text(self._times(snapshot), style="dim"),
         )
         below = _below(snapshot)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import OperationTerminal, StorageError
+from ktrdr.errors import KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import read_outcome, reserve_room
+from ktrdr.executors.outcome import read_outcome, release_room, reserve_room
+from ktrdr.files import write_atomically
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.operations.service import OperationsService
 
 logger = logging.getLogger(__name__)
 
+INPUT = "input"
 _RECORD_AGAIN_S = 5.0
 
 
@@ -55,20 +56,24 @@ class Dispatcher:
     async def launch(
         self,
         operation: Operation,
-        create_bridge: Callable[[Path], None],
+        prepare: Callable[[Path], None],
         announce: Callable[[], None],
     ) -> Operation:
-        """Give the operation a folder and a bridge, and a worker as soon as its lane has room.
+        """Give the operation a folder, and a worker as soon as its lane has room.
 
-        `announce` is called when its worker starts, now or later. Raises StorageError, with the operation FAILED.
+        `prepare` puts into the folder what the job needs: the file `bridge`, and under `input` whatever is of no use
+        once the operation has ended. `announce` is called when its worker starts, now or later.
+        Raises StorageError, with the operation FAILED.
         """
         operation_id = operation.operation_id
         try:
-            self._prepare(operation, create_bridge)
+            await asyncio.to_thread(self._prepare, operation, prepare)
+            self._operations.register_local_bridge(operation_id, ProgressBridge(self.folder(operation_id) / "bridge"))
             self._announcements[operation_id] = announce
             await self._submit(operation)
         except StorageError as problem:
             self._announcements.pop(operation_id, None)
+            self._executor.withdraw(operation_id)
             shutil.rmtree(self.folder(operation_id), ignore_errors=True)
             await self._fail(operation_id, problem)
             raise
@@ -88,6 +93,7 @@ class Dispatcher:
             )
         if self._executor.withdraw(operation_id):
             self._announcements.pop(operation_id, None)
+            self._remove_leftovers(operation_id)
             cancelled = await self._operations.cancel_operation(operation_id)
             await self._number_queue(operation.payload["lane"])
             return cancelled
@@ -101,7 +107,7 @@ class Dispatcher:
 
     async def settle_lost(self, operation: Operation) -> None:
         """End an operation whose worker is gone and whose exit nobody saw."""
-        await self._settle(WorkerExit(operation.operation_id, None))
+        await self._settle(WorkerExit(operation.operation_id, None, watched=False))
 
     def fail_stalled(self, operation: Operation) -> None:
         """End the worker of an operation that reports nothing any more."""
@@ -130,7 +136,7 @@ class Dispatcher:
     async def _on_exited(self, worker_exit: WorkerExit) -> None:
         try:
             await self._settle(worker_exit)
-        except StorageError as error:
+        except KtrdrError as error:
             logger.error("Operation %s ended but cannot be recorded: %s", worker_exit.operation_id, error)
 
     async def _settle(self, worker_exit: WorkerExit) -> None:
@@ -148,6 +154,7 @@ class Dispatcher:
             reason = self._condemned.get(operation_id) or _lost(worker_exit, reached.progress["message"])
             outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": reason}
         self._condemned.pop(operation_id, None)
+        self._remove_leftovers(operation_id)
         results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
         if outcome["status"] == "completed":
             await self._operations.complete_operation(operation_id, results, metadata)
@@ -156,19 +163,24 @@ class Dispatcher:
         else:
             await self._operations.fail_operation(operation_id, outcome["error"], results)
 
+    def _remove_leftovers(self, operation_id: str) -> None:
+        """What is of no use once an operation has ended."""
+        folder = self.folder(operation_id)
+        shutil.rmtree(folder / INPUT, ignore_errors=True)
+        release_room(folder)
+
     # -- submitting and taking up --------------------------------------------------------------------------------
 
-    def _prepare(self, operation: Operation, create_bridge: Callable[[Path], None]) -> None:
+    def _prepare(self, operation: Operation, prepare: Callable[[Path], None]) -> None:
         folder = self.folder(operation.operation_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             reserve_room(folder)
-            _write_job(folder, operation.payload)
-            create_bridge(folder / "bridge")
-            self._operations.register_local_bridge(operation.operation_id, ProgressBridge(folder / "bridge"))
-        except (OSError, BridgeFileError) as error:
+            write_atomically(folder / "job.json", json.dumps(dict(operation.payload)).encode())
+            prepare(folder)
+        except OSError as error:
             raise StorageError(
-                f"the operation's folder {folder} cannot be written: {getattr(error, 'strerror', None) or error}",
+                f"the operation's folder {folder} cannot be written: {error.strerror}",
                 hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
             ) from error
 
@@ -209,7 +221,7 @@ class Dispatcher:
             if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
                 logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
                 return
-            await self._settle(WorkerExit(operation_id, None))
+            await self._settle(WorkerExit(operation_id, None, watched=False))
         elif (folder / "job.json").exists():
             await self._submit(operation)
         else:
@@ -217,22 +229,15 @@ class Dispatcher:
             await self._operations.fail_operation(operation_id, {"code": "worker_died", "detail": detail, "hint": ""})
 
 
-def _write_job(folder: Path, payload: Mapping[str, Any]) -> None:
-    fresh = folder / "job.json.new"
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump(dict(payload), file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / "job.json")
-
-
 def _lost(worker_exit: WorkerExit, reached: str) -> dict[str, Any]:
     code, hint = (
         worker_exit.code,
         "what it had reported is kept; see ktrdr.log, and crash.log in the operation's folder",
     )
-    if code is None:
+    if code is None and not worker_exit.watched:
         how = "ended while no server was watching"
+    elif code is None:
+        how = "ended (how, only the server that started it could have seen)"
     elif code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
     else:

@@ -36,10 +36,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class WorkerExit:
-    """How a worker process ended: `code` is negative for a signal, None when it cannot be known."""
+    """How a worker process ended: `code` is negative for a signal, None when it cannot be known.
+
+    `watched` is false when it ended while no server ran.
+    """
 
     operation_id: str
     code: int | None
+    watched: bool = True
 
 
 OnStarted = Callable[[str, WorkerIdentity], Awaitable[None]]

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from ktrdr.errors import StorageError
+from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
 from ktrdr.operations.operation import WorkerIdentity
 
@@ -169,7 +169,8 @@ class LocalExecutor:
         return chosen
 
     def _spawn_standby(self, lane: Lane) -> _Standby:
-        command = [sys.executable, "-m", "ktrdr.executors.worker", lane.job, lane.warm_up]
+        # -P: a file in the folder where the server was started must not stand in for a module.
+        command = [sys.executable, "-P", "-m", "ktrdr.executors.worker", lane.job, lane.warm_up]
         # The child inherits the mask: a stop that comes before it can listen waits until it does.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
@@ -219,6 +220,8 @@ class LocalExecutor:
                 pool.waiting.appendleft(job)
                 logger.warning("Operation %s cannot be started yet: %s", job.operation_id, error.detail)
                 return
+            except KtrdrError as error:
+                logger.warning("Operation %s is not started: %s", job.operation_id, error.detail)
         self.refill()
 
     async def _exit_code(self, worker: WorkerIdentity) -> int | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
+
+from ktrdr.files import write_atomically
 
 _NAME = "outcome.json"
 _RESERVE = "reserve"
@@ -15,13 +16,8 @@ _RESERVED_BYTES = 256 * 1024
 
 def write_outcome(folder: Path, outcome: dict[str, Any]) -> None:
     """`outcome` has `status` (completed, failed, cancelled) and, as they apply, `results`, `metadata` and `error`."""
-    (folder / _RESERVE).unlink(missing_ok=True)
-    fresh = folder / (_NAME + ".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump(_json_safe(outcome), file, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / _NAME)
+    release_room(folder)
+    write_atomically(folder / _NAME, json.dumps(_json_safe(outcome), allow_nan=False).encode())
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:
@@ -36,6 +32,10 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
 def reserve_room(folder: Path) -> None:
     """Hold back disk space for the outcome, so that a full disk can still be reported as the reason of an end."""
     (folder / _RESERVE).write_bytes(bytes(_RESERVED_BYTES))
+
+
+def release_room(folder: Path) -> None:
+    (folder / _RESERVE).unlink(missing_ok=True)
 
 
 def _json_safe(value: Any) -> Any:

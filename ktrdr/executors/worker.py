@@ -61,8 +61,10 @@ def main() -> None:
     stop.catch(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(Path(log_file), log_level, rotates=False)
-    if warm_up:
+    try:
         resolve(warm_up)()
+    except Exception as error:  # noqa: BLE001
+        logger.warning("A worker could not warm up and will be slow to start: %s", error)
     job: JobFunction = resolve(job_function)
     with suppress(BrokenPipeError):  # a job given to a process that still warms up closes this pipe
         os.write(sys.stdout.fileno(), b"warm")

@@ -128,8 +128,13 @@ class RowFault:
         return f"{self.message} in {self.count} {'row' if self.count == 1 else 'rows'} ({listed})"
 
 
-def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame itself when it follows SCHEMA and every row is right.
+def stands_at_dates(timeframe: str) -> bool:
+    """Whether bars are filed under a date, at 00:00 UTC: daily and weekly ones are, shorter ones open at an instant."""
+    return TIMEFRAMES[timeframe] >= timedelta(days=1)
+
+
+def check_bars(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFrame:
+    """The frame itself when it follows SCHEMA and every row is right; given a timeframe, its timestamps fit that too.
 
     Raises:
         BarsError: every kind of fault at once, with row numbers counted from 1.
@@ -139,22 +144,45 @@ def check_bars(frame: pl.DataFrame) -> pl.DataFrame:
             f"bars must have the columns {', '.join(SCHEMA)} of the types in the schema; "
             f"these have {', '.join(f'{name} ({kind})' for name, kind in frame.schema.items())}"
         )
-    _raise_if_any(_faults(frame.with_row_index("row", offset=1)))
+    numbered = frame.with_row_index("row", offset=1)
+    off = _fault(numbered, "timestamp is not 00:00 UTC", pl.col("timestamp") != pl.col("timestamp").dt.truncate("1d"))
+    faults = _faults(numbered)
+    if off and timeframe and stands_at_dates(timeframe):
+        faults.append(off)
+    _raise_if_any(faults)
     return frame
 
 
-def conform(frame: pl.DataFrame) -> pl.DataFrame:
+def check_spacing(frame: pl.DataFrame, timeframe: str) -> None:
+    """Raises BarsError when the bars, in their order, are closer together than those of the timeframe."""
+    spacing = frame["timestamp"].diff().median()
+    length = TIMEFRAMES[timeframe]
+    # A day has 23 hours when summer time begins.
+    shortest = length - timedelta(hours=1) if stands_at_dates(timeframe) else length
+    if isinstance(spacing, timedelta) and spacing < shortest:
+        fitting = [name for name, each in TIMEFRAMES.items() if each <= spacing]
+        raise BarsError(
+            f"bars {spacing} apart, which are not {timeframe} bars",
+            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {next(iter(TIMEFRAMES))}",
+            timeframe=timeframe,
+        )
+
+
+def conform(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFrame:
     """The frame in SCHEMA, row order kept: names folded, dates, texts and epoch numbers made UTC instants.
 
-    Times without a zone are taken as UTC. Other columns are dropped.
+    Times without a zone are taken as UTC. Of daily and weekly timeframes only the date counts, as it is written in
+    the time's own zone; the bar then stands at 00:00 UTC of it. Other columns are dropped.
 
     Raises:
         BarsError: a column is missing, or values cannot be read (all rows named, other faults listed beside).
     """
+    by_date = timeframe is not None and stands_at_dates(timeframe)
     if frame.schema == pl.Schema(SCHEMA):
-        return frame
+        return frame.with_columns(pl.col("timestamp").dt.truncate("1d")) if by_date else frame
     named = _named(frame)
-    casted = named.select(_instants(named["timestamp"]).alias("timestamp"), *(_numbers(named[name]) for name in VALUES))
+    stamps = _dates(named["timestamp"]) if by_date else _instants(named["timestamp"])
+    casted = named.select(stamps.alias("timestamp"), *(_numbers(named[name]) for name in VALUES))
     lost = {name: named[name].is_not_null() & casted[name].is_null() for name in SCHEMA}
     unreadable = [fault for name, mask in lost.items() if (fault := _unreadable(name, named[name], mask))]
     if unreadable:
@@ -256,6 +284,19 @@ def _numbers(values: pl.Series) -> pl.Series:
     if values.dtype == pl.String:
         values = values.str.strip_chars()
     return values.cast(pl.Float64, strict=False)
+
+
+def _dates(values: pl.Series) -> pl.Series:
+    """00:00 UTC of each date as it is written, which is not the date in UTC where the market's midnight is another."""
+    instants = _instants(values)
+    if values.dtype == pl.String:
+        days = values.str.strip_chars().str.replace_all(r"[/.]", "-").str.head(10).str.to_date("%Y-%m-%d", strict=False)
+    elif isinstance(values.dtype, pl.Datetime):
+        days = values.dt.date()
+    else:
+        days = instants.dt.date()
+    known = pl.select(pl.when(instants.is_not_null()).then(pl.coalesce(days, instants.dt.date()))).to_series()
+    return known.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def _instants(values: pl.Series) -> pl.Series:

@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
-import os
 import sys
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from ktrdr.errors import InputError, SeriesNotFound, StorageError, nearest
+from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError, nearest
+from ktrdr.files import make_folder, remove_drafts
+from ktrdr.market import series_file
 from ktrdr.market.bars import (
-    SCHEMA,
     TIMEFRAMES,
     VALUES,
     check_bars,
     check_range,
+    check_spacing,
     check_symbol,
     check_timeframe,
     conform,
-    range_filter,
 )
+from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 
 if sys.platform != "win32":
     import fcntl
 
-ROW_GROUP_ROWS = 50_000
-
-_METADATA_KEY = "ktrdr"
 _log = logging.getLogger(__name__)
 _merges_in_this_process = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesInfo:
-    symbol: str
-    timeframe: str
-    rows: int
-    first: datetime
-    last: datetime
-    provider: str
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +63,48 @@ class BarStore:
         self.root = root
 
     def read(self, symbol: str, timeframe: str, start: date | None = None, end: date | None = None) -> pl.DataFrame:
-        """Bars from `start` to `end`, both inclusive; only the row groups in that range are touched.
+        """The bars that `read_stored` gives, without their provider."""
+        return self.read_stored(symbol, timeframe, start, end).frame
+
+    def read_stored(
+        self, symbol: str, timeframe: str, start: date | None = None, end: date | None = None
+    ) -> StoredBars:
+        """Bars from `start` to `end`, both inclusive, and who served them.
 
         Raises:
             SeriesNotFound: the series is not stored.
             InputError: the dates are reversed, or no stored bar lies between them.
+            StorageError: the file is damaged, or was put there by another tool and does not hold bars in their order.
         """
         path = self._existing(symbol, timeframe)
-        since, until = check_range(start, end)
-        with _storage_errors(path):
-            frame = _checked_schema(pl.scan_parquet(path), path).filter(range_filter(since, until)).collect()
-        if frame.is_empty():
+        stored = series_file.read(path, *check_range(start, end))
+        if stored.frame.is_empty():
             raise self._outside(symbol, timeframe, start, end)
-        return frame
+        return stored
 
-    def merge(self, symbol: str, timeframe: str, frame: pl.DataFrame, provider: str) -> MergeReport:
+    def merge(
+        self, symbol: str, timeframe: str, frame: pl.DataFrame, provider: str, *, replace: bool = False
+    ) -> MergeReport:
         """Unite the stored bars with `frame` by timestamp; where both have a bar, the new one stays.
 
-        Bars that are stored already change nothing, not even the file.
+        Bars that are stored already change nothing, not even the file. With `replace` the series holds the new bars
+        alone afterwards, whatever was stored and in whatever state.
 
         Raises:
-            BarsError: a row is wrong; nothing was stored.
+            BarsError: a row is wrong, or the new bars stand between the stored ones; nothing was stored.
+            ProviderConflict: the stored bars are of another provider; nothing was stored.
         """
         path = self._path(symbol, timeframe)
-        new = check_bars(conform(frame))
+        new = check_bars(conform(frame, path.stem))
         if new.is_empty():
             raise InputError(f"there are no bars of {symbol} {timeframe} to store", symbol=symbol, timeframe=timeframe)
-        with _storage_errors(path), _exclusive(path):
-            _remove_strays(path)
+        check_spacing(new, path.stem)
+        with storage_errors(path), _exclusive(path):
+            remove_drafts(path)
+            if replace or not path.exists():
+                series_file.write(path, new, provider)
+                return _report(new, provider, rows_new=len(new), rows_changed=0)
+            check_provider(series_file.info(path), provider)
             return _merge_into(path, new, provider)
 
     def list(self) -> AllSeries:
@@ -114,12 +112,18 @@ class BarStore:
         return [info for path in self._series_files() if (info := _info_or_warning(path))]
 
     def info(self, symbol: str, timeframe: str) -> SeriesInfo:
-        return _info(self._existing(symbol, timeframe))
+        return series_file.info(self._existing(symbol, timeframe))
+
+    def find(self, symbol: str, timeframe: str) -> SeriesInfo | None:
+        """As `info`, but None when the series is not stored."""
+        path = self._path(symbol, timeframe)
+        with storage_errors(path):
+            return series_file.info(path) if path.is_file() else None
 
     def check_writable(self) -> None:
         """Raises StorageError, with the system's reason, when bars could not be stored now."""
         probe = self.root / f".writable-{uuid.uuid4().hex}.tmp"
-        with _storage_errors(self.root):
+        with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             try:
                 probe.write_bytes(b"\0" * 4096)
@@ -131,7 +135,7 @@ class BarStore:
 
     def _existing(self, symbol: str, timeframe: str) -> Path:
         path = self._path(symbol, timeframe)
-        with _storage_errors(path):
+        with storage_errors(path):
             if path.is_file():
                 return path
         symbol, timeframe = path.parent.name, path.stem
@@ -146,7 +150,7 @@ class BarStore:
         )
 
     def _series_files(self) -> Iterable[Path]:
-        with _storage_errors(self.root):
+        with storage_errors(self.root):
             files = [path for path in self.root.glob("*/*.parquet") if path.stem in TIMEFRAMES]
         return sorted(files, key=lambda path: (path.parent.name, TIMEFRAMES[path.stem]))
 
@@ -164,20 +168,50 @@ class BarStore:
         )
 
 
+def check_provider(stored: SeriesInfo, provider: str) -> None:
+    """Raises ProviderConflict when bars of `provider` may not join a stored series.
+
+    Prices of two sources differ by more than noise: one adjusts for dividends, another for splits alone, a third
+    makes them up. A series mixed of them has jumps that no market made.
+    """
+    if provider == stored.provider:
+        return
+    series = f"{stored.symbol} {stored.timeframe}"
+    raise ProviderConflict(
+        f"{series} is stored from {stored.provider} ({stored.rows:,} bars, {stored.first:%Y-%m-%d} to "
+        f"{stored.last:%Y-%m-%d}); bars from {provider} cannot join it, one series holds those of one provider",
+        hint=f"give --replace to drop what is stored and start {series} anew from {provider}",
+        symbol=stored.symbol,
+        timeframe=stored.timeframe,
+        stored=stored.provider,
+        provider=provider,
+    )
+
+
 def _merge_into(path: Path, new: pl.DataFrame, provider: str) -> MergeReport:
-    if not path.exists():
-        _write(path, new, provider)
-        return _report(new, provider, rows_new=len(new), rows_changed=0)
-    old, old_provider = _checked_schema(pl.scan_parquet(path), path).collect(), _info(path).provider
+    old = series_file.read(path).frame
     added = new.join(old, on="timestamp", how="anti")
     changed = _changed(old, new)
     if not len(added) and not changed:
-        return _report(old, old_provider, rows_new=0, rows_changed=0)
+        return _report(old, provider, rows_new=0, rows_changed=0)
     kept = old.join(new, on="timestamp", how="anti")
     merged = pl.concat([kept, new]).sort("timestamp")
-    providers = _providers(old_provider, provider) if len(kept) else provider
-    _write(path, merged, providers)
-    return _report(merged, providers, rows_new=len(added), rows_changed=changed)
+    _check_grid(path, old, new, merged)
+    series_file.write(path, merged, provider)
+    return _report(merged, provider, rows_new=len(added), rows_changed=changed)
+
+
+def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.DataFrame) -> None:
+    """Where both have bars, those of one must not stand between those of the other."""
+    (old_first, old_last), (new_first, new_last) = series_file.ends(old), series_file.ends(new)
+    shared = merged.filter(pl.col("timestamp").is_between(max(old_first, new_first), min(old_last, new_last)))
+    try:
+        check_spacing(shared, path.stem)
+    except BarsError as error:
+        raise BarsError(
+            f"with the stored bars of {path.parent.name} {path.stem} these would be {error.detail}",
+            hint="import bars that open at the instants of the stored ones, or start the series anew with --replace",
+        ) from error
 
 
 def _changed(old: pl.DataFrame, new: pl.DataFrame) -> int:
@@ -186,64 +220,15 @@ def _changed(old: pl.DataFrame, new: pl.DataFrame) -> int:
     return both.filter(differs).height
 
 
-def _providers(old: str, new: str) -> str:
-    return ", ".join(dict.fromkeys([*old.split(", "), new]))
-
-
 def _report(frame: pl.DataFrame, provider: str, *, rows_new: int, rows_changed: int) -> MergeReport:
-    first, last = _ends(frame)
+    first, last = series_file.ends(frame)
     return MergeReport(rows_new, rows_changed, len(frame), first, last, provider)
-
-
-def _ends(frame: pl.DataFrame) -> tuple[datetime, datetime]:
-    first: datetime = frame["timestamp"][0]
-    last: datetime = frame["timestamp"][-1]
-    return first.astimezone(UTC), last.astimezone(UTC)
-
-
-def _write(path: Path, frame: pl.DataFrame, provider: str) -> None:
-    first, last = _ends(frame)
-    about = {"provider": provider, "rows": len(frame), "first": first.isoformat(), "last": last.isoformat()}
-    content = io.BytesIO()
-    frame.write_parquet(
-        content, compression="zstd", row_group_size=ROW_GROUP_ROWS, metadata={_METADATA_KEY: json.dumps(about)}
-    )
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
-    try:
-        # Python's own write, not that of Polars: a full disk is then an OSError with its reason.
-        with temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    for folder in (path.parent, path.parent.parent):
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable, where folders can be opened for that."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_strays(path: Path) -> None:
-    """Temporary files of merges that were killed; the lock says that nobody writes them any more."""
-    for stray in path.parent.glob(f".{path.stem}.*.tmp"):
-        stray.unlink(missing_ok=True)
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
     """Let one merge of a series run at a time: among processes by flock, where there is none among threads only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if sys.platform == "win32":
         with _merges_in_this_process:
             yield
@@ -255,56 +240,7 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 def _info_or_warning(path: Path) -> SeriesInfo | None:
     try:
-        return _info(path)
+        return series_file.info(path)
     except StorageError as error:
         _log.warning("%s; %s", error.detail, error.hint)
         return None
-
-
-def _info(path: Path) -> SeriesInfo:
-    with _storage_errors(path):
-        about = json.loads(pl.read_parquet_metadata(path).get(_METADATA_KEY) or "{}") or _about_foreign(path)
-        return SeriesInfo(
-            symbol=path.parent.name,
-            timeframe=path.stem,
-            rows=about["rows"],
-            first=datetime.fromisoformat(about["first"]),
-            last=datetime.fromisoformat(about["last"]),
-            provider=about["provider"],
-            size_bytes=path.stat().st_size,
-        )
-
-
-def _about_foreign(path: Path) -> dict[str, Any]:
-    """What our own metadata would say, for a file that somebody else put there."""
-    stamp = pl.col("timestamp")
-    scanned = _checked_schema(pl.scan_parquet(path), path)
-    first, last, rows = scanned.select(stamp.min().alias("a"), stamp.max().alias("b"), pl.len()).collect().row(0)
-    if not rows:
-        raise StorageError(f"{path} holds no bars", hint=_mend(path), path=str(path))
-    return {"provider": "unknown", "rows": rows, "first": first.isoformat(), "last": last.isoformat()}
-
-
-def _checked_schema(scanned: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    if scanned.collect_schema() == pl.Schema(SCHEMA):
-        return scanned
-    raise StorageError(f"{path} holds other columns than bars", hint=_mend(path), path=str(path))
-
-
-def _mend(path: Path) -> str:
-    return f"move the file away and load it again: ktrdr data load {path.parent.name} {path.stem}"
-
-
-@contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(
-            f"{error.filename or path} cannot be used: {reason}",
-            hint="check the free space and the permissions of that folder, or set KTRDR_HOME to another one",
-            path=str(path),
-        ) from error
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {error}", hint=_mend(path), path=str(path)) from error

@@ -107,6 +107,7 @@ class ProgressBridge:
         description = json.dumps(asdict(layout), separators=(",", ":")).encode()
         head = _HEAD.pack(_MAGIC, len(description), crc32(description)) + description
         states = bytearray(_SLOTS * _SLOT_BYTES)
+        # State 1, all zeros, so that a reader always finds one.
         _NUMBER.pack_into(states, _SLOT_BYTES + _STATE.size, 1)
         start = head.ljust(_state_offset(len(description)), b"\0") + states
         fresh = path.with_name(path.name + ".new")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ktrdr.errors import ConflictError, CursorError, OperationNotFound, OperationNotTerminal
-from ktrdr.operations.bridge import ProgressBridge
+from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal
+from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import (
     INITIAL_PROGRESS,
     Operation,
@@ -25,9 +27,7 @@ from ktrdr.operations.store import OperationStore
 logger = logging.getLogger(__name__)
 
 _VIEWS_KEPT = 4096
-_NOT_ASKED = {"file"}
-"""Parts of a payload that differ between two uploads of the same file."""
-
+_METRICS_AT_ONCE = 1000
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
     OperationStatus.FAILED: "failed",
@@ -51,6 +51,7 @@ class OperationsService:
         self._last_refresh: dict[str, float] = {}
         self._views: OrderedDict[str, Operation] = OrderedDict()
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._ending = asyncio.Lock()
 
     # -- the life of an operation --------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class OperationsService:
         bridge = self._local_bridges.get(operation_id)
         started = (await self._load(operation_id)).moved_to(OperationStatus.RUNNING, worker=worker)
         if bridge:
-            started = replace(started, progress=self._progress_of(started, bridge))
+            started = self._with_progress(started, bridge.get_status())
         await self._store.update(started)
         self._remember(started)
         return started
@@ -145,6 +146,17 @@ class OperationsService:
         error: Mapping[str, Any] | None = None,
     ) -> Operation:
         """The last refresh, then record, results and metrics into the store as one, then forget the bridge."""
+        async with self._ending:
+            return await self._end_alone(operation_id, status, results, metadata, error)
+
+    async def _end_alone(
+        self,
+        operation_id: str,
+        status: OperationStatus,
+        results: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None,
+        error: Mapping[str, Any] | None,
+    ) -> Operation:
         operation = await self._load(operation_id)
         bridge = self._local_bridges.get(operation_id)
         if bridge:
@@ -158,7 +170,7 @@ class OperationsService:
             error=error,
             metadata={**operation.metadata, **(metadata or {})},
         )
-        metrics = bridge.get_metrics(0)[0] if bridge else []
+        metrics = await self._all_metrics(operation_id)
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
         if error:
             ending |= {"error": error, "progress": progress, "metrics_recorded": len(metrics)}
@@ -190,7 +202,7 @@ class OperationsService:
         bridge = self._local_bridges.get(operation_id)
         if operation.status is not OperationStatus.RUNNING or bridge is None:
             return operation
-        age = time.monotonic() - self._last_refresh.get(operation_id, 0.0)
+        age = time.monotonic() - self._last_refresh.get(operation_id, -math.inf)
         if age < self._cache_ttl and not force_refresh:
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("Cache hit for operation %s (age=%.1fs)", operation_id, age)
@@ -202,11 +214,15 @@ class OperationsService:
         return self._refresh_from_bridge(operation, bridge)
 
     def _refresh_from_bridge(self, operation: Operation, bridge: ProgressBridge) -> Operation:
+        """The operation as its bridge shows it, or as last seen where the bridge cannot be read any more."""
         operation_id = operation.operation_id
         before = self._metrics_cursors.get(operation_id, 0)
-        after = len(bridge._metrics_history)
-        progress = self._progress_of(operation, bridge)
-        refreshed = replace(operation, progress=progress, updated_at=datetime.now(UTC))
+        try:
+            after, status = len(bridge._metrics_history), bridge.get_status()
+        except BridgeFileError as damage:
+            logger.warning("The progress of operation %s cannot be read: %s", operation_id, damage)
+            return operation
+        refreshed = self._with_progress(operation, status)
         self._metrics_cursors[operation_id] = after
         self._last_refresh[operation_id] = time.monotonic()
         self._remember(refreshed)
@@ -214,12 +230,13 @@ class OperationsService:
         logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
         return refreshed
 
-    def _progress_of(self, operation: Operation, bridge: ProgressBridge) -> dict[str, Any]:
-        status = bridge.get_status()
-        silent_s = _silent_s(operation, status.pop("updated_at", None))
+    def _with_progress(self, operation: Operation, status: dict[str, Any]) -> Operation:
+        heard_at = status.pop("updated_at", None)
+        silent_s = _silent_s(operation, heard_at)
         if silent_s > self._stall_timeout_s:
             status |= {"stalled": True, "silent_s": round(silent_s, 1)}
-        return status
+        updated_at = datetime.fromisoformat(heard_at) if heard_at else operation.updated_at
+        return replace(operation, progress=status, updated_at=max(operation.updated_at, updated_at))
 
     async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
         """The operation as soon as it has ended, or as it stands after `timeout_s`."""
@@ -246,9 +263,8 @@ class OperationsService:
 
         Raises OperationNotFound, and CursorError when the cursor is not within 0 and the number of metrics.
         """
-        operation = await self.get_operation(operation_id)
-        bridge = self._local_bridges.get(operation_id)
-        available = len(bridge._metrics_history) if bridge else await self._count_stored(operation)
+        await self.get_operation(operation_id)
+        available = await self._count_metrics(operation_id)
         if not 0 <= cursor <= available:
             raise CursorError(
                 f"cursor must be within 0 and {available}; it is {cursor}",
@@ -256,12 +272,33 @@ class OperationsService:
                 valid_range=[0, available],
             )
         end = available if limit is None else min(available, cursor + limit)
-        if bridge:
-            return bridge._metrics_history[cursor:end], end
-        return await self._store.metrics(operation_id, cursor, end - cursor), end
+        return await self._read_metrics(operation_id, cursor, end), end
 
-    async def _count_stored(self, operation: Operation) -> int:
-        return await self._store.count_metrics(operation.operation_id) if operation.status.is_terminal else 0
+    async def _all_metrics(self, operation_id: str) -> list[dict[str, Any]]:
+        """Before an end; a bridge that cannot be read any more costs its metrics, not the end."""
+        try:
+            return await self._read_metrics(operation_id, 0, await self._count_metrics(operation_id))
+        except BridgeError as damage:
+            logger.error("The metrics of operation %s are lost: %s", operation_id, damage.detail)
+            return []
+
+    async def _count_metrics(self, operation_id: str) -> int:
+        with _bridge_errors():
+            bridge = self._local_bridges.get(operation_id)
+            return len(bridge._metrics_history) if bridge else await self._store.count_metrics(operation_id)
+
+    async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
+        """In pieces, so that a long history holds nobody up; where the bridge goes meanwhile, the store has all."""
+        metrics: list[dict[str, Any]] = []
+        for position in range(start, end, _METRICS_AT_ONCE):
+            upto = min(end, position + _METRICS_AT_ONCE)
+            if bridge := self._local_bridges.get(operation_id):
+                with _bridge_errors():
+                    metrics += bridge._metrics_history[position:upto]
+                await asyncio.sleep(0)
+            else:
+                metrics += await self._store.metrics(operation_id, position, upto - position)
+        return metrics
 
     async def get_results(self, operation_id: str) -> dict[str, Any]:
         """Raises OperationNotFound, and OperationNotTerminal while the operation has not ended."""
@@ -286,8 +323,15 @@ class OperationsService:
         if before is not None:
             await self._load(before)
         stored, total = await self._store.list(status=status, operation_type=operation_type, limit=limit, before=before)
-        views = [await self.get_operation(operation.operation_id) for operation in stored]
-        return views, total
+        return [await self._freshest(operation) for operation in stored], total
+
+    async def _freshest(self, stored: Operation) -> Operation:
+        is_live = stored.operation_id in self._views and not stored.status.is_terminal
+        return await self.get_operation(stored.operation_id) if is_live else stored
+
+    async def get_results_of(self, operations: Sequence[Operation]) -> dict[str, dict[str, Any]]:
+        """The results of terminal operations by their ids."""
+        return await self._store.results_of([operation.operation_id for operation in operations])
 
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without a look at their bridges."""
@@ -308,10 +352,12 @@ class OperationsService:
         for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
             operations, _ = await self._store.list(status=status, limit=1_000_000)
             found.extend(operations)
+        for operation in found:
+            self._remember(operation)
         return sorted(found, key=lambda operation: (operation.created_at, operation.operation_id))
 
     async def count_by_status(self) -> dict[str, int]:
-        return {str(status): (await self._store.list(status=status, limit=1))[1] for status in OperationStatus}
+        return await self._store.count_by_status()
 
     async def show_waiting(self, operation_id: str, queue_position: int) -> None:
         """Let the view of a pending operation tell its place in the queue, counted from 1."""
@@ -332,6 +378,8 @@ class OperationsService:
 
     async def _load(self, operation_id: str) -> Operation:
         operation = self._views.get(operation_id) or await self._store.get(operation_id)
+        # While the store was asked somebody else may have made a newer view.
+        operation = self._views.get(operation_id) or operation
         if operation is None:
             raise OperationNotFound(
                 f"there is no operation {operation_id!r}", hint="list them with: ktrdr operations list"
@@ -342,13 +390,22 @@ class OperationsService:
     def _remember(self, operation: Operation) -> None:
         self._views[operation.operation_id] = operation
         self._views.move_to_end(operation.operation_id)
-        while len(self._views) > _VIEWS_KEPT:
-            self._views.popitem(last=False)
+        if len(self._views) > _VIEWS_KEPT:
+            oldest_ended = next((key for key, view in self._views.items() if view.status.is_terminal), None)
+            if oldest_ended:
+                del self._views[oldest_ended]
+
+
+@contextmanager
+def _bridge_errors() -> Iterator[None]:
+    try:
+        yield
+    except BridgeFileError as damage:
+        raise BridgeError(str(damage), hint="the worker goes on; its results will be there at its end") from damage
 
 
 def _check_same_request(earlier: Operation, operation_type: str, payload: Mapping[str, Any]) -> None:
-    asked, now_asked = ({k: v for k, v in p.items() if k not in _NOT_ASKED} for p in (earlier.payload, payload))
-    if (earlier.operation_type, asked) != (operation_type, now_asked):
+    if (earlier.operation_type, earlier.payload) != (operation_type, payload):
         raise ConflictError(
             f"the idempotency key {earlier.idempotency_key!r} was used for another request, "
             f"which started {earlier.operation_id}",

@@ -35,9 +35,15 @@ class OperationStore(Protocol):
 
     async def results(self, operation_id: str) -> dict[str, Any] | None: ...
 
+    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """By id; those without results are left out."""
+
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]: ...
 
     async def count_metrics(self, operation_id: str) -> int: ...
+
+    async def count_by_status(self) -> dict[str, int]:
+        """Every status, also those that no operation has."""
 
     async def list(
         self,
@@ -94,6 +100,13 @@ class InMemoryOperationStore:
 
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
         return self._metrics.get(operation_id, [])[start : start + limit]
+
+    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {key: self._results[key] for key in operation_ids if key in self._results}
+
+    async def count_by_status(self) -> dict[str, int]:
+        statuses = [operation.status for operation in self._operations.values()]
+        return {str(status): statuses.count(status) for status in OperationStatus}
 
     async def count_metrics(self, operation_id: str) -> int:
         return len(self._metrics.get(operation_id, []))

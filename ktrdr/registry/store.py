@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, delete, event, func, insert, select, text, tuple_
+from sqlalchemy import URL, Select, delete, event, func, insert, select, text, tuple_
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
@@ -17,10 +18,15 @@ from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentit
 from ktrdr.registry.tables import Base, MetricRow, OperationRow
 
 
+def sqlite_url(path: Path) -> URL:
+    """A URL made from its parts: a path may contain what would mean something else in a text."""
+    return URL.create("sqlite+aiosqlite", database=str(path))
+
+
 class SqlOperationStore:
     """An `OperationStore` (see the port for what it promises) behind a SQLAlchemy engine."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         try:
             self._engine = create_async_engine(url)
         except (ArgumentError, ImportError) as error:
@@ -43,8 +49,9 @@ class SqlOperationStore:
         try:
             async with self._session() as session:
                 session.add(OperationRow(**_columns(operation)))
-                await session.flush()
-        except _IdTaken:
+                with _taken():
+                    await session.flush()
+        except _Taken:
             return False
         return True
 
@@ -96,6 +103,19 @@ class SqlOperationStore:
             )
             return list((await session.execute(found)).scalars())
 
+    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        async with self._session() as session:
+            found = select(OperationRow.operation_id, OperationRow.results).where(
+                OperationRow.operation_id.in_(operation_ids), OperationRow.results.is_not(None)
+            )
+            return {operation_id: results for operation_id, results in await session.execute(found) if results}
+
+    async def count_by_status(self) -> dict[str, int]:
+        async with self._session() as session:
+            found = select(OperationRow.status, func.count()).group_by(OperationRow.status)
+            counted = {row.status: row[1] for row in await session.execute(found)}
+        return {str(status): counted.get(str(status), 0) for status in OperationStatus}
+
     async def count_metrics(self, operation_id: str) -> int:
         async with self._session() as session:
             found = select(func.count()).where(MetricRow.operation_id == operation_id)
@@ -138,16 +158,22 @@ class SqlOperationStore:
             yield connection
 
 
-class _IdTaken(Exception):
+class _Taken(Exception):
     """The id or the idempotency key of a new operation is in use already."""
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise _Taken from error
 
 
 @asynccontextmanager
 async def _as_storage_errors() -> AsyncIterator[None]:
     try:
         yield
-    except IntegrityError as error:
-        raise _IdTaken from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StorageError(

@@ -20,7 +20,7 @@ AAPL = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(ktrdr_home=tmp_path / "home", ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
     services = build_services(settings)
-    app = create_app(services, version="0.0.0")
+    app = create_app(services, version="0.0.0", token="", allowed_hosts=["ktrdr"])
     await services.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ktrdr") as client:

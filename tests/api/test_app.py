@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from pydantic import BaseModel
+
+from ktrdr.api import schemas
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +43,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
         ("GET", "/data/AAPL/1day", 422, "invalid_input"),
         ("GET", "/data/..%2F..%2Fx/1d", 404, "not_found"),
         ("GET", "/data/..%5Cx/1d", 422, "invalid_input"),
-        ("GET", "/indicators/smaa", 404, "not_found"),
+        ("GET", "/indicators/smaa", 404, "indicator_not_found"),
         ("GET", "/models/op_none", 404, "operation_not_found"),
         ("GET", "/nothing/here", 404, "not_found"),
         ("DELETE", "/operations", 405, "method_not_allowed"),
@@ -65,6 +68,29 @@ async def test_a_wrong_body_is_named(client: httpx.AsyncClient, body: bytes, say
     answer = await client.post(f"{API}/data/load", content=body, headers={"content-type": "application/json"})
 
     assert says in assert_problem(answer, 422, "invalid_request")["detail"]
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "name: \\ud800", "\\u0000", "name: [\\u0007"])
+async def test_text_that_is_no_text_is_a_fault(client: httpx.AsyncClient, text: str) -> None:
+    headers = {"content-type": "application/json"}
+    validated = await client.post(f"{API}/strategies/validate", content=f'{{"strategy": "{text}"}}', headers=headers)
+    started = await client.post(
+        f"{API}/training/start",
+        content=f'{{"strategy": "{text}", "symbols": ["{text}"], "timeframes": ["1d"]}}',
+        headers=headers,
+    )
+
+    assert validated.status_code in {200, 422}
+    assert validated.status_code == 422 or not validated.json()["valid"]
+    assert started.status_code == 422
+
+
+@pytest.mark.parametrize("body", [b'{"strategy": "\xff"}', b"[" * 100_000])
+async def test_a_body_that_cannot_be_read_is_an_invalid_request(client: httpx.AsyncClient, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await client.post(f"{API}/strategies/validate", content=body, headers=headers)
+
+    assert_problem(answer, 422, "invalid_request")
 
 
 async def test_a_body_has_a_limit(client: httpx.AsyncClient) -> None:
@@ -98,11 +124,13 @@ async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
 async def test_prometheus_counts_by_route(client: httpx.AsyncClient) -> None:
     await client.get(f"{API}/health")
     await client.get(f"{API}/operations/op_none")
+    await client.get(f"{API}/data/data/1d")
 
     text = (await client.get("/metrics")).text
 
-    assert 'ktrdr_http_requests_total{method="GET",route="/api/v1/health",status="200"} 1.0' in text
-    assert 'route="/api/v1/operations/{operation_id}",status="404"} 1.0' in text
+    assert 'ktrdr_http_requests_total{method="GET",route="/health",status="200"} 1.0' in text
+    assert 'route="/operations/{operation_id}",status="404"} 1.0' in text
+    assert 'route="/data/{symbol}/{timeframe}",status="404"} 1.0' in text
     assert 'ktrdr_operations{status="RUNNING"} 0.0' in text
 
 
@@ -119,3 +147,17 @@ async def test_every_route_is_documented(client: httpx.AsyncClient) -> None:
         ("GET", f"{API}/health"),
     } <= paths
     assert (await client.get("/docs")).status_code == 200
+
+
+async def test_the_examples_of_the_documentation_are_valid() -> None:
+    shown = [shape for shape in vars(schemas).values() if isinstance(shape, type) and issubclass(shape, BaseModel)]
+    examples = [
+        (shape, example)
+        for shape in shown
+        if isinstance(extra := shape.model_config.get("json_schema_extra"), dict)
+        for example in cast("list[dict[str, Any]]", extra["examples"])
+    ]
+
+    assert {"TrainingStart", "Operation", "MetricsPage", "Results", "Problem"} <= {s.__name__ for s, _ in examples}
+    for shape, example in examples:
+        shape.model_validate(example)

@@ -44,5 +44,5 @@ async def test_indicators_are_listed_and_shown(client: httpx.AsyncClient) -> Non
     assert len(indicators) > 150
     assert macd["outputs"] == ["macd", "macdsignal", "macdhist"]
     assert macd["warmup"] == 33
-    missing = assert_problem(await client.get(f"{API}/indicators/macdd"), 404, "not_found")
+    missing = assert_problem(await client.get(f"{API}/indicators/macdd"), 404, "indicator_not_found")
     assert "macd" in missing["hint"].lower()

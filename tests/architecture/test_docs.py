@@ -59,7 +59,7 @@ def names(page: str) -> str:
 
 
 def test_every_route_is_in_api_md(tmp_path: Path) -> None:
-    app = create_app(build_services(Settings(ktrdr_home=tmp_path)), version="0")
+    app = create_app(build_services(Settings(ktrdr_home=tmp_path)), version="0", token="", allowed_hosts=[])
     page = names("api.md")
 
     # Swagger's redirect is no route that anybody types.

@@ -152,7 +152,7 @@ def test_a_model_that_beats_nothing_is_said_to(server: FakeServer, ktrdr: Run) -
 
 
 def test_list_shows_each_model_beside_its_baselines(server: FakeServer, ktrdr: Run) -> None:
-    server.on("GET", "/models", {"models": [model(), model(OTHER, results={"status": "success"})]})
+    server.on("GET", "/models", {"models": [model(), model(OTHER, results={"status": "success"})], "total": 3})
 
     first, second = ktrdr("models", "list").out.splitlines()[1:]
 

@@ -7,6 +7,7 @@ import inspect
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import ProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
 from ktrdr.settings import Settings
@@ -114,9 +116,12 @@ def test_the_bridge_keeps_its_history(tmp_path: Path) -> None:
 
 def test_the_service_has_its_internals_and_forgets_them_at_the_end(tmp_path: Path) -> None:
     async def live() -> None:
-        service = OperationsService(InMemoryOperationStore())
+        store = InMemoryOperationStore()
+        service = OperationsService(store)
         TrainingProgressBridge.create_for(tmp_path / "bridge", epochs=1)
-        operation = await service.create_operation("TRAINING", metadata={}, payload={})
+        instant = datetime.now(UTC)
+        operation = Operation("op_x", "TRAINING", OperationStatus.PENDING, instant, instant, metadata={}, progress={})
+        await store.add(operation)
         service.register_local_bridge(operation.operation_id, ProgressBridge(tmp_path / "bridge"))
         internals = (service._local_bridges, service._metrics_cursors, service._last_refresh)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from ktrdr.errors import OperationTerminal, StorageError
-from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor, is_alive
@@ -27,8 +29,8 @@ pytestmark = pytest.mark.anyio
 PATIENCE_S = 30.0
 
 
-def create_bridge(path: Path) -> None:
-    ProgressBridge.create(path, BridgeLayout(phases=("Working",), total_steps=1))
+def prepare(folder: Path) -> None:
+    ProgressBridge.create(folder / "bridge", BridgeLayout(phases=("Working",), total_steps=1))
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Rig:
         return operation
 
     async def launch(self, **payload: Any) -> Operation:
-        return await self.dispatcher.launch(await self.create(**payload), create_bridge, announce=lambda: None)
+        return await self.dispatcher.launch(await self.create(**payload), prepare, announce=lambda: None)
 
     async def close(self) -> None:
         await self.dispatcher.close()
@@ -132,7 +134,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Pat
     operation = await rig.create()
 
     with pytest.raises(StorageError, match="cannot be written"):
-        await rig.dispatcher.launch(operation, create_bridge, announce=lambda: None)
+        await rig.dispatcher.launch(operation, prepare, announce=lambda: None)
 
     failed = await rig.operations.get_operation(operation.operation_id)
     assert failed.status is OperationStatus.FAILED
@@ -172,6 +174,43 @@ async def test_a_restart_settles_what_ended_and_starts_what_waited(tmp_path: Pat
     assert (await after.end_of(unborn)).status is OperationStatus.FAILED
     await after.close()
     await before.close()
+
+
+async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
+    def prepare_with_input(folder: Path) -> None:
+        prepare(folder)
+        (folder / INPUT).mkdir()
+        (folder / INPUT / "upload.csv").write_text("a gigabyte, say")
+
+    running, waiting = [
+        await rig.dispatcher.launch(await rig.create(do="wait"), prepare_with_input, announce=lambda: None)
+        for _ in range(2)
+    ]
+    assert (rig.dispatcher.folder(waiting.operation_id) / INPUT).is_dir()
+
+    for operation in (waiting, running):
+        await rig.dispatcher.cancel(operation.operation_id)
+        await rig.end_of(operation)
+        assert not (rig.dispatcher.folder(operation.operation_id) / INPUT).exists()
+
+
+async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path) -> None:
+    store = InMemoryOperationStore()
+    before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    await before.dispatcher.start()
+    operation = await before.launch(do="wait")
+    await before.close()
+
+    after = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    await after.dispatcher.start()
+    (adopted,) = after.operations.running()
+    assert adopted.worker is not None
+    os.kill(adopted.worker.pid, signal.SIGKILL)
+
+    failed = await after.end_of(operation)
+    assert failed.error is not None
+    assert "only the server that started it could have seen" in failed.error["detail"]
+    await after.close()
 
 
 async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:

@@ -271,17 +271,17 @@ async def test_ended_operations_are_served_by_a_new_service(
 
 
 async def test_a_repeated_request_gets_the_first_operation(service: OperationsService) -> None:
-    async def ask(what: str, file: str) -> tuple[Operation, bool]:
-        payload = {"lane": "training", "what": what, "file": file}
+    async def ask(what: str) -> tuple[Operation, bool]:
+        payload = {"lane": "training", "what": what}
         return await service.create_operation("TRAINING", metadata={}, payload=payload, idempotency_key="k1")
 
-    first, is_new = await ask("a", "upload-1")
-    again, is_new_again = await ask("a", "upload-2")
+    first, is_new = await ask("a")
+    again, is_new_again = await ask("a")
 
     assert (is_new, is_new_again) == (True, False)
     assert again == first
     with pytest.raises(ConflictError, match="k1") as refused:
-        await ask("b", "upload-1")
+        await ask("b")
     assert refused.value.context["operation_id"] == first.operation_id
 
 

@@ -59,9 +59,12 @@ async def import_bars(
     services: Injected,
     response: Response,
     filename: Annotated[str, Query(description="The file's name; its ending tells the format.", max_length=255)],
+    replace: Annotated[bool, Query(description="Drop what is stored of the series and start it anew.")] = False,
     idempotency_key: IdempotencyKey = None,
 ) -> OperationStarted:
     """Load the bars of a CSV or Parquet file, sent as the body, into the store."""
-    operation = await services.data.start_import(symbol, timeframe, filename, request.stream(), idempotency_key)
+    operation = await services.data.start_import(
+        symbol, timeframe, filename, request.stream(), idempotency_key, replace=replace
+    )
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")

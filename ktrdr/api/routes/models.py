@@ -15,7 +15,8 @@ router = APIRouter(prefix="/models", tags=["models"])
 @router.get("")
 async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> ModelList:
     """Completed trainings, newest first."""
-    return ModelList(models=await services.models.list(limit))
+    models, total = await services.models.list(limit)
+    return ModelList(models=models, total=total)
 
 
 @router.get("/{operation_id}")

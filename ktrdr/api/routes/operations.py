@@ -30,6 +30,7 @@ class PollPath:
     def __init__(self, app: ASGIApp, *, prefix: str, operations: OperationsService) -> None:
         self._app = app
         self._prefix = f"{prefix}{router.prefix}"
+        self.path = f"{router.prefix}/{{operation_id}}"
         self._operations = operations
         self._bodies = OperationBodies()
 
@@ -38,14 +39,14 @@ class PollPath:
         if operation is None:
             await self._app(scope, receive, send)
             return
-        scope["endpoint"], scope["path_params"] = self, {"operation_id": operation.operation_id}
+        scope["route"] = self
         body = self._bodies.of(operation)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": body})
 
     async def _polled(self, scope: Scope) -> records.Operation | None:
-        if scope["type"] != "http" or scope["query_string"] or scope["method"] not in {"GET", "HEAD"}:
+        if scope["type"] != "http" or scope["query_string"] or scope["method"] != "GET":
             return None
         prefix, _, operation_id = scope["path"].rpartition("/")
         if prefix != self._prefix:

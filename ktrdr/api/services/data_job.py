@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ktrdr.api.services.data_progress_bridge import DataProgressBridge, LoadStep
-from ktrdr.market.providers import create_provider
+from ktrdr.executors.dispatcher import INPUT
+from ktrdr.market.providers import provider_for
 from ktrdr.market.providers.csv import FileProvider
 from ktrdr.market.store import BarStore
 
@@ -19,19 +21,38 @@ def warm_up() -> None:
     """Importing this module has done it: Polars is in memory."""
 
 
-def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: object) -> dict[str, Any]:
-    symbol, timeframe = payload["symbol"], payload["timeframe"]
-    upload = Path(payload["file"]) if "file" in payload else None
+class _Stopped(Exception):
+    """The load was cancelled; nothing has been stored."""
+
+
+def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    try:
+        return _load(payload, folder, stop)
+    except _Stopped:
+        return {"status": "cancelled", "results": {"rows_new": 0, "rows_changed": 0}}
+
+
+def _load(payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    symbol, timeframe, filename = payload["symbol"], payload["timeframe"], payload.get("filename")
+    store, replace = BarStore(Path(payload["bars"])), payload.get("replace", False)
     with DataProgressBridge(folder / "bridge", writable=True) as bridge:
-        bridge.on_rows(0)
-        try:
-            provider = FileProvider(upload, payload["filename"]) if upload else create_provider(payload["provider"])
-            fetched = provider.fetch(symbol, timeframe, _day(payload, "start"), _day(payload, "end"), bridge.on_rows)
-        finally:
-            if upload:
-                upload.unlink(missing_ok=True)
+
+        def on_rows(rows: int) -> None:
+            bridge.on_step(LoadStep.FETCHING, rows)
+            if stop():
+                raise _Stopped
+
+        on_rows(0)
+        provider = (
+            FileProvider(upload_in(folder, filename), filename)
+            if filename
+            else provider_for(payload["provider"], None if replace else store.find(symbol, timeframe))
+        )
+        fetched = provider.fetch(symbol, timeframe, _day(payload, "start"), _day(payload, "end"), on_rows)
+        on_rows(fetched.frame.height)
         bridge.on_step(LoadStep.STORING, fetched.frame.height)
-        report = BarStore(Path(payload["bars"])).merge(symbol, timeframe, fetched.frame, fetched.provider)
+        report = store.merge(symbol, timeframe, fetched.frame, fetched.provider, replace=replace)
+        bridge.on_step(LoadStep.LOADED, fetched.frame.height)
     logger.info("Loaded %d rows of %s %s from %s", fetched.frame.height, symbol, timeframe, fetched.provider)
     results = {
         "symbol": symbol,
@@ -46,6 +67,11 @@ def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: object) 
         "last": report.last.isoformat(),
     }
     return {"status": "completed", "results": results, "metadata": {"provider": fetched.provider}}
+
+
+def upload_in(folder: Path, filename: str) -> Path:
+    """Where an operation's uploaded file lies, under a name of ours and with the user's suffix."""
+    return folder / INPUT / f"upload{Path(filename).suffix.lower()}"
 
 
 def _day(payload: dict[str, Any], key: str) -> date | None:

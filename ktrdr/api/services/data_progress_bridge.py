@@ -11,6 +11,7 @@ from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 class LoadStep(IntEnum):
     FETCHING = 1
     STORING = 2
+    LOADED = 3
 
 
 class DataProgressBridge(ProgressBridge):
@@ -21,11 +22,9 @@ class DataProgressBridge(ProgressBridge):
             f"Waiting to load {series}",
             f"Loading {series} from {source}: {{items}} rows",
             f"Storing {{items}} rows of {series}",
+            f"Loaded {{items}} rows of {series} from {source}",
         )
         ProgressBridge.create(path, BridgeLayout(phases=phases, total_steps=len(LoadStep)))
 
     def on_step(self, step: LoadStep, rows: int) -> None:
         self._update_state(int(step), int(step), 0, 1, rows)
-
-    def on_rows(self, rows: int) -> None:
-        self.on_step(LoadStep.FETCHING, rows)

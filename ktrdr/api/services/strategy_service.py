@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ktrdr.api.schemas import Indicator, StrategyFault, StrategyVerdict
-from ktrdr.errors import NotFoundError, StrategyError, nearest
+from ktrdr.errors import StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 
@@ -30,14 +30,8 @@ class StrategyService:
         return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
 
     async def indicator(self, name: str) -> Indicator:
-        """Raises NotFoundError with the nearest name."""
-        names = await asyncio.to_thread(self._catalogue.names)
-        found = next((known for known in names if known.casefold() == name.casefold()), None)
-        if found is None:
-            meant = nearest(name, names)
-            hint = f"did you mean {meant}?" if meant else "list them with: ktrdr indicators list"
-            raise NotFoundError(f"there is no indicator {name!r}", hint=hint)
-        return self._describe(found)
+        """Raises IndicatorNotFound with the nearest name."""
+        return await asyncio.to_thread(self._describe, name)
 
     def _describe(self, name: str) -> Indicator:
         return Indicator.model_validate(asdict(self._catalogue.describe(name)))

@@ -1,4 +1,4 @@
-"""The default source: Yahoo where it can be reached, else the sample, and it says which."""
+"""The default source: Yahoo where it can be reached, else the sample, and it says which; of a stored series its own."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def yahoo_is_reachable() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AutoProvider:
-    """Asks `first`; when it cannot be reached or fails, `fallback` serves what it has."""
+    """Asks `first`; when it cannot be reached or fails, `fallback`, where there is one, serves what it has."""
 
     first: Provider = field(default_factory=YahooProvider)
-    fallback: Provider = field(default_factory=SampleProvider)
+    fallback: Provider | None = field(default_factory=SampleProvider)
     first_is_reachable: Callable[[], bool] = yahoo_is_reachable
     name: ClassVar[str] = "auto"
 
@@ -56,10 +56,23 @@ class AutoProvider:
                 raise ProviderUnreachable(f"{self.first.name} cannot be reached")
             return self.first.fetch(symbol, timeframe, start, end, on_rows)
         except ProviderError as failure:
-            return self._fall_back(failure, symbol, timeframe, start, end, on_rows)
+            if self.fallback is None:
+                raise self._loyal(failure, symbol, timeframe) from failure
+            return self._fall_back(self.fallback, failure, symbol, timeframe, start, end, on_rows)
+
+    def _loyal(self, failure: ProviderError, symbol: str, timeframe: str) -> ProviderError:
+        own = self.first.name
+        return type(failure)(
+            f"{failure.detail}; {symbol} {timeframe} is stored from {own}, so no other provider was asked",
+            hint=f"{failure.hint or 'try again when there is a network'}; or start {symbol} {timeframe} anew from another "
+            "provider with: --provider NAME --replace",
+            symbol=symbol,
+            timeframe=timeframe,
+        )
 
     def _fall_back(
         self,
+        fallback: Provider,
         failure: ProviderError,
         symbol: str,
         timeframe: str,
@@ -68,7 +81,7 @@ class AutoProvider:
         on_rows: Callable[[int], None],
     ) -> Fetched:
         try:
-            served = self.fallback.fetch(symbol, timeframe, start, end, on_rows)
+            served = fallback.fetch(symbol, timeframe, start, end, on_rows)
         except ProviderError as lacking:
             raise type(failure)(
                 f"{failure.detail}, and {lacking.detail}",

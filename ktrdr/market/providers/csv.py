@@ -6,13 +6,13 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
 from ktrdr.errors import BarsError, InputError
-from ktrdr.market.bars import TIMEFRAMES, check_bars, check_symbol, check_timeframe, conform, in_range
+from ktrdr.market.bars import check_bars, check_spacing, check_symbol, check_timeframe, conform, in_range
 from ktrdr.market.provider import Fetched
 
 SUFFIXES = (".csv", ".parquet")
@@ -40,10 +40,11 @@ class FileProvider:
     ) -> Fetched:
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
         try:
-            bars = check_bars(conform(read_table(self._content(), self._called)))
+            table = read_table(self._content(), self._called)
+            check_spacing(check_bars(conform(table)), timeframe)
+            bars = check_bars(conform(table, timeframe))
         except BarsError as error:
             raise BarsError(f"{self._called}: {error.detail}", hint=error.hint, **error.context) from error
-        _check_spacing(bars, timeframe, self._called)
         frame = in_range(bars, start, end)
         if frame.is_empty():
             raise InputError(f"{self._called} has no bar in {start or 'the beginning'} to {end or 'the end'}")
@@ -116,18 +117,3 @@ def _ragged_rows(text: str, separator: str) -> str:
         return ""
     listed = ", ".join(map(str, ragged[:5])) + (", …" if len(ragged) > 5 else "")
     return f"more fields than the header's {width} in rows {listed} (row 1 is the first row of data, below the header)"
-
-
-def _check_spacing(bars: pl.DataFrame, timeframe: str, filename: str) -> None:
-    """Bars closer together than the timeframe are bars of another timeframe."""
-    spacing = bars["timestamp"].diff().median()
-    length = TIMEFRAMES[timeframe]
-    # A day has 23 hours when summer time begins.
-    shortest = length - timedelta(hours=1) if length >= timedelta(days=1) else length
-    if isinstance(spacing, timedelta) and spacing < shortest:
-        fitting = [name for name, each in TIMEFRAMES.items() if each <= spacing]
-        raise InputError(
-            f"{filename} has bars {spacing} apart, which are not {timeframe} bars",
-            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {next(iter(TIMEFRAMES))}",
-            timeframe=timeframe,
-        )

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ktrdr.api.schemas import TrainingStart
-from ktrdr.api.services.data_service import check_dates
 from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.matrix import build_dataset
-from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.bars import check_range, check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
@@ -58,7 +56,7 @@ class TrainingService:
         strategy = await asyncio.to_thread(load_strategy, request.strategy, self._catalogue)
         symbols = list(dict.fromkeys(check_symbol(symbol) for symbol in request.symbols))
         timeframe = _one_timeframe(request.timeframes)
-        check_dates(request.start_date, request.end_date)
+        check_range(request.start_date, request.end_date)
         await asyncio.to_thread(self._check_bars, strategy, symbols, timeframe, request)
         payload = {
             "lane": LANE,
@@ -131,7 +129,7 @@ class TrainingService:
             logger.info("Starting training: symbols=%s, epochs=%d", symbols, epochs)
 
         return await self._dispatcher.launch(
-            operation, partial(TrainingProgressBridge.create_for, epochs=epochs), announce
+            operation, lambda folder: TrainingProgressBridge.create_for(folder / "bridge", epochs), announce
         )
 
     def _check_bars(self, strategy: Strategy, symbols: list[str], timeframe: str, request: TrainingStart) -> None:
