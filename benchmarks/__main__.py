@@ -1,4 +1,4 @@
-"""Measure what is promised: `python -m benchmarks [bridge api training latency startup torn_reads]`."""
+"""Measure what is promised: `python -m benchmarks [bridge torn_reads api pollers training latency startup]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import platform
 import re
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.outcome import Figure
 
-BENCHMARKS = ("bridge", "api", "training", "latency", "startup", "torn_reads")
+BENCHMARKS = ("bridge", "torn_reads", "api", "pollers", "training", "latency", "startup")
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -28,18 +29,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(BENCHMARKS)}")
     names = parser.parse_args().names or BENCHMARKS
+    machine = describe_machine()
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     found: dict[str, list[Figure]] = {}
     for name in names:
         began = time.perf_counter()
         sys.stderr.write(f"{name} …\n")
-        found[name] = importlib.import_module(f"benchmarks.{name}").run()
+        try:
+            found[name] = importlib.import_module(f"benchmarks.{name}").run()
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()
         sys.stderr.write(f"{name} took {time.perf_counter() - began:.0f} s\n")
-    machine = describe_machine()
     show(found, machine)
     save(found, machine)
-    return 0
+    return 0 if len(found) == len(names) else 1
 
 
 def describe_machine() -> dict[str, Any]:
@@ -48,7 +52,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}",
-        "load_average": os.getloadavg()[2] if hasattr(os, "getloadavg") else None,
+        "load average before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 
 
@@ -68,11 +72,24 @@ def show(found: dict[str, list[Figure]], machine: dict[str, Any]) -> None:
     table.add_column("reached")
     for figures in found.values():
         for figure in figures:
-            aim = f"{figure.aim.relation} {figure.aim.value:g}" if figure.aim else ""
-            reached = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[figure.is_reached]
-            table.add_row(figure.name, shown(figure.value), figure.unit, aim, reached)
+            colour = {True: "green", False: "red", None: "default"}[figure.is_reached]
+            name, value, unit, aim, reached = cells(figure)
+            table.add_row(name, value, unit, aim, f"[{colour}]{reached}[/]")
         table.add_section()
     console.print(table)
+
+
+def cells(figure: Figure) -> tuple[str, str, str, str, str]:
+    aim = f"{figure.aim.relation} {shown(figure.aim.value)}" if figure.aim else ""
+    return figure.name, shown(figure.value), figure.unit, aim, {True: "yes", False: "no", None: ""}[figure.is_reached]
+
+
+def markdown(found: dict[str, list[Figure]], machine: dict[str, Any]) -> str:
+    """The table as docs/performance.md shows it."""
+    rows = [("what", "measured", "", "aim", "reached"), ("---", "---:", "---", "---:", "---")]
+    rows += [cells(figure) for figures in found.values() for figure in figures]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{table}\n\n{', '.join(f'{key}: {value}' for key, value in machine.items())}\n"
 
 
 def shown(value: float) -> str:
@@ -90,7 +107,8 @@ def save(found: dict[str, list[Figure]], machine: dict[str, Any]) -> None:
     path = RESULTS / f"{instant:%Y%m%d-%H%M%S}.json"
     content = {"measured_at": instant.isoformat(), "machine": machine, "figures": figures}
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    sys.stderr.write(f"Written to {path}\n")
+    path.with_suffix(".md").write_text(markdown(found, machine), encoding="utf-8")
+    sys.stderr.write(f"Written to {path} and {path.with_suffix('.md').name}\n")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from benchmarks.system import HOST, Server, await_port, free_port
 CONNECTIONS = (1, 16, 100)
 CONNECTIONS_WHILE_TRAINING = 16
 SECONDS = 2.0
-ROUNDS = 9
-TRAININGS = 7
+ROUNDS = 7
+TRAININGS = 5
 POLLS_PER_SECOND = 20
 
 Load = dict[str, float]

@@ -111,6 +111,9 @@ class Server:
                 time.sleep(0.05)
             yield operation_id
         finally:
+            operation = self.get(f"/operations/{operation_id}")
+            if operation["completed_at"]:
+                raise RuntimeError(f"the training ended early: {operation['status']}, {operation['error']}")
             self.post(f"/operations/{operation_id}/cancel")
             self.wait_for_end(operation_id)
 

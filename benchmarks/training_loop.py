@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.allocator import keep_freed_memory
-from ktrdr.training.checkpoint import Checkpoint, Fingerprint, write
+from ktrdr.training.checkpoint import Checkpoint, write
+from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import TrainingState, TrainingTensors, build_optimizer, train
 from ktrdr.training.models.families import build_model
 from ktrdr.training.observer import SilentObserver, TrainingObserver

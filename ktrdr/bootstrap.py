@@ -21,6 +21,7 @@ from ktrdr.api.schemas import Readiness
 from ktrdr.api.services import data_service
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.training import training_service
@@ -114,6 +115,7 @@ def build_services(settings: Settings) -> Services:
         data=DataService(operations, dispatcher, store, bars=home.bars, uploads=home.uploads),
         strategies=StrategyService(catalogue),
         models=ModelService(operations),
+        retention=RetentionService(operations, roots=(home.operations, home.models)),
         readiness=runtime.readiness,
         start=runtime.start,
         close=runtime.close,

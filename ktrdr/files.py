@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def make_folder(folder: Path) -> None:
     """The folder and its parents, durable as what will be written into them. Raises OSError."""
-    if folder.is_dir():
+    if folder.exists():
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)

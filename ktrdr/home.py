@@ -97,6 +97,20 @@ class HomeLock:
             ) from error
 
 
+def is_held(home: Home) -> bool:
+    """Whether a server is running on it; asking changes nothing."""
+    if fcntl is None:
+        return False
+    try:
+        with home.lock_file.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def holder_of(home: Home) -> int | None:
     """The process id that the lock file names; whether it still runs is not asked."""
     with suppress(OSError, ValueError):

@@ -59,8 +59,8 @@ _RESULTS = {
         "total_epochs": 10,
         "training_duration_seconds": 0.2,
     },
-    "model_path": "/home/me/.local/share/ktrdr/models/op_training_20250123_abc123/model.safetensors",
-    "artifacts": {"metrics_plot": "/home/me/.local/share/ktrdr/models/op_training_20250123_abc123/metrics.png"},
+    "model_path": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/model.safetensors",
+    "artifacts": {"metrics_plot": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/metrics.png"},
 }
 _SERIES = {
     "symbol": "AAPL",
@@ -87,6 +87,7 @@ _INDICATOR = {
     "parameters": [{"name": "timeperiod", "default": 14, "integer": True}],
     "outputs": ["real"],
     "price_scale": False,
+    "enters_as": ["real"],
     "warmup": 14,
 }
 _PROBLEM = {
@@ -193,7 +194,9 @@ class DataLoad(Request):
     start_date: date | None = None
     end_date: date | None = None
     provider: str = "auto"
-    replace: bool = Field(False, description="Drop what is stored of the series and start it anew from this load.")
+    replace: bool = Field(
+        False, strict=True, description="Drop what is stored of the series and start it anew from this load."
+    )
 
 
 class OperationStarted(BaseModel):
@@ -212,6 +215,40 @@ class OperationStarted(BaseModel):
     status: Literal["running", "pending"]
     message: str
     created_at: datetime
+
+
+class Prune(Request):
+    model_config = ConfigDict(
+        json_schema_extra=_example({"older_than_days": 30, "keep_best": 3, "dry_run": True}),
+        strict=True,  # what removes something guesses nothing
+    )
+
+    older_than_days: float = Field(ge=0, le=36_500, description="Only operations that ended longer ago.")
+    keep_best: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Completed trainings to keep of each strategy, symbols and timeframe, by validation loss.",
+    )
+    dry_run: bool = Field(False, description="Remove nothing, and tell what would go.")
+
+
+class PrunedOperation(BaseModel):
+    operation_id: str
+    operation_type: str
+    status: Literal["COMPLETED", "FAILED", "CANCELLED"]
+    completed_at: datetime
+    size_bytes: int
+
+
+class Pruned(BaseModel):
+    """What went, or with `dry_run` would go."""
+
+    dry_run: bool
+    operations: list[PrunedOperation]
+    size_bytes: int
+    kept: int = Field(description="Operations that stay.")
+    leftovers: list[str] = Field(description="Folders of removed operations that the system did not let go.")
 
 
 class Series(BaseModel):
@@ -302,7 +339,8 @@ class Indicator(BaseModel):
     inputs: list[str]
     parameters: list[IndicatorParameter]
     outputs: list[str]
-    price_scale: bool
+    price_scale: bool = Field(description="Whether an output grows with the prices.")
+    enters_as: list[str] = Field(description="What each output is in a model.")
     warmup: int
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 30.0
+PRUNE_TIMEOUT_S = 3600.0
+REPEAT_AFTER_S = 0.5
 
 
 def connect(ctx: typer.Context) -> Client:
@@ -86,14 +90,15 @@ class Client:
         return self._post(Operation, "operations", operation_id, "cancel")
 
     def resume(self, operation_id: str) -> schemas.OperationStarted:
-        from ktrdr.api.schemas import OperationStarted
+        return self._start("operations", operation_id, "resume")
 
-        return self._post(OperationStarted, "operations", operation_id, "resume")
+    def prune(self, request: schemas.Prune) -> schemas.Pruned:
+        from ktrdr.api.schemas import Pruned
+
+        return self._post(Pruned, "operations", "prune", body=request, wait_s=PRUNE_TIMEOUT_S)
 
     def start_training(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
-        from ktrdr.api.schemas import OperationStarted
-
-        return self._post(OperationStarted, "training", "start", body=request)
+        return self._start("training", "start", content=_json(request))
 
     def series(self) -> schemas.SeriesList:
         from ktrdr.api.schemas import SeriesList
@@ -106,24 +111,14 @@ class Client:
         return self._get(Bars, "data", symbol, timeframe, query=query)
 
     def load(self, request: schemas.DataLoad) -> schemas.OperationStarted:
-        from ktrdr.api.schemas import OperationStarted
-
-        return self._post(OperationStarted, "data", "load", body=request)
+        return self._start("data", "load", content=_json(request))
 
     def import_file(
         self, file: Path, symbol: str, timeframe: str, *, replace: bool = False
     ) -> schemas.OperationStarted:
-        from ktrdr.api.schemas import OperationStarted
-
+        params = {"filename": file.name} | ({"replace": "true"} if replace else {})
         with file.open("rb") as stream:
-            response = self._send(
-                "POST",
-                _path("data", symbol, timeframe, "import"),
-                params={"filename": file.name} | ({"replace": "true"} if replace else {}),
-                content=stream,
-                headers={"content-type": "application/octet-stream"},
-            )
-        return self._read(OperationStarted, response)
+            return self._start("data", symbol, timeframe, "import", content=stream, params=params)
 
     def strategy_schema(self) -> dict[str, Any]:
         return self._json_object(self._send("GET", _path("strategies", "schema")))
@@ -157,12 +152,23 @@ class Client:
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
 
-    def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None) -> Body:
-        content = body.model_dump_json(exclude_none=True).encode() if body else None
+    def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0) -> Body:
+        content = _json(body) if body else None
         headers = {"content-type": "application/json"} if body else None
-        return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers))
+        return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers, wait_s=wait_s))
 
-    def _send(self, method: str, path: str, *, wait_s: float = 0, **arguments: Any) -> httpx.Response:
+    def _start(
+        self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, str] | None = None
+    ) -> schemas.OperationStarted:
+        """Under a key of its own, by which a start that is sent again starts nothing more."""
+        from ktrdr.api.schemas import OperationStarted
+
+        kind = "application/json" if isinstance(content, bytes) else "application/octet-stream"
+        headers = {"content-type": kind, "idempotency-key": uuid.uuid4().hex}
+        response = self._send("POST", _path(*path), content=content, headers=headers, params=params, repeats=1)
+        return self._read(OperationStarted, response)
+
+    def _send(self, method: str, path: str, *, wait_s: float = 0, repeats: int = 0, **arguments: Any) -> httpx.Response:
         import httpx
 
         http = self._http = self._http or self._open()
@@ -173,10 +179,13 @@ class Client:
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S),
                 **arguments,
             )
-        except httpx.ConnectError as error:
-            raise self._nobody(error) from None
         except httpx.TransportError as error:
-            raise self._silent(error) from None
+            if not repeats:
+                raise self._nobody(error) if isinstance(error, httpx.ConnectError) else self._silent(error) from None
+            time.sleep(REPEAT_AFTER_S)
+            if not isinstance(content := arguments.get("content", b""), bytes):
+                content.seek(0)
+            return self._send(method, path, wait_s=wait_s, repeats=repeats - 1, **arguments)
         if response.is_error:
             raise self._refusal(response)
         return response
@@ -243,6 +252,10 @@ class Client:
         for taken in ("detail", "hint", "self"):
             context.pop(taken, None)
         return _refusal_class(response.status_code)(problem.detail, hint=problem.hint, **context)
+
+
+def _json(body: BaseModel) -> bytes:
+    return body.model_dump_json(exclude_none=True).encode()
 
 
 def _refusal_class(status: int) -> type[KtrdrError]:

@@ -64,7 +64,7 @@ def show(
             ("inputs", indicator.inputs),
             ("parameters", [_parameter(parameter) for parameter in indicator.parameters]),
             ("outputs", indicator.outputs),
-            ("on the price's scale", indicator.price_scale),
+            ("enters a model as", indicator.enters_as),
             ("warm-up rows", indicator.warmup),
         ]
     )

@@ -1,7 +1,8 @@
-"""`ktrdr operations`: list, show, watch, metrics, results, cancel, resume."""
+"""`ktrdr operations`: list, show, watch, metrics, results, cancel, resume, prune."""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,9 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results
-from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say
+from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say, size
 from ktrdr.cli.watch import watch as watch_live
+from ktrdr.errors import InputError
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Operation
@@ -29,7 +31,7 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel and resume what runs or has run.")
+app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and remove what runs or has run.")
 
 
 @app.command("list")
@@ -186,3 +188,66 @@ def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False
     """Go on with a failed or cancelled training from its last checkpoint, as a new operation."""
     client = connect(ctx)
     tell_started(client, client.resume(operation_id), follow=follow, as_json=as_json)
+
+
+def parse_age(text: str) -> float:
+    """Days: `30d`, `12h`, `8w`."""
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip().lower())
+    if not found:
+        raise InputError(f"{text!r} is not an age", hint="write it as 30d, 8w or 12h")
+    return int(found[1]) * {"h": 1 / 24, "d": 1.0, "w": 7.0}[found[2]]
+
+
+@app.command()
+def prune(
+    ctx: typer.Context,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            "--older-than",
+            metavar="30d",
+            parser=parse_age,
+            help="Only what ended longer ago: hours, days or weeks.",
+            show_default=False,
+        ),
+    ],
+    keep_best: Annotated[
+        int,
+        typer.Option(
+            "--keep-best",
+            metavar="N",
+            min=0,
+            max=1_000_000,
+            help="Keep the N models with the least validation loss of each strategy, symbols and timeframe.",
+        ),
+    ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Remove nothing; tell what would go, and how large it is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old operations that have ended, with their metrics, files and models; bars stay.
+
+    What runs stays, and so does what a kept one was resumed from, or was
+    resumed into. Nothing is ever removed but by this command.
+
+    Example:
+      ktrdr operations prune --older-than 30d --keep-best 3 --dry-run
+    """
+    from ktrdr.api.schemas import Prune
+
+    pruned = connect(ctx).prune(Prune(older_than_days=older_than, keep_best=keep_best, dry_run=dry_run))
+    if as_json:
+        print_json(pruned)
+    elif pruned.operations:
+        print_table(
+            ("id", "status", "ended", ">size"),
+            [
+                (gone.operation_id, gone.status, brief_time(gone.completed_at), size(gone.size_bytes))
+                for gone in pruned.operations
+            ],
+        )
+    count = f"{len(pruned.operations):,} {'operation' if len(pruned.operations) == 1 else 'operations'}"
+    say(f"{'Would remove' if dry_run else 'Removed'} {count} ({size(pruned.size_bytes)}); {pruned.kept:,} stay")
+    for folder in pruned.leftovers:
+        say(f"note: {folder} could not be removed; see ktrdr.log")

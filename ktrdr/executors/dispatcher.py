@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import KtrdrError, OperationTerminal, StorageError
+from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import read_outcome, release_room, reserve_room
+from ktrdr.executors.outcome import has_begun, read_outcome, release_room, reserve_room
 from ktrdr.files import write_atomically
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -47,8 +47,16 @@ class Dispatcher:
     async def start(self) -> None:
         """Start the executor, then take up what an earlier server left unfinished."""
         await self._executor.start(self._on_started, self._on_exited)
-        for operation in await self._operations.unfinished():
-            await self._take_up(operation)
+        unfinished = await self._operations.unfinished()
+        # Those that run come first: what waits may only start where they leave room.
+        for operation in sorted(unfinished, key=lambda operation: operation.status is OperationStatus.PENDING):
+            try:
+                await self._take_up(operation)
+            except StorageError as problem:
+                logger.error("Operation %s cannot be taken up yet: %s", operation.operation_id, problem.detail)
+                # One that was running may have a result: the health check settles it when the registry allows.
+                if operation.status is OperationStatus.PENDING:
+                    self._fail_soon(operation.operation_id, problem)
 
     def folder(self, operation_id: str) -> Path:
         return self._root / operation_id
@@ -68,7 +76,7 @@ class Dispatcher:
         operation_id = operation.operation_id
         try:
             await asyncio.to_thread(self._prepare, operation, prepare)
-            self._operations.register_local_bridge(operation_id, ProgressBridge(self.folder(operation_id) / "bridge"))
+            self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
             self._announcements[operation_id] = announce
             await self._submit(operation)
         except StorageError as problem:
@@ -147,8 +155,10 @@ class Dispatcher:
         try:
             outcome = read_outcome(self.folder(operation_id))
         except (OSError, ValueError) as error:
-            logger.error("The outcome of operation %s cannot be read: %s", operation_id, error)
-            outcome = None
+            outcome = {"status": "failed", "error": _damaged(self.folder(operation_id), error)}
+        if outcome is None and timer is None and self._never_began(worker_exit):
+            await self._submit(await self._operations.queue_again(operation_id))
+            return
         if outcome is None:
             reached = await self._operations.get_operation(operation_id, force_refresh=True)
             reason = self._condemned.get(operation_id) or _lost(worker_exit, reached.progress["message"])
@@ -158,10 +168,17 @@ class Dispatcher:
         results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
         if outcome["status"] == "completed":
             await self._operations.complete_operation(operation_id, results, metadata)
+            for path in outcome.get("leftovers", ()):
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         elif outcome["status"] == "cancelled":
             await self._operations.cancel_operation(operation_id, results, metadata)
         else:
             await self._operations.fail_operation(operation_id, outcome["error"], results)
+
+    def _never_began(self, worker_exit: WorkerExit) -> bool:
+        """Whether a server ended between recording a start and giving the worker its job."""
+        folder = self.folder(worker_exit.operation_id)
+        return worker_exit.code is None and (folder / "job.json").exists() and not has_begun(folder)
 
     def _remove_leftovers(self, operation_id: str) -> None:
         """What is of no use once an operation has ended."""
@@ -176,27 +193,38 @@ class Dispatcher:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             reserve_room(folder)
-            write_atomically(folder / "job.json", json.dumps(dict(operation.payload)).encode())
             prepare(folder)
+            # The last file: where it is, all that the job needs is there.
+            write_atomically(folder / "job.json", json.dumps(dict(operation.payload)).encode())
         except OSError as error:
             raise StorageError(
                 f"the operation's folder {folder} cannot be written: {error.strerror}",
                 hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
             ) from error
 
+    def _open_bridge(self, operation_id: str) -> ProgressBridge:
+        try:
+            return ProgressBridge(self.folder(operation_id) / "bridge")
+        except BridgeFileError as damage:
+            raise BridgeError(str(damage), hint="see what is wrong with: ktrdr doctor") from damage
+
     async def _fail(self, operation_id: str, problem: StorageError) -> None:
         """Record the failure now or, while the registry cannot be written, as soon as it can."""
         try:
             await self._operations.fail_operation(operation_id, _error(problem))
         except StorageError:
-            self._records.add(task := asyncio.get_running_loop().create_task(self._fail_later(operation_id, problem)))
-            task.add_done_callback(self._records.discard)
+            self._fail_soon(operation_id, problem)
+
+    def _fail_soon(self, operation_id: str, problem: StorageError) -> None:
+        self._records.add(task := asyncio.get_running_loop().create_task(self._fail_later(operation_id, problem)))
+        task.add_done_callback(self._records.discard)
 
     async def _fail_later(self, operation_id: str, problem: StorageError) -> None:
         while True:
             await asyncio.sleep(_RECORD_AGAIN_S)
             with suppress(StorageError):
-                await self._operations.fail_operation(operation_id, _error(problem))
+                with suppress(OperationTerminal):
+                    await self._operations.fail_operation(operation_id, _error(problem))
                 return
 
     async def _submit(self, operation: Operation) -> None:
@@ -214,9 +242,9 @@ class Dispatcher:
         operation_id = operation.operation_id
         folder = self.folder(operation_id)
         try:
-            self._operations.register_local_bridge(operation_id, ProgressBridge(folder / "bridge"))
-        except BridgeFileError as error:
-            logger.warning("Operation %s has no readable progress: %s", operation_id, error)
+            self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
+        except BridgeError as error:
+            logger.warning("Operation %s has no readable progress: %s", operation_id, error.detail)
         if operation.status is OperationStatus.RUNNING:
             if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
                 logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
@@ -246,6 +274,14 @@ def _lost(worker_exit: WorkerExit, reached: str) -> dict[str, Any]:
         hint = "when nobody killed it, the kernel did for want of memory (see dmesg); what it had reported is kept"
     detail = f'the worker process {how} without leaving a result; it had reached "{reached}"'
     return {"code": "worker_died", "detail": detail, "hint": hint}
+
+
+def _damaged(folder: Path, error: OSError | ValueError) -> dict[str, Any]:
+    return {
+        "code": StorageError.code,
+        "detail": f"the worker ended, but the outcome that it left in {folder} cannot be read: {error}",
+        "hint": "see what else is damaged with: ktrdr doctor; a training can be resumed",
+    }
 
 
 def _error(problem: StorageError) -> dict[str, Any]:

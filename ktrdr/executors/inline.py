@@ -11,7 +11,7 @@ from contextvars import Context
 import psutil
 
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
-from ktrdr.executors.outcome import write_outcome
+from ktrdr.executors.outcome import open_crash_log, write_outcome
 from ktrdr.executors.worker import StopSignal, outcome_of, resolve
 from ktrdr.operations.operation import WorkerIdentity
 
@@ -76,6 +76,7 @@ class InlineExecutor:
 
     async def _run(self, job: Job, stop: StopSignal) -> None:
         function = resolve(self._lanes[job.lane].job)
+        open_crash_log(job.folder).close()
         outcome = await asyncio.to_thread(outcome_of, function, job.operation_id, job.folder, stop)
         write_outcome(job.folder, outcome)
         del self._running[job.operation_id]

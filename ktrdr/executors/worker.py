@@ -21,7 +21,7 @@ from typing import Any
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError
-from ktrdr.executors.outcome import write_outcome
+from ktrdr.executors.outcome import open_crash_log, write_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def main() -> None:
 def run_job(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> None:
     """Run one job, leave its outcome and end the process."""
     logs.on_behalf_of.set(operation_id)
-    with (folder / "crash.log").open("w") as crash_log:
+    with open_crash_log(folder) as crash_log:
         faulthandler.enable(crash_log)
         write_outcome(folder, outcome_of(job, operation_id, folder, stop))
         faulthandler.disable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ Series = NDArray[np.float64]
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 AVERAGES = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
-PRICES = frozenset({"open", "high", "low", "close", *AVERAGES})
 
 # TA-Lib takes no longer period and no larger number than these, in any function.
 LARGEST_INTEGER = 100_000
@@ -36,7 +36,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class IndicatorDescription:
-    """One function; `inputs` are the columns it reads by default, `warmup` its undefined rows at the defaults."""
+    """One function; `inputs` are the columns it reads by default, `warmup` its undefined rows at the defaults.
+
+    `price_scale` says whether an output grows with the prices, `enters_as` what each output is in a model.
+    """
 
     name: str
     title: str
@@ -45,15 +48,40 @@ class IndicatorDescription:
     parameters: tuple[Parameter, ...]
     outputs: tuple[str, ...]
     price_scale: bool
+    enters_as: tuple[str, ...]
     warmup: int
+
+
+class Scale(Enum):
+    """How an indicator's values follow the prices it reads, and as what they enter a model, so that they do not.
+
+    Values that double when the prices double are a LEVEL where TA-Lib flags them as of the input's scale (averages,
+    bands), else a SIZE (ranges, differences, deviations); values that quadruple are a SQUARE (variances). The rest,
+    oscillators, patterns and whatever is made of volumes alone, is on a scale of its OWN.
+    """
+
+    LEVEL = "{} / close - 1"
+    SIZE = "{} / close"
+    SQUARE = "{} / close ** 2"
+    OWN = "{}"
+
+    def of(self, values: Series, close: Series) -> Series:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self is Scale.LEVEL:
+                return values / close - 1
+            if self is Scale.SIZE:
+                return values / close
+            if self is Scale.SQUARE:
+                return values / close**2
+            return values
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column that an indicator makes; a relative one enters a model as value / close - 1."""
+    """One column that an indicator makes."""
 
     name: str
-    relative: bool
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +103,17 @@ class IndicatorCatalogue:
             close = nearest(name, _names())
             hint = f"Did you mean {close!r}?" if close else "`ktrdr indicators list` shows all of them."
             raise IndicatorNotFound(f"There is no indicator {name!r}.", hint=hint)
-        info = _info(function)
+        info, inputs = _info(function), tuple(slot.column for slot in _slots(function))
+        scales = _scales(function, inputs)
         return IndicatorDescription(
             name=function,
             title=info["display_name"],
             group=info["group"],
-            inputs=tuple(slot.column for slot in _slots(function)),
+            inputs=inputs,
             parameters=_parameters(function),
             outputs=tuple(info["output_names"]),
-            price_scale=any(_price_scaled(function)),
+            price_scale=any(scale is not Scale.OWN for scale in scales),
+            enters_as=tuple(scale.value.format(name) for scale, name in zip(scales, info["output_names"], strict=True)),
             warmup=_lookback(function, {}),
         )
 
@@ -111,10 +141,8 @@ class IndicatorCatalogue:
         function, outputs = indicator.name.lower(), _info(indicator.name.lower())["output_names"]
         base = indicator.as_ or _default_name(self.resolve(indicator))
         names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
-        of_price = _columns(indicator)[0] in PRICES
-        return tuple(
-            Feature(name, of_price and scaled) for name, scaled in zip(names, _price_scaled(function), strict=True)
-        )
+        scales = _scales(function, tuple(_columns(indicator)))
+        return tuple(Feature(name, scale) for name, scale in zip(names, scales, strict=True))
 
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features(indicator))
@@ -313,22 +341,37 @@ def _default_name(indicator: Indicator) -> str:
 
 
 @cache
-def _price_scaled(function: str) -> tuple[bool, ...]:
-    """Which outputs are on the price's scale: the function is flagged so, and the output doubles with the prices.
-
-    The flag alone is not enough: it covers every output of SUPERTREND, whose `trend` is 1 or -1.
-    """
-    outputs: list[str] = _info(function)["output_names"]
-    if "Output scale same as input" not in (_info(function)["function_flags"] or []):
-        return (False,) * len(outputs)
-    once, twice = (_call(function, _sample_inputs(function, factor), {}) for factor in (1.0, 2.0))
-    return tuple(bool(np.allclose(2 * one, two, equal_nan=True)) for one, two in zip(once, twice, strict=True))
+def _scales(function: str, columns: tuple[str, ...]) -> tuple[Scale, ...]:
+    """How each output follows the prices among `columns`, found by doubling them; the rule is told at `Scale`."""
+    is_level = "Output scale same as input" in (_info(function)["function_flags"] or [])
+    once, twice = (_call(function, _sample(columns, factor), {}) for factor in (1.0, 2.0))
+    return tuple(_scale(one, two, is_level) for one, two in zip(once, twice, strict=True))
 
 
-def _sample_inputs(function: str, factor: float) -> list[Series]:
-    wave = 100 + 10 * np.sin(np.arange(400) / 7)
-    offsets = {"open": 0.0, "high": 1.0, "low": -1.0, "close": 0.5}
-    return [
-        factor * (wave + offsets[slot.column]) if slot.column in offsets else np.full(400, 10.0)
-        for slot in _slots(function)
-    ]
+def _scale(once: Series, twice: Series, is_level: bool) -> Scale:
+    def grows(factor: float) -> bool:
+        return np.allclose(twice, factor * once, rtol=1e-4, atol=0.0, equal_nan=True)
+
+    if grows(1.0):  # outputs that are zero or undefined throughout too
+        return Scale.OWN
+    if grows(2.0):
+        return Scale.LEVEL if is_level else Scale.SIZE
+    return Scale.SQUARE if grows(4.0) else Scale.OWN
+
+
+def _sample(columns: tuple[str, ...], factor: float) -> list[Series]:
+    """Made-up series, prices among them `factor` times as high, and high enough that rounding them hides nothing."""
+    import polars as pl
+
+    time = np.arange(400, dtype=np.float64)
+    close = 1e4 * (1 + 0.1 * np.sin(time / 7) + 0.03 * np.sin(1.7 * time))
+    opening = np.roll(close, 1)
+    prices = {
+        "open": opening,
+        "high": np.maximum(opening, close) * (1.01 + 0.005 * np.sin(time)),
+        "low": np.minimum(opening, close) * (0.99 + 0.005 * np.cos(time)),
+        "close": close,
+    }
+    own = {"volume": 1e6 * (2 + np.sin(time / 3)), "periods": np.full(400, 10.0)}
+    frame = pl.DataFrame({**{name: factor * values for name, values in prices.items()}, **own})
+    return [source_series(frame, name) for name in columns]

@@ -1,7 +1,7 @@
 """From bars to what a model is trained on: features, labels, windows, the ordered split and the scaling.
 
-Nothing here sees the future: features of a bar use that bar and earlier ones, a training label is settled before
-the first validation bar opens, and the scaler knows training rows alone.
+Nothing here sees the future: features of a bar use that bar and earlier ones, the bar that settles a training label
+has closed when the first validation bar opens, and the scaler knows training rows alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -117,9 +117,8 @@ def build_features(strategy: Strategy, frame: pl.DataFrame) -> tuple[NDArray[np.
     columns = [log_returns(close)] if strategy.features.returns else []
     for indicator in strategy.indicators:
         computed = catalogue.compute(indicator, frame)
-        for feature in catalogue.features(indicator):
-            raw = computed[feature.name]
-            columns.append(_relative(raw, close) if feature.relative else raw)
+        features = catalogue.features(indicator)
+        columns += [feature.scale.of(computed[feature.name], close) for feature in features]
     warmup = min(warmup_rows(strategy), frame.height)
     values = np.empty((frame.height, len(columns)))
     for number, column in enumerate(columns):
@@ -141,8 +140,8 @@ def warmup_rows(strategy: Strategy) -> int:
     return max([int(strategy.features.returns), *(catalogue.warmup(each) for each in strategy.indicators)])
 
 
-def build_dataset(strategy: Strategy, bars: Mapping[str, pl.DataFrame]) -> Dataset:
-    """The samples of one training; `bars` maps each symbol to its checked bars.
+def build_dataset(strategy: Strategy, bars: Mapping[str, pl.DataFrame], bar_length: timedelta) -> Dataset:
+    """The samples of one training; `bars` maps each symbol to its checked bars, each open for `bar_length`.
 
     Raises TrainingDataError when the bars are too few, all of one class, or make a feature that is not finite.
     """
@@ -151,7 +150,7 @@ def build_dataset(strategy: Strategy, bars: Mapping[str, pl.DataFrame]) -> Datas
     series = [_series(strategy, symbol, frame) for symbol, frame in bars.items()]
     names = feature_names(strategy)
     border = _border(series, strategy.training.validation_split)
-    splits = [_split(one, border, strategy.labels.horizon) for one in series]
+    splits = [_split(one, border, strategy.labels.horizon, np.timedelta64(bar_length)) for one in series]
     for one, split in zip(series, splits, strict=True):
         _check_split(one, split, border)
     scaler = _fit_scaler(strategy.features.scaling, _training_rows(series, splits))
@@ -167,11 +166,6 @@ def build_dataset(strategy: Strategy, bars: Mapping[str, pl.DataFrame]) -> Datas
     )
     _check_classes(dataset)
     return dataset
-
-
-def _relative(values: NDArray[np.float64], close: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return values / close - 1
 
 
 def _series(strategy: Strategy, symbol: str, frame: pl.DataFrame) -> _Series:
@@ -201,10 +195,10 @@ def _training_count(samples: int, validation_split: float) -> int:
     return min(samples - 1, math.floor(samples * (1 - validation_split)))
 
 
-def _split(one: _Series, border: np.datetime64, horizon: int) -> _Split:
-    """Samples by their windows' last bars; those whose label is settled only at or past the border are purged."""
+def _split(one: _Series, border: np.datetime64, horizon: int, bar_length: np.timedelta64) -> _Split:
+    """Samples by their windows' last bars; those whose label's bar is still open at the border are purged."""
     before = one.timestamps[one.candidates] < border
-    settled = one.timestamps[one.candidates + horizon] < border
+    settled = one.timestamps[one.candidates + horizon] + bar_length <= border
     return _Split(one.candidates[settled], one.candidates[~before], int(np.sum(before & ~settled)))
 
 

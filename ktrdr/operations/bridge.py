@@ -15,6 +15,9 @@ one of them only, so that a state is a single `pack_into`, which clears its byte
 
 Records. A record is written once and committed by its last field: its own offset, over zeroed file.
 
+Readers use `pread`, each one a call of its own so that the order of reading holds. It sees what the writer stored into
+its mapping at once, and, unlike a mapping, a file that was cut off is then an error and not a signal that kills.
+
 The proof needs stores to become visible in their order, as on x86. Elsewhere (ARM) a reader lets whatever is younger
 than `_SETTLING_S` settle and reads it again before it trusts it; the writer pays nothing for that.
 """
@@ -27,7 +30,8 @@ import mmap
 import os
 import platform
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +95,8 @@ class ProgressBridge:
         except OSError as error:
             raise BridgeFileError(f"bridge {path} cannot be opened: {error.strerror}") from error
         try:
-            self._map()
+            if writable:
+                self._map()
             self._read_layout()
         except BaseException:
             self._file.close()
@@ -135,6 +140,17 @@ class ProgressBridge:
         self._store_record(self._buffer, offset, now(), self._pack_values(*values), offset)
         self._next_record = offset + self._record_size
 
+    def _append_earlier(self, instant: float, *values: float) -> None:
+        """Append a record of an earlier instant; where its age can't tell readers to let it settle, it settles here."""
+        offset = self._next_record
+        if offset > self._last_place and not self._grow():
+            return
+        self._store_record(self._buffer, offset, instant, self._pack_values(*values), 0)
+        if not _STORES_KEEP_ORDER:
+            sleep(_SETTLING_S)
+        _NUMBER.pack_into(self._buffer, offset + self._record.size, offset)
+        self._next_record = offset + self._record_size
+
     def _grow(self) -> bool:
         """Double the room for records; when the disk is full, later records are dropped and the work goes on."""
         more = max(self._mapped_bytes, 1024 * self._record_size)
@@ -150,7 +166,13 @@ class ProgressBridge:
 
     def get_status(self) -> dict[str, Any]:
         """Progress as it stands: percentage (below 100), message, current_step, items_processed, updated_at."""
-        phase, step, part, parts, items, instant = self._read_state()
+        state = self._read_state()
+        try:
+            return self._described(*state)
+        except (IndexError, ValueError, OverflowError, OSError) as error:
+            raise BridgeFileError(f"bridge {self.path} is damaged: its state means nothing: {error}") from error
+
+    def _described(self, phase: int, step: int, part: int, parts: int, items: int, instant: float) -> dict[str, Any]:
         total = self.layout.total_steps
         steps_done = max(step - 1, 0) + (part / parts if parts else 0.0)
         status: dict[str, Any] = {
@@ -179,7 +201,8 @@ class ProgressBridge:
         return metrics, cursor + len(metrics)
 
     def close(self) -> None:
-        self._buffer.close()
+        if self._writable:
+            self._buffer.close()
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -191,22 +214,38 @@ class ProgressBridge:
     # -- the file ------------------------------------------------------------------------------------------------
 
     def _map(self) -> None:
-        access = mmap.ACCESS_WRITE if self._writable else mmap.ACCESS_READ
         try:
-            self._buffer = mmap.mmap(self._file.fileno(), 0, access=access)
+            self._buffer = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_WRITE)
         except ValueError as error:
             raise BridgeFileError(f"bridge {self.path} is empty") from error
         self._mapped_bytes = len(self._buffer)
 
+    def _peek(self, size: int, offset: int) -> bytes:
+        """Fewer bytes where the file ends before. The writer reads its own mapping, which needs no call."""
+        if self._writable:
+            return self._buffer[offset : offset + size]
+        try:
+            return os.pread(self._file.fileno(), size, offset)
+        except OSError as error:
+            raise BridgeFileError(f"bridge {self.path} cannot be read: {error.strerror}") from error
+
+    def _read(self, size: int, offset: int) -> bytes:
+        content = self._peek(size, offset)
+        if len(content) < size:
+            raise BridgeFileError(f"bridge {self.path} is damaged: it is cut off before byte {offset + size}")
+        return content
+
     def _read_layout(self) -> None:
-        if self._mapped_bytes < _HEAD.size:
-            raise BridgeFileError(f"bridge {self.path} is too short: {self._mapped_bytes} bytes")
-        magic, size, checksum = _HEAD.unpack_from(self._buffer)
+        size_bytes = os.fstat(self._file.fileno()).st_size
+        if size_bytes < _HEAD.size:
+            how = f"too short: {size_bytes} bytes" if size_bytes else "empty"
+            raise BridgeFileError(f"bridge {self.path} is {how}")
+        magic, size, checksum = _HEAD.unpack(self._read(_HEAD.size, 0))
         if magic != _MAGIC:
             raise BridgeFileError(f"{self.path} is not a bridge of this version")
-        description = self._buffer[_HEAD.size : _HEAD.size + size]
         state = _state_offset(size)
-        if crc32(description) != checksum or self._mapped_bytes < state + _SLOTS * _SLOT_BYTES:
+        description = self._read(min(size, size_bytes), _HEAD.size) if state < size_bytes else b""
+        if crc32(description) != checksum or size_bytes < state + _SLOTS * _SLOT_BYTES:
             raise BridgeFileError(f"bridge {self.path} is damaged: its head does not match its checksum or size")
         fields: dict[str, Any] = {
             key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(description).items()
@@ -219,14 +258,16 @@ class ProgressBridge:
         self._pack_values = columns.pack
         self._record_size = _record_size(self.layout)
         self._store_record = struct.Struct(f"@d{columns.size}sQ").pack_into
-        self._last_place = self._mapped_bytes - self._record_size
+        self._last_place = size_bytes - self._record_size
 
     def _number_in(self, slot: int) -> int:
-        number: int = _NUMBER.unpack_from(self._buffer, self._slots[slot] + _STATE.size)[0]
+        number: int = _NUMBER.unpack(self._read(_NUMBER.size, self._slots[slot] + _STATE.size))[0]
         return number
 
     def _numbers(self) -> list[int]:
-        return [self._number_in(slot) for slot in range(_SLOTS)]
+        """In one call, in whatever order: only what is read after them decides."""
+        slots = self._read(_SLOTS * _SLOT_BYTES, self._slots[0])
+        return [_NUMBER.unpack_from(slots, slot * _SLOT_BYTES + _STATE.size)[0] for slot in range(_SLOTS)]
 
     def _read_state(self) -> State:
         """The newest state that was written whole."""
@@ -239,7 +280,7 @@ class ProgressBridge:
 
     def _read_slot(self, number: int) -> State | None:
         slot = number % _SLOTS
-        state: State = _STATE.unpack_from(self._buffer, self._slots[slot])
+        state: State = _STATE.unpack(self._read(_STATE.size, self._slots[slot]))
         is_whole = self._number_in(slot - 1) <= number == self._number_in(slot) != 0
         return state if is_whole else None
 
@@ -253,27 +294,37 @@ class ProgressBridge:
 
     def _has_record(self, index: int) -> bool:
         offset = self._offset_of(index)
-        if offset + self._record_size > self._mapped_bytes and not self._remap(offset + self._record_size):
-            return False
-        (number,) = _NUMBER.unpack_from(self._buffer, offset + self._record.size)
-        return bool(number == offset)
+        return self._peek(_NUMBER.size, offset + self._record.size) == _NUMBER.pack(offset)
 
-    def _remap(self, needed: int) -> bool:
-        if os.fstat(self._file.fileno()).st_size < needed:
-            return False
-        self._map()
-        return self._mapped_bytes >= needed
-
-    def _read_record(self, index: int) -> dict[str, Any]:
-        offset = self._offset_of(index)
-        instant, *values = self._record.unpack_from(self._buffer, offset)
-        if not _STORES_KEEP_ORDER and _is_fresh(instant):
+    def _read_records(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Committed ones, read as one."""
+        if start >= stop:
+            return []
+        content = self._read((stop - start) * self._record_size, self._offset_of(start))
+        if not _STORES_KEEP_ORDER and any(_is_fresh(instant) for instant, *_ in self._unpacked(content)):
             sleep(_SETTLING_S)
-            instant, *values = self._record.unpack_from(self._buffer, offset)
-        named: dict[str, Any] = dict(zip(self.layout.columns, map(_finite, values), strict=True))
-        for column in self.layout.integer_columns:
-            named[column] = int(named[column])
-        named["timestamp"] = _iso(instant)
+            content = self._read(len(content), self._offset_of(start))
+        return [self._named(*numbers) for numbers in self._unpacked(content)]
+
+    def _salvaged_records(self) -> list[dict[str, Any]]:
+        """Those in front of the first that cannot be read."""
+        found: list[dict[str, Any]] = []
+        with suppress(BridgeFileError):
+            while self._has_record(len(found)):
+                found += self._read_records(len(found), len(found) + 1)
+        return found
+
+    def _unpacked(self, content: bytes) -> Iterator[tuple[float, ...]]:
+        return (self._record.unpack_from(content, at) for at in range(0, len(content), self._record_size))
+
+    def _named(self, instant: float, *values: float) -> dict[str, Any]:
+        try:
+            named: dict[str, Any] = dict(zip(self.layout.columns, map(_finite, values), strict=True))
+            for column in self.layout.integer_columns:
+                named[column] = int(named[column])
+            named["timestamp"] = _iso(instant)
+        except (ValueError, TypeError, OverflowError, OSError) as error:
+            raise BridgeFileError(f"bridge {self.path} is damaged: a record holds no metrics: {error}") from error
         return named
 
 
@@ -310,8 +361,10 @@ class MetricsHistory(Sequence[dict[str, Any]]):
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         indices = range(len(self))[index]
         if isinstance(indices, int):
-            return self._bridge._read_record(indices)
-        return [self._bridge._read_record(i) for i in indices]
+            return self._bridge._read_records(indices, indices + 1)[0]
+        if indices.step == 1:
+            return self._bridge._read_records(indices.start, indices.stop)
+        return [self[i] for i in indices]
 
 
 def _state_offset(description_bytes: int) -> int:

@@ -54,10 +54,16 @@ class HealthService:
         lost = {o.operation_id: o for o in running if o.worker and not self._is_alive(o.worker)}
         for operation_id in self._suspects & lost.keys():
             logger.warning("The worker of operation %s is gone", operation_id)
-            await self._settle(lost[operation_id])
+            await self._settle_one(lost[operation_id])
         self._suspects = set(lost) - self._suspects
         self._look_for_silence()
         self._refill()
+
+    async def _settle_one(self, operation: Operation) -> None:
+        try:
+            await self._settle(operation)
+        except KtrdrError as error:
+            logger.warning("Operation %s ended but cannot be recorded yet: %s", operation.operation_id, error)
 
     def _look_for_silence(self) -> None:
         stalled = {operation.operation_id: operation for operation in self._operations.stalled()}
@@ -74,3 +80,5 @@ class HealthService:
                 await self.check()
             except KtrdrError as error:
                 logger.warning("Health check: %s", error)
+            except Exception:
+                logger.exception("The health check met an unexpected error")

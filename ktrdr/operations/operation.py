@@ -29,8 +29,9 @@ TRANSITIONS: Mapping[OperationStatus, frozenset[OperationStatus]] = {
     OperationStatus.PENDING: frozenset(
         {OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.CANCELLED},
     ),
+    # Back to PENDING: a server ended between recording the start and giving the worker its job.
     OperationStatus.RUNNING: frozenset(
-        {OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED},
+        {OperationStatus.PENDING, OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED},
     ),
     OperationStatus.COMPLETED: frozenset(),
     OperationStatus.FAILED: frozenset(),

@@ -8,7 +8,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +51,7 @@ class OperationsService:
         self._last_refresh: dict[str, float] = {}
         self._views: OrderedDict[str, Operation] = OrderedDict()
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._removed: set[str] = set()
         self._ending = asyncio.Lock()
 
     # -- the life of an operation --------------------------------------------------------------------------------
@@ -102,10 +103,19 @@ class OperationsService:
         bridge = self._local_bridges.get(operation_id)
         started = (await self._load(operation_id)).moved_to(OperationStatus.RUNNING, worker=worker)
         if bridge:
-            started = self._with_progress(started, bridge.get_status())
+            started = self._with_progress(started, _status_of(bridge))
         await self._store.update(started)
         self._remember(started)
         return started
+
+    async def queue_again(self, operation_id: str) -> Operation:
+        """Take back the start of an operation whose worker never got its job."""
+        running = await self._load(operation_id)
+        queued = running.moved_to(OperationStatus.PENDING, progress=INITIAL_PROGRESS, started_at=None, worker=None)
+        await self._store.update(queued)
+        self._remember(queued)
+        logger.info("Operation %s waits again: the server ended before its worker had begun", operation_id)
+        return queued
 
     async def complete_operation(
         self,
@@ -182,6 +192,23 @@ class OperationsService:
                 waiter.set_result(None)
         return ended
 
+    async def remove_operation(self, operation_id: str) -> None:
+        """Forget an operation that has ended, with its results and metrics.
+
+        Raises OperationNotFound, and OperationNotTerminal while it has not ended.
+        """
+        operation = await self._load(operation_id)
+        if not operation.status.is_terminal:
+            raise OperationNotTerminal(
+                f"operation {operation_id} is {operation.status}; only one that has ended can be removed",
+                hint=f"end it first with: ktrdr operations cancel {operation_id}",
+                operation_status=str(operation.status),
+            )
+        await self._store.remove(operation_id)
+        self._removed.add(operation_id)
+        self._views.pop(operation_id, None)
+        logger.info("Removed operation %s", operation_id)
+
     def _forget(self, operation_id: str) -> None:
         bridge = self._local_bridges.pop(operation_id, None)
         self._metrics_cursors.pop(operation_id, None)
@@ -214,21 +241,27 @@ class OperationsService:
         return self._refresh_from_bridge(operation, bridge)
 
     def _refresh_from_bridge(self, operation: Operation, bridge: ProgressBridge) -> Operation:
-        """The operation as its bridge shows it, or as last seen where the bridge cannot be read any more."""
+        """The operation as its bridge shows it, or as last seen, with the reason, where the bridge is damaged."""
         operation_id = operation.operation_id
         before = self._metrics_cursors.get(operation_id, 0)
+        self._last_refresh[operation_id] = time.monotonic()
         try:
             after, status = len(bridge._metrics_history), bridge.get_status()
         except BridgeFileError as damage:
-            logger.warning("The progress of operation %s cannot be read: %s", operation_id, damage)
-            return operation
+            return self._with_damage(operation, damage)
         refreshed = self._with_progress(operation, status)
         self._metrics_cursors[operation_id] = after
-        self._last_refresh[operation_id] = time.monotonic()
         self._remember(refreshed)
         logger.debug("Refreshed operation %s from bridge (cursor %d → %d)", operation_id, before, after)
         logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
         return refreshed
+
+    def _with_damage(self, operation: Operation, damage: BridgeFileError) -> Operation:
+        if "unreadable" not in operation.progress:
+            logger.error("The progress of operation %s cannot be read: %s", operation.operation_id, damage)
+        unreadable = replace(operation, progress={**operation.progress, "unreadable": str(damage)})
+        self._remember(unreadable)
+        return unreadable
 
     def _with_progress(self, operation: Operation, status: dict[str, Any]) -> Operation:
         heard_at = status.pop("updated_at", None)
@@ -275,12 +308,13 @@ class OperationsService:
         return await self._read_metrics(operation_id, cursor, end), end
 
     async def _all_metrics(self, operation_id: str) -> list[dict[str, Any]]:
-        """Before an end; a bridge that cannot be read any more costs its metrics, not the end."""
+        """Before an end; a bridge that is damaged costs what cannot be read of it, not the end."""
         try:
             return await self._read_metrics(operation_id, 0, await self._count_metrics(operation_id))
         except BridgeError as damage:
-            logger.error("The metrics of operation %s are lost: %s", operation_id, damage.detail)
-            return []
+            left = self._local_bridges[operation_id]._salvaged_records()
+            logger.error("Operation %s keeps %d metrics: %s", operation_id, len(left), damage.detail)
+            return left
 
     async def _count_metrics(self, operation_id: str) -> int:
         with _bridge_errors():
@@ -337,13 +371,18 @@ class OperationsService:
         """The running operations as last seen, without a look at their bridges."""
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
 
+    def parents_in_use(self) -> set[str]:
+        """The operations from which ones go on that have not ended."""
+        return {view.parent_id for view in self._views.values() if view.parent_id and not view.status.is_terminal}
+
     def stalled(self) -> Sequence[Operation]:
         """The running operations whose workers have been silent for longer than allowed."""
         return [
             operation
             for operation in self.running()
             if (bridge := self._local_bridges.get(operation.operation_id))
-            and _silent_s(operation, bridge.get_status().get("updated_at")) > self._stall_timeout_s
+            and (status := _status_of(bridge))
+            and _silent_s(operation, status.get("updated_at")) > self._stall_timeout_s
         ]
 
     async def unfinished(self) -> Sequence[Operation]:
@@ -380,7 +419,7 @@ class OperationsService:
         operation = self._views.get(operation_id) or await self._store.get(operation_id)
         # While the store was asked somebody else may have made a newer view.
         operation = self._views.get(operation_id) or operation
-        if operation is None:
+        if operation is None or operation_id in self._removed:
             raise OperationNotFound(
                 f"there is no operation {operation_id!r}", hint="list them with: ktrdr operations list"
             )
@@ -394,6 +433,13 @@ class OperationsService:
             oldest_ended = next((key for key, view in self._views.items() if view.status.is_terminal), None)
             if oldest_ended:
                 del self._views[oldest_ended]
+
+
+def _status_of(bridge: ProgressBridge) -> dict[str, Any]:
+    """Empty where the bridge is damaged: that says nothing about its worker."""
+    with suppress(BridgeFileError):
+        return bridge.get_status()
+    return {}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from ktrdr.operations.operation import Operation, OperationStatus
 
 
 class OperationStore(Protocol):
-    """Keeps operations for ever.
+    """Keeps operations until somebody removes them.
 
     Thread safety: called from one event loop. Ownership: what is handed in or out is immutable or a copy.
     Consistency: what a call has returned, every later call sees. Durability: what a call has returned survives the
@@ -30,6 +30,9 @@ class OperationStore(Protocol):
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
         """Keep a terminal operation, its results and all of its metrics, or nothing of them."""
+
+    async def remove(self, operation_id: str) -> None:
+        """Forget an operation, its results and all of its metrics, or nothing of them; none is fine too."""
 
     async def get(self, operation_id: str) -> Operation | None: ...
 
@@ -91,6 +94,10 @@ class InMemoryOperationStore:
         self._operations[operation.operation_id] = operation
         self._results[operation.operation_id] = dict(results)
         self._metrics[operation.operation_id] = [dict(metric) for metric in metrics]
+
+    async def remove(self, operation_id: str) -> None:
+        for kept in (self._operations, self._results, self._metrics):
+            kept.pop(operation_id, None)
 
     async def get(self, operation_id: str) -> Operation | None:
         return self._operations.get(operation_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -15,7 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 
 from ktrdr.errors import StorageError
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.registry.layout import log_files, missing_columns
 from ktrdr.registry.tables import Base, MetricRow, OperationRow
+
+logger = logging.getLogger(__name__)
+
+_DOCTOR = "see what is wrong with: ktrdr doctor"
+_IN_MEMORY = ("", ":memory:")
 
 
 def sqlite_url(path: Path) -> URL:
@@ -24,7 +32,11 @@ def sqlite_url(path: Path) -> URL:
 
 
 class SqlOperationStore:
-    """An `OperationStore` (see the port for what it promises) behind a SQLAlchemy engine."""
+    """An `OperationStore` (see the port for what it promises) behind a SQLAlchemy engine.
+
+    A SQLite file that is deleted while it is open lives on in the open connections alone. It is written back from
+    them before the next transaction that writes, so that what is recorded does not die with the process.
+    """
 
     def __init__(self, url: str | URL) -> None:
         try:
@@ -34,20 +46,36 @@ class SqlOperationStore:
                 f"KTRDR_DATABASE_URL cannot be used: {error}",
                 hint="for example sqlite+aiosqlite:///registry.sqlite or postgresql+asyncpg://user@host/ktrdr",
             ) from error
+        self._file: Path | None = None
+        self._opened: tuple[int, int] | None = None
+        self._writing = asyncio.Lock()
         if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine.sync_engine, "do_connect", self._refuse_to_make_another)
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
+            if (self._engine.url.database or "") not in _IN_MEMORY:
+                self._file = Path(self._engine.url.database or "")
 
     async def open(self) -> None:
-        """Connect and make the tables that are missing. Raises StorageError."""
-        if self._engine.dialect.name == "sqlite":
+        """Connect and make the tables that are missing.
+
+        Raises StorageError, also when the tables are those of another version or cannot be written.
+        """
+        if self._file:
             async with _as_storage_errors():
-                await asyncio.to_thread(_try_sqlite_file, self._engine.url.database or "")
+                await asyncio.to_thread(_try_sqlite_file, self._file)
+                self._opened = _identity(self._file)
         async with self._connection() as connection:
+            if missing := await connection.run_sync(missing_columns):
+                raise StorageError(
+                    f"the registry {self._file or ''} is of an older layout: it has no {', '.join(missing)}",
+                    hint="bring it up to date with: ktrdr doctor --repair",
+                )
             await connection.run_sync(Base.metadata.create_all)
+        await self.ping()
 
     async def add(self, operation: Operation) -> bool:
         try:
-            async with self._session() as session:
+            async with self._writing_session() as session:
                 session.add(OperationRow(**_columns(operation)))
                 with _taken():
                     await session.flush()
@@ -62,7 +90,7 @@ class SqlOperationStore:
             return _operation(row) if row else None
 
     async def update(self, operation: Operation) -> None:
-        async with self._session() as session:
+        async with self._writing_session() as session:
             await session.merge(OperationRow(**_columns(operation)))
 
     async def finish(
@@ -71,7 +99,7 @@ class SqlOperationStore:
         results: Mapping[str, Any],
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
-        async with self._session() as session:
+        async with self._writing_session() as session:
             await session.merge(OperationRow(**_columns(operation), results=dict(results)))
             await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation.operation_id))
             if metrics:
@@ -82,6 +110,11 @@ class SqlOperationStore:
                         for position, record in enumerate(metrics)
                     ],
                 )
+
+    async def remove(self, operation_id: str) -> None:
+        async with self._writing_session() as session:
+            await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation_id))
+            await session.execute(delete(OperationRow).where(OperationRow.operation_id == operation_id))
 
     async def get(self, operation_id: str) -> Operation | None:
         async with self._session() as session:
@@ -140,9 +173,9 @@ class SqlOperationStore:
             return [_operation(row) for row in rows.scalars()], total
 
     async def ping(self) -> None:
-        async with self._connection() as connection:
-            await connection.execute(text("CREATE TABLE IF NOT EXISTS ping (at INTEGER)"))
-            await connection.execute(text("DELETE FROM ping"))
+        async with self._writing_session() as session:
+            await session.execute(text("CREATE TABLE IF NOT EXISTS ping (at INTEGER)"))
+            await session.execute(text("DELETE FROM ping"))
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -153,9 +186,42 @@ class SqlOperationStore:
             yield session
 
     @asynccontextmanager
+    async def _writing_session(self) -> AsyncIterator[AsyncSession]:
+        """One after another, as SQLite has it anyway, so that none writes into a file that is being written back."""
+        async with self._writing:
+            async with _as_storage_errors():
+                await self._keep_file()
+            async with self._session() as session:
+                yield session
+
+    @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         async with _as_storage_errors(), self._engine.begin() as connection:
             yield connection
+
+    async def _keep_file(self) -> None:
+        if self._file is None or self._opened is None or (found := _identity(self._file)) == self._opened:
+            return
+        if found is not None:
+            raise StorageError(
+                f"another file has taken the place of the registry {self._file}; what is recorded now would be lost",
+                hint="stop the server, put the right file there and start it again",
+            )
+        draft = self._file.with_name(f"{self._file.name}.new")
+        for path in (draft, *log_files(self._file)):  # a log of the deleted file would be taken for one of the new
+            path.unlink(missing_ok=True)
+        async with self._engine.connect() as connection:
+            alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await alone.execute(text("VACUUM INTO :path"), {"path": str(draft)})
+        os.replace(draft, self._file)
+        await self._engine.dispose()
+        self._opened = _identity(self._file)
+        logger.warning("The registry %s had been deleted while in use; it was written back whole", self._file)
+
+    def _refuse_to_make_another(self, *_: object) -> None:
+        """SQLite would make an empty file where a deleted one was."""
+        if self._file and self._opened and _identity(self._file) is None:
+            raise FileNotFoundError(2, "it was deleted while the server ran", str(self._file))
 
 
 class _Taken(Exception):
@@ -175,11 +241,29 @@ async def _as_storage_errors() -> AsyncIterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        raise StorageError(
-            f"the registry cannot be used: {cause}",
-            hint="see KTRDR_DATABASE_URL and KTRDR_HOME with: ktrdr config show",
-        ) from error
+        cause = str(getattr(error, "orig", None) or error)
+        raise StorageError(f"the registry cannot be used: {cause}", hint=_hint(cause)) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(f"the registry holds a record that cannot be read: {error}", hint=_DOCTOR) from error
+
+
+def _hint(cause: str) -> str:
+    if "locked" in cause:
+        return "another process is writing to it; try again, and see which with: fuser registry.sqlite"
+    if "full" in cause:
+        return "make room on the disk of KTRDR_HOME (see: ktrdr config show)"
+    if any(word in cause for word in ("not a database", "malformed", "readonly", "no such", "disk I/O")):
+        return _DOCTOR
+    return "see KTRDR_DATABASE_URL and KTRDR_HOME with: ktrdr config show"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tells a file from one that takes its place; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
@@ -190,7 +274,7 @@ def _configure_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _try_sqlite_file(path: str) -> None:
+def _try_sqlite_file(path: Path) -> None:
     """A file that cannot be used is found here, since aiosqlite's thread would outlive a failed connection."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA schema_version")

@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ktrdr.errors import ArtifactNotFound, StorageError
-from ktrdr.training.files import write_atomically
+from ktrdr.training.files import write_file
 from ktrdr.training.loop import EpochMetrics, predict
 from ktrdr.training.models.families import build_model
 from ktrdr.training.windows import view_of_windows
@@ -27,10 +27,10 @@ from ktrdr.training.windows import view_of_windows
 if TYPE_CHECKING:
     from ktrdr.features.matrix import Dataset, Scaler
     from ktrdr.strategy.spec import Strategy
-    from ktrdr.training.checkpoint import Fingerprint
+    from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.run import TrainingRequest
 
-FORMAT = 1
+FORMAT = 2
 CARD = "model.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.parquet"
@@ -67,6 +67,7 @@ def model_card(
     request: TrainingRequest,
     dataset: Dataset,
     fingerprint: Fingerprint,
+    providers: Mapping[str, str],
     results: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Enough to predict with the weights beside it, and to train the same weights again."""
@@ -86,6 +87,7 @@ def model_card(
         "start": request.start.isoformat() if request.start else None,
         "end": request.end.isoformat() if request.end else None,
         "data_sha256": fingerprint.data,
+        "data_providers": dict(providers),
         "feature_names": list(dataset.feature_names),
         "class_names": list(dataset.class_names),
         "labels": fingerprint.strategy["labels"],
@@ -96,16 +98,18 @@ def model_card(
 
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    write_atomically(folder / WEIGHTS, save(weights))
-    write_atomically(folder / CARD, json.dumps(card, indent=2, allow_nan=False).encode())
+    write_file(folder / WEIGHTS, save(weights))
+    write_file(folder / CARD, json.dumps(card, indent=2, allow_nan=False).encode())
 
 
 def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
     import polars as pl
 
     buffer = io.BytesIO()
-    pl.DataFrame([asdict(metrics) for metrics in history]).write_parquet(buffer)
-    write_atomically(folder / METRICS, buffer.getvalue())
+    table = pl.DataFrame([asdict(metrics) for metrics in history])
+    instants = (pl.col("ended_at") * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
+    table.with_columns(instants).write_parquet(buffer)
+    write_file(folder / METRICS, buffer.getvalue())
 
 
 def load_model(folder: Path) -> TrainedModel:

@@ -17,40 +17,21 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ktrdr.errors import CheckpointMismatch, StorageError
-from ktrdr.training.files import storage_error, write_atomically
+from ktrdr.errors import StorageError
+from ktrdr.training.files import storage_error, write_file
+from ktrdr.training.fingerprint import METADATA_KEY, Fingerprint, newest_first
 from ktrdr.training.loop import EpochMetrics, TrainingState, weights_of
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a training was made from: two with the same fingerprint, seed included, give the same bits."""
-
-    strategy: dict[str, Any]
-    timeframe: str
-    data: dict[str, str]
-
-    def differences(self, other: Fingerprint) -> list[str]:
-        found = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
-        if self.timeframe != other.timeframe:
-            found.append("timeframe")
-        if list(self.data) != list(other.data):
-            found.append("symbols")
-        shared = self.data.keys() & other.data.keys()
-        found += [f"bars of {symbol}" for symbol in shared if self.data[symbol] != other.data[symbol]]
-        return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +84,7 @@ class Checkpoint:
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raises CheckpointMismatch, naming each difference."""
-        if found := self.fingerprint.differences(fingerprint):
-            raise CheckpointMismatch(
-                f"the checkpoint of epoch {len(self.history)} belongs to another training: {', '.join(found)} differ",
-                hint="Resume with the strategy and the bars that it began with, or start a new training.",
-                differences=found,
-            )
+        self.fingerprint.check(fingerprint, len(self.history))
 
     def _under(self, prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
@@ -151,8 +127,8 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
         "epochs_without_gain": checkpoint.epochs_without_gain,
     }
     path = folder / f"epoch-{len(checkpoint.history):06d}.safetensors"
-    write_atomically(path, save(checkpoint.tensors, {"ktrdr": json.dumps(head)}))
-    for old in _newest_first(folder)[KEPT:]:
+    write_file(path, save(checkpoint.tensors, {METADATA_KEY: json.dumps(head)}))
+    for old in newest_first(folder)[KEPT:]:
         _remove(old)
     return path
 
@@ -161,7 +137,7 @@ def read(path: Path) -> Checkpoint:
     """Raises StorageError when the file is not a whole checkpoint."""
     try:
         with safe_open(path, framework="pt") as file:
-            head = json.loads(file.metadata()["ktrdr"])
+            head = json.loads(file.metadata()[METADATA_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if head["format"] != FORMAT or head["crc32"] != _checksum(tensors):
             raise StorageError(f"{path} is damaged or of another format", path=str(path))
@@ -185,7 +161,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
         StorageError: there are checkpoints and all of them are damaged.
     """
     damaged: StorageError | None = None
-    for path in _newest_first(folder):
+    for path in newest_first(folder):
         try:
             return read(path)
         except StorageError as error:
@@ -194,10 +170,6 @@ def load_latest(folder: Path) -> Checkpoint | None:
     if damaged is not None:
         raise damaged
     return None
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*.safetensors"), reverse=True)
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:
@@ -212,14 +184,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(path, error) from error
-
-
-def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for key in sorted(left.keys() | right.keys()):
-        here, there = left.get(key), right.get(key)
-        if isinstance(here, dict) and isinstance(there, dict):
-            found += _differing(here, there, f"{prefix}{key}.")
-        elif here != there:
-            found.append(f"{prefix}{key}")
-    return found

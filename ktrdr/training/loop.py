@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One finished epoch, counted from 1; losses in nats, `samples_seen` since the first, `duration` in seconds."""
+    """One finished epoch, counted from 1; losses in nats, `samples_seen` since the first, `duration` in seconds.
+
+    `ended_at` is in seconds since 1970, UTC.
+    """
 
     epoch: int
     samples_seen: int
@@ -47,6 +51,7 @@ class EpochMetrics:
     val_accuracy: float
     learning_rate: float
     duration: float
+    ended_at: float
 
 
 @dataclass(slots=True)
@@ -162,6 +167,7 @@ def train(
             val_accuracy,
             optimizer.param_groups[0]["lr"],
             time.perf_counter() - began,
+            datetime.now(UTC).timestamp(),
         )
         _record(state, metrics, settings)
         report_epoch(observer, metrics, settings.epochs)
@@ -195,7 +201,7 @@ def predict(model: nn.Module, windows: Tensor, starts: Tensor) -> Tensor:
         return torch.cat([model(windows.index_select(0, chunk)) for chunk in _chunks(starts)])
 
 
-def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int) -> None:
+def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int, *, again: bool = False) -> None:
     observer.on_epoch(
         metrics.epoch,
         metrics.samples_seen,
@@ -205,6 +211,7 @@ def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int)
         metrics.val_accuracy,
         metrics.learning_rate,
         metrics.duration,
+        ended_at=metrics.ended_at if again else None,
     )
     logger.debug(
         "on_epoch %d/%d: train_loss=%.4f train_accuracy=%.4f val_loss=%.4f val_accuracy=%.4f duration=%.3fs",

@@ -38,8 +38,14 @@ class TrainingObserver(Protocol):
         val_accuracy: float,
         learning_rate: float,
         duration: float,
+        *,
+        ended_at: float | None = None,
     ) -> None:
-        """One finished epoch, counted from 1; losses are mean cross-entropy in nats, `duration` is in seconds."""
+        """One finished epoch, counted from 1; losses are mean cross-entropy in nats, `duration` is in seconds.
+
+        `ended_at`, in seconds since 1970, is given when that was earlier than now: a resumed training tells the epochs
+        of the one before it again.
+        """
 
 
 class SilentObserver:
@@ -61,5 +67,7 @@ class SilentObserver:
         val_accuracy: float,
         learning_rate: float,
         duration: float,
+        *,
+        ended_at: float | None = None,
     ) -> None:
         pass

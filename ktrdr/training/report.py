@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ktrdr.features.matrix import Dataset, SymbolCoverage
-    from ktrdr.training.checkpoint import Fingerprint
+    from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.run import TrainingRequest
 
 WIDTH = 100
@@ -39,6 +39,7 @@ class Account:
     request: TrainingRequest
     dataset: Dataset
     fingerprint: Fingerprint
+    providers: Mapping[str, str]
     model: nn.Module
     history: tuple[EpochMetrics, ...]
     best_epoch: int
@@ -99,7 +100,7 @@ def _headline(figure: Figure, account: Account) -> None:
     line = " · ".join(
         [
             _symbols(account.request.symbols),
-            account.request.timeframe,
+            f"{account.request.timeframe} from {_sources(account, at_most=1)}",
             _range(account.dataset.coverage),
             f"{spec.type.upper()} {spec.layers}×{spec.hidden_size}",
             f"{len(account.dataset.train.labels):,} training and "
@@ -219,7 +220,7 @@ def summary(account: Account, phases_seconds: Mapping[str, float]) -> str:
     sections = [
         ("", _what(account)),
         ("Result", _result(account)),
-        ("Rows", _rows(account.dataset)),
+        ("Rows", _rows(account)),
         ("Classes", _classes(account.dataset)),
         (f"Features ({len(account.dataset.feature_names)})", _features(account)),
         ("Layers", _layers(account.model)),
@@ -251,6 +252,7 @@ def _what(account: Account) -> Iterator[str]:
             "Operation": request.operation_id,
             "Symbols": ", ".join(request.symbols),
             "Timeframe": request.timeframe,
+            "Bars from": _sources(account),
             "Range": _range(account.dataset.coverage),
             "Trained": ended,
         }
@@ -310,7 +312,8 @@ def verdict(evaluation: Evaluation) -> str:
     )
 
 
-def _rows(dataset: Dataset) -> Iterator[str]:
+def _rows(account: Account) -> Iterator[str]:
+    dataset = account.dataset
     yield from _table(
         ["symbol", "bars", "warm-up", "train", "purged", "validation", "unlabelled"],
         [
@@ -328,16 +331,23 @@ def _rows(dataset: Dataset) -> Iterator[str]:
     )
     yield ""
     yield from _table(
-        ["symbol", "first bar", "border", "last bar"],
+        ["symbol", "bars from", "first bar", "border", "last bar"],
         [
-            [coverage.symbol, _day(coverage.first), _day(coverage.border), _day(coverage.last)]
+            [
+                coverage.symbol,
+                account.providers[coverage.symbol],
+                _day(coverage.first),
+                _day(coverage.border),
+                _day(coverage.last),
+            ]
             for coverage in dataset.coverage
         ],
+        left=2,
     )
     yield ""
     yield from _wrap(
         f"A sample is a window of {dataset.sequence_length} bars. The border is the first bar to validate on; samples "
-        "whose label would reach across it are purged. Scaling uses the training part alone."
+        "whose label's bar has not closed by then are purged. Scaling uses the training part alone."
     )
 
 
@@ -421,6 +431,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) ->
 
 def _symbols(symbols: Sequence[str]) -> str:
     return ", ".join(symbols) if len(symbols) <= 6 else f"{', '.join(symbols[:5])} and {len(symbols) - 5} more"
+
+
+def _sources(account: Account, at_most: int = 100) -> str:
+    names = list(dict.fromkeys(account.providers.values()))
+    return ", ".join(names) if len(names) <= at_most else f"{len(names)} providers"
 
 
 def _range(coverage: Sequence[SymbolCoverage]) -> str:

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from ktrdr.features.matrix import Dataset, build_dataset
-from ktrdr.market.bars import fingerprint as fingerprint_of_bars
+from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.training import artifacts, report
 from ktrdr.training.allocator import keep_freed_memory
-from ktrdr.training.checkpoint import Checkpoints, Fingerprint, load_latest
+from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.evaluate import Evaluation, evaluate
-from ktrdr.training.files import write_atomically
+from ktrdr.training.files import write_file
+from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
 from ktrdr.training.loop import (
     Ending,
     EpochMetrics,
@@ -36,13 +37,10 @@ from ktrdr.training.observer import Phase, TrainingObserver
 from ktrdr.training.windows import Samples, view_of_windows
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from ktrdr.market.series_file import StoredBars
     from ktrdr.strategy.spec import Strategy
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class TrainingOutcome:
 
 def run_training(
     request: TrainingRequest,
-    read_bars: Callable[[str], pl.DataFrame],
+    read_bars: Callable[[str], StoredBars],
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
@@ -86,7 +84,8 @@ def run_training(
 
     `resume_from` is the output folder of a training that ended early: this one goes on from its last checkpoint, ends
     with the same bits as if it had not been interrupted, and reports the earlier epochs again first. Where there is no
-    checkpoint yet it starts at the beginning, which ends with the same bits too.
+    checkpoint yet it starts at the beginning, which ends with the same bits too. Its own checkpoints stay: whoever has
+    recorded that the training ended well may remove them.
 
     Sets torch's thread count, seed and determinism for the whole process: a process runs one training at a time.
 
@@ -103,13 +102,11 @@ def run_training(
     make_repeatable(strategy.training.seed, strategy.training.threads)
 
     phases.enter(Phase.PREPARING)
-    bars = {symbol: read_bars(symbol) for symbol in request.symbols}
-    dataset = build_dataset(strategy, bars)
-    fingerprint = Fingerprint(
-        strategy.model_dump(mode="json"),
-        request.timeframe,
-        {symbol: fingerprint_of_bars(frame) for symbol, frame in bars.items()},
-    )
+    stored = {symbol: read_bars(symbol) for symbol in request.symbols}
+    bars = {symbol: series.frame for symbol, series in stored.items()}
+    providers = {symbol: series.provider for symbol, series in stored.items()}
+    dataset = build_dataset(strategy, bars, TIMEFRAMES[request.timeframe])
+    fingerprint = Fingerprint.of(strategy, request.timeframe, bars)
     tensors = _tensors(dataset, strategy)
     state = _initial_state(dataset, strategy)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
@@ -118,12 +115,11 @@ def run_training(
         earlier.check(fingerprint)
         earlier.restore(state)
     checkpoints.keep(state)
-    if earlier:
-        checkpoints.flush()
+    checkpoints.flush()  # from here on there is something to go on from
 
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
-        report_epoch(observer, metrics, strategy.training.epochs)
+        report_epoch(observer, metrics, strategy.training.epochs, again=True)
     try:
         ending = train(state, tensors, strategy.training, observer, stop_requested, checkpoints.keep)
     finally:
@@ -141,14 +137,24 @@ def run_training(
     phases.enter(Phase.SAVING)
     folder = request.output
     results = {"status": status, "ending": ending.value, "final_metrics": final_metrics, "evaluation": evaluation}
-    write_atomically(folder / artifacts.STRATEGY, request.strategy_text.encode())
-    artifacts.write_model(folder, state.best_weights, artifacts.model_card(request, dataset, fingerprint, results))
+    write_file(folder / artifacts.STRATEGY, request.strategy_text.encode())
+    artifacts.write_model(
+        folder, state.best_weights, artifacts.model_card(request, dataset, fingerprint, providers, results)
+    )
     artifacts.write_metrics(folder, state.history)
     account = report.Account(
-        request, dataset, fingerprint, state.model, tuple(state.history), state.best_epoch, evaluation, ending
+        request,
+        dataset,
+        fingerprint,
+        providers,
+        state.model,
+        tuple(state.history),
+        state.best_epoch,
+        evaluation,
+        ending,
     )
-    write_atomically(folder / artifacts.PLOT, report.plot(account))
-    write_atomically(folder / artifacts.SUMMARY, report.summary(account, phases.seconds()).encode())
+    write_file(folder / artifacts.PLOT, report.plot(account))
+    write_file(folder / artifacts.SUMMARY, report.summary(account, phases.seconds()).encode())
 
     seconds = phases.seconds()
     if status == "success":

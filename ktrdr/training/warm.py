@@ -13,6 +13,7 @@ from typing import get_args
 import numpy as np
 import polars as pl
 
+from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import LSTM, Indicator, Strategy, Training
 from ktrdr.training.loop import build_optimizer
 from ktrdr.training.models.families import build_model
@@ -33,7 +34,7 @@ def warm_up() -> None:
         build_optimizer(Training(optimizer=optimizer), build_model(network, 2, 2))
     with TemporaryDirectory(prefix="ktrdr-warm-up-") as folder, _quiet():
         request = TrainingRequest("warm-up", strategy, "warm-up", "", ("WARM",), "1d", None, None, Path(folder))
-        run_training(request, lambda _: _bars(64), SilentObserver())
+        run_training(request, lambda _: StoredBars(_bars(64), "synthetic"), SilentObserver())
 
 
 def _bars(count: int) -> pl.DataFrame:

@@ -52,6 +52,44 @@ async def test_a_second_load_changes_nothing(client: httpx.AsyncClient, loaded: 
     assert (results["rows_new"], results["rows_changed"], results["rows_total"]) == (0, 0, 1509)
 
 
+@pytest.mark.parametrize("provider", ["synthetic", "yahoo"])
+async def test_another_provider_is_refused_at_once(
+    client: httpx.AsyncClient, loaded: dict[str, Any], provider: str
+) -> None:
+    answer = await client.post(f"{API}/data/load", json=AAPL | {"provider": provider})
+
+    problem = assert_problem(answer, 409, "provider_conflict")
+    assert problem["detail"].startswith("AAPL 1d is stored from sample (1,509 bars, 2019-01-02 to 2024-12-30)")
+    assert "--replace" in problem["hint"]
+    answer = await client.post(f"{API}/data/AAPL/1d/import", params={"filename": "aapl.csv"}, content=CSV)
+    assert_problem(answer, 409, "provider_conflict")
+    assert (await client.get(f"{API}/data/AAPL/1d")).json()["total"] == 1509
+
+
+async def test_auto_goes_on_with_the_provider_of_the_series(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait
+) -> None:
+    answer = await client.post(f"{API}/data/load", json=AAPL | {"provider": "auto"})
+
+    ended = await wait(answer.json()["operation_id"])
+
+    assert (ended["status"], ended["metadata"]["provider"]) == ("COMPLETED", "sample")
+
+
+async def test_replacing_starts_a_series_anew(client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait) -> None:
+    load = AAPL | {"provider": "synthetic", "start_date": "2023-01-01", "end_date": "2023-01-31", "replace": True}
+    await wait((await client.post(f"{API}/data/load", json=load)).json()["operation_id"])
+    (series,) = (await client.get(f"{API}/data")).json()["series"]
+    assert (series["provider"], series["rows"]) == ("synthetic", 22)
+
+    query = {"filename": "aapl.csv", "replace": "true"}
+    answer = await client.post(f"{API}/data/AAPL/1d/import", params=query, content=CSV)
+    await wait(answer.json()["operation_id"])
+
+    (series,) = (await client.get(f"{API}/data")).json()["series"]
+    assert (series["provider"], series["rows"]) == ("csv", 2)
+
+
 async def test_a_file_is_imported(client: httpx.AsyncClient, wait: Wait, tmp_path: Path) -> None:
     answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.csv"}, content=CSV)
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 Answer = tuple[int, Any]
+BROKEN: Answer = (0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Asked:
     path: str
     query: dict[str, str]
     body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -31,7 +33,7 @@ class Asked:
 
 @dataclass
 class FakeServer:
-    """`on("GET", "/data", a, b)`: the first request gets `a`, all later ones `b`."""
+    """`on("GET", "/data", a, b)`: the first request gets `a`, all later ones `b`. BROKEN breaks the connection."""
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
@@ -62,7 +64,11 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             path = unquote(parts.path).removeprefix("/api/v1")
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            status, answer = fake.answer(Asked(self.command, path, dict(parse_qsl(parts.query)), body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, answer = fake.answer(Asked(self.command, path, dict(parse_qsl(parts.query)), body, headers))
+            if not status:
+                self.close_connection = True
+                return
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-type", "text/html" if isinstance(answer, bytes) else "application/json")

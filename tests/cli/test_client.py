@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ktrdr.api.schemas import DataLoad
 from ktrdr.cli.client import Client
-from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError
-from tests.cli.conftest import problem
+from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
+from tests.cli.conftest import BROKEN, problem, started
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer
@@ -62,3 +64,41 @@ def test_names_are_quoted(server: FakeServer) -> None:
 
     with closing(Client(server.url)) as client:
         assert client.bars("BTC=F?#%", "1d", {}).total == 0
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ktrdr.cli.client.REPEAT_AFTER_S", 0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_start_whose_answer_is_lost_is_sent_again_under_the_same_key(server: FakeServer, tmp_path: Path) -> None:
+    file = tmp_path / "bars.csv"
+    file.write_bytes(b"timestamp,open\n")
+    load = DataLoad(symbol="AAPL", timeframe="1d")
+    server.on("POST", "/data/load", BROKEN, started(), started())
+    server.on("POST", "/data/ACME/1d/import", BROKEN, started())
+
+    with closing(Client(server.url)) as client:
+        client.load(load)
+        client.load(load)
+        client.import_file(file, "ACME", "1d")
+
+    keys = [asked.headers["idempotency-key"] for asked in server.asked]
+    assert keys[0] == keys[1]
+    assert keys[3] == keys[4]
+    assert len(set(keys)) == 3
+    assert server.asked[3].body == server.asked[4].body == b"timestamp,open\n"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_start_is_repeated_once_and_nothing_else_is(server: FakeServer) -> None:
+    server.on("POST", "/operations/op_x/resume", BROKEN)
+    server.on("POST", "/operations/op_x/cancel", BROKEN)
+
+    with closing(Client(server.url)) as client:
+        for ask in (client.resume, client.cancel):
+            with pytest.raises(ServerUnreachable):
+                ask("op_x")
+
+    assert server.paths("POST") == ["/operations/op_x/resume"] * 2 + ["/operations/op_x/cancel"]

@@ -60,6 +60,7 @@ def test_load_waits_and_says_plainly_which_provider_served(server: FakeServer, k
         "start_date": "2023-01-01",
         "end_date": "2023-12-31",
         "provider": "auto",
+        "replace": False,
     }
     assert [line.split(maxsplit=1)[1] for line in ran.out.splitlines()][:2] == ["AAPL 1d", "sample"]
     assert "rows total    1,250" in ran.out
@@ -109,6 +110,20 @@ def test_import_sends_the_bytes_of_the_file(server: FakeServer, ktrdr: Run, tmp_
     assert ran.code == 0
     assert server.asked[0].query == {"filename": "my bars.csv"}
     assert server.asked[0].body == content
+
+
+def test_replacing_is_asked_of_the_server(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_bytes(b"x")
+    server.on("POST", "/data/load", started(LOAD, "Load started"))
+    server.on("POST", "/data/AAPL/1d/import", started(LOAD, "Import started"))
+    serve_load(server)
+
+    ktrdr("data", "load", "AAPL", "1d", "--provider", "synthetic", "--replace")
+    ktrdr("data", "import", "bars.csv", "AAPL", "1d", "--replace")
+
+    assert server.asked[0].json["replace"] is True
+    imports = [asked.query for asked in server.asked if asked.query and "filename" in asked.query]
+    assert imports == [{"filename": "bars.csv", "replace": "true"}]
 
 
 def test_a_refused_file_shows_the_rows(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ RSI = {
     "parameters": [{"name": "timeperiod", "default": 14, "integer": True}],
     "outputs": ["real"],
     "price_scale": False,
+    "enters_as": ["real"],
     "warmup": 14,
 }
 SMA = {**RSI, "name": "SMA", "title": "Simple Moving Average", "group": "Overlap Studies", "price_scale": True}

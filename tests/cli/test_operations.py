@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -85,3 +85,43 @@ def test_show_tells_the_error_of_a_failed_operation(server: FakeServer, ktrdr: R
 
     assert "the worker ended" in out
     assert "op_training_20230601_aaaaaa" in out
+
+
+def pruned(**changes: Any) -> dict[str, Any]:
+    gone = {
+        "operation_id": TRAINING,
+        "operation_type": "TRAINING",
+        "status": "COMPLETED",
+        "completed_at": "2023-06-30T10:00:05Z",
+        "size_bytes": 2_500_000,
+    }
+    return {"dry_run": False, "operations": [gone], "size_bytes": 2_500_000, "kept": 3, "leftovers": [], **changes}
+
+
+@pytest.mark.parametrize(("age", "days"), [("30d", 30.0), ("2w", 14.0), ("12h", 0.5), ("0d", 0.0)])
+def test_prune_sends_an_age_in_days(server: FakeServer, ktrdr: Run, age: str, days: float) -> None:
+    server.on("POST", "/operations/prune", pruned())
+
+    ran = ktrdr("operations", "prune", "--older-than", age, "--keep-best", "2")
+
+    assert server.asked[0].json == {"older_than_days": days, "keep_best": 2, "dry_run": False}
+    assert ran.out.splitlines()[1].split() == [TRAINING, "COMPLETED", "2023-06-30", "2.5", "MB"]
+    assert ran.err == "Removed 1 operation (2.5 MB); 3 stay\n"
+
+
+def test_a_dry_run_of_prune_is_told_as_one(server: FakeServer, ktrdr: Run) -> None:
+    server.on("POST", "/operations/prune", pruned(dry_run=True))
+
+    ran = ktrdr("operations", "prune", "--older-than", "30d", "--dry-run", "--json")
+
+    assert server.asked[0].json["dry_run"] is True
+    assert ran.json["operations"][0]["operation_id"] == TRAINING
+    assert ran.err == "Would remove 1 operation (2.5 MB); 3 stay\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--older-than", "30"], ["--older-than", "-1d"], ["--older-than", "d"]])
+def test_prune_asks_for_an_age(server: FakeServer, ktrdr: Run, arguments: list[str]) -> None:
+    ran = ktrdr("operations", "prune", *arguments)
+
+    assert (ran.code, server.asked) == (2, [])
+    assert ran.err

@@ -144,3 +144,23 @@ async def test_an_idempotency_key_is_given_once_and_found_again(store: Operation
     assert await store.add(operation("d"))
     assert await store.find_by_key("k") == first
     assert await store.find_by_key("other") is None
+
+
+async def test_what_is_removed_is_gone_with_results_and_metrics(store: OperationStore) -> None:
+    for name in ("a", "b"):
+        await store.add(replace(operation(name), idempotency_key=name))
+        await store.finish(
+            replace(operation(name), status=OperationStatus.COMPLETED, idempotency_key=name),
+            {"status": "success"},
+            [{"epoch": 1}],
+        )
+
+    await store.remove("op_a")
+    await store.remove("op_a")
+
+    assert await store.get("op_a") is None
+    assert await store.results("op_a") is None
+    assert await store.count_metrics("op_a") == 0
+    assert await store.find_by_key("a") is None
+    assert (await store.results("op_b"), await store.count_metrics("op_b")) == ({"status": "success"}, 1)
+    assert [found.operation_id for found in (await store.list())[0]] == ["op_b"]

@@ -88,12 +88,16 @@ class System:
     def start(self, before: Sequence[str] = ()) -> None:
         """`before` is a command that ends by running the rest of its arguments."""
         seen = self.mark()
+        self.spawn(before)
+        until(lambda: self._is_serving(seen))
+
+    def spawn(self, before: Sequence[str] = ()) -> None:
+        """A server that may or may not come to serve."""
         command = [*before, self.python, "scripts/run_api_server.py"]
         with self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
             )
-        until(lambda: self._is_serving(seen))
 
     def _is_serving(self, seen: int) -> bool:
         assert self._process
@@ -134,21 +138,29 @@ class System:
         log_file = str(self.home / "logs" / "ktrdr.log")
         return [process for process in psutil.process_iter() if log_file in _command_of(process)]
 
+    def idle(self) -> list[psutil.Process]:
+        """Workers that have no job yet: they still listen to the server that started them."""
+        return [process for process in self.workers() if _listens(process)]
+
     def standby(self) -> list[psutil.Process]:
-        """Workers that have no job yet: they still listen to the server."""
-        return [process for process in self.workers() if process.ppid() == self.pid and _listens(process)]
+        """The idle workers of the server that runs."""
+        return [process for process in self.idle() if self.is_parent_of(process)]
+
+    def is_parent_of(self, process: psutil.Process) -> bool:
+        try:
+            return process.ppid() == self.pid
+        except psutil.Error:
+            return False
 
     def worker_of(self, operation_id: str) -> psutil.Process:
         """The process that has this operation's files open, as soon as there is one."""
-        folder = str(self.home / "operations" / operation_id)
-        found: list[psutil.Process] = []
+        until(lambda: operation_id in dict(self.at_work()))
+        return dict(self.at_work())[operation_id]
 
-        def is_found() -> bool:
-            found.extend(process for process in self.workers() if _has_open(process, folder))
-            return bool(found)
-
-        until(is_found)
-        return found[0]
+    def at_work(self) -> list[tuple[str, psutil.Process]]:
+        """Operations and the processes that work on them, which show by the files that they hold open."""
+        folder = self.home / "operations"
+        return [(name, process) for process in self.workers() for name in _folders_open(process, folder)]
 
     def wait_warm(self) -> None:
         """Until a standby worker is ready, so that what follows need not wait for imports."""
@@ -184,10 +196,13 @@ class System:
 
     def ended(self, operation_id: str, status: str = "COMPLETED") -> dict[str, Any]:
         """The operation in the terminal state that it must reach."""
-        until(lambda: self.operation(operation_id, wait=20)["status"] in TERMINAL)
-        operation = self.operation(operation_id)
+        operation = self.wait_for_end(operation_id)
         assert operation["status"] == status, operation
         return operation
+
+    def wait_for_end(self, operation_id: str) -> dict[str, Any]:
+        until(lambda: self.operation(operation_id, wait=20)["status"] in TERMINAL)
+        return self.operation(operation_id)
 
     def wait_for_epochs(self, operation_id: str, epochs: int) -> None:
         def enough() -> bool:
@@ -272,10 +287,10 @@ class System:
         return self.lines(pattern, since)[0]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s in vain"
+        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s in vain"
         time.sleep(0.05)
 
 
@@ -322,11 +337,13 @@ def _command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def _has_open(process: psutil.Process, folder: str) -> bool:
+def _folders_open(process: psutil.Process, parent: Path) -> set[str]:
+    """The folders in `parent` of which the process has files open."""
     try:
-        return any(file.path.startswith(folder) for file in process.open_files())
+        paths = [Path(file.path) for file in process.open_files()]
     except psutil.Error:
-        return False
+        return set()
+    return {path.relative_to(parent).parts[0] for path in paths if path.is_relative_to(parent)}
 
 
 def _listens(process: psutil.Process) -> bool:

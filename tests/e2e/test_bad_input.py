@@ -241,7 +241,7 @@ def test_an_import_with_a_bad_row_is_refused_whole(system: System, fault: str) -
     lines[3] = row
 
     started = system.post(
-        "/data/AAPL/1d/import", params={"filename": "bars.csv"}, content="\n".join(lines).encode()
+        "/data/ACME/1d/import", params={"filename": "bars.csv"}, content="\n".join(lines).encode()
     ).json()
     failed = system.ended(started["operation_id"], "FAILED")
 
@@ -257,7 +257,7 @@ def test_the_command_line_tells_the_rows(system: System, tmp_path: Path) -> None
     lines[9] = lines[9].replace("1000", "nan")
     path.write_text("\n".join(lines), encoding="utf-8")
 
-    refused = system.ktrdr("data", "import", path, "AAPL", "1d")
+    refused = system.ktrdr("data", "import", path, "ACME", "1d")
 
     check_refusal(refused, 1, "broken.csv", "(5)", "(9)", "nothing was stored")
 
@@ -273,7 +273,7 @@ def test_the_command_line_tells_the_rows(system: System, tmp_path: Path) -> None
     ids=["empty", "other columns", "binary", "no Parquet"],
 )
 def test_a_file_that_holds_no_bars_is_refused(system: System, name: str, content: bytes, words: list[str]) -> None:
-    started = system.post("/data/AAPL/1d/import", params={"filename": name}, content=content).json()
+    started = system.post("/data/ACME/1d/import", params={"filename": name}, content=content).json()
 
     failed = system.ended(started["operation_id"], "FAILED")
 

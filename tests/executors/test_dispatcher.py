@@ -17,6 +17,7 @@ from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor, is_alive
+from ktrdr.executors.outcome import has_begun
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -176,6 +177,27 @@ async def test_a_restart_settles_what_ended_and_starts_what_waited(tmp_path: Pat
     await before.close()
 
 
+async def test_a_job_that_its_worker_never_got_waits_again(tmp_path: Path) -> None:
+    store = InMemoryOperationStore()
+    before = build(store, tmp_path)
+    await before.dispatcher.start()
+    running, waiting = await before.launch(do="wait"), await before.launch()
+    # The server dies here, and had not yet given the worker its job.
+    (before.dispatcher.folder(running.operation_id) / "crash.log").unlink()
+    (before.dispatcher.folder(running.operation_id) / "go").touch()
+
+    after = build(store, tmp_path)
+    await after.dispatcher.start()
+
+    first, second = await after.end_of(running), await after.end_of(waiting)
+    assert (first.status, second.status) == (OperationStatus.COMPLETED, OperationStatus.COMPLETED)
+    assert first.started_at
+    assert second.started_at
+    assert first.started_at < second.started_at
+    await after.close()
+    await before.close()
+
+
 async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
     def prepare_with_input(folder: Path) -> None:
         prepare(folder)
@@ -199,6 +221,8 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path) ->
     before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
     await before.dispatcher.start()
     operation = await before.launch(do="wait")
+    while not has_begun(before.dispatcher.folder(operation.operation_id)):  # noqa: ASYNC110 (nothing to be told by)
+        await asyncio.sleep(0.01)
     await before.close()
 
     after = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))

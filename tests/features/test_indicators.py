@@ -11,7 +11,7 @@ import talib
 from talib import abstract
 
 from ktrdr.errors import IndicatorNotFound
-from ktrdr.features.indicators import IndicatorCatalogue, source_series
+from ktrdr.features.indicators import IndicatorCatalogue, Scale, source_series
 from ktrdr.strategy.spec import Indicator
 from tests.features.series import made_bars, real_bars
 
@@ -118,20 +118,53 @@ def test_feature_names(keys: dict[str, Any], names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "relative"),
+    ("keys", "scales"),
     [
-        ({"name": "sma"}, [True]),
-        ({"name": "sma", "source": "hl2"}, [True]),
-        ({"name": "sma", "source": "volume"}, [False]),
-        ({"name": "sma", "source": "returns"}, [False]),
-        ({"name": "rsi"}, [False]),
-        ({"name": "bbands"}, [True, True, True]),
-        ({"name": "vwap"}, [True]),
-        ({"name": "supertrend"}, [True, False]),
+        ({"name": "sma"}, [Scale.LEVEL]),
+        ({"name": "sma", "source": "hl2"}, [Scale.LEVEL]),
+        ({"name": "sma", "source": "volume"}, [Scale.OWN]),
+        ({"name": "sma", "source": "returns"}, [Scale.OWN]),
+        ({"name": "rsi"}, [Scale.OWN]),
+        ({"name": "cdldoji"}, [Scale.OWN]),
+        ({"name": "bbands"}, [Scale.LEVEL] * 3),
+        ({"name": "vwap"}, [Scale.LEVEL]),
+        ({"name": "supertrend"}, [Scale.LEVEL, Scale.OWN]),
+        ({"name": "macd"}, [Scale.SIZE] * 3),
+        ({"name": "atr"}, [Scale.SIZE]),
+        ({"name": "stddev"}, [Scale.SIZE]),
+        ({"name": "stddev", "source": "returns"}, [Scale.OWN]),
+        ({"name": "sub", "sources": ["high", "low"]}, [Scale.SIZE]),
+        ({"name": "div", "sources": ["high", "low"]}, [Scale.OWN]),
+        ({"name": "efi"}, [Scale.SIZE]),
+        ({"name": "var"}, [Scale.SQUARE]),
     ],
 )
-def test_only_outputs_on_the_prices_scale_are_relative(keys: dict[str, Any], relative: list[bool]) -> None:
-    assert [feature.relative for feature in CATALOGUE.features(Indicator.model_validate(keys))] == relative
+def test_outputs_are_filed_by_how_they_follow_the_price(keys: dict[str, Any], scales: list[Scale]) -> None:
+    assert [feature.scale for feature in CATALOGUE.features(Indicator.model_validate(keys))] == scales
+
+
+# Functions whose values follow the price in no whole power of it, or only until they are rounded to whole numbers.
+NO_POWER = {"cos", "sin", "tan", "cosh", "sinh", "exp", "ln", "log10", "sqrt", "linearreg_angle", "atan", "tanh"}
+NO_POWER |= {"ceil", "floor"}
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - NO_POWER))
+def test_what_enters_a_model_does_not_follow_the_price(name: str) -> None:
+    bars, spec = real_bars("AAPL").head(600), indicator(name)
+    if name == "mavp":  # its second series are periods
+        spec = indicator(name, sources=["close", "volume"])
+    dearer = bars.with_columns(pl.col("open", "high", "low", "close") * 8.0)
+
+    once, again = (
+        {
+            feature.name: feature.scale.of(CATALOGUE.compute(spec, each)[feature.name], each["close"].to_numpy())
+            for feature in CATALOGUE.features(spec)
+        }
+        for each in (bars, dearer)
+    )
+
+    for feature, values in once.items():
+        np.testing.assert_allclose(again[feature], values, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +219,9 @@ def test_describing_tells_all_that_a_reader_needs() -> None:
     assert (described.name, described.title, described.group) == ("stoch", "Stochastic", "Momentum Indicators")
     assert (described.inputs, described.outputs) == (("high", "low", "close"), ("slowk", "slowd"))
     assert [parameter.default for parameter in described.parameters] == [5, 3, 0, 3, 0]
-    assert (described.price_scale, described.warmup) == (False, 8)
+    assert (described.price_scale, described.enters_as, described.warmup) == (False, ("slowk", "slowd"), 8)
+    assert CATALOGUE.describe("supertrend").enters_as == ("supertrend / close - 1", "trend")
+    assert CATALOGUE.describe("atr").enters_as == ("real / close",)
 
 
 def test_describing_an_unknown_function_names_the_nearest() -> None:

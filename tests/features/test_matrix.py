@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.matrix import Dataset, Scaler, build_dataset, build_features
+from ktrdr.features import matrix
+from ktrdr.features.matrix import Dataset, Scaler, build_features
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import made_bars, real_bars
 
+DAY = timedelta(days=1)
 SMA_RSI = [{"name": "sma", "period": 20}, {"name": "rsi", "period": 14}]
 
 
@@ -41,6 +43,10 @@ def strategy(
     )
 
 
+def build_dataset(spec: Strategy, bars: dict[str, pl.DataFrame]) -> Dataset:
+    return matrix.build_dataset(spec, bars, DAY)
+
+
 def windows(dataset: Dataset, part: str) -> np.ndarray[Any, Any]:
     ends = (dataset.train if part == "train" else dataset.validation).ends
     return np.asarray(dataset.values[ends[:, None] + np.arange(1 - dataset.sequence_length, 1)])
@@ -63,16 +69,21 @@ specs = st.builds(
 
 
 @settings(max_examples=40, deadline=None)
-@given(spec=specs, rows=st.lists(st.integers(150, 260), min_size=1, max_size=3), gaps=st.booleans())
-def test_no_sample_sees_what_it_must_not(spec: Strategy, rows: list[int], gaps: bool) -> None:
+@given(
+    spec=specs,
+    rows=st.lists(st.integers(150, 260), min_size=1, max_size=3),
+    gaps=st.booleans(),
+    offsets=st.lists(st.integers(0, 23), min_size=3, max_size=3),
+)
+def test_no_sample_sees_what_it_must_not(spec: Strategy, rows: list[int], gaps: bool, offsets: list[int]) -> None:
     bars = {f"S{seed}": made_bars(count, seed) for seed, count in enumerate(rows)}
     if gaps:
         bars = {symbol: frame.filter(pl.int_range(pl.len()) % 7 != 3) for symbol, frame in bars.items()}
-    # Symbols of different ages: the newest bars of all are of the same day.
+    # Symbols of different ages and grids: the newest bars of all are of the same day, if not of the same hour.
     last = max(frame["timestamp"][-1] for frame in bars.values())
     bars = {
-        symbol: frame.with_columns(pl.col("timestamp") + (last - frame["timestamp"][-1]))
-        for symbol, frame in bars.items()
+        symbol: frame.with_columns(pl.col("timestamp") + (last - frame["timestamp"][-1] + timedelta(hours=offset)))
+        for (symbol, frame), offset in zip(bars.items(), offsets, strict=False)
     }
     horizon, length = spec.labels.horizon, spec.model.sequence_length
 
@@ -96,7 +107,7 @@ def test_no_sample_sees_what_it_must_not(spec: Strategy, rows: list[int], gaps: 
             np.testing.assert_array_equal(part.labels[mine] == up, ahead > spec.labels.threshold)
             np.testing.assert_array_equal(part.persistence[mine] == up, behind > spec.labels.threshold)
             if name == "train":
-                assert (stamps[bar + horizon] < border).all()  # settled before validation begins
+                assert (stamps[bar + horizon] + np.timedelta64(DAY) <= border).all()  # closed when validation begins
         assert counts == {"train": coverage.train_samples, "validation": coverage.validation_samples}
         ends_possible = frame.height - max(coverage.warmup_rows + length - 1, horizon)
         assert sum(counts.values()) + coverage.purged_samples + coverage.unlabelled_rows == ends_possible
@@ -167,6 +178,47 @@ def test_coverage_counts_every_bar_of_half_a_year() -> None:
     assert coverage.first == datetime(2023, 1, 3, tzinfo=UTC)
     assert coverage.last == datetime(2023, 6, 30, tzinfo=UTC)
     assert coverage.border == datetime(2023, 6, 6, tzinfo=UTC)
+
+
+def test_a_label_is_settled_when_its_bar_has_closed_on_whatever_grid() -> None:
+    hour = timedelta(hours=1)
+    on_the_hour, half_past = made_bars(200, seed=1), made_bars(200, seed=2)
+    first = on_the_hour["timestamp"][0]
+    grid = pl.lit(first) + pl.duration(hours=pl.int_range(pl.len()))
+    bars = {
+        "A": on_the_hour.with_columns(timestamp=grid),
+        "B": half_past.with_columns(timestamp=grid + timedelta(minutes=30)),
+    }
+
+    dataset = matrix.build_dataset(strategy(), bars, hour)
+
+    border = dataset.validation.timestamps.min()
+    purged = {coverage.symbol: coverage.purged_samples for coverage in dataset.coverage}
+    first_of = min(dataset.coverage, key=lambda coverage: coverage.border).symbol
+    other = "B" if first_of == "A" else "A"
+    assert purged == {first_of: 1, other: 2}
+    for frame in bars.values():
+        stamps = frame["timestamp"].to_numpy()
+        samples = np.isin(stamps, dataset.train.timestamps)
+        assert (stamps[np.flatnonzero(samples) + 1] + np.timedelta64(hour) <= border).all()
+
+
+DOLLARS = [
+    {"name": name}
+    for name in ("sma", "bbands", "macd", "macdext", "atr", "mom", "stddev", "var", "linearreg_slope", "plus_dm", "rsi")
+] + [{"name": "mult", "sources": ["close", "open"]}, {"name": "sub", "sources": ["high", "hl2"], "as": "reach"}]
+
+
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_a_share_at_another_price_makes_the_same_features(factor: float) -> None:
+    bars = real_bars("AAPL")
+    dearer = bars.with_columns(pl.col("open", "high", "low", "close") * factor)
+
+    values, names, warmup = build_features(strategy(DOLLARS), bars)
+    again, _, _ = build_features(strategy(DOLLARS), dearer)
+
+    assert len(names) > 15
+    np.testing.assert_allclose(again[warmup:], values[warmup:], rtol=1e-6, atol=1e-9)
 
 
 def test_price_scaled_outputs_are_relative_to_the_close() -> None:

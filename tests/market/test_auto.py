@@ -6,16 +6,18 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from ktrdr.errors import InputError, ProviderError, ProviderUnreachable
+from ktrdr.errors import InputError, ProviderConflict, ProviderError, ProviderUnreachable
+from ktrdr.market import providers
 from ktrdr.market.provider import Fetched
-from ktrdr.market.providers import auto, create_provider
+from ktrdr.market.providers import auto, create_provider, provider_for
 from ktrdr.market.providers.auto import AutoProvider, yahoo_is_reachable
 from ktrdr.market.providers.synthetic import SyntheticProvider
+from ktrdr.market.series_file import SeriesInfo
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,3 +115,42 @@ def test_an_unknown_provider_names_the_nearest() -> None:
         create_provider("yaho")
 
     assert refused.value.hint == "did you mean 'yahoo'?"
+
+
+def stored_from(provider: str) -> SeriesInfo:
+    first, last = datetime(2023, 1, 3, tzinfo=UTC), datetime(2023, 12, 29, tzinfo=UTC)
+    return SeriesInfo("AAPL", "1d", 250, first, last, provider, 9000)
+
+
+def answer(provider: str, stored: SeriesInfo | None) -> str:
+    asked = provider_for(provider, stored)
+    return asked.fetch("AAPL", "1d", date(2023, 1, 1), date(2023, 12, 31), lambda rows: None).provider
+
+
+def test_auto_asks_the_provider_that_a_stored_series_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto, "yahoo_is_reachable", lambda: pytest.fail("yahoo was asked"))
+    monkeypatch.setattr(providers, "yahoo_is_reachable", lambda: pytest.fail("yahoo was asked"))
+
+    assert answer("auto", stored_from("sample")) == "sample"
+    assert answer("auto", stored_from("synthetic")) == "synthetic"
+    assert answer("sample", stored_from("sample")) == "sample"
+
+
+def test_auto_does_not_mix_the_sample_into_a_series_of_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "yahoo_is_reachable", lambda: False)
+
+    with pytest.raises(ProviderUnreachable) as refused:
+        answer("auto", stored_from("yahoo"))
+
+    assert refused.value.detail == (
+        "yahoo cannot be reached; AAPL 1d is stored from yahoo, so no other provider was asked"
+    )
+    assert "--replace" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("provider", "stored"), [("synthetic", "sample"), ("sample", "synthetic"), ("auto", "csv"), ("auto", "unknown")]
+)
+def test_a_provider_that_may_not_join_is_refused_before_it_is_asked(provider: str, stored: str) -> None:
+    with pytest.raises(ProviderConflict, match=f"is stored from {stored} .*; bars from {provider} cannot join it"):
+        provider_for(provider, stored_from(stored))

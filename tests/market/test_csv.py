@@ -132,6 +132,32 @@ def test_bars_of_a_shorter_timeframe_are_refused(tmp_path: Path) -> None:
     assert refused.value.hint == "import it as 1m"
 
 
+def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:
+    content = GOOD + "2023-01-05T14:30:00Z,12,14,11,13,300\n"
+
+    with pytest.raises(BarsError, match=r"timestamp was seen before in 1 row \(4\)"):
+        imported(tmp_path, content)
+
+
+@pytest.mark.parametrize("time", ["T14:30:00Z", " 00:00:00+09:00", "T20:00-05:00"])
+def test_daily_bars_are_filed_under_the_date_as_it_is_written(tmp_path: Path, time: str) -> None:
+    header, *rows = GOOD.splitlines()
+    content = "\n".join([header, *(row.replace(",", f"{time},", 1) for row in rows)])
+
+    assert imported(tmp_path, content).frame.equals(imported(tmp_path, GOOD).frame)
+
+
+def test_a_date_of_the_market_survives_parquet(tmp_path: Path) -> None:
+    local = pl.read_csv(GOOD.encode(), try_parse_dates=True).with_columns(
+        pl.col("Date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Tokyo")
+    )
+    local.write_parquet(tmp_path / "prices.parquet")
+
+    fetched = FileProvider(tmp_path / "prices.parquet").fetch("TM", "1d", None, None, lambda rows: None)
+
+    assert fetched.frame.equals(imported(tmp_path, GOOD).frame)
+
+
 def test_a_file_that_is_not_there_or_has_nothing_in_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
         FileProvider(tmp_path / "none.csv").fetch("AAPL", "1d", None, None, lambda rows: None)

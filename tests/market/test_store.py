@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ktrdr.errors import BarsError, InputError, SeriesNotFound, StorageError
+from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError
 from ktrdr.market.bars import SCHEMA, conform
 from ktrdr.market.store import BarStore
 
@@ -68,17 +68,60 @@ def test_loading_the_same_again_writes_nothing(store: BarStore) -> None:
 def test_new_bars_are_added_and_changed_ones_counted(store: BarStore) -> None:
     store.merge("AAPL", "1d", bars(0, 10), "sample")
 
-    report = store.merge("AAPL", "1d", bars(8, 4, close=101.0), "yahoo")
+    report = store.merge("AAPL", "1d", bars(8, 4, close=101.0), "sample")
 
     assert (report.rows_new, report.rows_changed, report.rows_total) == (2, 2, 12)
     assert store.read("AAPL", "1d")["close"].to_list() == [100.0] * 8 + [101.0] * 4
-    assert report.provider == "sample, yahoo"
 
 
-def test_a_merge_that_replaces_every_bar_leaves_its_provider_alone(store: BarStore) -> None:
-    store.merge("AAPL", "1d", bars(2, 5), "sample")
+@pytest.mark.parametrize("new", [bars(8, 4), bars(0, 20), bars(30, 1)], ids=["some", "all", "none in common"])
+def test_bars_of_another_provider_are_refused(store: BarStore, new: pl.DataFrame) -> None:
+    store.merge("AAPL", "1d", bars(0, 10), "sample")
 
-    assert store.merge("AAPL", "1d", bars(0, 10, close=101.0), "yahoo").provider == "yahoo"
+    with pytest.raises(
+        ProviderConflict, match=r"AAPL 1d is stored from sample \(10 bars, .*\); bars from yahoo"
+    ) as refused:
+        store.merge("AAPL", "1d", new, "yahoo")
+
+    assert "--replace" in refused.value.hint
+    assert (refused.value.context["stored"], refused.value.context["provider"]) == ("sample", "yahoo")
+    assert store.read_stored("AAPL", "1d").frame.equals(bars(0, 10))
+
+
+def test_replacing_starts_the_series_anew_from_another_provider(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 10), "sample")
+
+    report = store.merge("AAPL", "1d", bars(8, 4, close=101.0), "yahoo", replace=True)
+
+    assert (report.rows_new, report.rows_changed, report.rows_total) == (4, 0, 4)
+    stored = store.read_stored("AAPL", "1d")
+    assert stored.frame.equals(bars(8, 4, close=101.0))
+    assert stored.provider == store.info("AAPL", "1d").provider == report.provider == "yahoo"
+
+
+def test_daily_bars_stand_at_their_date_whatever_time_they_come_with(store: BarStore) -> None:
+    opening = bars(0, 6).with_columns(pl.col("timestamp") + timedelta(hours=14, minutes=30))
+    store.merge("AAPL", "1d", opening, "csv")
+
+    report = store.merge("AAPL", "1d", bars(0, 6), "csv")
+
+    assert (report.rows_new, report.rows_changed, report.rows_total) == (0, 0, 6)
+    assert store.read("AAPL", "1d").equals(bars(0, 6))
+
+
+def test_bars_between_the_stored_ones_are_refused(store: BarStore) -> None:
+    hours = bars(0, 48).with_columns(
+        timestamp=pl.lit(datetime(2023, 1, 1, tzinfo=UTC)) + pl.duration(hours=pl.row_index())
+    )
+    halves = hours.with_columns(pl.col("timestamp") + timedelta(minutes=30))
+    store.merge("AAPL", "1h", hours, "csv")
+
+    with pytest.raises(BarsError, match="with the stored bars of AAPL 1h these would be bars 0:30:00 apart"):
+        store.merge("AAPL", "1h", halves[10:20], "csv")
+
+    assert store.read("AAPL", "1h").equals(hours)
+    later = halves.with_columns(pl.col("timestamp") + timedelta(days=10))  # as when summer time has ended
+    assert store.merge("AAPL", "1h", later, "csv").rows_total == 96
 
 
 pieces = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 15), st.sampled_from([99.0, 100.0, 101.0])), min_size=1)
@@ -164,7 +207,69 @@ def test_a_parquet_file_put_there_by_hand_is_a_series_too(store: BarStore) -> No
     bars(0, 5).write_parquet(store.root / "AAPL" / "1d.parquet")
 
     assert (store.info("AAPL", "1d").rows, store.info("AAPL", "1d").provider) == (5, "unknown")
-    assert store.merge("AAPL", "1d", bars(5, 1), "csv").rows_total == 6
+    assert store.read_stored("AAPL", "1d").frame.equals(bars(0, 5))
+    with pytest.raises(ProviderConflict, match="is stored from unknown"):
+        store.merge("AAPL", "1d", bars(5, 1), "csv")
+    assert store.merge("AAPL", "1d", bars(5, 1), "csv", replace=True).rows_total == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "fault"),
+    [
+        (bars(0, 50).sample(fraction=1, shuffle=True, seed=3), "timestamp is earlier than the row before"),
+        (pl.concat([bars(0, 5), bars(4, 5)]), r"timestamp was seen before in 1 row \(6\)"),
+        (bars(0, 5).with_columns(close=pl.lit(float("nan"))), "close is missing or not a number in 5 rows"),
+        (bars(0, 5).with_columns(pl.col("timestamp") + timedelta(hours=5)), "timestamp is not 00:00 UTC in 5 rows"),
+    ],
+    ids=["shuffled", "duplicates", "not a number", "off the date"],
+)
+def test_bars_that_another_tool_put_there_are_checked_when_they_are_read(
+    store: BarStore, frame: pl.DataFrame, fault: str
+) -> None:
+    (store.root / "AAPL").mkdir(parents=True)
+    path = store.root / "AAPL" / "1d.parquet"
+    frame.write_parquet(path)
+
+    for start in (None, date(2023, 1, 2)):
+        with pytest.raises(StorageError, match=fault) as refused:
+            store.read("AAPL", "1d", start)
+        assert str(path) in refused.value.detail
+        assert "ktrdr data load AAPL 1d --replace" in refused.value.hint
+
+
+def test_metadata_alone_does_not_vouch_for_bars(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 300), "sample")
+    path = store.root / "AAPL" / "1d.parquet"
+    ours = pl.read_parquet_metadata(path)
+
+    pl.read_parquet(path).reverse().write_parquet(path, metadata={"ktrdr": ours["ktrdr"]})
+
+    with pytest.raises(StorageError, match="its content has changed since it was stored"):
+        store.read("AAPL", "1d")
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_is_noticed(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        store = BarStore(Path(folder))
+        store.merge("X", "1d", bars(0, 300), "sample")
+        path = store.root / "X" / "1d.parquet"
+        content = bytearray(path.read_bytes())
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        path.write_bytes(content)
+
+        with pytest.raises(StorageError):
+            store.read("X", "1d", date(2023, 1, 5), date(2023, 1, 6))
+
+
+def test_replacing_mends_a_damaged_series(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 5), "sample")
+    (store.root / "AAPL" / "1d.parquet").write_bytes(b"torn")
+
+    store.merge("AAPL", "1d", bars(0, 9), "sample", replace=True)
+
+    assert store.read("AAPL", "1d").equals(bars(0, 9))
 
 
 @pytest.mark.parametrize("damage", ["emptied", "truncated", "overwritten", "foreign", "without rows"])
@@ -222,30 +327,30 @@ from ktrdr.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    store.merge("X", "1d", bars, "new")
+    store.merge("X", "1d", bars, "one")
 except StorageError as error:
     print(error.detail)
 """
 
 KILLED_AT = """
-import ktrdr.market.store
+import ktrdr.files
 def die(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 {patch}
-store.merge("X", "1d", bars, "new")
+store.merge("X", "1d", bars, "one")
 """
 
 MERGE_FOREVER = """
 values = ("open", "high", "low", "close")
 for price in range(1, 10**9):
-    store.merge("X", "1d", bars.with_columns(pl.lit(float(price)).alias(name) for name in values), "loop")
+    store.merge("X", "1d", bars.with_columns(pl.lit(float(price)).alias(name) for name in values), "one")
     if price == 2:
         print("going", flush=True)
 """
 
 MERGE_PIECES = """
 for number in range(int(sys.argv[3]), len(bars), 4):
-    store.merge("X", "1d", bars[number:number + 2], sys.argv[3])
+    store.merge("X", "1d", bars[number:number + 2], "one")
 """
 
 
@@ -259,7 +364,7 @@ def start_child(script: str, store: BarStore, frame: pl.DataFrame, *more: str) -
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no file size limit")
 def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None:
-    store.merge("X", "1d", bars(0, 5), "old")
+    store.merge("X", "1d", bars(0, 5), "one")
 
     with start_child(FULL_DISK, store, bars(0, 3000, close=7.0)) as child:
         out, err = child.communicate(timeout=60)
@@ -275,12 +380,12 @@ def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None
     [
         ("os.fsync = die", 1.0),
         ("os.replace = die", 1.0),
-        ("ktrdr.market.store._sync_folder = die", 2.0),
+        ("ktrdr.files._sync_folder = die", 2.0),
     ],
     ids=["before the content is synced", "before the renaming", "after the renaming"],
 )
 def test_a_kill_at_each_step_leaves_the_old_or_the_new_file(store: BarStore, patch: str, expected_close: float) -> None:
-    store.merge("X", "1d", bars(0, 5, close=1.0), "old")
+    store.merge("X", "1d", bars(0, 5, close=1.0), "one")
 
     with start_child(KILLED_AT.format(patch=patch), store, bars(0, 5, close=2.0)) as child:
         _, err = child.communicate(timeout=60)
@@ -288,7 +393,7 @@ def test_a_kill_at_each_step_leaves_the_old_or_the_new_file(store: BarStore, pat
     assert child.returncode == -signal.SIGKILL, err
     assert store.read("X", "1d").equals(bars(0, 5, close=expected_close))
     assert [series.rows for series in store.list()] == [5]
-    store.merge("X", "1d", bars(0, 5, close=3.0), "next")
+    store.merge("X", "1d", bars(0, 5, close=3.0), "one")
     assert sorted(file.name for file in (store.root / "X").iterdir()) == [".1d.lock", "1d.parquet"]
 
 
@@ -315,4 +420,3 @@ def test_merges_of_one_series_from_several_processes_lose_nothing(store: BarStor
 
     assert errors == [""] * 4
     assert store.read("X", "1d").equals(everything)
-    assert sorted(store.info("X", "1d").provider.split(", ")) == ["0", "1", "2", "3"]

@@ -113,6 +113,21 @@ class TestMetrics:
         assert reader.get_metrics(0) == ([], 0)
         assert reader.get_status()["current_step"] == 1
 
+    @pytest.mark.parametrize("orderly", [True, False])
+    def test_told_again_keep_the_instants_they_had(
+        self, writer: TrainingProgressBridge, reader: ProgressBridge, orderly: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(protocol, "_STORES_KEEP_ORDER", orderly)
+        for epoch in range(1, EPOCHS + 5):  # past the planned records too
+            writer.on_epoch(epoch, 100, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, ended_at=1_700_000_000.25 + epoch)
+        report_epoch(writer, EPOCHS + 5)
+
+        *earlier, last = reader.get_metrics(0)[0]
+
+        assert [metric["epoch"] for metric in earlier] == list(range(1, EPOCHS + 5))
+        assert (earlier[0]["timestamp"], earlier[-1]["train_loss"]) == ("2023-11-14T22:13:21.250Z", 0.7)
+        assert last["timestamp"] > "2025"
+
     @pytest.mark.parametrize("cursor", [-1, 3, 10**12])
     def test_refuse_a_cursor_out_of_range(
         self, writer: TrainingProgressBridge, reader: ProgressBridge, cursor: int

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import torch
 
+from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.observer import Phase, SilentObserver
 from ktrdr.training.run import TrainingRequest
@@ -48,6 +49,7 @@ class Recorder(SilentObserver):
     phases: list[Phase] = field(default_factory=list)
     batches: list[tuple[int, int, int, int]] = field(default_factory=list)
     epochs: list[tuple[Any, ...]] = field(default_factory=list)
+    earlier: list[float] = field(default_factory=list)
 
     def on_phase(self, phase: Phase) -> None:
         self.phases.append(phase)
@@ -55,8 +57,9 @@ class Recorder(SilentObserver):
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         self.batches.append((epoch, batch, batches, samples_seen))
 
-    def on_epoch(self, *values: Any) -> None:
+    def on_epoch(self, *values: Any, ended_at: float | None = None) -> None:
         self.epochs.append(values)
+        self.earlier += [ended_at] if ended_at is not None else []
 
 
 class MakeRequest(Protocol):
@@ -75,8 +78,8 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture(scope="session")
-def read_bars() -> Callable[[str], pl.DataFrame]:
-    series = {"UP": planted_bars(seed=1), "DOWN": planted_bars(seed=2)}
+def read_bars() -> Callable[[str], StoredBars]:
+    series = {"UP": StoredBars(planted_bars(seed=1), "planted"), "DOWN": StoredBars(planted_bars(seed=2), "planted")}
     return series.__getitem__
 
 

@@ -11,7 +11,8 @@ import torch
 
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.strategy.spec import LSTM, Training
-from ktrdr.training.checkpoint import Checkpoint, Checkpoints, Fingerprint, load_latest, read, write
+from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
+from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import EpochMetrics, TrainingState, build_optimizer, weights_of
 from ktrdr.training.models.families import build_model
 
@@ -30,7 +31,7 @@ def step(state: TrainingState) -> None:
     state.model(torch.randn(5, 3, 2)).square().sum().backward()
     state.optimizer.step()
     torch.randperm(5, generator=state.sampler)
-    state.history.append(EpochMetrics(state.epoch + 1, 5, 0.1 + 0.2, 0.5, 1 / 3, 0.5, 1e-3, 0.01))
+    state.history.append(EpochMetrics(state.epoch + 1, 5, 0.1 + 0.2, 0.5, 1 / 3, 0.5, 1e-3, 0.01, 1.7e9 + state.epoch))
     state.best_epoch, state.best_val_loss, state.best_weights = 1, 1 / 3, weights_of(state.model)
     state.stopping_reference, state.epochs_without_gain = 0.7 / state.epoch, 2 * state.epoch
 

@@ -73,7 +73,7 @@ def test_an_epoch_sees_every_sample_once_in_an_order_of_its_own() -> None:
     seen: list[list[int]] = [[]]
 
     class Spy(SilentObserver):
-        def on_epoch(self, *_: Any) -> None:
+        def on_epoch(self, *_: Any, **__: Any) -> None:
             seen.append([])
 
     settings = Training(epochs=3, batch_size=7)

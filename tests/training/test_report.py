@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.features.matrix import build_dataset
-from ktrdr.training.checkpoint import Fingerprint
 from ktrdr.training.evaluate import Evaluation, evaluate
+from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import Ending, EpochMetrics
 from ktrdr.training.models.families import build_model
 from ktrdr.training.report import Account, plot, spread, summary, verdict
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
 def account(make_request: Any, read_bars: Any) -> Account:
     request = make_request()
-    dataset = build_dataset(request.strategy, {symbol: read_bars(symbol) for symbol in request.symbols})
+    dataset = build_dataset(request.strategy, {symbol: read_bars(symbol).frame for symbol in request.symbols}, DAY)
     model = build_model(request.strategy.model, len(dataset.feature_names), 2)
     evaluation = evaluate(dataset.validation.labels, dataset.validation, dataset.train.labels, dataset.class_names)
     fingerprint = Fingerprint(request.strategy.model_dump(mode="json"), "1d", {"UP": "a" * 64, "DOWN": "b" * 64})
-    return Account(request, dataset, fingerprint, model, history_of(10), 4, evaluation, Ending.ALL_EPOCHS)
+    providers = {"UP": "sample", "DOWN": "synthetic"}
+    return Account(request, dataset, fingerprint, providers, model, history_of(10), 4, evaluation, Ending.ALL_EPOCHS)
 
 
 def history_of(epochs: int) -> tuple[EpochMetrics, ...]:
     return tuple(
-        EpochMetrics(n, 32 * n, 0.7 / n, 1 - 0.5 / n, 0.7 - 0.1 * math.sin(n), 0.5 + 0.01 * math.sin(n), 1e-3, 0.1)
+        EpochMetrics(n, 32 * n, 0.7 / n, 1 - 0.5 / n, 0.7 - 0.1 * math.sin(n), 0.5 + 0.01 * math.sin(n), 1e-3, 0.1, n)
         for n in range(1, epochs + 1)
     )
 
@@ -64,6 +67,8 @@ def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(account: Acco
     assert "--strategy '/models/op 1/strategy.yaml'" in page
     assert "--symbols UP,DOWN" in page
     assert "--start-date 2023-01-01" in page
+    assert re.search(r"^Bars from +sample, synthetic$", page, re.MULTILINE)
+    assert re.search(r"^DOWN +synthetic +2020-01-01", page, re.MULTILINE)
     assert re.search(r"^training +5\.000$", page, re.MULTILINE)
     assert re.search(r"^total +5\.123$", page, re.MULTILINE)
     total = sum(parameter.numel() for parameter in account.model.parameters())
@@ -84,7 +89,8 @@ def test_no_line_of_the_summary_is_longer_than_a_hundred(account: Account) -> No
     symbols = tuple(f"SYMBOL{n}" for n in range(60))
     request = replace(account.request, strategy=long, symbols=symbols, output=Path("models"))
 
-    page = summary(replace(account, request=request, dataset=dataset), {"training": 5.0})
+    providers = {"S" * 32: "synthetic"}
+    page = summary(replace(account, request=request, dataset=dataset, providers=providers), {"training": 5.0})
 
     too_long = [line for line in page.splitlines() if len(line) > 100 and "--symbols" not in line]
     assert not too_long

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 
 from ktrdr.errors import ArtifactNotFound, CheckpointMismatch, StorageError, TrainingDiverged
 from ktrdr.features.matrix import build_dataset
+from ktrdr.market.series_file import StoredBars
 from ktrdr.training import checkpoint
 from ktrdr.training.artifacts import load_model
 from ktrdr.training.checkpoint import load_latest
@@ -29,7 +31,7 @@ from ktrdr.training.run import TrainingOutcome, TrainingRequest, run_training
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
 
-ReadBars = Callable[[str], pl.DataFrame]
+ReadBars = Callable[[str], StoredBars]
 
 
 def weights(outcome: TrainingOutcome) -> dict[str, torch.Tensor]:
@@ -42,14 +44,16 @@ def same_bits(one: TrainingOutcome, other: TrainingOutcome) -> bool:
 
 
 def losses(outcome: TrainingOutcome) -> list[tuple[float, ...]]:
-    table = pl.read_parquet(outcome.artifacts["metrics_table"]).drop("duration")
-    return table.rows()
+    return table_of(Path(outcome.artifacts["metrics_table"]))
 
 
-def last_weights(request: TrainingRequest) -> dict[str, torch.Tensor]:
-    latest = load_latest(request.output / "checkpoints")
-    assert latest is not None
-    return {name: tensor for name, tensor in latest.tensors.items() if name.startswith(("model.", "optimizer."))}
+def table_of(path: Path) -> list[tuple[float, ...]]:
+    """Everything that must come out the same again."""
+    return pl.read_parquet(path).drop("duration", "ended_at").rows()
+
+
+def cut_short(stored: StoredBars) -> StoredBars:
+    return replace(stored, frame=stored.frame.head(-1))
 
 
 class StopAt(SilentObserver):
@@ -80,7 +84,10 @@ def test_a_planted_signal_is_learned_and_everything_told(
     assert evaluation["accuracy"] > 0.8
     assert evaluation["accuracy"] > max(scores["accuracy"] for scores in evaluation["baselines"].values()) + 0.2
     table = pl.read_parquet(outcome.artifacts["metrics_table"])
-    assert table.rows() == recorder.epochs
+    assert table.drop("ended_at").rows() == recorder.epochs
+    assert table["ended_at"].is_sorted()
+    assert timedelta(0) < datetime.now(UTC) - table["ended_at"][-1] < timedelta(minutes=1)
+    assert not recorder.earlier
     final = outcome.final_metrics
     best = recorder.epochs[(final["best_epoch"] or 0) - 1]
     assert (final["best_val_loss"], final["best_val_accuracy"]) == (best[4], best[5])
@@ -104,7 +111,8 @@ def test_a_loaded_model_says_the_same_bits(model: str, make_request: Any, read_b
 
     loaded = load_model(request.output)
 
-    dataset = build_dataset(request.strategy, {symbol: read_bars(symbol) for symbol in request.symbols})
+    bars = {symbol: read_bars(symbol).frame for symbol in request.symbols}
+    dataset = build_dataset(request.strategy, bars, timedelta(days=1))
     length = dataset.sequence_length
     windows = torch.stack([torch.from_numpy(dataset.values[i - length + 1 : i + 1]) for i in dataset.validation.ends])
     predicted = loaded.module(windows).argmax(1).numpy()
@@ -136,7 +144,12 @@ def test_the_same_inputs_give_the_same_bits(make_request: Any, read_bars: ReadBa
 
 @pytest.mark.parametrize(("epoch", "batch", "optimizer"), [(1, 1, "adam"), (4, 5, "sgd"), (6, 13, "adamw")])
 def test_a_stopped_training_goes_on_to_the_same_bits(
-    epoch: int, batch: int, optimizer: str, make_request: Any, read_bars: ReadBars, recorder: Any
+    epoch: int,
+    batch: int,
+    optimizer: str,
+    make_request: Any,
+    read_bars: ReadBars,
+    recorder: Any,
 ) -> None:
     settings: dict[str, Any] = {"model": {"layers": 2, "dropout": 0.2}, "optimizer": optimizer}
     settings["early_stopping"] = {"patience": 6}
@@ -152,10 +165,22 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert same_bits(resumed, uninterrupted)
     assert losses(resumed) == losses(uninterrupted)
     assert resumed.evaluation == uninterrupted.evaluation
-    ours, theirs = last_weights(rest), last_weights(whole)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    # The epochs before the stop are told again, so that the new operation has them all.
+    last, expected = last_state(rest.output), last_state(whole.output)
+    assert last.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in last.items())
+    # The epochs before the stop are told again, so that the new operation has them all, with the instants they had.
     assert [values[0] for values in recorder.epochs] == [1, 2, 3, 4, 5, 6]
+    assert len(recorder.earlier) == epoch - 1
+    if epoch > 1:
+        before = pl.read_parquet(stopped.artifacts["metrics_table"])["ended_at"]
+        assert recorder.earlier == pytest.approx([instant.timestamp() for instant in before], abs=1e-5)
+        assert pl.read_parquet(resumed.artifacts["metrics_table"])["ended_at"].head(epoch - 1).equals(before)
+
+
+def last_state(output: Path) -> dict[str, torch.Tensor]:
+    latest = load_latest(output / "checkpoints")
+    assert latest is not None
+    return {name: t for name, t in latest.tensors.items() if name.startswith(("model.", "optimizer."))}
 
 
 def test_a_cancelled_training_gives_what_there_is(make_request: Any, read_bars: ReadBars, recorder: Any) -> None:
@@ -190,7 +215,7 @@ def test_resume_refuses_other_bars_and_another_strategy(make_request: Any, read_
     with pytest.raises(CheckpointMismatch, match="bars of DOWN differ"):
         run_training(
             make_request("bars"),
-            lambda symbol: read_bars(symbol).head(-1) if symbol == "DOWN" else read_bars(symbol),
+            lambda symbol: cut_short(read_bars(symbol)) if symbol == "DOWN" else read_bars(symbol),
             SilentObserver(),
             resume_from=part.output,
         )
@@ -200,7 +225,7 @@ def test_resume_refuses_other_bars_and_another_strategy(make_request: Any, read_
 
 def test_a_diverged_training_keeps_its_last_good_epoch(make_request: Any, read_bars: ReadBars) -> None:
     class Poison(SilentObserver):
-        def on_epoch(self, epoch: int, *_: Any) -> None:
+        def on_epoch(self, epoch: int, *_: Any, **__: Any) -> None:
             if epoch == 2:
                 torch.nn.Module.__call__ = poisoned  # type: ignore[method-assign]
 
@@ -233,9 +258,10 @@ def test_a_full_disk_is_named_and_earlier_files_stay(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="the disk is full"):
+    with pytest.raises(StorageError, match="the disk is full") as refused:
         run_training(request, read_bars, SilentObserver())
 
+    assert refused.value.hint == "Free some space, then resume it or start it again."
     assert {path: Path(path).read_bytes() for path in before} == before
 
 
@@ -245,14 +271,15 @@ import time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from conftest import planted_bars
+from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training import run
 from ktrdr.training.observer import SilentObserver
 strategy = Strategy.model_validate_json({strategy!r})
 request = run.TrainingRequest("child", strategy, "tides", "", ("UP", "DOWN"), "1d", None, None, Path({output!r}))
-series = {{"UP": planted_bars(seed=1), "DOWN": planted_bars(seed=2)}}
+series = {{"UP": StoredBars(planted_bars(seed=1), "planted"), "DOWN": StoredBars(planted_bars(seed=2), "planted")}}
 class Slow(SilentObserver):
-    def on_epoch(self, *_):
+    def on_epoch(self, *_, **__):
         time.sleep({pause})
 run.run_training(request, series.__getitem__, Slow())
 """
@@ -279,7 +306,7 @@ def test_another_process_gives_the_same_bits(make_request: Any, read_bars: ReadB
     assert child.returncode == 0
     theirs = load_file(there.output / "model.safetensors")
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights(ours).items())
-    assert losses(ours) == pl.read_parquet(there.output / "metrics.parquet").drop("duration").rows()
+    assert losses(ours) == table_of(there.output / "metrics.parquet")
 
 
 def test_a_killed_training_goes_on_to_the_same_bits(make_request: Any, read_bars: ReadBars) -> None:
@@ -290,7 +317,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(make_request: Any, read_bars
 
     with child_of(killed, pause=0.6) as child:
         deadline = time.monotonic() + 60
-        while not list(killed.output.glob("checkpoints/epoch-*")) and time.monotonic() < deadline:
+        while not list(killed.output.glob("checkpoints/epoch-*[1-9].safetensors")) and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
     latest = load_latest(killed.output / "checkpoints")
@@ -319,8 +346,9 @@ def test_checkpoints_of_short_epochs_are_few(
 def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
     from ktrdr.market.bars import conform
 
-    def read(symbol: str) -> pl.DataFrame:
-        return conform(pl.read_csv(DATA / f"{symbol}_1d.csv")).tail(500)
+    def read(symbol: str) -> StoredBars:
+        frame = conform(pl.read_csv(DATA / f"{symbol}_1d.csv")).tail(500)
+        return StoredBars(frame, {"AAPL": "sample", "MSFT": "csv"}[symbol])
 
     request = replace(make_request(epochs=2), symbols=("AAPL", "MSFT"))
 
@@ -329,6 +357,7 @@ def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
     card = json.loads(Path(outcome.artifacts["model_card"]).read_text())
     assert card["symbols"] == ["AAPL", "MSFT"]
     assert card["feature_names"] == list(load_model(request.output).feature_names)
+    assert card["data_providers"] == {"AAPL": "sample", "MSFT": "csv"}
     assert {len(digest) for digest in card["data_sha256"].values()} == {64}
     assert card["results"]["final_metrics"] == outcome.final_metrics
     assert card["strategy_text"] == request.strategy_text

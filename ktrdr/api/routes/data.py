@@ -7,19 +7,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, started
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import Bars, DataLoad, OperationStarted, SeriesList
 
 router = APIRouter(prefix="/data", tags=["data"])
 
 
-@router.get("")
+@router.get("", responses=refusals(503))
 async def list_series(services: Injected) -> SeriesList:
     """Every stored series, with its range and its provider."""
     return await services.data.list()
 
 
-@router.post("/load", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/load", status_code=status.HTTP_202_ACCEPTED, responses=refusals(403, 409, 413, 422, 503))
 async def load_bars(
     request: DataLoad, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:
@@ -29,7 +29,7 @@ async def load_bars(
     return started(operation, "Data load")
 
 
-@router.get("/{symbol}/{timeframe}")
+@router.get("/{symbol}/{timeframe}", responses=refusals(404, 422, 503))
 async def read_bars(
     symbol: str,
     timeframe: str,
@@ -45,6 +45,7 @@ async def read_bars(
 @router.post(
     "/{symbol}/{timeframe}/import",
     status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import Injected
+from ktrdr.api.routes.wire import Injected, refusals
 from ktrdr.api.schemas import Health, Readiness
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -15,7 +15,7 @@ async def health() -> Health:
     return Health(status="ok")
 
 
-@router.get("/ready", responses={503: {"model": Readiness}})
+@router.get("/ready", responses=refusals(401) | {503: {"model": Readiness, "description": "Work cannot be done."}})
 async def readiness(services: Injected, response: Response) -> Readiness:
     """Whether registry and store answer, and the state of the worker pool; 503 when work cannot be done."""
     state = await services.readiness()

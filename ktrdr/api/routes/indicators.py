@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ktrdr.api.routes.wire import Injected
+from ktrdr.api.routes.wire import Injected, refusals
 from ktrdr.api.schemas import Indicator, IndicatorList
 
 router = APIRouter(prefix="/indicators", tags=["indicators"])
@@ -15,6 +15,6 @@ async def list_indicators(services: Injected) -> IndicatorList:
     return IndicatorList(indicators=await services.strategies.indicators())
 
 
-@router.get("/{name}")
+@router.get("/{name}", responses=refusals(404, 422))
 async def get_indicator(name: str, services: Injected) -> Indicator:
     return await services.strategies.indicator(name)

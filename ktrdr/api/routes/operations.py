@@ -1,4 +1,4 @@
-"""Operations: list, one, metrics, results, artifacts, cancel, resume."""
+"""Operations: list, one, metrics, results, artifacts, cancel, resume, prune."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
-from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, OperationBodies, operation_fields, started
-from ktrdr.api.schemas import MetricsPage, Operation, OperationList, OperationStarted, OperationStatus, Results
+from ktrdr.api.routes.wire import (
+    IdempotencyKey,
+    Injected,
+    OperationBodies,
+    json_of,
+    operation_fields,
+    refusals,
+    started,
+)
+from ktrdr.api.schemas import (
+    MetricsPage,
+    Operation,
+    OperationList,
+    OperationStarted,
+    OperationStatus,
+    Prune,
+    Pruned,
+    Results,
+)
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.operations import operation as records
 from ktrdr.operations.service import OperationsService
@@ -19,6 +35,14 @@ from ktrdr.operations.service import OperationsService
 router = APIRouter(prefix="/operations", tags=["operations"])
 
 MAX_WAIT_S = 60.0
+_ARTIFACT_TYPES = {
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".txt": "text/plain",
+    ".yaml": "application/yaml",
+    "": "application/octet-stream",
+}
 
 
 class PollPath:
@@ -57,7 +81,7 @@ class PollPath:
             return None
 
 
-@router.get("", response_model=OperationList)
+@router.get("", response_model=OperationList, responses=refusals(404, 422, 503))
 async def list_operations(
     services: Injected,
     status: Annotated[OperationStatus | None, Query(description="Only operations in this state.")] = None,
@@ -78,10 +102,10 @@ async def list_operations(
         "total": total,
         "next_page_token": token,
     }
-    return Response(to_json(body), media_type="application/json")
+    return Response(json_of(body), media_type="application/json")
 
 
-@router.get("/{operation_id}", response_model=Operation)
+@router.get("/{operation_id}", response_model=Operation, responses=refusals(404, 422, 503))
 async def get_operation(
     operation_id: str,
     services: Injected,
@@ -95,10 +119,10 @@ async def get_operation(
     if wait:
         await services.operations.wait_for_end(operation_id, wait)
     operation = await services.operations.get_operation(operation_id, force_refresh)
-    return Response(to_json(operation_fields(operation)), media_type="application/json")
+    return Response(json_of(operation_fields(operation)), media_type="application/json")
 
 
-@router.get("/{operation_id}/metrics", response_model=MetricsPage)
+@router.get("/{operation_id}/metrics", response_model=MetricsPage, responses=refusals(404, 422, 503))
 async def get_metrics(
     operation_id: str,
     services: Injected,
@@ -109,17 +133,21 @@ async def get_metrics(
 ) -> Response:
     """Metrics from `cursor` on, during and after the operation, under the same indices."""
     metrics, new_cursor = await services.operations.get_metrics(operation_id, cursor, limit)
-    return Response(to_json({"metrics": metrics, "new_cursor": new_cursor}), media_type="application/json")
+    return Response(json_of({"metrics": metrics, "new_cursor": new_cursor}), media_type="application/json")
 
 
-@router.get("/{operation_id}/results", response_model=Results)
+@router.get("/{operation_id}/results", response_model=Results, responses=refusals(404, 409, 422, 503))
 async def get_results(operation_id: str, services: Injected) -> Response:
     """Results of an operation that has ended; 409 before that."""
     results = await services.operations.get_results(operation_id)
-    return Response(to_json(results), media_type="application/json")
+    return Response(json_of(results), media_type="application/json")
 
 
-@router.get("/{operation_id}/artifacts/{name}", response_class=FileResponse)
+@router.get(
+    "/{operation_id}/artifacts/{name}",
+    response_class=FileResponse,
+    responses=refusals(404, 409, 422, 503) | {200: {"content": {kind: {} for kind in _ARTIFACT_TYPES.values()}}},
+)
 async def get_artifact(operation_id: str, name: str, services: Injected) -> FileResponse:
     """An artifact's file, by its name in the results."""
     results = await services.operations.get_results(operation_id)
@@ -133,17 +161,22 @@ async def get_artifact(operation_id: str, name: str, services: Injected) -> File
     path = Path(artifacts[name])
     if not path.is_file():
         raise ArtifactNotFound(f"the file of artifact {name!r} is gone: {path}")
-    return FileResponse(path, filename=path.name, content_disposition_type="inline")
+    kind = _ARTIFACT_TYPES.get(path.suffix, _ARTIFACT_TYPES[""])
+    return FileResponse(path, media_type=kind, filename=path.name, content_disposition_type="inline")
 
 
-@router.post("/{operation_id}/cancel", response_model=Operation)
+@router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals(403, 404, 409, 422, 503))
 async def cancel_operation(operation_id: str, services: Injected) -> Response:
     """Ask an operation to end after its current batch; the answer does not wait for that."""
     operation = await services.dispatcher.cancel(operation_id)
-    return Response(to_json(operation_fields(operation)), media_type="application/json")
+    return Response(json_of(operation_fields(operation)), media_type="application/json")
 
 
-@router.post("/{operation_id}/resume", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/{operation_id}/resume",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 422, 503),
+)
 async def resume_operation(
     operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:
@@ -151,3 +184,9 @@ async def resume_operation(
     operation = await services.training.resume(operation_id, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Training")
+
+
+@router.post("/prune", responses=refusals(403, 413, 422, 503))
+async def prune_operations(request: Prune, services: Injected) -> Pruned:
+    """Remove old operations that have ended: their records, metrics and files, models too. Bars stay."""
+    return await services.retention.prune(request)

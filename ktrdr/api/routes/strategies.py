@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ktrdr.api.routes.wire import Injected
+from ktrdr.api.routes.wire import Injected, refusals
 from ktrdr.api.schemas import StrategyText, StrategyVerdict
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
@@ -18,7 +18,7 @@ async def strategy_schema(services: Injected) -> dict[str, Any]:
     return await services.strategies.schema()
 
 
-@router.post("/validate")
+@router.post("/validate", responses=refusals(403, 413, 422))
 async def validate_strategy(request: StrategyText, services: Injected) -> StrategyVerdict:
     """Every fault of a strategy at once, each with its path, its value and the nearest right name."""
     return await services.strategies.validate(request.strategy)

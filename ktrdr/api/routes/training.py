@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, started
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import OperationStarted, TrainingStart
 
 router = APIRouter(prefix="/training", tags=["training"])
 
 
-@router.post("/start", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/start", status_code=status.HTTP_202_ACCEPTED, responses=refusals(403, 409, 413, 422, 503))
 async def start_training(
     request: TrainingStart, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:

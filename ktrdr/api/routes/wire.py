@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
-from ktrdr.api.schemas import OperationStarted
+from ktrdr.api.schemas import OperationStarted, Problem
 from ktrdr.api.services.services import Services
 from ktrdr.operations.operation import Operation, OperationStatus
 
@@ -24,8 +24,34 @@ def services_of(request: Request) -> Services:
 Injected = Annotated[Services, Depends(services_of)]
 IdempotencyKey = Annotated[
     str | None,
-    Header(max_length=128, description="A repeated request with the same key gets the first one's operation."),
+    Header(
+        max_length=128,
+        pattern="^[!-~]+$",
+        description="A repeated request with the same key gets the first one's operation.",
+    ),
 ]
+
+_REFUSALS = {
+    401: "The server asks for a token, and this is not it.",
+    403: "A page of another site may change nothing here.",
+    404: "What was named does not exist.",
+    409: "Right in itself, but not in the present state.",
+    413: "The body is too large.",
+    421: "The server does not answer for this host.",
+    422: "What was sent cannot be right; `detail` says where and why.",
+    500: "An unexpected error, described in the server's log.",
+    503: "The disk, the registry or a bridge cannot be used.",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problems that a route may answer with, for its documentation."""
+    return {status: {"model": Problem, "description": _REFUSALS[status]} for status in statuses}
+
+
+def json_of(content: Any) -> bytes:
+    """JSON as every client reads it: a number that is none is null."""
+    return to_json(content, inf_nan_mode="null")
 
 
 def operation_fields(operation: Operation) -> dict[str, Any]:
@@ -64,7 +90,7 @@ class OperationBodies:
         kept = self._bodies.get(operation.operation_id)
         if kept is not None and kept[0] is operation:
             return kept[1]
-        body = to_json(operation_fields(operation))
+        body = json_of(operation_fields(operation))
         self._bodies[operation.operation_id] = (operation, body)
         self._bodies.move_to_end(operation.operation_id)
         if len(self._bodies) > _BODIES_KEPT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from datetime import date
@@ -86,12 +87,13 @@ class DataService:
             check_provider(stored, suffix[1:])
         upload = self._uploads / f"{uuid.uuid4().hex}{suffix}"
         try:
-            await _receive(upload, chunks)
+            content_sha256 = await _receive(upload, chunks)
             return await self._start(
                 symbol,
                 timeframe,
                 suffix[1:],
                 filename=PurePath(filename).name,
+                content_sha256=content_sha256,
                 upload=upload,
                 replace=replace,
                 idempotency_key=idempotency_key,
@@ -130,16 +132,20 @@ class DataService:
         return await self._dispatcher.launch(operation, prepare, announce=lambda: None)
 
 
-async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> None:
+async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> str:
+    """Keep what comes in; its SHA-256."""
+    content = hashlib.sha256()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             async for chunk in chunks:
                 file.write(chunk)
+                content.update(chunk)
     except OSError as error:
         raise StorageError(
             f"the upload cannot be kept in {path.parent}: {error.strerror}", hint="make room there"
         ) from error
+    return content.hexdigest()
 
 
 def _series(info: SeriesInfo) -> Series:

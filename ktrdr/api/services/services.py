@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ktrdr.api.schemas import Readiness
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.training.training_service import TrainingService
 from ktrdr.executors.dispatcher import Dispatcher
@@ -22,6 +23,7 @@ class Services:
     data: DataService
     strategies: StrategyService
     models: ModelService
+    retention: RetentionService
     readiness: Callable[[], Awaitable[Readiness]]
     start: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]

@@ -64,8 +64,7 @@ class AutoProvider:
         own = self.first.name
         return type(failure)(
             f"{failure.detail}; {symbol} {timeframe} is stored from {own}, so no other provider was asked",
-            hint=f"{failure.hint or 'try again when there is a network'}; or start {symbol} {timeframe} anew from another "
-            "provider with: --provider NAME --replace",
+            hint="try other dates or another time; or start the series anew with: --provider NAME --replace",
             symbol=symbol,
             timeframe=timeframe,
         )

@@ -13,6 +13,7 @@ from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.market.store import BarStore
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training import warm
+from ktrdr.training.fingerprint import CHECKPOINTS
 from ktrdr.training.run import TrainingOutcome, TrainingRequest, run_training
 
 
@@ -37,19 +38,22 @@ def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable
     with TrainingProgressBridge(folder / "bridge", writable=True) as bridge:
         outcome = run_training(
             request,
-            lambda symbol: store.read(symbol, request.timeframe, request.start, request.end),
+            lambda symbol: store.read_stored(symbol, request.timeframe, request.start, request.end),
             bridge,
             stop,
             Path(resume_from) if resume_from else None,
         )
-    return _describe(outcome)
+    return _describe(outcome, request.output / CHECKPOINTS)
 
 
-def _describe(outcome: TrainingOutcome) -> dict[str, Any]:
+def _describe(outcome: TrainingOutcome, checkpoints: Path) -> dict[str, Any]:
     fields = asdict(outcome)
     status = fields.pop("status")
     metadata = {"final_epoch": fields.pop("final_epoch"), "best_val_loss": fields.pop("best_val_loss")}
-    return {"status": "completed" if status == "success" else status, "results": fields, "metadata": metadata}
+    if status != "success":
+        return {"status": status, "results": fields, "metadata": metadata}
+    # Nothing goes on from a training that is recorded as completed; until then, a kill may still make it necessary.
+    return {"status": "completed", "results": fields, "metadata": metadata, "leftovers": [str(checkpoints)]}
 
 
 def _day(text: str | None) -> date | None:

@@ -65,7 +65,13 @@ class TrainingProgressBridge(ProgressBridge):
         learning_rate: float,
         duration: float,
         progress_type: str = "epoch",
+        *,
+        ended_at: float | None = None,
     ) -> None:
-        if progress_type == "epoch":
+        if ended_at is not None:
+            self._append_earlier(
+                ended_at, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration
+            )
+        elif progress_type == "epoch":
             self._append_metric(epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration)
         self._update_state(_TRAINING, epoch, 1, 1, samples_seen)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ktrdr.api.schemas import TrainingStart
 from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
@@ -14,18 +16,22 @@ from ktrdr.errors import ConflictError, InputError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.matrix import build_dataset
-from ktrdr.market.bars import check_range, check_symbol, check_timeframe
+from ktrdr.market.bars import TIMEFRAMES, check_range, check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
+from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest
+
+if TYPE_CHECKING:
+    import polars as pl
 
 logger = logging.getLogger(__name__)
 
 LANE = "training"
 OPERATION_TYPE = "TRAINING"
-CHECKPOINT_FILES = "checkpoints/*.safetensors"
+CHECKPOINT_FILES = f"{CHECKPOINTS}/*.safetensors"
 _ROWS_CHECKED_AT_ONCE = 50_000
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
@@ -72,7 +78,7 @@ class TrainingService:
     async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
         """A new operation that goes on from the last checkpoint of a failed or cancelled training.
 
-        Raises OperationNotFound, ConflictError.
+        Raises OperationNotFound, ConflictError, CheckpointMismatch when bars or strategy are not what they were.
         """
         parent = await self._operations.get_operation(operation_id)
         if parent.operation_type != OPERATION_TYPE or parent.status not in _RESUMABLE:
@@ -83,6 +89,7 @@ class TrainingService:
             )
         folder = self._folder_with_checkpoints(parent)
         strategy = await asyncio.to_thread(load_strategy, parent.payload["strategy"], self._catalogue)
+        await asyncio.to_thread(self._check_checkpoint, folder, strategy, parent.payload)
         payload = {**parent.payload, "resume_from": str(folder)}
         return await self._launch(strategy, payload, parent_id=operation_id, idempotency_key=idempotency_key)
 
@@ -96,6 +103,11 @@ class TrainingService:
             f"operation {parent.operation_id} ended before its first checkpoint; there is nothing to resume",
             hint="start it again with: ktrdr models train …",
         )
+
+    def _check_checkpoint(self, folder: Path, strategy: Strategy, payload: Mapping[str, Any]) -> None:
+        timeframe, start, end = payload["timeframe"], _day(payload["start"]), _day(payload["end"])
+        bars = {symbol: self._read(symbol, timeframe, start, end) for symbol in payload["symbols"]}
+        check_latest(folder / CHECKPOINTS, Fingerprint.of(strategy, timeframe, bars))
 
     async def _launch(
         self,
@@ -134,12 +146,19 @@ class TrainingService:
 
     def _check_bars(self, strategy: Strategy, symbols: list[str], timeframe: str, request: TrainingStart) -> None:
         """Refuse now what the worker would have to refuse later; on long histories that is left to the worker."""
+        bars = {s: self._read(s, timeframe, request.start_date, request.end_date) for s in symbols}
+        if sum(frame.height for frame in bars.values()) <= _ROWS_CHECKED_AT_ONCE:
+            build_dataset(strategy, bars, TIMEFRAMES[timeframe])
+
+    def _read(self, symbol: str, timeframe: str, start: date | None, end: date | None) -> pl.DataFrame:
         try:
-            bars = {s: self._store.read(s, timeframe, request.start_date, request.end_date) for s in symbols}
+            return self._store.read(symbol, timeframe, start, end)
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
-        if sum(frame.height for frame in bars.values()) <= _ROWS_CHECKED_AT_ONCE:
-            build_dataset(strategy, bars)
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _one_timeframe(timeframes: list[str]) -> str:

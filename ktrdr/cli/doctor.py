@@ -1,0 +1,39 @@
+"""`ktrdr doctor`: becomes the program that checks a home, since the command line itself knows nothing of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ktrdr.cli.options import AsJson
+
+
+def doctor(
+    home: Annotated[
+        Path | None, typer.Option("--home", metavar="DIR", help="Folder to check.", show_default="KTRDR_HOME")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what can be; what is damaged is moved into DIR/backup.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the folder that holds everything, and say what is wrong and what to do.
+
+    Looks at registry, operations, bars, models and leftovers, also while a
+    server runs. Exit code: 0 healthy or repaired, 1 faults, 2 wrong use.
+    """
+    from ktrdr.settings import read_settings
+
+    read_settings()
+    command = [sys.executable, "-P", "-m", "ktrdr.doctor"]
+    command += ["--home", str(home)] if home is not None else []
+    command += ["--repair"] if repair else []
+    command += ["--json"] if as_json else []
+    if sys.platform == "win32":
+        raise typer.Exit(subprocess.run(command, check=False).returncode)
+    os.execv(sys.executable, command)

@@ -1,0 +1,103 @@
+"""What a training was made from, and what a checkpoint says that it was made from. Needs no torch.
+
+A checkpoint is a safetensors file: the length of its head in eight bytes, the head in JSON, the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ktrdr.errors import CheckpointMismatch
+from ktrdr.market.bars import fingerprint as fingerprint_of_bars
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.strategy.spec import Strategy
+
+CHECKPOINTS = "checkpoints"
+METADATA_KEY = "ktrdr"
+
+_LENGTH = struct.Struct("<Q")
+_LONGEST_HEAD = 100_000_000  # safetensors' own limit
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a training was made from: two with the same fingerprint, seed included, give the same bits."""
+
+    strategy: dict[str, Any]
+    timeframe: str
+    data: dict[str, str]
+
+    @classmethod
+    def of(cls, strategy: Strategy, timeframe: str, bars: Mapping[str, pl.DataFrame]) -> Self:
+        data = {symbol: fingerprint_of_bars(frame) for symbol, frame in bars.items()}
+        return cls(strategy.model_dump(mode="json"), timeframe, data)
+
+    def differences(self, other: Fingerprint) -> list[str]:
+        found = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
+        if self.timeframe != other.timeframe:
+            found.append("timeframe")
+        if list(self.data) != list(other.data):
+            found.append("symbols")
+        shared = self.data.keys() & other.data.keys()
+        found += [f"bars of {symbol}" for symbol in shared if self.data[symbol] != other.data[symbol]]
+        return sorted(found)
+
+    def check(self, other: Fingerprint, epoch: int) -> None:
+        """Whether the checkpoint of `epoch`, which has this fingerprint, may go on as `other`.
+
+        Raises CheckpointMismatch, naming each difference.
+        """
+        if found := self.differences(other):
+            raise CheckpointMismatch(
+                f"the checkpoint of epoch {epoch} belongs to another training: {', '.join(found)} differ",
+                hint="Resume with the strategy and the bars that it began with, or start a new training.",
+                differences=found,
+            )
+
+
+def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
+    """Whether the newest checkpoint in `folder` that has a whole head may go on as `fingerprint`.
+
+    What is damaged otherwise shows when it is loaded. Raises CheckpointMismatch.
+    """
+    for path in newest_first(folder):
+        if head := _head(path):
+            Fingerprint(**head["fingerprint"]).check(fingerprint, len(head["history"]))
+            return
+
+
+def newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*.safetensors"), reverse=True)
+
+
+def _head(path: Path) -> dict[str, Any] | None:
+    """What the checkpoint says beside its tensors, or None where it is torn."""
+    try:
+        with path.open("rb") as file:
+            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+            head = json.loads(file.read(min(length, _LONGEST_HEAD)))
+        found: dict[str, Any] = json.loads(head["__metadata__"][METADATA_KEY])
+        ends = [tensor["data_offsets"][1] for name, tensor in head.items() if name != "__metadata__"]
+        is_whole = path.stat().st_size == _LENGTH.size + length + max(ends)
+    except (OSError, struct.error, ValueError, KeyError, TypeError):
+        return None
+    return found if is_whole else None
+
+
+def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key in sorted(left.keys() | right.keys()):
+        here, there = left.get(key), right.get(key)
+        if isinstance(here, dict) and isinstance(there, dict):
+            found += _differing(here, there, f"{prefix}{key}.")
+        elif here != there:
+            found.append(f"{prefix}{key}")
+    return found

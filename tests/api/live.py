@@ -1,0 +1,124 @@
+"""The whole application behind a real port of this process, on a home with something of everything in it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from ktrdr.api.app import create_app
+from ktrdr.bootstrap import build_services
+from ktrdr.settings import Settings
+
+API = "/api/v1"
+STRATEGY = """name: Two epochs
+model: {type: mlp, layers: 1, hidden_size: 8}
+training: {epochs: 2, batch_size: 64}
+indicators: [{name: rsi, period: 14}]
+"""
+START = {"strategy": STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"]}
+LOAD = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
+CSV = b"""timestamp,open,high,low,close,volume
+2024-01-02,10,11,9,10.5,100
+2024-01-03,10.5,12,10,11.5,200
+"""
+_OUR_FAULTS = ("worker_error", "worker_died", "bridge_failed", "storage_failed")
+
+
+class _Traces(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.found.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+
+
+@dataclass
+class Live:
+    http: httpx.Client
+    home: Path
+    training: str = ""
+    load: str = ""
+    _traces: _Traces = field(default_factory=_Traces)
+
+    @property
+    def url(self) -> str:
+        return str(self.http.base_url).rstrip("/")
+
+    def ended(self, operation_id: str) -> str:
+        """The state in which the operation ends."""
+        answer = self.http.get(f"{API}/operations/{operation_id}", params={"wait": 60}, timeout=70)
+        return str(answer.json()["status"])
+
+    def stack_traces(self) -> list[str]:
+        """Those that this process logged, and the workers' log where it has any."""
+        log = self.home / "logs" / "ktrdr.log"
+        text = log.read_text(encoding="utf-8") if log.exists() else ""
+        return self._traces.found + ([text] if "Traceback" in text else [])
+
+    def crashes(self) -> list[str]:
+        """Operations that ended by a fault of ours."""
+        failed = self._of_status("FAILED")
+        return [f"{one['operation_id']}: {one['error']}" for one in failed if one["error"]["code"] in _OUR_FAULTS]
+
+    def end_all(self, within_s: float, loads_may_take_s: float = 5.0) -> list[str]:
+        """Cancel what has not ended, loads after a while only; what is left all the same."""
+        began = time.monotonic()
+        while unfinished := [*self._of_status("PENDING"), *self._of_status("RUNNING")]:
+            elapsed_s = time.monotonic() - began
+            if elapsed_s > within_s:
+                break
+            for operation in unfinished:
+                if operation["operation_type"] == "TRAINING" or elapsed_s > loads_may_take_s:
+                    self.http.post(f"{API}/operations/{operation['operation_id']}/cancel")
+            time.sleep(0.2)
+        return [f"{operation['operation_id']} {operation['status']}" for operation in unfinished]
+
+    def _of_status(self, status: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        token: str | None = ""
+        while token is not None:
+            params = {"status": status, "limit": "1000"} | ({"page_token": token} if token else {})
+            page = self.http.get(f"{API}/operations", params=params).json()
+            found, token = [*found, *page["operations"]], page["next_page_token"]
+        return found
+
+
+@contextmanager
+def live(home: Path) -> Iterator[Live]:
+    settings = Settings(ktrdr_home=home, ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
+    app = create_app(build_services(settings), version="0.0.0", token="", allowed_hosts=["127.0.0.1"])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    traces = _Traces()
+    logging.getLogger().addHandler(traces)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+            yield _furnished(Live(http, home, _traces=traces))
+    finally:
+        logging.getLogger().removeHandler(traces)
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _furnished(live: Live) -> Live:
+    live.load = live.http.post(f"{API}/data/load", json=LOAD).json()["operation_id"]
+    assert live.ended(live.load) == "COMPLETED"
+    live.training = live.http.post(f"{API}/training/start", json=START).json()["operation_id"]
+    assert live.ended(live.training) == "COMPLETED"
+    return live

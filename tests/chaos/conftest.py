@@ -1,0 +1,50 @@
+"""One server and one home for all of these tests: what a test does to them, the next one must survive."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.reference import Reference, train_undisturbed
+from tests.e2e.system import System
+
+# Python reads a module of this name at its start: so a worker can be made to end in ways that no signal gives.
+SITECUSTOMIZE = """
+import os, signal
+
+def fail(*_):
+    raise ZeroDivisionError("in the middle of a batch")
+
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
+signal.signal(signal.SIGUSR2, fail)
+"""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"))
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("chaos")
+    (folder / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")
+    system = System(folder / "system", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", PYTHONPATH=str(folder))
+    try:
+        system.start()
+        system.load_sample("--start-date", "2023-06-01")
+        yield system
+        system.stop()
+    finally:
+        system.close()
+
+
+@pytest.fixture(scope="session")
+def references(system: System) -> dict[str, Reference]:
+    return train_undisturbed(system)

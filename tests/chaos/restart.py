@@ -1,0 +1,69 @@
+"""How long a server is away that has many finished operations behind it and one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus
+from ktrdr.registry.store import SqlOperationStore, sqlite_url
+from tests.e2e.system import System, lengthened
+
+_EPOCHS = 50
+
+
+async def _fill(registry: Path, finished: int) -> None:
+    store = SqlOperationStore(sqlite_url(registry))
+    await store.open()
+    began = datetime.now(UTC) - timedelta(days=30)
+    for number in range(finished):
+        instant = began + timedelta(minutes=number)
+        operation = Operation(
+            operation_id=f"op_training_{instant:%Y%m%d}_{number:06d}",
+            operation_type="TRAINING",
+            status=OperationStatus.COMPLETED,
+            created_at=instant,
+            updated_at=instant,
+            started_at=instant,
+            completed_at=instant,
+            metadata={"symbols": ["AAPL"], "timeframes": ["1d"], "strategy": "many"},
+            progress={**INITIAL_PROGRESS, "percentage": 100.0, "message": "Training completed"},
+        )
+        await store.add(operation)
+        metrics = [{"epoch": epoch, "train_loss": 0.7, "val_loss": 0.7} for epoch in range(1, _EPOCHS + 1)]
+        await store.finish(operation, {"status": "success", "final_metrics": {}}, metrics)
+    await store.close()
+
+
+def measure(folder: Path, finished: int = 1000, rounds: int = 5) -> list[float]:
+    """Seconds from starting the server's process to its first answer, after as many kills."""
+    system = System(folder, LOG_LEVEL="INFO")
+    try:
+        system.start()
+        system.load_sample()
+        system.stop()
+        asyncio.run(_fill(system.home / "registry.sqlite", finished))
+        system.start()
+        running = system.train(lengthened(folder, 100_000, "endless"))
+        system.wait_for_epochs(running, 2)
+        seconds = [_restart(system, running, finished) for _ in range(rounds)]
+        system.post(f"/operations/{running}/cancel")
+        system.ended(running, "CANCELLED")
+        system.stop()
+    finally:
+        system.close()
+    return seconds
+
+
+def _restart(system: System, running: str, finished: int) -> float:
+    reported = system.metrics(running)["new_cursor"]
+    system.kill()
+    began = time.perf_counter()
+    system.start()
+    took = time.perf_counter() - began
+    assert system.operation(running)["status"] == "RUNNING"
+    assert system.metrics(running)["new_cursor"] >= reported
+    assert system.get("/operations").json()["total"] >= finished
+    return took

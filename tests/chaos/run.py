@@ -1,0 +1,307 @@
+"""Kill servers and workers at random instants, and look after each kill whether everything that was said is true."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import psutil
+
+from ktrdr.executors.local import is_alive
+from ktrdr.operations.operation import WorkerIdentity
+from tests.chaos.clients import Client, Starter, Watcher
+from tests.chaos.ledger import EPOCHS, UNTRUE, Ledger
+from tests.chaos.reference import Reference
+from tests.e2e.system import PATIENCE_S, System, gone, until
+
+SETTLING_S = 10.0
+"""How long a killed worker's operation may stay RUNNING before that is a fault; how long it took is measured."""
+
+_ORPHANED_S = 60.0
+"""A standby process notices the end of its server once it has warmed up, which takes long where many do it at once."""
+
+_SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
+_HOW_UNSEEN = ("ended while no server was watching", "only the server that started it could have seen")
+_UNBORN = "the server stopped while this operation was being created"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run of kills came to."""
+
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    failed_after_s: list[float] = field(default_factory=list)
+    served_after_s: list[float] = field(default_factory=list)
+    operations: Counter[str] = field(default_factory=Counter)
+    resumed: int = 0
+    started_again: int = 0
+    repeated_requests: int = 0
+    bit_identical: int = 0
+    reads: Counter[str] = field(default_factory=Counter)
+    epochs_told: int = 0
+    faults: list[Any] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count(self, kind: str) -> int:
+        return sum(fault.kind == kind for fault in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Death:
+    """`is_seen`: the server that had started the worker was there to see how it ended."""
+
+    by: signal.Signals
+    is_seen: bool
+
+
+class Chaos:
+    """One home, its clients, and what is done to it."""
+
+    def __init__(self, system: System, references: dict[str, Reference], seed: int, *, queue: int = 4) -> None:
+        self.system = system
+        self.report = Report(seed)
+        self.ledger = Ledger(references)
+        self._random = random.Random(seed)
+        self._serving = threading.Event()
+        self._serving.set()
+        self._deaths: dict[str, _Death] = {}
+        self._orphans: dict[int, float] = {}
+        self._before = {operation["operation_id"] for operation in system.operations()}
+        self._starter = Starter(system, self.ledger, self._serving, seed, queue)
+        watchers = [Watcher(system, self.ledger, self._serving, seed + number) for number in (1, 2)]
+        self._clients: list[Client] = [self._starter, *watchers]
+        self.deeds: dict[str, Callable[[], None]] = {
+            **{f"worker {number.name}": partial(self._kill_worker, number) for number in _SIGNALS},
+            "server SIGKILL": self._kill_server,
+            "server SIGTERM": self._stop_server,
+            "server, then worker": partial(self._kill_both, server_first=True),
+            "worker, then server": partial(self._kill_both, server_first=False),
+            "server while it starts": self._kill_starting_server,
+        }
+
+    def run(self, kills: int, limit_s: float = float("inf"), said: Callable[[str], None] = lambda _: None) -> Report:
+        """`kills` deeds, each kind as often as the others, or as many as begin within `limit_s`."""
+        began = time.monotonic()
+        for client in self._clients:
+            client.start()
+        for deed in self._plan(kills):
+            if time.monotonic() - began > limit_s:
+                break
+            time.sleep(self._random.uniform(0.0, 1.5))
+            self.deeds[deed]()
+            self.report.kills[deed] += 1
+            self._look_after()
+            said(f"{self.report.kills.total()} kills, {len(self.ledger.faults)} faults, last: {deed}")
+        self._finish()
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    def _plan(self, kills: int) -> list[str]:
+        rounds = -(-kills // len(self.deeds))
+        plan = [name for _ in range(rounds) for name in self._random.sample(list(self.deeds), len(self.deeds))]
+        return plan[:kills]
+
+    # -- deeds ---------------------------------------------------------------------------------------------------
+
+    def _kill_worker(self, number: signal.Signals) -> None:
+        operation_id, worker = self._some_worker()
+        self._kill(operation_id, worker, number)
+        began = time.monotonic()
+        until(lambda: self.system.operation(operation_id)["completed_at"] is not None)
+        took = time.monotonic() - began
+        self.report.failed_after_s.append(took)
+        if took > SETTLING_S:
+            self.ledger.blame(UNTRUE, operation_id, f"RUNNING for {took:.1f} s without a worker")
+
+    def _kill_server(self) -> None:
+        self._end_server()
+        self._start_server()
+
+    def _stop_server(self) -> None:
+        self._serving.clear()
+        self.system.stop()
+        self._start_server()
+
+    def _kill_both(self, *, server_first: bool) -> None:
+        operation_id, worker = self._some_worker()
+        deeds: list[Callable[[], Any]] = [
+            self._end_server,
+            lambda: self._kill(operation_id, worker, self._random.choice(_SIGNALS), is_seen=False),
+        ]
+        for deed in deeds if server_first else reversed(deeds):
+            deed()
+            time.sleep(self._random.choice((0.0, self._random.uniform(0.0, 0.3))))
+        self._start_server()
+
+    def _kill_starting_server(self) -> None:
+        self._end_server()
+        self.system.spawn()
+        time.sleep(self._random.uniform(0.2, 2.5))
+        self.system.kill()
+        self._start_server()
+
+    def _end_server(self) -> None:
+        self.system.kill()
+        self._serving.clear()
+
+    def _start_server(self) -> None:
+        began = time.monotonic()
+        self.system.start()
+        self.report.served_after_s.append(time.monotonic() - began)
+        self._serving.set()
+
+    def _kill(self, operation_id: str, worker: psutil.Process, number: signal.Signals, *, is_seen: bool = True) -> None:
+        self._deaths[operation_id] = _Death(number, is_seen and self.system.is_parent_of(worker))
+        with suppress(psutil.NoSuchProcess):
+            worker.send_signal(number)
+
+    # -- what is there -------------------------------------------------------------------------------------------
+
+    def _some_worker(self) -> tuple[str, psutil.Process]:
+        found: list[tuple[str, psutil.Process]] = []
+
+        def is_found() -> bool:
+            found.extend(self.system.at_work())
+            return bool(found)
+
+        until(is_found)
+        return self._random.choice(found)
+
+    # -- what must be true ---------------------------------------------------------------------------------------
+
+    def _look_after(self) -> None:
+        for operation in self.system.get("/operations", status="RUNNING", limit=1000).json()["operations"]:
+            self._check_has_worker(operation["operation_id"])
+        ended = self.ledger.ended()
+        for operation_id in self.ledger.unfinished() + self._random.sample(ended, min(3, len(ended))):
+            self._read_again(operation_id)
+        for operation_id, workers in Counter(operation_id for operation_id, _ in self.system.at_work()).items():
+            if workers > 1:
+                self.ledger.blame(UNTRUE, operation_id, f"{workers} workers at once")
+        self._look_for_orphans()
+
+    def _check_has_worker(self, operation_id: str) -> None:
+        def is_true() -> bool:
+            worker = self._recorded_worker(operation_id)
+            return (worker is not None and is_alive(worker)) or (
+                self.system.operation(operation_id)["status"] != "RUNNING"
+            )
+
+        deadline = time.monotonic() + SETTLING_S
+        while not is_true():
+            if time.monotonic() > deadline:
+                self.ledger.blame(UNTRUE, operation_id, "RUNNING without a worker")
+                return
+            time.sleep(0.05)
+
+    def _recorded_worker(self, operation_id: str) -> WorkerIdentity | None:
+        with closing(sqlite3.connect(f"file:{self.system.home / 'registry.sqlite'}?mode=ro", uri=True)) as registry:
+            select = "SELECT worker_pid, worker_started_at FROM operations WHERE operation_id = ?"
+            pid, started_at = registry.execute(select, [operation_id]).fetchone()
+        return WorkerIdentity(pid, started_at) if pid else None
+
+    def _read_again(self, operation_id: str) -> None:
+        """All that was told of it is still there, in its place."""
+        told, before = len(self.ledger.told.get(operation_id, [])), self.ledger.views.get(operation_id)
+        self.ledger.hear_view(self.system.operation(operation_id, force_refresh=True), before)
+        page = self.system.metrics(operation_id)
+        if len(page["metrics"]) < told:
+            self.ledger.blame(EPOCHS, operation_id, f"{told} epochs were told, {len(page['metrics'])} are served")
+        self.ledger.hear_metrics(operation_id, 0, page)
+
+    def _look_for_orphans(self) -> None:
+        """Standby processes end with their server."""
+        orphans = {process.pid for process in self.system.idle() if not self.system.is_parent_of(process)}
+        now = time.monotonic()
+        self._orphans = {pid: self._orphans.get(pid, now) for pid in orphans}
+        for pid, since in self._orphans.items():
+            if now - since > _ORPHANED_S:
+                self.ledger.blame(UNTRUE, "", f"standby process {pid} outlived its server")
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        self._starter.leave()
+        ledger = self.ledger
+        until(lambda: not ledger.unfinished(), PATIENCE_S * 5)
+        for client in self._clients[1:]:
+            client.leave()
+        operations = [o for o in self.system.operations() if o["operation_id"] not in self._before]
+        self._check_requests(operations)
+        self._check_order(operations)
+        for operation in operations:
+            self._read_again(operation["operation_id"])
+            self._check_end(operation)
+            self.report.operations[operation["status"]] += 1
+        self.system.stop()
+        if not gone(self.system.workers()):
+            ledger.blame(UNTRUE, "", "worker processes are left")
+        self.report.faults = ledger.faults
+        self.report.reads = ledger.reads
+        self.report.epochs_told = ledger.epochs_told
+        self.report.started_again = len(self._started_again())
+        self.report.resumed = len(self._starter.resumed)
+        self.report.repeated_requests = self._starter.repeated
+
+    def _check_requests(self, operations: list[dict[str, Any]]) -> None:
+        """Each request started one operation, however often it was repeated."""
+        answered, there = set(self._starter.started.values()), {o["operation_id"] for o in operations}
+        for operation_id in answered ^ there:
+            self.ledger.blame(UNTRUE, operation_id, "started twice" if operation_id in there else "forgotten")
+
+    def _check_order(self, operations: list[dict[str, Any]]) -> None:
+        began = [o for o in operations if o["started_at"] and o["operation_id"] not in self._started_again()]
+        began.sort(key=lambda operation: str(operation["created_at"]))
+        for earlier, later in pairwise(began):
+            if earlier["started_at"] > later["started_at"]:
+                self.ledger.blame(UNTRUE, later["operation_id"], f"it overtook {earlier['operation_id']}")
+
+    def _started_again(self) -> set[str]:
+        """Those whose server ended between recording the start and giving the worker its job."""
+        lines = self.system.lines(r"INFO Operation op_\w+ waits again")
+        return {line.split(" Operation ")[1].split()[0] for line in lines}
+
+    def _check_end(self, operation: dict[str, Any]) -> None:
+        if operation["status"] == "COMPLETED":
+            self._check_completed(operation["operation_id"], operation["metadata"]["strategy"])
+        elif operation["status"] == "FAILED":
+            self._check_failed(operation["operation_id"], operation["error"]["detail"])
+        else:
+            self.ledger.blame(UNTRUE, operation["operation_id"], f"nobody asked for {operation['status']}")
+
+    def _check_completed(self, operation_id: str, strategy: str) -> None:
+        reference, results = self.ledger.references[strategy], self.system.results(operation_id)
+        if len(self.ledger.told[operation_id]) != reference.epochs:
+            self.ledger.blame(EPOCHS, operation_id, f"{len(self.ledger.told[operation_id])} of {reference.epochs}")
+        for name in results["artifacts"]:
+            if self.system.get(f"/operations/{operation_id}/artifacts/{name}").status_code != 200:
+                self.ledger.blame(UNTRUE, operation_id, f"COMPLETED, and its artifact {name} is not served")
+        if differing := reference.differences(self.system, operation_id):
+            self.ledger.blame(UNTRUE, operation_id, f"{differing} differ from those of an uninterrupted training")
+        else:
+            self.report.bit_identical += 1
+
+    def _check_failed(self, operation_id: str, said: str) -> None:
+        death = self._deaths.get(operation_id)
+        if death is None:
+            is_true = said == _UNBORN
+        elif death.is_seen:
+            is_true = f"was killed by {death.by.name}" in said
+        else:
+            is_true = f"was killed by {death.by.name}" in said or any(how in said for how in _HOW_UNSEEN)
+        if not is_true:
+            self.ledger.blame(UNTRUE, operation_id, f"it says {said!r}, and was ended by {death}")
+        results = self.system.results(operation_id)
+        if results["status"] != "failed" or results["metrics_recorded"] != len(self.ledger.told[operation_id]):
+            self.ledger.blame(EPOCHS, operation_id, f"partial results say {results}")

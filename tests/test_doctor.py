@@ -1,0 +1,317 @@
+"""What `ktrdr doctor` finds in a home, and what it makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from ktrdr import doctor
+from ktrdr.executors.outcome import write_outcome
+from ktrdr.home import Home, HomeLock
+from ktrdr.market.providers.sample import SampleProvider
+from ktrdr.market.store import BarStore
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.registry.store import SqlOperationStore, sqlite_url
+from ktrdr.training.artifacts import write_model
+from ktrdr.training.checkpoint import Checkpoint, write
+from tests.contracts.test_operation_stores import operation
+from tests.training.test_checkpoint import FINGERPRINT, state_of
+
+DONE, LEFT = "op_training_a", "op_training_b"
+MODEL, CHECKPOINT = f"models/{DONE}/model.safetensors", f"models/{LEFT}/checkpoints/epoch-000000.safetensors"
+
+
+def training(name: str, status: OperationStatus, worker: WorkerIdentity | None = None) -> Operation:
+    return replace(operation(name.removeprefix("op_")), status=status, worker=worker)
+
+
+async def record(home: Home, *operations: Operation) -> None:
+    store = SqlOperationStore(sqlite_url(home.registry))
+    await store.open()
+    for each in operations:
+        await store.add(each)
+        if each.status.is_terminal:
+            await store.finish(each, {"status": "success"}, [{"epoch": 1}, {"epoch": 2}])
+    await store.close()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with bars, a completed training, and one that was left running when everything was killed."""
+    home = Home(tmp_path_factory.mktemp("sound"))
+    left = training(LEFT, OperationStatus.RUNNING, WorkerIdentity(os.getpid(), 1.0))
+    asyncio.run(record(home, training(DONE, OperationStatus.COMPLETED), left))
+    for name in (DONE, LEFT):
+        folder = home.operations / name
+        folder.mkdir(parents=True)
+        (home.models / name).mkdir(parents=True)
+        ProgressBridge.create(folder / "bridge", BridgeLayout(phases=("Working",), total_steps=1))
+        (folder / "job.json").write_text("{}")
+    write_outcome(home.operations / DONE, {"status": "completed", "results": {}})
+    write_model(home.models / DONE, {"weights": torch.ones(8)}, {"format": 1})
+    (home.models / DONE / "metrics.parquet").write_bytes(b"PAR1 something PAR1")
+    write(home.models / LEFT / "checkpoints", Checkpoint.capture(state_of(), FINGERPRINT))
+    bars = SampleProvider().fetch("AAPL", "1d", None, None, lambda rows: None)
+    BarStore(home.bars).merge("AAPL", "1d", bars.frame, bars.provider)
+    return home.root
+
+
+@pytest.fixture
+def home(sound: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(sound, tmp_path / "home")
+
+
+def examined(home: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and what is told as JSON."""
+    with redirect_stdout(io.StringIO()) as out:
+        code = doctor.main(["--home", str(home), "--json", *options])
+    report: dict[str, Any] = json.loads(out.getvalue())
+    return code, report
+
+
+def faults(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [finding for finding in report["findings"] if finding["level"] == "fault"]
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_sound_home_is_healthy_and_left_as_it_is(home: Path) -> None:
+    before = files(home)
+
+    code, report = examined(home)
+
+    assert (code, report["healthy"], report["server_pid"]) == (0, True, None)
+    notes = [finding["what"] for finding in report["findings"] if finding["level"] == "note"]
+    assert notes == [f"{LEFT} is RUNNING and no worker is at it"]
+    assert {finding["subject"] for finding in report["findings"]} >= {
+        "folder",
+        "registry",
+        "operations",
+        "bars",
+        "models",
+    }
+    assert files(home) == before
+
+
+def cut(path: str, keep: float = 0.6) -> Callable[[Path], None]:
+    def damage(home: Path) -> None:
+        content = (home / path).read_bytes()
+        (home / path).write_bytes(content[: int(len(content) * keep)])
+
+    return damage
+
+
+def flip(path: str, at: float = 0.9) -> Callable[[Path], None]:
+    def damage(home: Path) -> None:
+        content = bytearray((home / path).read_bytes())
+        content[int(len(content) * at)] ^= 0xFF
+        (home / path).write_bytes(content)
+
+    return damage
+
+
+def fill(path: str, content: bytes = b"garbage" * 99) -> Callable[[Path], None]:
+    def damage(home: Path) -> None:
+        (home / path).write_bytes(content)
+
+    return damage
+
+
+def change(statement: str) -> Callable[[Path], None]:
+    def damage(home: Path) -> None:
+        with closing(sqlite3.connect(home / "registry.sqlite")) as database:
+            database.executescript(statement)
+
+    return damage
+
+
+MENDABLE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "registry of an older layout": (
+        change("PRAGMA legacy_alter_table=ON; ALTER TABLE operations DROP COLUMN parent_id"),
+        "older layout: it has no operations.parent_id",
+    ),
+    "registry without a table": (change("DROP TABLE metrics"), "has no table metrics"),
+    "registry of garbage": (fill("registry.sqlite"), "not a database"),
+    "registry cut off": (cut("registry.sqlite"), "registry.sqlite is damaged"),
+    "record of garbage": (
+        change(f"UPDATE operations SET details='{{' WHERE operation_id='{LEFT}'"),
+        f"such as that of {LEFT}",
+    ),
+    "unknown status": (
+        change(f"UPDATE operations SET status='?' WHERE operation_id='{LEFT}'"),
+        f"such as that of {LEFT}",
+    ),
+    "bridge cut off": (cut(f"operations/{LEFT}/bridge"), f"{LEFT}/bridge is damaged"),
+    "bridge of garbage": (fill(f"operations/{LEFT}/bridge"), "not a bridge of this version"),
+    "outcome of garbage": (fill(f"operations/{DONE}/outcome.json"), f"{DONE}/outcome.json is damaged"),
+    "outcome without status": (fill(f"operations/{DONE}/outcome.json", b"[1]"), "names no status"),
+    "job of garbage": (fill(f"operations/{DONE}/job.json", b"\xff"), f"{DONE}/job.json is damaged"),
+    "bars of garbage": (fill("bars/AAPL/1d.parquet"), "AAPL/1d.parquet is damaged"),
+    "bars with a flipped bit": (flip("bars/AAPL/1d.parquet", 0.3), "AAPL/1d.parquet is damaged"),
+    "checkpoint cut off": (cut(CHECKPOINT), "epoch-000000.safetensors is damaged: it is not as long"),
+    "checkpoint with a flipped bit": (flip(CHECKPOINT), "does not match its checksum"),
+    "checkpoint of garbage": (fill(CHECKPOINT), "epoch-000000.safetensors is damaged"),
+}
+
+
+@pytest.mark.parametrize("fault", MENDABLE)
+def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, fault: str) -> None:
+    damage, words = MENDABLE[fault]
+    damage(home)
+    before = files(home)
+
+    code, report = examined(home)
+    assert code == 1
+    (told,) = faults(report)
+    assert words in told["what"]
+    assert told["advice"]
+    assert files(home) == before
+
+    code, report = examined(home, "--repair")
+    assert (code, report["healthy"]) == (0, True)
+    assert all(fault["repaired"] for fault in faults(report))
+    kept = files(Path(report["backup"]))
+    after = files(home)
+    assert all(content in (kept.get(path), after.get(path)) for path, content in before.items())
+
+    assert examined(home)[0] == 0
+
+
+BEYOND_REPAIR: dict[str, tuple[Callable[[Path], None], str]] = {
+    "model gone": (lambda home: shutil.rmtree(home / "models" / DONE), f"{DONE} is COMPLETED and its folder is gone"),
+    "card gone": (lambda home: (home / "models" / DONE / "model.json").unlink(), f"{DONE}/model.json is gone"),
+}
+
+
+@pytest.mark.parametrize("fault", BEYOND_REPAIR)
+def test_what_cannot_be_repaired_is_told_with_advice(home: Path, fault: str) -> None:
+    damage, words = BEYOND_REPAIR[fault]
+    damage(home)
+
+    code, report = examined(home, "--repair")
+
+    assert code == 1
+    (told,) = faults(report)
+    assert words in told["what"]
+    assert "train again" in told["advice"]
+
+
+def test_what_can_be_read_of_a_damaged_registry_goes_into_the_new_one(home: Path) -> None:
+    many = [training(f"op_many_{number:03}", OperationStatus.COMPLETED) for number in range(200)]
+    asyncio.run(record(Home(home), *many))
+    path = home / "registry.sqlite"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(content)
+
+    code, report = examined(home, "--repair")
+
+    (told,) = [fault for fault in faults(report) if fault["subject"] == "registry"]
+    assert code == 0, told
+    with closing(sqlite3.connect(path)) as database:
+        (operations,) = database.execute("SELECT count(*) FROM operations").fetchone()
+        (metrics,) = database.execute("SELECT count(*) FROM metrics").fetchone()
+    assert operations > 100
+    assert metrics > 100
+    assert f"{operations:,} operations" in told["repaired"]
+
+
+def test_leftovers_do_no_harm_and_are_moved_away_when_asked(home: Path) -> None:
+    draft, upload = home / "bars" / "AAPL" / ".1d.parquet.0f.tmp", home / "uploads" / "0f.csv"
+    upload.parent.mkdir()
+    for path in (draft, upload):
+        path.write_text("half")
+
+    code, report = examined(home)
+    assert code == 0
+    assert [f["what"][:30] for f in report["findings"] if f["subject"] == "leftovers"] == [
+        "1 temporary files of writers t",
+        "1 uploads that never ended, 4 ",
+    ]
+
+    _, report = examined(home, "--repair")
+    assert not draft.exists()
+    assert not upload.exists()
+    assert set(files(Path(report["backup"]))) == {"bars/AAPL/.1d.parquet.0f.tmp", "uploads/0f.csv"}
+
+
+def test_a_folder_without_record_is_told_and_moved_away_when_asked(home: Path) -> None:
+    lost = home / "operations" / "op_training_lost"
+    lost.mkdir()
+    (lost / "job.json").write_text("{}")
+
+    code, report = examined(home)
+    assert code == 0
+    assert "op_training_lost has a folder but no record" in [finding["what"] for finding in report["findings"]]
+
+    _, report = examined(home, "--repair")
+    assert not lost.exists()
+    assert set(files(Path(report["backup"]))) == {"operations/op_training_lost/job.json"}
+
+
+def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
+    fill("bars/AAPL/1d.parquet")(home)
+    before = files(home)
+
+    with HomeLock(Home(home)):
+        code, report = examined(home, "--repair")
+
+    assert (code, report["server_pid"], report["backup"]) == (1, os.getpid(), None)
+    assert "stop it first" in report["note"]
+    after = files(home)
+    assert {path: after[path] for path in before} == before
+
+
+def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> None:
+    worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
+    asyncio.run(record(Home(home), training("op_live", OperationStatus.RUNNING, worker)))
+    fill("bars/AAPL/1d.parquet")(home)
+
+    code, report = examined(home, "--repair")
+
+    assert code == 1
+    assert any(finding["subject"] == "workers" and "op_live" in finding["what"] for finding in report["findings"])
+    assert "stop it first" in report["note"]
+
+
+def test_it_is_told_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill("bars/AAPL/1d.parquet")(home)
+
+    assert doctor.main(["--home", str(home)]) == 1
+
+    out = capsys.readouterr().out
+    assert "FAULT  bars        AAPL/1d.parquet is damaged" in out
+    assert "ktrdr data load AAPL 1d --replace" in out
+    assert out.endswith("1 fault.\nWhat can be repaired is repaired by: ktrdr doctor --repair\n")
+
+
+def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--home", str(tmp_path / "none")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_torch_is_not_needed(home: Path) -> None:
+    script = "import sys; from ktrdr import doctor; doctor.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", script, "--home", str(home)], capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
