@@ -48,7 +48,7 @@ _STATE = struct.Struct("@qqqqqd")
 _NUMBER = struct.Struct("@Q")
 _ZEROS_AT_ONCE = 1 << 16
 _SETTLING_S = 20e-6
-_READING_ATTEMPTS = 10_000
+_READING_ATTEMPTS = 1_000
 _STORES_KEEP_ORDER = platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}
 
 # A bound method and the native format: half the cost of a write is looking things up and swapping bytes.

@@ -97,6 +97,7 @@ async def test_cancel_queue_and_resume(client: httpx.AsyncClient, loaded: dict[s
     resumed = (await client.post(f"{API}/operations/{running['operation_id']}/resume")).json()
     child = (await client.get(f"{API}/operations/{resumed['operation_id']}")).json()
     assert child["parent_id"] == running["operation_id"]
+    await first_epoch(client, resumed["operation_id"])
     await client.post(f"{API}/operations/{resumed['operation_id']}/cancel")
     await wait(resumed["operation_id"])
     before, after = [await durations(client, started["operation_id"]) for started in (running, resumed)]

@@ -78,9 +78,9 @@ def measured(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in clocks}
 
 
-def request(name: str) -> dict[str, Any]:
+def request(name: str, symbol: str = "AAPL") -> dict[str, Any]:
     """The body that starts a training of one of the strategies."""
-    return {"strategy": STRATEGIES[name], "symbols": ["AAPL"], "timeframes": ["1d"]}
+    return {"strategy": STRATEGIES[name], "symbols": [symbol], "timeframes": ["1d"]}
 
 
 def train_undisturbed(system: System, names: list[str] | None = None) -> dict[str, Reference]:

@@ -26,10 +26,12 @@ class Trial:
     differing: list[str]
 
 
-def interrupted(system: System, reference: Reference, how: str, chosen: random.Random) -> tuple[str, int]:
+def interrupted(
+    system: System, reference: Reference, how: str, chosen: random.Random, symbol: str = "AAPL"
+) -> tuple[str, int]:
     """A training that was ended at a random point by `how`, "SIGKILL" or "cancel", and its epochs until then."""
     while True:
-        operation_id = system.post("/training/start", request(reference.name)).json()["operation_id"]
+        operation_id = system.post("/training/start", request(reference.name, symbol)).json()["operation_id"]
         if interrupt(system, operation_id, chosen.randint(1, reference.epochs - 1), how):
             return operation_id, system.metrics(operation_id)["new_cursor"]
 

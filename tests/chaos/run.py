@@ -147,7 +147,8 @@ class Chaos:
     def _kill_starting_server(self) -> None:
         self._end_server()
         self.system.spawn()
-        time.sleep(self._random.uniform(0.2, 2.5))
+        usually_s = max(self.report.served_after_s[-5:], default=1.0)
+        time.sleep(self._random.uniform(0.1, usually_s))
         self.system.kill()
         self._start_server()
 
