@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and not _DAY.fullmatch(value) or isinstance(value, int | float):
+        raise PydanticCustomError("day", "must be a day such as 2023-06-30")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""Written as YYYY-MM-DD; Pydantic alone would take numbers too, as seconds since 1970."""
+
 TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -182,8 +196,8 @@ class TrainingStart(Request):
     )
     symbols: list[str] = Field(min_length=1, max_length=1000)
     timeframes: list[str] = Field(min_length=1, max_length=16)
-    start_date: date | None = Field(None, description="First day, inclusive (UTC).")
-    end_date: date | None = Field(None, description="Last day, inclusive (UTC).")
+    start_date: Day | None = Field(None, description="First day, inclusive (UTC).")
+    end_date: Day | None = Field(None, description="Last day, inclusive (UTC).")
 
 
 class DataLoad(Request):
@@ -191,8 +205,8 @@ class DataLoad(Request):
 
     symbol: str
     timeframe: str
-    start_date: date | None = None
-    end_date: date | None = None
+    start_date: Day | None = None
+    end_date: Day | None = None
     provider: str = "auto"
     replace: bool = Field(
         False, strict=True, description="Drop what is stored of the series and start it anew from this load."

@@ -14,7 +14,7 @@ from typing import Any
 
 from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import has_begun, read_outcome, release_room, reserve_room
+from ktrdr.executors.outcome import crash_of, has_begun, read_outcome, release_room, reserve_room
 from ktrdr.files import write_atomically
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -161,7 +161,9 @@ class Dispatcher:
             return
         if outcome is None:
             reached = await self._operations.get_operation(operation_id, force_refresh=True)
-            reason = self._condemned.get(operation_id) or _lost(worker_exit, reached.progress["message"])
+            reason = self._condemned.get(operation_id) or _lost(
+                worker_exit, crash_of(self.folder(operation_id)), reached.progress["message"]
+            )
             outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": reason}
         self._condemned.pop(operation_id, None)
         self._remove_leftovers(operation_id)
@@ -257,12 +259,14 @@ class Dispatcher:
             await self._operations.fail_operation(operation_id, {"code": "worker_died", "detail": detail, "hint": ""})
 
 
-def _lost(worker_exit: WorkerExit, reached: str) -> dict[str, Any]:
+def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> dict[str, Any]:
     code, hint = (
         worker_exit.code,
         "what it had reported is kept; see ktrdr.log, and crash.log in the operation's folder",
     )
-    if code is None and not worker_exit.watched:
+    if code is None and crash:
+        how = f"crashed ({crash})"
+    elif code is None and not worker_exit.watched:
         how = "ended while no server was watching"
     elif code is None:
         how = "ended (how, only the server that started it could have seen)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,6 +47,13 @@ def open_crash_log(folder: Path) -> TextIO:
 
 def has_begun(folder: Path) -> bool:
     return (folder / _CRASH_LOG).exists()
+
+
+def crash_of(folder: Path) -> str:
+    """What Python's fault handler called the end of the process, or nothing."""
+    with suppress(OSError), (folder / _CRASH_LOG).open(errors="replace") as crash_log:
+        return crash_log.readline().strip().removeprefix("Fatal Python error: ")
+    return ""
 
 
 def reserve_room(folder: Path) -> None:

@@ -41,6 +41,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
         ("GET", "/operations?status=SLEEPING", 422, "invalid_request"),
         ("GET", "/data/AAPL/1d", 404, "series_not_found"),
         ("GET", "/data/AAPL/1day", 422, "invalid_input"),
+        ("GET", "/data/AAPL/1d?start=0.0", 422, "invalid_request"),
         ("GET", "/data/..%2F..%2Fx/1d", 404, "not_found"),
         ("GET", "/data/..%5Cx/1d", 422, "invalid_input"),
         ("GET", "/indicators/smaa", 404, "indicator_not_found"),
@@ -62,6 +63,7 @@ async def test_errors_are_problems(client: httpx.AsyncClient, method: str, path:
         (b'{"symbol": 1, "timeframe": "1d"}', "symbol"),
         (b'{"symbol": "AAPL", "timeframe": "1d", "provder": "sample"}', "provder"),
         (b'{"symbol": "AAPL", "timeframe": "1d", "start_date": "yesterday"}', "start_date"),
+        (b'{"symbol": "AAPL", "timeframe": "1d", "start_date": 86400}', "start_date"),
     ],
 )
 async def test_a_wrong_body_is_named(client: httpx.AsyncClient, body: bytes, says: str) -> None:

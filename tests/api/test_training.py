@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -56,6 +57,7 @@ async def test_a_training_from_start_to_artifacts(
 
     (model,) = (await client.get(f"{API}/models")).json()["models"]
     assert (model["operation_id"], model["model_type"]) == (operation_id, "mlp")
+    assert not (Path(results["model_path"]).parent / "checkpoints").exists(), "nothing goes on from what is complete"
     assert_problem(await client.post(f"{path}/cancel"), 409, "operation_terminal")
     assert_problem(await client.post(f"{path}/resume"), 409, "conflict")
 

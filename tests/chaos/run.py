@@ -32,6 +32,7 @@ _ORPHANED_S = 60.0
 
 _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 _HOW_UNSEEN = ("ended while no server was watching", "only the server that started it could have seen")
+_CRASHES = {signal.SIGSEGV: "crashed (Segmentation fault)", signal.SIGABRT: "crashed (Aborted)"}
 _UNBORN = "the server stopped while this operation was being created"
 
 
@@ -300,7 +301,8 @@ class Chaos:
         elif death.is_seen:
             is_true = f"was killed by {death.by.name}" in said
         else:
-            is_true = f"was killed by {death.by.name}" in said or any(how in said for how in _HOW_UNSEEN)
+            hows = (f"was killed by {death.by.name}", _CRASHES.get(death.by, _HOW_UNSEEN[0]), *_HOW_UNSEEN)
+            is_true = any(how in said for how in hows)
         if not is_true:
             self.ledger.blame(UNTRUE, operation_id, f"it says {said!r}, and was ended by {death}")
         results = self.system.results(operation_id)

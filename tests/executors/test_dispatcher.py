@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor, is_alive
-from ktrdr.executors.outcome import has_begun
+from ktrdr.executors.outcome import has_begun, write_outcome
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -216,7 +217,14 @@ async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
         assert not (rig.dispatcher.folder(operation.operation_id) / INPUT).exists()
 
 
-async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [
+        (signal.SIGKILL, "only the server that started it could have seen"),
+        (signal.SIGSEGV, "crashed (Segmentation fault)"),
+    ],
+)
+async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, number: signal.Signals, how: str) -> None:
     store = InMemoryOperationStore()
     before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
     await before.dispatcher.start()
@@ -229,12 +237,45 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path) ->
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
-    os.kill(adopted.worker.pid, signal.SIGKILL)
+    os.kill(adopted.worker.pid, number)
 
     failed = await after.end_of(operation)
     assert failed.error is not None
-    assert "only the server that started it could have seen" in failed.error["detail"]
+    assert how in failed.error["detail"]
     await after.close()
+
+
+async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: Path) -> None:
+    store = InMemoryOperationStore()
+    before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    await before.dispatcher.start()
+    running, waiting = await before.launch(do="wait"), await before.launch()
+    await before.close()
+    older = await store.get(waiting.operation_id)
+    assert older
+    await store.update(replace(older, created_at=running.created_at - timedelta(seconds=1)))
+
+    after = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    await after.dispatcher.start()
+    assert (await after.operations.get_operation(waiting.operation_id)).status is OperationStatus.PENDING
+    (after.dispatcher.folder(running.operation_id) / "go").touch()
+
+    first, second = await after.end_of(running), await after.end_of(waiting)
+    assert (first.status, second.status) == (OperationStatus.COMPLETED, OperationStatus.COMPLETED)
+    await after.close()
+
+
+async def test_leftovers_go_once_the_end_is_recorded(rig: Rig) -> None:
+    operation = await rig.launch(do="wait")
+    kept, leftover = rig.dispatcher.folder("kept"), rig.dispatcher.folder("leftover")
+    for folder in (kept, leftover):
+        folder.mkdir()
+    write_outcome(rig.dispatcher.folder(operation.operation_id), {"status": "completed", "leftovers": [str(leftover)]})
+
+    await rig.dispatcher.settle_lost(operation)
+
+    assert (await rig.end_of(operation)).status is OperationStatus.COMPLETED
+    assert (kept.exists(), leftover.exists()) == (True, False)
 
 
 async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:

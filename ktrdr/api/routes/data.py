@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
 from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas import Bars, DataLoad, OperationStarted, SeriesList
+from ktrdr.api.schemas import Bars, DataLoad, Day, OperationStarted, SeriesList
 
 router = APIRouter(prefix="/data", tags=["data"])
 
@@ -34,8 +33,8 @@ async def read_bars(
     symbol: str,
     timeframe: str,
     services: Injected,
-    start: Annotated[date | None, Query(description="First day, inclusive (UTC).")] = None,
-    end: Annotated[date | None, Query(description="Last day, inclusive (UTC).")] = None,
+    start: Annotated[Day | None, Query(description="First day, inclusive (UTC).")] = None,
+    end: Annotated[Day | None, Query(description="Last day, inclusive (UTC).")] = None,
     limit: Annotated[int, Query(ge=1, le=100_000, description="At most so many, the last ones in range.")] = 1000,
 ) -> Bars:
     """Bars of one series, oldest first."""

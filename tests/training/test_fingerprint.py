@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ktrdr.errors import CheckpointMismatch
+from ktrdr.training.checkpoint import Checkpoint, write
+from ktrdr.training.fingerprint import Fingerprint, check_latest
+from tests.training.test_checkpoint import FINGERPRINT, state_of, step
+
+OTHER = replace(FINGERPRINT, timeframe="1h")
+
+
+@pytest.fixture
+def newest(tmp_path: Path) -> Path:
+    """Of two checkpoints; the one before is of another training, so that it shows which of them was read."""
+    state = state_of()
+    for fingerprint in (OTHER, FINGERPRINT):
+        step(state)
+        newest = write(tmp_path, Checkpoint.capture(state, fingerprint))
+    return newest
+
+
+def test_the_newest_checkpoint_says_what_it_was_made_from(newest: Path) -> None:
+    check_latest(newest.parent, FINGERPRINT)
+
+    with pytest.raises(CheckpointMismatch, match=r"the checkpoint of epoch 2 .*: bars of MSFT, timeframe differ"):
+        check_latest(newest.parent, Fingerprint(FINGERPRINT.strategy, "4h", {"AAPL": "aa", "MSFT": "cc"}))
+
+
+@pytest.mark.parametrize("left", [0, 7, 8, 100, 5000, -1], ids="{} bytes".format)
+def test_where_it_is_torn_the_one_before_is_asked(newest: Path, left: int) -> None:
+    newest.write_bytes(newest.read_bytes()[:left])
+
+    check_latest(newest.parent, OTHER)
+
+
+def test_what_no_head_can_be_read_of_is_left_to_whoever_loads_it(tmp_path: Path) -> None:
+    (tmp_path / "epoch-000001.safetensors").write_bytes(b"\xff" * 64)
+
+    check_latest(tmp_path, FINGERPRINT)
