@@ -10,19 +10,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
+TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _day(value: object) -> object:
-    if isinstance(value, str) and not _DAY.fullmatch(value) or isinstance(value, int | float):
+    if (isinstance(value, str) and not _DAY.fullmatch(value)) or isinstance(value, int | float):
         raise PydanticCustomError("day", "must be a day such as 2023-06-30")
     return value
 
 
 Day = Annotated[date, BeforeValidator(_day)]
 """Written as YYYY-MM-DD; Pydantic alone would take numbers too, as seconds since 1970."""
-
-TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 _STRATEGY = """name: Trend

@@ -22,7 +22,7 @@ class DataProgressBridge(ProgressBridge):
             f"Waiting to load {series}",
             f"Loading {series} from {source}: {{items}} rows",
             f"Storing {{items}} rows of {series}",
-            f"Loaded {{items}} rows of {series} from {source}",
+            f"Loaded {{items}} rows of {series}",
         )
         ProgressBridge.create(path, BridgeLayout(phases=phases, total_steps=len(LoadStep)))
 
