@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format bench chaos clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    style, types and import contracts"
 	@echo "make format  format the code"
 	@echo "make bench   measure what is promised (installs the packages that it compares with)"
+	@echo "make chaos   kill servers and workers 200 times, and send 15,000 wrong requests (an hour)"
 	@echo "make clean   remove $(VENV), caches and the demo's data"
 
 setup: $(VENV)/.ready
@@ -46,6 +47,11 @@ format: setup
 bench: setup
 	@$(BIN)/python -m pip install --quiet --group bench
 	@$(BIN)/python -m benchmarks
+
+chaos: setup
+	@$(BIN)/python -m tests.chaos --kills 200 --seed 1
+	@$(BIN)/python -m tests.api.mutations --examples 10000
+	@$(BIN)/python -m tests.api.survey --examples 300
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -90,21 +90,18 @@ def outcome_of(job: JobFunction, operation_id: str, folder: Path, stop: StopSign
     """The job's outcome; here every exception of a job turns into one."""
     try:
         return job(operation_id, json.loads((folder / "job.json").read_text()), folder, stop)
+    except KtrdrError as error:
+        return _failed(error.code, error.detail, error.hint)
+    except MemoryError:
+        return _failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
     except Exception as error:  # noqa: BLE001
         with suppress(OSError):
-            (folder / "error.log").write_text(traceback.format_exc())
-        return _failure(error)
+            (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
+        return _failed("worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder")
 
 
-def _failure(error: Exception) -> dict[str, Any]:
-    if isinstance(error, KtrdrError):
-        described = {"code": error.code, "detail": error.detail, "hint": error.hint}
-    elif isinstance(error, MemoryError):
-        described = {"code": "out_of_memory", "detail": "the worker ran out of memory", "hint": "train on fewer rows"}
-    else:
-        where = "see error.log in the operation's folder"
-        described = {"code": "worker_error", "detail": f"{type(error).__name__}: {error}", "hint": where}
-    return {"status": "failed", "error": described}
+def _failed(code: str, detail: str, hint: str) -> dict[str, Any]:
+    return {"status": "failed", "error": {"code": code, "detail": detail, "hint": hint}}
 
 
 def _detach() -> None:
