@@ -101,8 +101,8 @@ class IndicatorCatalogue:
         function = name.lower()
         if function not in _names():
             close = nearest(name, _names())
-            hint = f"Did you mean {close!r}?" if close else "`ktrdr indicators list` shows all of them."
-            raise IndicatorNotFound(f"There is no indicator {name!r}.", hint=hint)
+            hint = f"did you mean {close!r}?" if close else "list them with: ktrdr indicators list"
+            raise IndicatorNotFound(f"there is no indicator {name!r}", hint=hint)
         info, inputs = _info(function), tuple(slot.column for slot in _slots(function))
         scales = _scales(function, inputs)
         return IndicatorDescription(

@@ -383,7 +383,7 @@ def test_unknown_places(system: System) -> None:
     check_problem(system.get("/nowhere"), 404, "not_found", "/api/v1/nowhere")
     check_problem(system.post("/health"), 405, "method_not_allowed", "POST")
     check_problem(system.get("/data/AAPL/1h"), 404, "series_not_found", "ktrdr data load AAPL 1h")
-    check_problem(system.get("/indicators/rsx"), 404, "not_found", "rsx", "did you mean rsi")
+    check_problem(system.get("/indicators/rsx"), 404, "indicator_not_found", "rsx", "did you mean 'rsi'")
 
 
 def test_an_unknown_provider(system: System) -> None:

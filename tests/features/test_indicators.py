@@ -228,4 +228,4 @@ def test_describing_an_unknown_function_names_the_nearest() -> None:
     with pytest.raises(IndicatorNotFound) as caught:
         CATALOGUE.describe("stoc")
 
-    assert caught.value.hint == "Did you mean 'stoch'?"
+    assert caught.value.hint == "did you mean 'stoch'?"
