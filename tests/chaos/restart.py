@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
-from tests.e2e.system import System, lengthened
+from tests.e2e.system import System, lengthened, until
 
 _EPOCHS = 50
 
@@ -58,6 +58,8 @@ def measure(folder: Path, finished: int = 1000, rounds: int = 5) -> list[float]:
 
 
 def _restart(system: System, running: str, finished: int) -> float:
+    system.wait_warm()
+    until(lambda: len(system.idle()) == len(system.standby()))  # those of the server before have noticed its end
     reported = system.metrics(running)["new_cursor"]
     system.kill()
     began = time.perf_counter()

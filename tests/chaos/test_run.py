@@ -12,6 +12,7 @@ def test_kills_at_random_instants_lose_nothing_and_leave_nothing_untrue(
     chaos = Chaos(system, references, seed=20_261_124, queue=3)
 
     report = chaos.run(len(chaos.deeds))
+    system.start()
 
     assert not report.faults
     assert report.kills.keys() == chaos.deeds.keys()
