@@ -151,13 +151,14 @@ def _summed(subject: str, findings: Iterable[Finding], sound: str) -> list[Findi
 
 def _check_folder(root: Path) -> Iterator[Finding]:
     advice = "fix its permissions, or choose another folder with KTRDR_HOME"
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        yield Finding(Level.FAULT, "folder", f"{root} is on a disk that is mounted read-only", advice)
+        return
     refused = [folder for folder in (root, *_folders(root)) if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
     for folder in refused:
         yield Finding(Level.FAULT, "folder", f"{folder} cannot be read and written", advice)
     free = shutil.disk_usage(root).free
-    if os.statvfs(root).f_flag & os.ST_RDONLY:
-        yield Finding(Level.FAULT, "folder", f"{root} is on a disk that is mounted read-only", advice)
-    elif free < _FREE_BYTES_NEEDED:
+    if free < _FREE_BYTES_NEEDED:
         advice = "make room: see ktrdr operations prune, and the folder backup"
         yield Finding(Level.FAULT, "folder", f"only {_size(free)} are free", advice)
     elif not refused:
@@ -328,7 +329,7 @@ def _bridge_damage(path: Path) -> str:
             bridge.get_status()
             _ = bridge._metrics_history[-1:]
     except BridgeFileError as damage:
-        return str(damage).replace(f"{path} ", "").removeprefix("bridge ")
+        return str(damage).removeprefix(f"bridge {path} ").removeprefix("is damaged: ")
     except Exception as error:  # noqa: BLE001 (any content may stand in a damaged file)
         return f"{type(error).__name__}: {error}"
     return ""
@@ -378,7 +379,7 @@ def _check_models(root: Path, known: list[Record] | None, pool: ThreadPoolExecut
     findings = [_without_folder(name) for name in sorted(completed - folders.keys())]
     if known is not None:
         unknown = sorted(folders.keys() - ids)
-        findings += [Finding(Level.NOTE, "models", f"{name} has files but no record") for name in unknown]
+        findings += [_without_record(name) for name in unknown]
     for found in pool.map(lambda item: list(_check_model(item[1], item[0] in completed)), folders.items()):
         findings += found
     return findings, f"{len(folders):,} folders"
@@ -386,6 +387,11 @@ def _check_models(root: Path, known: list[Record] | None, pool: ThreadPoolExecut
 
 def _without_folder(name: str) -> Finding:
     return Finding(Level.FAULT, "models", f"{name} is COMPLETED and its folder is gone", "put it back, or train again")
+
+
+def _without_record(name: str) -> Finding:
+    advice = "nothing shows it: put the registry back that has it, or remove the folder when it is of no more use"
+    return Finding(Level.NOTE, "models", f"{name} has files but no record", advice)
 
 
 def _check_model(folder: Path, is_complete: bool) -> Iterator[Finding]:
@@ -564,6 +570,9 @@ def run(home: Home, *, registry_elsewhere: bool, wants_repair: bool, as_json: bo
     if wants_repair and not in_use and any(finding.repair for finding in findings):
         with HomeLock(home):
             kept = repair(home, findings).folder
+        # What was moved away may be missing now.
+        repaired = [finding for finding in findings if finding.repaired]
+        findings = [*repaired, *examine(home, registry_elsewhere=registry_elsewhere)]
     note = _note(findings, wants_repair, in_use)
     healthy = _is_healthy(findings)
     if as_json:

@@ -41,7 +41,8 @@ def list_operations(
         Status | None, typer.Option("--status", case_sensitive=False, help="Only those.", show_default=False)
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="TRAINING or DATA_LOAD.", show_default=False)
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Such as TRAINING or DATA_LOAD.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
@@ -59,7 +60,7 @@ def list_operations(
         [
             (
                 operation.operation_id,
-                operation.status,
+                _status(operation),
                 percent(operation.progress.percentage),
                 brief_time(operation.created_at),
                 _time(operation),
@@ -70,6 +71,11 @@ def list_operations(
     )
     if found.total > len(found.operations):
         say(f"{len(found.operations)} of {found.total}; see more with --limit")
+
+
+def _status(operation: Operation) -> str:
+    is_stalled = operation.status == "RUNNING" and getattr(operation.progress, "stalled", False)
+    return f"{operation.status} (stalled)" if is_stalled else operation.status
 
 
 def _time(operation: Operation) -> str | None:
@@ -97,7 +103,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     fields: list[tuple[str, object]] = [
         ("id", operation.operation_id),
         ("type", operation.operation_type),
-        ("status", operation.status),
+        ("status", _status(operation)),
         ("progress", f"{progress.percentage:.1f} %, {progress.message}"),
         ("created", operation.created_at),
         ("started", operation.started_at),

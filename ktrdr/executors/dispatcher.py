@@ -14,7 +14,7 @@ from typing import Any
 
 from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import crash_of, has_begun, read_outcome, release_room, reserve_room
+from ktrdr.executors.outcome import crash_of, has_begun, read_outcome, release_room, reserve_room, write_outcome
 from ktrdr.files import write_atomically
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -88,8 +88,9 @@ class Dispatcher:
         return await self._operations.get_operation(operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
-        """Ask for the end of an operation; a worker that does not end within the grace time is terminated.
+        """Ask for the end of an operation, and of those that are part of it.
 
+        A worker that does not end within the grace time is terminated.
         Raises OperationNotFound, and OperationTerminal when it has ended already.
         """
         operation = await self._operations.get_operation(operation_id)
@@ -99,29 +100,50 @@ class Dispatcher:
                 operation_id=operation_id,
                 operation_status=str(operation.status),
             )
+        await self._cancel_parts(operation_id)
         if self._executor.withdraw(operation_id):
             self._announcements.pop(operation_id, None)
             self._remove_leftovers(operation_id)
+            self._leave(operation_id, {"status": "cancelled"})
             cancelled = await self._operations.cancel_operation(operation_id)
             await self._number_queue(operation.payload["lane"])
             return cancelled
         if operation_id not in self._cancelling:
             loop = asyncio.get_running_loop()
-            self._cancelling[operation_id] = loop.call_later(
-                self._cancel_grace_s, self._executor.terminate, operation_id
-            )
+            self._cancelling[operation_id] = loop.call_later(self._cancel_grace_s, self._end_deaf, operation_id)
             self._executor.stop(operation_id)
         return operation
+
+    async def _cancel_parts(self, operation_id: str) -> None:
+        for part in await self._operations.unfinished():
+            if part.parent_id == operation_id:
+                with suppress(OperationTerminal):
+                    await self.cancel(part.operation_id)
+
+    def _leave(self, operation_id: str, outcome: dict[str, Any]) -> None:
+        """Write down what became of an operation whose worker did not, for whoever waits for it by its folder."""
+        with suppress(OSError):
+            write_outcome(self.folder(operation_id), outcome)
+
+    def _end_deaf(self, operation_id: str) -> None:
+        self._condemned[operation_id] = {
+            "code": "cancel_ignored",
+            "detail": f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
+            "what it would have written at its end is missing",
+            "hint": "",
+        }
+        self._executor.terminate(operation_id)
 
     async def settle_lost(self, operation: Operation) -> None:
         """End an operation whose worker is gone and whose exit nobody saw."""
         await self._settle(WorkerExit(operation.operation_id, None, watched=False))
 
     def fail_stalled(self, operation: Operation) -> None:
-        """End the worker of an operation that reports nothing any more."""
+        """End the worker of an operation that reports nothing any more, as its progress says."""
+        progress = operation.progress
         self._condemned[operation.operation_id] = {
             "code": "stalled",
-            "detail": f'the worker reported nothing for too long, last "{operation.progress["message"]}"',
+            "detail": f'the worker reported nothing for {progress["silent_s"]:g} s, last "{progress["message"]}"',
             "hint": "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
         }
         self._executor.terminate(operation.operation_id)
@@ -164,7 +186,10 @@ class Dispatcher:
             reason = self._condemned.get(operation_id) or _lost(
                 worker_exit, crash_of(self.folder(operation_id)), reached.progress["message"]
             )
-            outcome = {"status": "cancelled"} if timer else {"status": "failed", "error": reason}
+            outcome = {"status": "failed", "error": reason}
+            if timer:
+                outcome = {"status": "cancelled", "results": {"note": reason["detail"]}}
+            self._leave(operation_id, outcome)
         self._condemned.pop(operation_id, None)
         self._remove_leftovers(operation_id)
         results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
@@ -256,7 +281,9 @@ class Dispatcher:
             await self._submit(operation)
         else:
             detail = "the server stopped while this operation was being created"
-            await self._operations.fail_operation(operation_id, {"code": "worker_died", "detail": detail, "hint": ""})
+            reason = {"code": "worker_died", "detail": detail, "hint": "start it again"}
+            self._leave(operation_id, {"status": "failed", "error": reason})
+            await self._operations.fail_operation(operation_id, reason)
 
 
 def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> dict[str, Any]:

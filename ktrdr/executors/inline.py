@@ -12,7 +12,7 @@ import psutil
 
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
 from ktrdr.executors.outcome import open_crash_log, write_outcome
-from ktrdr.executors.worker import StopSignal, outcome_of, resolve
+from ktrdr.executors.worker import StopSignal, outcome_of
 from ktrdr.operations.operation import WorkerIdentity
 
 
@@ -75,7 +75,7 @@ class InlineExecutor:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Job, stop: StopSignal) -> None:
-        function = resolve(self._lanes[job.lane].job)
+        function = self._lanes[job.lane].job
         open_crash_log(job.folder).close()
         outcome = await asyncio.to_thread(outcome_of, function, job.operation_id, job.folder, stop)
         write_outcome(job.folder, outcome)

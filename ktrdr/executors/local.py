@@ -37,6 +37,10 @@ class _Standby:
     process: subprocess.Popen[bytes]
     is_warm: bool = False
 
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
 
 @dataclass(slots=True)
 class _Pool:
@@ -106,7 +110,7 @@ class LocalExecutor:
         for pool in self._pools.values():
             if pool.waiting and pool.has_room:
                 self._spawn_task(self._start_waiting(pool))
-            pool.standby = [standby for standby in pool.standby if standby.process.poll() is None]
+            self._forget_dead(pool)
             while len(pool.standby) < pool.lane.standby:
                 pool.standby.append(self._spawn_standby(pool.lane))
 
@@ -117,7 +121,7 @@ class LocalExecutor:
                 "running": len(pool.running),
                 "waiting": len(pool.waiting),
                 "limit": pool.lane.limit,
-                "warm": sum(standby.is_warm for standby in pool.standby),
+                "warm": sum(standby.is_warm and standby.is_alive for standby in pool.standby),
             }
             for name, pool in self._pools.items()
         }
@@ -160,13 +164,17 @@ class LocalExecutor:
         asyncio.get_running_loop().call_later(_REFILL_DELAY_S, self.refill)
 
     def _take_standby(self, pool: _Pool) -> _Standby:
-        alive = [standby for standby in pool.standby if standby.process.poll() is None]
-        pool.standby = alive
-        if not alive:
+        self._forget_dead(pool)
+        if not pool.standby:
             return self._spawn_standby(pool.lane)
-        chosen = max(alive, key=lambda standby: standby.is_warm)
-        alive.remove(chosen)
+        chosen = max(pool.standby, key=lambda standby: standby.is_warm)
+        pool.standby.remove(chosen)
         return chosen
+
+    def _forget_dead(self, pool: _Pool) -> None:
+        for standby in [standby for standby in pool.standby if not standby.is_alive]:
+            pool.standby.remove(standby)
+            self._release(standby)
 
     def _spawn_standby(self, lane: Lane) -> _Standby:
         # -P: a file in the folder where the server was started must not stand in for a module.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ktrdr import logs
-from ktrdr.errors import KtrdrError
+from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.outcome import open_crash_log, write_outcome
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,6 @@ def main() -> None:
         resolve(warm_up)()
     except Exception as error:  # noqa: BLE001
         logger.warning("A worker could not warm up and will be slow to start: %s", error)
-    job: JobFunction = resolve(job_function)
     with suppress(BrokenPipeError):  # a job given to a process that still warms up closes this pipe
         os.write(sys.stdout.fileno(), b"warm")
     order = sys.stdin.readline()
@@ -73,10 +72,10 @@ def main() -> None:
         return
     _detach()
     request = json.loads(order)
-    run_job(job, request["operation_id"], Path(request["folder"]), stop)
+    run_job(job_function, request["operation_id"], Path(request["folder"]), stop)
 
 
-def run_job(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> None:
+def run_job(job: str, operation_id: str, folder: Path, stop: StopSignal) -> None:
     """Run one job, leave its outcome and end the process."""
     logs.on_behalf_of.set(operation_id)
     with open_crash_log(folder) as crash_log:
@@ -86,10 +85,11 @@ def run_job(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal)
     _end_at_once()
 
 
-def outcome_of(job: JobFunction, operation_id: str, folder: Path, stop: StopSignal) -> dict[str, Any]:
-    """The job's outcome; here every exception of a job turns into one."""
+def outcome_of(job: str, operation_id: str, folder: Path, stop: StopSignal) -> dict[str, Any]:
+    """The job's outcome; here every exception of a job turns into one, also where it cannot be imported."""
     try:
-        return job(operation_id, json.loads((folder / "job.json").read_text()), folder, stop)
+        function: JobFunction = resolve(job)
+        return function(operation_id, _payload(folder / "job.json"), folder, stop)
     except KtrdrError as error:
         return _failed(error.code, error.detail, error.hint)
     except MemoryError:
@@ -98,6 +98,24 @@ def outcome_of(job: JobFunction, operation_id: str, folder: Path, stop: StopSign
         with suppress(OSError):
             (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         return _failed("worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder")
+
+
+def _payload(path: Path) -> dict[str, Any]:
+    """What the job is to do. Raises StorageError."""
+    try:
+        payload = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(payload, dict):
+        raise _damaged(path, "it holds no JSON object")
+    return payload
+
+
+def _damaged(path: Path, how: str) -> StorageError:
+    return StorageError(
+        f"{path}, which says what to do, cannot be read: {how}",
+        hint="start the operation anew; see what else is damaged with: ktrdr doctor",
+    )
 
 
 def _failed(code: str, detail: str, hint: str) -> dict[str, Any]:

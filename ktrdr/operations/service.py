@@ -70,9 +70,8 @@ class OperationsService:
         Raises ConflictError when the key was used for another request.
         """
         while True:
-            if idempotency_key and (earlier := await self._store.find_by_key(idempotency_key)):
-                _check_same_request(earlier, operation_type, payload)
-                return await self.get_operation(earlier.operation_id), False
+            if earlier := await self.find_repeated(operation_type, payload, idempotency_key):
+                return earlier, False
             instant = datetime.now(UTC)
             operation = Operation(
                 operation_id=new_operation_id(operation_type),
@@ -90,6 +89,15 @@ class OperationsService:
                 self._remember(operation)
                 logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
                 return operation, True
+
+    async def find_repeated(
+        self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
+    ) -> Operation | None:
+        """The operation that was created with this key before. Raises ConflictError when it was of another request."""
+        if idempotency_key is None or (earlier := await self._store.find_by_key(idempotency_key)) is None:
+            return None
+        _check_same_request(earlier, operation_type, payload)
+        return await self.get_operation(earlier.operation_id)
 
     def register_local_bridge(self, operation_id: str, bridge: ProgressBridge) -> None:
         self._local_bridges[operation_id] = bridge
@@ -182,8 +190,10 @@ class OperationsService:
         )
         metrics = await self._all_metrics(operation_id)
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
+        if status is not OperationStatus.COMPLETED:
+            ending |= {"progress": progress, "metrics_recorded": len(metrics)}
         if error:
-            ending |= {"error": error, "progress": progress, "metrics_recorded": len(metrics)}
+            ending["error"] = error
         await self._store.finish(ended, ending, metrics)
         self._forget(operation_id)
         self._remember(ended)
@@ -376,14 +386,13 @@ class OperationsService:
         return {view.parent_id for view in self._views.values() if view.parent_id and not view.status.is_terminal}
 
     def stalled(self) -> Sequence[Operation]:
-        """The running operations whose workers have been silent for longer than allowed."""
-        return [
-            operation
+        """The running operations whose workers have been silent for longer than allowed, as their bridges show them."""
+        seen = (
+            self._with_progress(operation, status)
             for operation in self.running()
-            if (bridge := self._local_bridges.get(operation.operation_id))
-            and (status := _status_of(bridge))
-            and _silent_s(operation, status.get("updated_at")) > self._stall_timeout_s
-        ]
+            if (bridge := self._local_bridges.get(operation.operation_id)) and (status := _status_of(bridge))
+        )
+        return [operation for operation in seen if "stalled" in operation.progress]
 
     async def unfinished(self) -> Sequence[Operation]:
         """Operations that have not ended, oldest first."""

@@ -27,6 +27,7 @@ async def test_the_same_request_gets_the_same_operation(client: httpx.AsyncClien
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.headers["location"] == first.headers["location"]
     assert again.json()["operation_id"] == first.json()["operation_id"] != other_key.json()["operation_id"]
+    assert (again.json()["status"], again.json()["message"]) == ("completed", "Data load completed")
 
 
 async def test_another_request_under_the_key_is_a_conflict(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:

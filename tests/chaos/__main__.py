@@ -36,7 +36,8 @@ def main() -> int:
             system.load_sample("--start-date", "2023-06-01")
             references = train_undisturbed(system)
             trials = resume.prove(system, references, chosen.resumes, seed, _say)
-            report = Chaos(system, references, seed).run(chosen.kills, chosen.minutes * 60, _say)
+            chaos = Chaos(system, references, seed)
+            report = chaos.run(chaos.plan(chosen.kills), chosen.minutes * 60, _say)
         finally:
             system.close()
         restarts = restart.measure(Path(folder) / "restart")
@@ -59,6 +60,7 @@ def _figures(report: Report) -> list[Figure]:
     return [
         Figure("kills", report.kills.total(), ""),
         *(Figure(f"  {what}", times, "") for what, times in sorted(report.kills.items())),
+        Figure("cancels", report.cancels, ""),
         Figure("operations in an untrue state", report.count(UNTRUE), "", NONE),
         Figure("reported epochs lost or doubled", report.count(EPOCHS), "", NONE),
         Figure("torn reads", report.count(TORN), "", NONE),
@@ -69,7 +71,8 @@ def _figures(report: Report) -> list[Figure]:
         Figure("  COMPLETED", ended["COMPLETED"], ""),
         Figure("  bit-identical to the uninterrupted ones", report.bit_identical, "", at_least(ended["COMPLETED"])),
         Figure("  FAILED, with the true reason", ended["FAILED"], ""),
-        Figure("  resumed from one that had failed", report.resumed, ""),
+        Figure("  CANCELLED, as was asked", ended["CANCELLED"], ""),
+        Figure("  resumed from one that had ended early", report.resumed, ""),
         Figure("  started again, since their worker had not got its job", report.started_again, ""),
         Figure("requests repeated, since no answer came", report.repeated_requests, ""),
         Figure("killed worker to FAILED, slowest", max(report.failed_after_s, default=0.0), "s", below(2)),

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.ledger import UNTRUE, Ledger
-from tests.chaos.reference import STRATEGIES, request
+from tests.chaos.reference import request
 from tests.e2e.system import System
 
 _BREATH_S = 0.05
@@ -92,7 +92,7 @@ class Watcher(Client):
 
 
 class Starter(Client):
-    """Keeps a few trainings waiting: new ones, and some that go on from what failed.
+    """Keeps a few trainings waiting: new ones, and some that go on from what failed or was cancelled.
 
     A request that got no answer is repeated with its key, so that it starts one operation and never two.
     """
@@ -135,9 +135,10 @@ class Starter(Client):
         super().leave()
 
     def _choose(self) -> tuple[str, Any]:
-        failed = [key for key in self.ledger.ended("FAILED") if key not in self._tried]
-        if failed and self.random.random() < 0.7:
-            chosen = self.random.choice(failed)
+        early = [*self.ledger.ended("FAILED"), *self.ledger.ended("CANCELLED")]
+        left = [key for key in early if key not in self._tried]
+        if left and self.random.random() < 0.7:
+            chosen = self.random.choice(left)
             self._tried.add(chosen)
             return f"/operations/{chosen}/resume", None
-        return "/training/start", request(self.random.choice(list(STRATEGIES)))
+        return "/training/start", request(self.random.choice(list(self.ledger.references.values())).strategy)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.reference import Reference, train_undisturbed
+from tests.chaos.reference import BRIEF, Reference, train_undisturbed
 from tests.e2e.system import System
 
 # Python reads a module of this name at its start: so a worker can be made to end in ways that no signal gives.
@@ -47,4 +47,4 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="session")
 def references(system: System) -> dict[str, Reference]:
-    return train_undisturbed(system)
+    return train_undisturbed(system, BRIEF)

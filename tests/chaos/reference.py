@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,20 @@ _DIFFERENCES = {
         "type: lstm, layers: 1, hidden_size: 8, sequence_length: 6",
     ),
 }
-STRATEGIES = {
-    name: _STRATEGY.format(name=name, epochs=epochs, batch_size=_BATCH_SIZE, training=training, model=model)
-    for name, (epochs, training, model) in _DIFFERENCES.items()
-}
+
+
+def _strategies(share: float) -> dict[str, str]:
+    """With this share of the epochs."""
+    return {
+        name: _STRATEGY.format(
+            name=name, epochs=round(epochs * share), batch_size=_BATCH_SIZE, training=training, model=model
+        )
+        for name, (epochs, training, model) in _DIFFERENCES.items()
+    }
+
+
+STRATEGIES = _strategies(1.0)
+BRIEF = _strategies(0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class Reference:
     """What an uninterrupted training of one strategy came to."""
 
     name: str
+    strategy: str
     epochs_planned: int
     samples: int
     records: tuple[dict[str, Any], ...]
@@ -78,22 +90,26 @@ def measured(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in clocks}
 
 
-def request(name: str, symbol: str = "AAPL") -> dict[str, Any]:
-    """The body that starts a training of one of the strategies."""
-    return {"strategy": STRATEGIES[name], "symbols": [symbol], "timeframes": ["1d"]}
+def request(strategy: str, symbol: str = "AAPL") -> dict[str, Any]:
+    """The body that starts a training."""
+    return {"strategy": strategy, "symbols": [symbol], "timeframes": ["1d"]}
 
 
-def train_undisturbed(system: System, names: list[str] | None = None) -> dict[str, Reference]:
-    started = {name: system.post("/training/start", request(name)).json() for name in names or STRATEGIES}
-    return {name: _reference(system, name, operation["operation_id"]) for name, operation in started.items()}
+def train_undisturbed(system: System, strategies: Mapping[str, str] = STRATEGIES) -> dict[str, Reference]:
+    started = {name: system.post("/training/start", request(text)).json() for name, text in strategies.items()}
+    return {
+        name: _reference(system, name, strategies[name], operation["operation_id"])
+        for name, operation in started.items()
+    }
 
 
-def _reference(system: System, name: str, operation_id: str) -> Reference:
+def _reference(system: System, name: str, strategy: str, operation_id: str) -> Reference:
     completed, results = system.ended(operation_id), system.results(operation_id)
     records = tuple(measured(record) for record in system.metrics(operation_id)["metrics"])
     assert [record["epoch"] for record in records] == list(range(1, len(records) + 1))
     return Reference(
         name,
+        strategy,
         completed["progress"]["total_epochs"],
         completed["progress"]["items_processed"] // len(records),
         records,

@@ -31,7 +31,7 @@ def interrupted(
 ) -> tuple[str, int]:
     """A training that was ended at a random point by `how`, "SIGKILL" or "cancel", and its epochs until then."""
     while True:
-        operation_id = system.post("/training/start", request(reference.name, symbol)).json()["operation_id"]
+        operation_id = system.post("/training/start", request(reference.strategy, symbol)).json()["operation_id"]
         if interrupt(system, operation_id, chosen.randint(1, reference.epochs - 1), how):
             return operation_id, system.metrics(operation_id)["new_cursor"]
 
@@ -58,8 +58,16 @@ def resume(system: System, operation_id: str) -> str:
     return child
 
 
-def attempt(system: System, reference: Reference, how: str, chosen: random.Random) -> Trial:
+def attempt(
+    system: System,
+    reference: Reference,
+    how: str,
+    chosen: random.Random,
+    between: Callable[[str], None] = lambda operation_id: None,
+) -> Trial:
+    """`between` may do something to what was ended before it is resumed."""
     operation_id, before = interrupted(system, reference, how, chosen)
+    between(operation_id)
     generations = 1
     child = resume(system, operation_id)
     while before < reference.epochs and chosen.random() < _INTERRUPTED_AGAIN:

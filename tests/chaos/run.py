@@ -8,11 +8,12 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -30,6 +31,9 @@ SETTLING_S = 10.0
 _ORPHANED_S = 60.0
 """A standby process notices the end of its server once it has warmed up, which takes long where many do it at once."""
 
+_KILLS_FOR_A_CANCEL = 4
+"""Among so many kills one operation is cancelled, at a random instant too."""
+
 _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 _HOW_UNSEEN = ("ended while no server was watching", "only the server that started it could have seen")
 _CRASHES = {signal.SIGSEGV: "crashed (Segmentation fault)", signal.SIGABRT: "crashed (Aborted)"}
@@ -42,6 +46,7 @@ class Report:
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
+    cancels: int = 0
     failed_after_s: list[float] = field(default_factory=list)
     served_after_s: list[float] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
@@ -77,6 +82,8 @@ class Chaos:
         self._serving = threading.Event()
         self._serving.set()
         self._deaths: dict[str, _Death] = {}
+        self._idle_killed: set[int] = set()
+        self._cancelled: set[str] = set()
         self._orphans: dict[int, float] = {}
         self._before = {operation["operation_id"] for operation in system.operations()}
         self._starter = Starter(system, self.ledger, self._serving, seed, queue)
@@ -84,6 +91,7 @@ class Chaos:
         self._clients: list[Client] = [self._starter, *watchers]
         self.deeds: dict[str, Callable[[], None]] = {
             **{f"worker {number.name}": partial(self._kill_worker, number) for number in _SIGNALS},
+            "idle worker SIGKILL": self._kill_idle_worker,
             "server SIGKILL": self._kill_server,
             "server SIGTERM": self._stop_server,
             "server, then worker": partial(self._kill_both, server_first=True),
@@ -91,24 +99,29 @@ class Chaos:
             "server while it starts": self._kill_starting_server,
         }
 
-    def run(self, kills: int, limit_s: float = float("inf"), said: Callable[[str], None] = lambda _: None) -> Report:
-        """`kills` deeds, each kind as often as the others, or as many as begin within `limit_s`."""
+    def run(
+        self, plan: Sequence[str], limit_s: float = float("inf"), said: Callable[[str], None] = lambda _: None
+    ) -> Report:
+        """The deeds of `plan`, or as many as begin within `limit_s`."""
         began = time.monotonic()
         for client in self._clients:
             client.start()
-        for deed in self._plan(kills):
+        for number, deed in enumerate(plan, start=1):
             if time.monotonic() - began > limit_s:
                 break
             time.sleep(self._random.uniform(0.0, 1.5))
             self.deeds[deed]()
             self.report.kills[deed] += 1
+            if number % _KILLS_FOR_A_CANCEL == 0:
+                self._cancel()
             self._look_after()
             said(f"{self.report.kills.total()} kills, {len(self.ledger.faults)} faults, last: {deed}")
         self._finish()
         self.report.seconds = time.monotonic() - began
         return self.report
 
-    def _plan(self, kills: int) -> list[str]:
+    def plan(self, kills: int) -> list[str]:
+        """So many deeds, each kind as often as the others."""
         rounds = -(-kills // len(self.deeds))
         plan = [name for _ in range(rounds) for name in self._random.sample(list(self.deeds), len(self.deeds))]
         return plan[:kills]
@@ -124,6 +137,23 @@ class Chaos:
         self.report.failed_after_s.append(took)
         if took > SETTLING_S:
             self.ledger.blame(UNTRUE, operation_id, f"RUNNING for {took:.1f} s without a worker")
+
+    def _kill_idle_worker(self) -> None:
+        """One that stands by; it may get a job in the last moment."""
+        until(lambda: bool(self.system.standby()))
+        idle = self._random.choice(self.system.standby())
+        self._idle_killed.add(idle.pid)
+        with suppress(psutil.NoSuchProcess):
+            idle.kill()
+
+    def _cancel(self) -> None:
+        """Ask for the end of some operation, which may come to its own end before."""
+        until(lambda: bool(self.ledger.unfinished()))
+        operation_id = self._random.choice(self.ledger.unfinished() or self.ledger.ended())
+        if self.system.post(f"/operations/{operation_id}/cancel").status_code == 200:
+            self.report.cancels += 1
+            self._cancelled.add(operation_id)
+            self.system.wait_for_end(operation_id)
 
     def _kill_server(self) -> None:
         self._end_server()
@@ -280,7 +310,7 @@ class Chaos:
         elif operation["status"] == "FAILED":
             self._check_failed(operation["operation_id"], operation["error"]["detail"])
         else:
-            self.ledger.blame(UNTRUE, operation["operation_id"], f"nobody asked for {operation['status']}")
+            self._check_cancelled(operation["operation_id"])
 
     def _check_completed(self, operation_id: str, strategy: str) -> None:
         reference, results = self.ledger.references[strategy], self.system.results(operation_id)
@@ -295,7 +325,7 @@ class Chaos:
             self.report.bit_identical += 1
 
     def _check_failed(self, operation_id: str, said: str) -> None:
-        death = self._deaths.get(operation_id)
+        death = self._deaths.get(operation_id) or self._death_of_idle(operation_id)
         if death is None:
             is_true = said == _UNBORN
         elif death.is_seen:
@@ -305,6 +335,23 @@ class Chaos:
             is_true = any(how in said for how in hows)
         if not is_true:
             self.ledger.blame(UNTRUE, operation_id, f"it says {said!r}, and was ended by {death}")
+        self._check_partial(operation_id, "failed")
+
+    def _death_of_idle(self, operation_id: str) -> _Death | None:
+        """Of a worker that got its job between being chosen as an idle one and being killed."""
+        worker = self._recorded_worker(operation_id)
+        return _Death(signal.SIGKILL, is_seen=False) if worker and worker.pid in self._idle_killed else None
+
+    def _check_cancelled(self, operation_id: str) -> None:
+        """With the model of its best epoch, when it had one."""
+        if operation_id not in self._cancelled:
+            self.ledger.blame(UNTRUE, operation_id, "nobody asked for CANCELLED")
+        results = self._check_partial(operation_id, "cancelled")
+        if results["metrics_recorded"] and not Path(results.get("model_path", "-")).is_file():
+            self.ledger.blame(UNTRUE, operation_id, f"CANCELLED after an epoch and without a model: {results}")
+
+    def _check_partial(self, operation_id: str, status: str) -> dict[str, Any]:
         results = self.system.results(operation_id)
-        if results["status"] != "failed" or results["metrics_recorded"] != len(self.ledger.told[operation_id]):
+        if results["status"] != status or results["metrics_recorded"] != len(self.ledger.told[operation_id]):
             self.ledger.blame(EPOCHS, operation_id, f"partial results say {results}")
+        return results

@@ -10,7 +10,7 @@ from tests.chaos.ledger import EPOCHS, TORN, UNTRUE, Ledger
 from tests.chaos.reference import Reference
 
 RECORDS: tuple[dict[str, Any], ...] = tuple({"epoch": epoch, "val_loss": 1 / epoch} for epoch in (1, 2, 3))
-REFERENCE = Reference("some", 3, 100, RECORDS, {}, {}, b"")
+REFERENCE = Reference("some", "", 3, 100, RECORDS, {}, {}, b"")
 
 
 def view(status: str = "RUNNING", percentage: float = 50.0, step: int = 2, items: int = 164) -> dict[str, Any]:

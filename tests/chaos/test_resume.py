@@ -2,38 +2,46 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
-from tests.chaos.reference import STRATEGIES, Reference
-from tests.chaos.resume import attempt, interrupted, resume, tear_newest_checkpoint
+from tests.chaos.reference import Reference
+from tests.chaos.resume import Trial, attempt, interrupted, tear_newest_checkpoint
 from tests.e2e.system import System, check_problem
 
-
-@pytest.mark.parametrize(
-    ("strategy", "how"), [*((strategy, "SIGKILL") for strategy in STRATEGIES), ("gru_dropout", "cancel")]
-)
-def test_a_resumed_training_comes_to_the_same_bits(
-    system: System, references: dict[str, Reference], strategy: str, how: str
-) -> None:
-    """At one random point each; `make chaos` takes 20."""
-    trial = attempt(system, references[strategy], how, random.Random(f"{strategy} {how}"))
-
-    assert not trial.differing, trial
+HOWS = {"quick_mlp": "SIGKILL", "gru_dropout": "SIGKILL", "lstm_stopping": "cancel"}
 
 
-def test_a_torn_checkpoint_is_passed_over(system: System, references: dict[str, Reference]) -> None:
-    reference, chosen = references["lstm_stopping"], random.Random(1)
-    operation_id, _ = interrupted(system, reference, "cancel", chosen)
-    tear_newest_checkpoint(system.home / "models", operation_id, chosen)
-    seen = system.mark()
+@pytest.fixture(scope="module")
+def trials(system: System, references: dict[str, Reference]) -> dict[str, Trial]:
+    """At one random point for each strategy, as many at once as there may be workers; `make chaos` takes 20.
 
-    child = resume(system, operation_id)
+    Of the one that is cancelled the newest checkpoint is torn.
+    """
 
-    system.ended(child)
-    assert not reference.differences(system, child)
-    assert system.lines(r"WARNING Skipping a damaged checkpoint: .*epoch-\d+\.safetensors", seen)
+    def trial(strategy: str) -> Trial:
+        how, chosen = HOWS[strategy], random.Random(strategy)
+
+        def tear(operation_id: str) -> None:
+            tear_newest_checkpoint(system.home / "models", operation_id, chosen)
+
+        reference = references[strategy]
+        return attempt(system, reference, how, chosen, *([tear] if how == "cancel" else []))
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(HOWS, pool.map(trial, HOWS), strict=True))
+
+
+@pytest.mark.parametrize("strategy", HOWS)
+def test_a_resumed_training_comes_to_the_same_bits(trials: dict[str, Trial], strategy: str) -> None:
+    assert not trials[strategy].differing, trials[strategy]
+
+
+def test_a_torn_checkpoint_is_passed_over(system: System, trials: dict[str, Trial]) -> None:
+    assert not trials["lstm_stopping"].differing
+    assert system.lines(r"WARNING Skipping a damaged checkpoint: .*epoch-\d+\.safetensors")
 
 
 def test_what_began_with_another_strategy_or_other_bars_is_refused_at_once(
@@ -41,20 +49,19 @@ def test_what_began_with_another_strategy_or_other_bars_is_refused_at_once(
 ) -> None:
     _import_changing_bars(system, last_close=None)
     operation_id, _ = interrupted(system, references["quick_mlp"], "SIGKILL", random.Random(3), symbol="CHANGING")
-    _retell(system, operation_id, "seed: 7", "seed: 8")
-
-    refused = system.post(f"/operations/{operation_id}/resume")
-
-    problem = check_problem(refused, 409, "checkpoint_mismatch", "strategy.training.seed", "start a new training")
-    assert problem["differences"] == ["strategy.training.seed"]
-
-    _retell(system, operation_id, "seed: 8", "seed: 7")
     _import_changing_bars(system, last_close=1.0)
 
     refused = system.post(f"/operations/{operation_id}/resume")
 
-    problem = check_problem(refused, 409, "checkpoint_mismatch", "bars of CHANGING")
+    problem = check_problem(refused, 409, "checkpoint_mismatch", "bars of CHANGING", "start a new training")
     assert problem["differences"] == ["bars of CHANGING"]
+
+    _retell(system, operation_id, "seed: 7", "seed: 8")
+
+    refused = system.post(f"/operations/{operation_id}/resume")
+
+    problem = check_problem(refused, 409, "checkpoint_mismatch", "strategy.training.seed")
+    assert problem["differences"] == ["bars of CHANGING", "strategy.training.seed"]
     assert not [operation for operation in system.operations() if operation["parent_id"] == operation_id]
 
 

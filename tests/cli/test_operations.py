@@ -23,6 +23,16 @@ def test_list_sends_its_filters_and_says_when_there_is_more(server: FakeServer, 
     assert "1 of 7" in ran.err
 
 
+def test_a_silent_operation_is_shown_as_stalled(server: FakeServer, ktrdr: Run) -> None:
+    silent = operation("RUNNING", 1)
+    silent["progress"] |= {"stalled": True, "silent_s": 301.0}
+    server.on("GET", "/operations", {"operations": [silent], "total": 1, "next_page_token": None})
+    server.on("GET", PATH, silent)
+
+    assert "RUNNING (stalled)" in ktrdr("operations", "list").out
+    assert "RUNNING (stalled)" in ktrdr("operations", "show", TRAINING).out
+
+
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
 def test_watching_takes_the_exit_code_of_the_operation(server: FakeServer, ktrdr: Run, status: str) -> None:
     error = {"code": "worker_died", "detail": "the worker ended", "hint": "resume it"} if status == "FAILED" else None

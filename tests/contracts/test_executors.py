@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +62,18 @@ class Rig:
         return read_outcome(job.folder)
 
 
+def build(kind: str, lane: Lane, folder: Path) -> Executor:
+    if kind == "inline":
+        return InlineExecutor([lane])
+    return LocalExecutor([lane], log_file=folder / "ktrdr.log", log_level="INFO")
+
+
 @pytest.fixture(params=["inline", "local"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    executor: Executor = (
-        InlineExecutor([LANE])
-        if request.param == "inline"
-        else LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
-    )
-    rig = Rig(executor, Listener(), tmp_path)
-    await executor.start(rig.listener.on_started, rig.listener.on_exited)
+    rig = Rig(build(request.param, LANE, tmp_path), Listener(), tmp_path)
+    await rig.executor.start(rig.listener.on_started, rig.listener.on_exited)
     yield rig
-    await executor.close()
+    await rig.executor.close()
 
 
 async def test_a_job_leaves_its_outcome(rig: Rig) -> None:
@@ -142,6 +143,35 @@ async def test_an_exception_is_an_outcome(rig: Rig, what: str, code: str, detail
     assert outcome is not None
     assert outcome["status"] == "failed"
     assert (outcome["error"]["code"], outcome["error"]["detail"]) == (code, detail)
+
+
+@pytest.mark.parametrize("content", [b'{"do":', b"\xff", b"[1]"])
+async def test_a_job_that_cannot_be_read_is_named(rig: Rig, content: bytes) -> None:
+    job = rig.job("a")
+    (job.folder / "job.json").write_bytes(content)
+
+    await rig.executor.submit(job)
+
+    outcome = await rig.outcome_of(job)
+    assert outcome is not None
+    error = outcome["error"]
+    assert (outcome["status"], error["code"]) == ("failed", "storage_failed")
+    assert str(job.folder / "job.json") in error["detail"]
+    assert "ktrdr doctor" in error["hint"]
+
+
+@pytest.mark.parametrize("kind", ["inline", "local"])
+async def test_a_job_that_cannot_be_imported_says_why(kind: str, tmp_path: Path) -> None:
+    rig = Rig(build(kind, replace(LANE, job="tests.contracts.nowhere:run"), tmp_path), Listener(), tmp_path)
+    await rig.executor.start(rig.listener.on_started, rig.listener.on_exited)
+    job = rig.job("a")
+
+    await rig.executor.submit(job)
+
+    outcome = await rig.outcome_of(job)
+    assert outcome is not None
+    assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome["error"]["detail"]
+    await rig.executor.close()
 
 
 async def test_a_worker_that_is_gone_is_not_adopted(rig: Rig) -> None:

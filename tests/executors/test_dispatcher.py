@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -58,9 +59,17 @@ class Rig:
         return await self.operations.wait_for_end(operation.operation_id, PATIENCE_S)
 
 
-def build(store: InMemoryOperationStore, root: Path, executor: Executor | None = None, **options: Any) -> Rig:
+def build(
+    store: InMemoryOperationStore,
+    root: Path,
+    executor: Executor | None = None,
+    *,
+    cancel_grace_s: float = PATIENCE_S,
+    **options: Any,
+) -> Rig:
     operations = OperationsService(store, **options)
-    return Rig(store, operations, Dispatcher(operations, executor or InlineExecutor([LANE]), root))
+    dispatcher = Dispatcher(operations, executor or InlineExecutor([LANE]), root, cancel_grace_s=cancel_grace_s)
+    return Rig(store, operations, dispatcher)
 
 
 def health_of(rig: Rig, **options: Any) -> HealthService:
@@ -104,9 +113,27 @@ async def test_a_cancelled_job_keeps_what_it_had(rig: Rig) -> None:
 
     assert still_running.status is OperationStatus.RUNNING
     assert (await rig.end_of(operation)).status is OperationStatus.CANCELLED
-    assert await rig.operations.get_results(operation.operation_id) == {"status": "cancelled", "partial": True}
+    results = await rig.operations.get_results(operation.operation_id)
+    assert (results["status"], results["partial"], results["metrics_recorded"]) == ("cancelled", True, 0)
     with pytest.raises(OperationTerminal, match="CANCELLED"):
         await rig.dispatcher.cancel(operation.operation_id)
+
+
+async def test_a_worker_that_does_not_stop_is_ended_after_the_grace_time_and_that_is_told(tmp_path: Path) -> None:
+    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    rig = build(InMemoryOperationStore(), tmp_path, executor, cancel_grace_s=0.2)
+    await rig.dispatcher.start()
+    operation = await rig.launch(do="wait")
+    assert operation.worker
+    os.kill(operation.worker.pid, signal.SIGSTOP)
+
+    await rig.dispatcher.cancel(operation.operation_id)
+
+    assert (await rig.end_of(operation)).status is OperationStatus.CANCELLED
+    results = await rig.operations.get_results(operation.operation_id)
+    assert results["status"] == "cancelled"
+    assert "did not stop within 0.2 s" in results["note"]
+    await rig.close()
 
 
 async def test_waiting_operations_know_their_place_and_move_up(rig: Rig) -> None:
@@ -314,4 +341,5 @@ async def test_a_silent_operation_is_shown_as_stalled_and_failed_only_when_asked
     failed = await rig.end_of(operation)
     assert failed.error is not None
     assert failed.error["code"] == "stalled"
+    assert re.search(r'reported nothing for 0\.\d s, last "Working"', failed.error["detail"])
     await rig.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.operations.operation import WorkerIdentity
-from tests.contracts.test_executors import LANE, Listener, Rig
+from tests.contracts.test_executors import LANE, PATIENCE_S, Listener, Rig
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +75,35 @@ async def test_a_worker_outlives_its_executor_and_is_adopted(rig: Rig, tmp_path:
     assert outcome is not None
     assert outcome["status"] == "completed"
     await heir.executor.close()
+
+
+async def test_a_dead_standby_process_counts_no_more_and_is_replaced(tmp_path: Path) -> None:
+    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    listener, before = Listener(), set(psutil.Process().children())
+    await executor.start(listener.on_started, listener.on_exited)
+
+    await _until_warm(executor)
+    (standby,) = set(psutil.Process().children()) - before
+    standby.kill()
+    _wait_until_dead(standby)
+
+    assert executor.state()[LANE.name]["warm"] == 0
+    executor.refill()
+    await _until_warm(executor)
+    await executor.close()
+
+
+async def _until_warm(executor: LocalExecutor) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not executor.state()[LANE.name]["warm"]:  # noqa: ASYNC110 (there is nothing to be told by)
+            await asyncio.sleep(0.01)
+
+
+def _wait_until_dead(process: psutil.Process) -> None:
+    """Not `wait`, which would take the exit code from the one that it belongs to."""
+    deadline = time.monotonic() + PATIENCE_S
+    while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 async def test_no_process_is_left_behind(tmp_path: Path) -> None:

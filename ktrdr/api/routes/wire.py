@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
-from ktrdr.api.schemas import OperationStarted, Problem
+from ktrdr.api.schemas import OperationStarted, Problem, StartedStatus
 from ktrdr.api.services.services import Services
 from ktrdr.operations.operation import Operation, OperationStatus
 
@@ -71,13 +72,23 @@ def operation_fields(operation: Operation) -> dict[str, Any]:
 
 
 def started(operation: Operation, what: str) -> OperationStarted:
-    is_waiting = operation.status is OperationStatus.PENDING
+    """Where the request is a repeated one, its operation may have ended since."""
+    status, word = _STARTED[operation.status]
     return OperationStarted(
         operation_id=operation.operation_id,
-        status="pending" if is_waiting else "running",
-        message=f"{what} queued: all workers are busy" if is_waiting else f"{what} started",
+        status=status,
+        message=f"{what} {word}",
         created_at=operation.created_at,
     )
+
+
+_STARTED: Mapping[OperationStatus, tuple[StartedStatus, str]] = {
+    OperationStatus.PENDING: ("pending", "queued: all workers are busy"),
+    OperationStatus.RUNNING: ("running", "started"),
+    OperationStatus.COMPLETED: ("completed", "completed"),
+    OperationStatus.FAILED: ("failed", "failed"),
+    OperationStatus.CANCELLED: ("cancelled", "cancelled"),
+}
 
 
 class OperationBodies:
