@@ -27,11 +27,11 @@ from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoint, write
 from ktrdr.training.fingerprint import Fingerprint
-from ktrdr.training.loop import TrainingState, TrainingTensors, build_optimizer, train
-from ktrdr.training.models.families import build_model
+from ktrdr.training.loop import TrainingState, train
+from ktrdr.training.models.families import build_model, build_trainer
 from ktrdr.training.observer import SilentObserver, TrainingObserver
 from ktrdr.training.run import make_repeatable
-from ktrdr.training.windows import Samples, view_of_windows
+from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
 FEATURES, WINDOW, BATCH, CLASSES = 10, 20, 32, 2
 TRAIN_SAMPLES, VALIDATION_SAMPLES = 4096, 512
@@ -100,16 +100,14 @@ class LeanTraining:
         labels: Tensor,
         observer: TrainingObserver,
     ) -> None:
-        model = build_model(NETWORK, FEATURES, CLASSES)
         self.settings = Training(batch_size=BATCH)
-        sampler = torch.Generator().manual_seed(self.settings.seed)
-        self.state = TrainingState(model, build_optimizer(self.settings, model), sampler)
         starts = torch.arange(len(labels))
-        self.data = TrainingTensors(
+        data = TrainingTensors(
             view_of_windows(values, WINDOW),
             Samples(starts[:TRAIN_SAMPLES], labels[:TRAIN_SAMPLES]),
             Samples(starts[TRAIN_SAMPLES:], labels[TRAIN_SAMPLES:]),
         )
+        self.state = TrainingState(build_trainer(NETWORK, self.settings, data, CLASSES))
         self.observer = observer
         self.seconds(1)
 
@@ -117,7 +115,7 @@ class LeanTraining:
         """For so many more epochs."""
         settings = self.settings.model_copy(update={"epochs": self.state.epoch + epochs})
         began = time.process_time()
-        train(self.state, self.data, settings, self.observer, lambda: False, lambda _: None)
+        train(self.state, settings, self.observer, lambda: False, lambda _: None)
         return time.process_time() - began
 
 
@@ -162,7 +160,7 @@ def measure_checkpoint(times: int = 20) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(times):
             began = time.perf_counter()
-            checkpoint = Checkpoint.capture(state, Fingerprint({}, "1d", {}))
+            checkpoint = Checkpoint.capture(state, Fingerprint({}, 0, {}))
             captured = time.perf_counter()
             write(Path(folder), checkpoint)
             captures.append(captured - began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -222,6 +222,11 @@ def _slots(function: str) -> tuple[_Slot, ...]:
 
 
 def _lookback(function: str, parameters: Mapping[str, int | float]) -> int:
+    return _known_lookback(function, tuple(sorted(parameters.items())))
+
+
+@lru_cache(maxsize=1024)
+def _known_lookback(function: str, parameters: tuple[tuple[str, int | float], ...]) -> int:
     instance = _function(function)
     instance.parameters = dict(parameters)
     return int(instance.lookback)

@@ -6,41 +6,51 @@ has closed when the first validation bar opens, and the scaler knows training ro
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.indicators import IndicatorCatalogue, log_returns, source_series
-from ktrdr.features.labels import class_names, classify, moves
-from ktrdr.strategy.spec import Strategy
+from ktrdr.features.columns import Columns, SymbolBars, build_features, feature_names
+from ktrdr.features.labels.label import Cuts, Measured
+from ktrdr.features.labels.types import label_of
+from ktrdr.features.scaling import Scaler, fit_scaler
+from ktrdr.features.splits import Split, Timeline, split
+from ktrdr.features.timeframes import closes_at
+from ktrdr.features.uniqueness import average_uniqueness
 
 if TYPE_CHECKING:
-    import polars as pl
+    from ktrdr.strategy.spec import Strategy
 
-RETURNS = "log_return"
 MINIMUM_SAMPLES = 2
 
-Method = Literal["standard", "robust", "none"]
+Rows = NDArray[np.int64]
+Values = NDArray[np.int64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Samples of one side of the split; sample i is the window `values[ends[i] - L + 1 : ends[i] + 1]`.
 
-    `persistence` is the class of the last `horizon` bars' own move, known at the window's end; `timestamps` are the
-    opening instants of the windows' last bars.
+    `labels` are class indices, or in a regression targets in units of `Dataset.target_scale`. `persistence` is the
+    newest label that was settled at the window's end. `timestamps` are the opening instants of the windows' last bars,
+    which are `rows` of the bars of `Dataset.symbols[symbols[i]]`; the close of bar `settled[i]` settles the label,
+    whose class or target is made of `measures[i]`. `weights` average to 1 over the training part.
     """
 
-    ends: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    persistence: NDArray[np.int64]
+    ends: Rows
+    labels: Values
+    persistence: Values
     timestamps: NDArray[np.datetime64]
+    symbols: Rows
+    rows: Rows
+    settled: Rows
+    measures: NDArray[np.float64]
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class SymbolCoverage:
     warmup_rows: int
     train_samples: int
     validation_samples: int
+    test_samples: int
     purged_samples: int
     unlabelled_rows: int
     first: datetime
@@ -60,26 +71,11 @@ class SymbolCoverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaler:
-    method: Method
-    center: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):
-            return ((values - self.center) / self.scale).astype(np.float32)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"method": self.method, "center": self.center.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Scaler:
-        return cls(data["method"], np.asarray(data["center"], np.float64), np.asarray(data["scale"], np.float64))
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
-    """`values` holds every symbol's rows after its warm-up, one symbol after the other, scaled."""
+    """`values` holds every symbol's rows after its warm-up, one symbol after the other, scaled.
+
+    Without class names the training is a regression, whose targets are in units of `target_scale`.
+    """
 
     values: NDArray[np.float32]
     feature_names: tuple[str, ...]
@@ -87,150 +83,124 @@ class Dataset:
     sequence_length: int
     train: Part
     validation: Part
+    test: Part | None
     scaler: Scaler
+    cuts: Cuts | None
+    target_scale: float
+    symbols: tuple[str, ...]
     coverage: tuple[SymbolCoverage, ...]
+
+    @property
+    def is_regression(self) -> bool:
+        return not self.class_names
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a model gives for each window."""
+        return len(self.class_names) or 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One symbol on its way: rows count from its first bar, and candidates are the rows where a sample may end."""
+    """One symbol on its way; rows count from its first base bar."""
 
     symbol: str
-    values: NDArray[np.float64]
-    warmup: int
-    close: NDArray[np.float64]
-    timestamps: NDArray[np.datetime64]
-    candidates: NDArray[np.int64]
+    columns: Columns
+    measured: Measured
+    newest_settled: Rows
+    timeline: Timeline
+
+    @property
+    def kept_rows(self) -> int:
+        return len(self.columns.values) - self.columns.warmup
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    purged: int
+Fit = Callable[[Any, NDArray[np.float64]], Scaler]
+Build = Callable[["Strategy", SymbolBars], Columns]
 
 
-def build_features(strategy: Strategy, frame: pl.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...], int]:
-    """Unscaled features of every bar `[rows, features]`, their names, and the count of leading warm-up rows (NaN)."""
-    catalogue = IndicatorCatalogue()
-    close = source_series(frame, "close")
-    columns = [log_returns(close)] if strategy.features.returns else []
-    for indicator in strategy.indicators:
-        computed = catalogue.compute(indicator, frame)
-        features = catalogue.features(indicator)
-        columns += [feature.scale.of(computed[feature.name], close) for feature in features]
-    warmup = min(warmup_rows(strategy), frame.height)
-    values = np.empty((frame.height, len(columns)))
-    for number, column in enumerate(columns):
-        values[:, number] = column
-    values[:warmup] = np.nan
-    return values, feature_names(strategy), warmup
-
-
-def feature_names(strategy: Strategy) -> tuple[str, ...]:
-    """The columns of `build_features`, in their order."""
-    catalogue = IndicatorCatalogue()
-    own = (RETURNS,) if strategy.features.returns else ()
-    return own + tuple(name for indicator in strategy.indicators for name in catalogue.feature_names(indicator))
-
-
-def warmup_rows(strategy: Strategy) -> int:
-    """Leading bars for which at least one feature has no value."""
-    catalogue = IndicatorCatalogue()
-    return max([int(strategy.features.returns), *(catalogue.warmup(each) for each in strategy.indicators)])
-
-
-def build_dataset(strategy: Strategy, bars: Mapping[str, pl.DataFrame], bar_length: timedelta) -> Dataset:
-    """The samples of one training; `bars` maps each symbol to its checked bars, each open for `bar_length`.
+def build_dataset(
+    strategy: Strategy,
+    bars: Mapping[str, SymbolBars],
+    fold: int = 0,
+    *,
+    build: Build = build_features,
+    fit: Fit = fit_scaler,
+) -> Dataset:
+    """The samples of one training; `bars` maps each symbol to its checked bars of every timeframe of the strategy.
 
     Raises TrainingDataError when the bars are too few, all of one class, or make a feature that is not finite.
     """
     if not bars:
         raise TrainingDataError("No symbols were given to train on.")
-    series = [_series(strategy, symbol, frame) for symbol, frame in bars.items()]
+    series = [_series(strategy, symbol, frames, build) for symbol, frames in bars.items()]
+    splits = split(strategy, [one.timeline for one in series], fold)
+    for one, parts in zip(series, splits, strict=True):
+        _check_split(strategy, one, parts)
     names = feature_names(strategy)
-    border = _border(series, strategy.training.validation_split)
-    splits = [_split(one, border, strategy.labels.horizon, np.timedelta64(bar_length)) for one in series]
-    for one, split in zip(series, splits, strict=True):
-        _check_split(one, split, border)
-    scaler = _fit_scaler(strategy.features.scaling, _training_rows(series, splits))
+    scaler = fit(strategy.features.scaling, _training_rows(strategy, series, splits))
+    labels = _fit_labels(strategy, series, splits)
+    train = _part(series, [parts.train for parts in splits], labels)
+    if strategy.training.sample_weights == "uniqueness":
+        train = replace(train, weights=_uniqueness(series, splits))
     dataset = Dataset(
         values=_scaled(scaler, series, names),
         feature_names=names,
-        class_names=class_names(strategy.labels),
+        class_names=labels.class_names,
         sequence_length=strategy.model.sequence_length,
-        train=_part(strategy, series, [split.train for split in splits]),
-        validation=_part(strategy, series, [split.validation for split in splits]),
+        train=train,
+        validation=_part(series, [parts.validation for parts in splits], labels),
+        test=_part(series, [parts.test for parts in splits], labels) if strategy.validation.test else None,
         scaler=scaler,
-        coverage=tuple(_coverage(strategy, *each) for each in zip(series, splits, strict=True)),
+        cuts=labels.cuts,
+        target_scale=labels.scale,
+        symbols=tuple(bars),
+        coverage=tuple(_coverage(*each) for each in zip(series, splits, strict=True)),
     )
-    _check_classes(dataset)
+    _check_labels(dataset)
     return dataset
 
 
-def _series(strategy: Strategy, symbol: str, frame: pl.DataFrame) -> _Series:
-    _check_length(strategy, symbol, frame.height)
-    values, names, warmup = build_features(strategy, frame)
-    timestamps = frame["timestamp"].to_numpy().astype("datetime64[us]")
-    _check_finite(symbol, values[warmup:], names, timestamps[warmup:])
-    candidates = np.arange(_first_end(strategy, warmup), frame.height - strategy.labels.horizon, dtype=np.int64)
-    return _Series(symbol, values, warmup, source_series(frame, "close"), timestamps, candidates)
+def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build) -> _Series:
+    base = strategy.timeframes[0]
+    try:
+        columns = build(strategy, frames)
+    except TrainingDataError as error:
+        raise TrainingDataError(f"{symbol}: {error.detail}", hint=error.hint, symbol=symbol, **error.context) from error
+    _check_length(strategy, symbol, len(columns.values), columns.warmup)
+    opens = frames[base]["timestamp"].to_numpy().astype("datetime64[us]")
+    _check_finite(symbol, columns, opens)
+    measured = label_of(strategy.labels).measure(strategy.labels, frames[base])
+    newest = _newest_settled(measured.settled)
+    first = columns.warmup + strategy.model.sequence_length - 1
+    is_candidate = (measured.settled >= 0) & (newest >= 0) & (np.arange(len(opens)) >= first)
+    rows = np.flatnonzero(is_candidate).astype(np.int64)
+    closes = closes_at(opens, base, strategy.calendar)
+    return _Series(symbol, columns, measured, newest, Timeline(opens, closes, rows, measured.settled[rows]))
 
 
-def _first_end(strategy: Strategy, warmup: int) -> int:
-    """First row where a window is full and the move behind it, which the persistence baseline repeats, is known."""
-    return max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
+def _newest_settled(settled: Rows) -> Rows:
+    """For each bar the newest row whose label its close, or an earlier one, has settled; -1 where there is none."""
+    newest = np.full(len(settled), -1, np.int64)
+    known = np.flatnonzero(settled >= 0)
+    np.maximum.at(newest, settled[known], known)
+    return np.maximum.accumulate(newest)
 
 
-# The split.
-
-
-def _border(series: list[_Series], validation_split: float) -> np.datetime64:
-    """The one instant where validation begins for all symbols, so that it holds the latest share of all samples."""
-    instants = np.sort(np.concatenate([one.timestamps[one.candidates] for one in series]))
-    return np.datetime64(instants[_training_count(len(instants), validation_split)])
-
-
-def _training_count(samples: int, validation_split: float) -> int:
-    return min(samples - 1, math.floor(samples * (1 - validation_split)))
-
-
-def _split(one: _Series, border: np.datetime64, horizon: int, bar_length: np.timedelta64) -> _Split:
-    """Samples by their windows' last bars; those whose label's bar is still open at the border are purged."""
-    before = one.timestamps[one.candidates] < border
-    settled = one.timestamps[one.candidates + horizon] + bar_length <= border
-    return _Split(one.candidates[settled], one.candidates[~before], int(np.sum(before & ~settled)))
-
-
-def _training_rows(series: list[_Series], splits: list[_Split]) -> NDArray[np.float64]:
+def _training_rows(strategy: Strategy, series: list[_Series], splits: list[Split]) -> NDArray[np.float64]:
     """The rows that training windows hold, and no others."""
-    return np.concatenate(
-        [one.values[one.warmup : split.train[-1] + 1] for one, split in zip(series, splits, strict=True)]
-    )
-
-
-# The scaler.
-
-
-def _fit_scaler(method: Method, rows: NDArray[np.float64]) -> Scaler:
-    features = rows.shape[1]
-    if method == "none":
-        return Scaler(method, np.zeros(features), np.ones(features))
-    with np.errstate(over="ignore", invalid="ignore"):
-        deviation = rows.std(axis=0)
-        if method == "standard":
-            center, scale = rows.mean(axis=0), deviation
-        else:
-            low, center, high = np.percentile(rows, (25, 50, 75), axis=0)
-            # A feature that rests at one value most of the time, as candlestick patterns do, has no quartiles apart.
-            scale = np.where(high > low, high - low, deviation)
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    constant = high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high))
-    return Scaler(method, center, np.where(constant, 1.0, scale))
+    length = strategy.model.sequence_length
+    rows = []
+    for one, parts in zip(series, splits, strict=True):
+        opened = np.zeros(len(one.columns.values) + 1, np.int64)
+        opened[parts.train - length + 1] += 1
+        opened[parts.train + 1] -= 1
+        rows.append(one.columns.values[np.cumsum(opened[:-1]) > 0])
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
 
 def _scaled(scaler: Scaler, series: list[_Series], names: tuple[str, ...]) -> NDArray[np.float32]:
-    values = np.concatenate([scaler.transform(one.values[one.warmup :]) for one in series])
+    values = np.concatenate([scaler.transform(one.columns.values[one.columns.warmup :]) for one in series])
     finite = np.isfinite(values).all(axis=0) & np.isfinite(scaler.scale)
     if not finite.all():
         name = names[int(np.argmin(finite))]
@@ -242,37 +212,73 @@ def _scaled(scaler: Scaler, series: list[_Series], names: tuple[str, ...]) -> ND
     return values
 
 
-# Samples.
+# Labels.
 
 
-def _part(strategy: Strategy, series: list[_Series], rows: list[NDArray[np.int64]]) -> Part:
-    ends: list[NDArray[np.int64]] = []
-    labels: list[NDArray[np.int64]] = []
-    persistence: list[NDArray[np.int64]] = []
-    timestamps: list[NDArray[np.datetime64]] = []
-    offset, horizon = 0, strategy.labels.horizon
-    for one, row in zip(series, rows, strict=True):
-        classes = classify(moves(one.close, horizon), strategy.labels)
-        ends.append(row - one.warmup + offset)
-        labels.append(classes[row])
-        persistence.append(classes[row - horizon])
-        timestamps.append(one.timestamps[row])
-        offset += len(one.values) - one.warmup
-    return Part(np.concatenate(ends), np.concatenate(labels), np.concatenate(persistence), np.concatenate(timestamps))
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """How measures become labels, fitted on the training part."""
+
+    class_names: tuple[str, ...]
+    cuts: Cuts | None
+    scale: float
+
+    def of(self, measures: NDArray[np.float64]) -> Values:
+        if self.cuts is not None:
+            return self.cuts.classify(measures)
+        return (measures / self.scale).astype(np.float32)
 
 
-def _coverage(strategy: Strategy, one: _Series, split: _Split) -> SymbolCoverage:
+def _fit_labels(strategy: Strategy, series: list[_Series], splits: list[Split]) -> _Labels:
+    label = label_of(strategy.labels)
+    known = np.concatenate([one.measured.values[parts.train] for one, parts in zip(series, splits, strict=True)])
+    cuts = label.cuts(strategy.labels, known)
+    return _Labels(label.class_names(strategy.labels), cuts, float(known.std()) or 1.0 if cuts is None else 1.0)
+
+
+def _part(series: list[_Series], rows: list[Rows], labels: _Labels) -> Part:
+    offsets = np.cumsum([0, *(one.kept_rows for one in series)])
+    pieces = list(zip(series, rows, offsets, strict=False))
+    measures = np.concatenate([one.measured.values[row] for one, row, _ in pieces])
+    newest = np.concatenate([one.measured.values[one.newest_settled[row]] for one, row, _ in pieces])
+    return Part(
+        ends=np.concatenate([row - one.columns.warmup + offset for one, row, offset in pieces]),
+        labels=labels.of(measures),
+        persistence=labels.of(newest),
+        timestamps=np.concatenate([one.timeline.opens[row] for one, row, _ in pieces]),
+        symbols=np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
+        rows=np.concatenate(rows),
+        settled=np.concatenate([one.measured.settled[row] for one, row, _ in pieces]),
+        measures=measures,
+        weights=np.ones(len(measures), np.float32),
+    )
+
+
+def _uniqueness(series: list[_Series], splits: list[Split]) -> NDArray[np.float32]:
+    weights = np.concatenate(
+        [
+            average_uniqueness(parts.train, one.measured.settled[parts.train], len(one.measured.settled))
+            for one, parts in zip(series, splits, strict=True)
+        ]
+    )
+    shares: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return shares
+
+
+def _coverage(one: _Series, parts: Split) -> SymbolCoverage:
+    opens = one.timeline.opens
     return SymbolCoverage(
         symbol=one.symbol,
-        bars=len(one.values),
-        warmup_rows=one.warmup,
-        train_samples=len(split.train),
-        validation_samples=len(split.validation),
-        purged_samples=split.purged,
-        unlabelled_rows=strategy.labels.horizon,
-        first=_instant(one.timestamps[0]),
-        last=_instant(one.timestamps[-1]),
-        border=_instant(one.timestamps[split.validation[0]]),
+        bars=len(opens),
+        warmup_rows=one.columns.warmup,
+        train_samples=len(parts.train),
+        validation_samples=len(parts.validation),
+        test_samples=len(parts.test),
+        purged_samples=parts.purged,
+        unlabelled_rows=int(np.sum(one.measured.settled < 0)),
+        first=_instant(opens[0]),
+        last=_instant(opens[-1]),
+        border=_instant(opens[parts.validation[0]]),
     )
 
 
@@ -283,25 +289,11 @@ def _instant(timestamp: np.datetime64) -> datetime:
 # Checks.
 
 
-def _needed_bars(strategy: Strategy, warmup: int) -> int:
-    """The fewest bars of one symbol that leave MINIMUM_SAMPLES on each side of the split."""
-    split, horizon = strategy.training.validation_split, strategy.labels.horizon
-    floor = max(MINIMUM_SAMPLES / split, (horizon + MINIMUM_SAMPLES) / (1 - split), horizon + 2 * MINIMUM_SAMPLES)
-    samples = max(1, math.floor(floor) - 2)
-    while not _enough(samples, _training_count(samples, split), horizon):
-        samples += 1
-    return _first_end(strategy, warmup) + samples + horizon
-
-
-def _enough(samples: int, before_border: int, horizon: int) -> bool:
-    return samples - before_border >= MINIMUM_SAMPLES and before_border - horizon >= MINIMUM_SAMPLES
-
-
-def _check_length(strategy: Strategy, symbol: str, bars: int) -> None:
-    warmup, window, horizon = warmup_rows(strategy), strategy.model.sequence_length, strategy.labels.horizon
+def _check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> None:
     needed = _needed_bars(strategy, warmup)
     if bars >= needed:
         return
+    window, horizon = strategy.model.sequence_length, strategy.labels.horizon
     samples = needed - (warmup + window + horizon)
     raise TrainingDataError(
         f"{symbol} has too few bars: there are {bars}; at least {needed} are needed: "
@@ -313,43 +305,76 @@ def _check_length(strategy: Strategy, symbol: str, bars: int) -> None:
     )
 
 
-def _check_finite(
-    symbol: str, values: NDArray[np.float64], names: tuple[str, ...], timestamps: NDArray[np.datetime64]
-) -> None:
-    finite = np.isfinite(values)
-    if finite.all():
-        return
-    row, column = (int(index) for index in np.argwhere(~finite)[0])
-    count = int(np.sum(~finite[:, column]))
-    raise TrainingDataError(
-        f"{symbol}: feature {names[column]} is {values[row, column]} at {_instant(timestamps[row]).isoformat()}; after "
-        f"its warm-up it is not finite in {count} of {len(values)} rows.",
-        hint="It has no value for such bars, as a logarithm has none below 0 and an average by volume has none where "
-        "the volume is 0: use another source or leave it out.",
-        symbol=symbol,
-        feature=names[column],
-        rows=count,
-    )
+def _needed_bars(strategy: Strategy, warmup: int) -> int:
+    """The fewest bars of one symbol that leave MINIMUM_SAMPLES in every part, were each label to take its horizon."""
+    first_end = max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
+    low, high = 0, 1
+    while not _is_enough(strategy, first_end, high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_enough(strategy, first_end, middle) else (middle, high)
+    return first_end + high + strategy.labels.horizon
 
 
-def _check_split(one: _Series, split: _Split, border: np.datetime64) -> None:
-    for name, samples in (("training", split.train), ("validation", split.validation)):
+def _is_enough(strategy: Strategy, first_end: int, samples: int) -> bool:
+    horizon = strategy.labels.horizon
+    opens: NDArray[np.datetime64] = np.arange(first_end + samples + horizon).astype("datetime64[us]")
+    closes: NDArray[np.datetime64] = np.append(opens[1:], opens[-1:] + np.timedelta64(1, "us"))
+    rows = np.arange(first_end, first_end + samples)
+    (parts,) = split(strategy, [Timeline(opens, closes, rows, rows + horizon)])
+    needed = (parts.train, parts.validation, *((parts.test,) if strategy.validation.test else ()))
+    return min(map(len, needed)) >= MINIMUM_SAMPLES
+
+
+def _check_finite(symbol: str, columns: Columns, opens: NDArray[np.datetime64]) -> None:
+    values = columns.values[columns.warmup :]
+    for name, column in zip(columns.names, values.T, strict=True):
+        finite = np.isfinite(column)
+        if finite.all():
+            continue
+        row, count = int(np.argmin(finite)), int(np.sum(~finite))
+        raise TrainingDataError(
+            f"{symbol}: feature {name} is {column[row]} at {_instant(opens[columns.warmup + row]).isoformat()}; after "
+            f"its warm-up it is not finite in {count} of {len(column)} rows.",
+            hint="It has no value for such bars, as a logarithm has none below 0 and an average by volume has none "
+            "where the volume is 0: use another source or leave it out.",
+            symbol=symbol,
+            feature=name,
+            rows=count,
+        )
+
+
+def _check_split(strategy: Strategy, one: _Series, parts: Split) -> None:
+    opens = one.timeline.opens
+    named: Sequence[tuple[str, Rows]] = [("training", parts.train), ("validation", parts.validation)]
+    named = [*named, ("test", parts.test)] if strategy.validation.test else named
+    for name, samples in named:
         if len(samples) < MINIMUM_SAMPLES:
             raise TrainingDataError(
-                f"{one.symbol} has {len(samples)} {name} samples; at least {MINIMUM_SAMPLES} are needed. Validation "
-                f"begins at {_instant(border).isoformat()} for all symbols, and the bars of {one.symbol} run from "
-                f"{_instant(one.timestamps[0]).isoformat()} to {_instant(one.timestamps[-1]).isoformat()}.",
+                f"{one.symbol} has {len(samples)} {name} samples; at least {MINIMUM_SAMPLES} are needed. The parts "
+                f"begin and end at the same instants for all symbols, and the bars of {one.symbol} run from "
+                f"{_instant(opens[0]).isoformat()} to {_instant(opens[-1]).isoformat()}.",
                 hint="Leave the symbol out, or choose dates that all symbols cover.",
                 symbol=one.symbol,
                 samples=len(samples),
             )
 
 
-def _check_classes(dataset: Dataset) -> None:
+def _check_labels(dataset: Dataset) -> None:
+    count = len(dataset.train.labels)
+    if dataset.is_regression:
+        if len(np.unique(dataset.train.labels)) > 1:
+            return
+        raise TrainingDataError(
+            f"All {count} training samples have the same target, {dataset.train.measures[0]:g}: nothing can be learnt.",
+            hint="Use a longer range, or another horizon under labels.",
+            samples=count,
+        )
     present = np.unique(dataset.train.labels)
     if len(present) > 1:
         return
-    name, count = dataset.class_names[int(present[0])], len(dataset.train.labels)
+    name = dataset.class_names[int(present[0])]
     raise TrainingDataError(
         f"All {count} training samples are of the class {name!r}: there is nothing to tell apart.",
         hint="Use a longer range, or another horizon or threshold under labels.",

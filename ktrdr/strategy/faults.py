@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ktrdr.errors import Fault, nearest
 from ktrdr.strategy.document import Document, Path, path_text
-from ktrdr.strategy.spec import GRU, INDICATOR_KEYS, LSTM, MLP, EarlyStopping, Features, Labels, Strategy, Training
+from ktrdr.strategy.spec import (
+    INDICATOR_KEYS,
+    Controls,
+    Costs,
+    Data,
+    EarlyStopping,
+    Features,
+    Labels,
+    Model,
+    Strategy,
+    Training,
+    Validation,
+)
 
-MODELS: dict[str, type[BaseModel]] = {"lstm": LSTM, "gru": GRU, "mlp": MLP}
+
+def _by_type(union: Any) -> dict[str, type[BaseModel]]:
+    """The members of a discriminated union by the words that choose them."""
+    members = get_args(get_args(union)[0])
+    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
+
+
 SECTIONS: dict[Path, type[BaseModel]] = {
     (): Strategy,
     ("training",): Training,
     ("training", "early_stopping"): EarlyStopping,
-    ("labels",): Labels,
     ("features",): Features,
+    ("data",): Data,
+    ("costs",): Costs,
+    ("controls",): Controls,
+}
+UNIONS: dict[str, dict[str, type[BaseModel]]] = {
+    "model": _by_type(Model),
+    "labels": _by_type(Labels),
+    "validation": _by_type(Validation),
 }
 
 RULES = {
@@ -41,19 +67,24 @@ RULES = {
     "string_too_long": "have at most {max_length} characters",
     "too_short": "have at least {min_length} entries",
     "too_long": "have at most {max_length} entries",
-    "string_pattern_mismatch": "begin with a letter and go on with letters, digits, - and _, at most 64",
     "literal_error": "be {choices}",
     "union_tag_invalid": "be {choices}",
 }
+PATTERNS = {
+    "as": "begin with a letter and go on with letters, digits, - and _, at most 64",
+    "calendar": "be an exchange's code, such as XNYS, or 24/7",
+}
+EMBARGO = "be a count of bars or a share such as 1%"
 
 
 def translated(error: ValidationError, document: Document) -> list[Fault]:
     """One fault for each place that is wrong."""
     faults: dict[Path, Fault] = {}
     for details in error.errors(include_url=False):
-        path = _path(details)
-        # A number that is neither whole nor real fails twice; the second says what would be right.
-        faults[path] = _fault(details, path, document)
+        if not _is_echo(details):
+            path = _path(details)
+            # A number that is neither whole nor real fails twice; the second says what would be right.
+            faults[path] = _fault(details, path, document)
     return list(faults.values())
 
 
@@ -78,13 +109,25 @@ def plain(value: Any) -> Any:
     return value[:200] if isinstance(value, str) else shown(value)
 
 
+def _is_echo(details: ErrorDetails) -> bool:
+    """What follows from another fault: a list too short for its bad entries, a number that is no text either."""
+    value, context = details["input"], details.get("ctx", {})
+    if details["type"] == "too_short":
+        return isinstance(value, list | tuple) and len(value) >= context["min_length"]
+    return details["loc"][-2:] == ("embargo", "constrained-str") and type(value) is int
+
+
 def _path(details: ErrorDetails) -> Path:
     """The place in the document: without the tags of unions and the group that parameters are gathered in."""
     location = details["loc"]
-    if location[:1] == ("model",):
+    if location and location[0] in UNIONS:
         location = (*location[:1], *location[2:])
     if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
         location = (*location[:2], *location[3:4])
+    if location[:1] == ("validation",) and location[1:2] == ("embargo",):
+        location = location[:2]
+    if (key := details.get("ctx", {}).get("key")) is not None:
+        return (*location, key)
     return (*location, "type") if details["type"].startswith("union_tag") else location
 
 
@@ -94,7 +137,11 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
     if kind in ("missing", "union_tag_not_found"):
         return Fault(path_text(path), "is missing", line=line)
     if kind == "extra_forbidden":
-        return Fault(path_text(path), _unknown(path), plain(value), _known_key(path, document.data), line)
+        return Fault(
+            path_text(path), _unknown(path, document.data), plain(value), _known_key(path, document.data), line
+        )
+    if "key" in details.get("ctx", {}):
+        return _broken_agreement(details, path, line)
     if kind == "union_tag_invalid":
         value = value["type"]
     choices = _choices(details)
@@ -102,11 +149,23 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
     if details["loc"][2:3] == ("parameters",):
         suggestion = nearest(str(path[-1]), INDICATOR_KEYS)
     return Fault(
-        path_text(path), f"must {_rule(details, choices)}; it is {shown(value)}", plain(value), suggestion, line
+        path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )
 
 
-def _rule(details: ErrorDetails, choices: list[str]) -> str:
+def _broken_agreement(details: ErrorDetails, path: Path, line: int | None) -> Fault:
+    """A rule of the schema's own between several values; it may tell the value itself."""
+    given, rule = details["input"], details["msg"]
+    value = given.get(path[-1]) if isinstance(given, dict) else None
+    told = "" if value is None or "it is " in rule else f"; it is {shown(value)}"
+    return Fault(path_text(path), f"must {rule}{told}", plain(value), line=line)
+
+
+def _rule(details: ErrorDetails, path: Path, choices: list[str]) -> str:
+    if path[-1:] == ("embargo",) and type(details["input"]) is not int:
+        return EMBARGO
+    if details["type"] == "string_pattern_mismatch" and path[-1] in PATTERNS:
+        return PATTERNS[str(path[-1])]
     if (rule := RULES.get(details["type"])) is None:
         return f"be right, but {details['msg'].lower()}"
     named = f"one of {', '.join(choices)}" if len(choices) > 1 else "".join(choices)
@@ -118,18 +177,43 @@ def _choices(details: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
 
 
-def _unknown(path: Path) -> str:
-    return f"is not a key of {path_text(path[:-1])}" if len(path) > 1 else "is not a key of a strategy"
+# Keys that are not known where they stand.
 
 
-def _known_key(path: Path, data: dict[str, Any]) -> str | None:
+def _unknown(path: Path, data: Mapping[str, Any]) -> str:
+    if len(path) == 1:
+        return "is not a key of a strategy"
+    place = path_text(path[:-1])
+    if place not in UNIONS:
+        return f"is not a key of {place}"
+    members = UNIONS[place]
+    having = [kind for kind, member in members.items() if path[-1] in member.model_fields]
+    others = f", but of {', '.join(having)}" if having else ""
+    return f"is not a key of {place} of type {_type(place, data)}{others}"
+
+
+def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
     """The nearest key of the same section, or the same key where it belongs."""
     parent, key = path[:-1], str(path[-1])
-    if parent == ("model",):
-        section: type[BaseModel] | None = MODELS.get(data["model"].get("type"))
+    if parent and parent[0] in UNIONS:
+        place = str(parent[0])
+        section: type[BaseModel] | None = UNIONS[place][_type(place, data)]
     else:
         section = SECTIONS.get(parent)
-    found = nearest(key, section.model_fields) if section else None
-    places: dict[Path, type[BaseModel]] = {**SECTIONS, ("model",): LSTM}
-    homes = [path_text((*place, key)) for place, home in places.items() if key in home.model_fields]
-    return found or next(iter(homes), None)
+    if found := nearest(key, section.model_fields) if section else None:
+        return found
+    return next((path_text((*home, key)) for home in _homes(key) if home != parent), None)
+
+
+def _type(place: str, data: Mapping[str, Any]) -> str:
+    """Of a union's member in the document; a type that may be left out is the only one with a default."""
+    default = next((kind for kind, each in UNIONS[place].items() if not each.model_fields["type"].is_required()), "")
+    return str(data.get(place, {}).get("type", default))
+
+
+def _homes(key: str) -> Iterator[Path]:
+    """Where a key is known."""
+    yield from (place for place, section in SECTIONS.items() if key in section.model_fields)
+    for place, members in UNIONS.items():
+        if any(key in member.model_fields for member in members.values()):
+            yield (place,)

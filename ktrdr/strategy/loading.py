@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from ktrdr.errors import Fault, StrategyError
+from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
 from ktrdr.strategy.faults import plain, shown, translated
-from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
+from ktrdr.strategy.spec import INDICATOR_KEYS, TIMEFRAMES, Indicator, Strategy
 
 MAX_FAULTS = 50
 
@@ -40,7 +40,7 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
         raise StrategyError([*document.faults, fault], hint=_HINT)
     strategy, faults = _validated(document)
     indicators, more = _checked_indicators(document, catalogue)
-    faults = [*document.faults, *faults, *more]
+    faults = [*document.faults, *faults, *more, *_timeframe_faults(document), *_calendar_faults(document, faults)]
     if strategy is None or faults:
         raise StrategyError(_presentable(faults), hint=_HINT)
     return strategy.model_copy(update={"indicators": indicators})
@@ -68,12 +68,46 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
         return None, translated(error, document)
 
 
-def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> tuple[tuple[Indicator, ...], list[Fault]]:
+def _timeframe_faults(document: Document) -> Iterator[Fault]:
+    """Of indicators on bars that the strategy, which says on which it works, does not have."""
+    timeframes = document.data.get("timeframes")
+    if not isinstance(timeframes, list) or not timeframes or not all(each in TIMEFRAMES for each in timeframes):
+        return
+    for number, item in enumerate(_items(document)):
+        own = item.get("timeframe") if isinstance(item, dict) else None
+        if own in TIMEFRAMES and own not in timeframes:
+            rule = timeframes[0] if len(timeframes) == 1 else f"one of {', '.join(timeframes)}"
+            message = f"must be {rule}, as the strategy's timeframes are; it is {own!r}"
+            path: Path = ("indicators", number, "timeframe")
+            yield Fault(path_text(path), message, own, line=document.line(path))
+
+
+def _calendar_faults(document: Document, known: Sequence[Fault]) -> Iterator[Fault]:
+    name = document.data.get("calendar")
+    if not isinstance(name, str) or any(fault.path == "calendar" for fault in known):
+        return
+    from exchange_calendars import get_calendar_names  # takes a second, so it waits until a calendar is named
+
+    names = get_calendar_names(include_aliases=True)
+    if name not in names:
+        message = f"must be an exchange that exchange_calendars knows, such as XNYS, or 24/7; it is {shown(name)}"
+        yield Fault("calendar", message, plain(name), nearest(name, names), document.line(("calendar",)))
+
+
+def _items(document: Document) -> list[Any]:
     items = document.data.get("indicators")
-    makers: dict[str, str] = {"log_return": "features.returns"} if _returns(document.data) else {}
+    return items if isinstance(items, list) else []
+
+
+# Names made so far: by what, and on which bars (None: on those of every timeframe).
+_Makers = dict[str, list[tuple[str, str | None]]]
+
+
+def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> tuple[tuple[Indicator, ...], list[Fault]]:
+    makers: _Makers = {"log_return": [("features.returns", None)]} if _returns(document.data) else {}
     resolved: list[Indicator] = []
     faults: list[Fault] = []
-    for number, item in enumerate(items if isinstance(items, list) else []):
+    for number, item in enumerate(_items(document)):
         own: Path = ("indicators", number)
         whole = _indicator(item)
         if (indicator := whole or _indicator(_sound_part(item))) is None:
@@ -83,9 +117,10 @@ def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> tu
             found = [fault for fault in found if fault.path not in ("source", "sources")]
         elif not found:
             resolved.append(catalogue.resolve(indicator))
-            found = list(_name_clashes(path_text(own), catalogue.feature_names(indicator), makers))
+            names = catalogue.feature_names(indicator)
+            found = list(_name_clashes(path_text(own), names, indicator.timeframe, makers))
         faults += [_placed(fault, own, document) for fault in found]
-    if not makers and not items:
+    if not makers and not document.data.get("indicators"):
         message = "must be true when there are no indicators, or the model has nothing to look at"
         faults.append(Fault("features.returns", message, False, line=document.line(("features", "returns"))))
     return tuple(resolved), faults
@@ -111,13 +146,19 @@ def _sound_part(item: Any) -> Any:
     return {"name": item.get("name")} | {key: value for key, value in numbers.items() if math.isfinite(value)}
 
 
-def _name_clashes(place: str, names: Iterable[str], makers: dict[str, str]) -> Iterator[Fault]:
+def _name_clashes(place: str, names: Sequence[str], timeframe: str | None, makers: _Makers) -> Iterator[Fault]:
     """Notes the names as made at `place`; a clash is told once for each indicator."""
-    clash = next(((name, makers[name]) for name in names if name in makers), None)
+    clash = next(
+        ((name, maker) for name in names for maker, other in makers.get(name, []) if _overlap(timeframe, other)), None
+    )
     for name in names:
-        makers.setdefault(name, place)
+        makers.setdefault(name, []).append((place, timeframe))
     if clash:
         yield Fault("", f"makes the feature {clash[0]}, which {clash[1]} makes too; name it otherwise with `as`")
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    return one is None or other is None or one == other
 
 
 def _placed(fault: Fault, own: Path, document: Document) -> Fault:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -14,9 +16,14 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
+
+Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
+TIMEFRAMES: tuple[str, ...] = get_args(Timeframe)
+
+BOOSTING_RATE = 0.05
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -27,11 +34,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
-class Network(Section):
+class Windowed(Section):
+    """What every family has: the window that it sees."""
+
+    sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
+
+
+class Network(Windowed):
     layers: int = Field(2, ge=1, le=16, description="Number of stacked layers.")
     hidden_size: int = Field(64, ge=1, le=4096, description="Units in each layer.")
     dropout: Fraction = Field(0.0, description="Share of activations dropped between layers while training.")
-    sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
 
 
 class LSTM(Network):
@@ -46,7 +58,45 @@ class MLP(Network):
     type: Literal["mlp"]
 
 
-Model = Annotated[LSTM | GRU | MLP, Field(discriminator="type", description="The network that is trained.")]
+class TCN(Network):
+    """Dilated causal convolutions, the dilation doubling with each layer."""
+
+    type: Literal["tcn"]
+    kernel_size: int = Field(3, ge=2, le=64, description="Bars that one convolution sees.")
+
+
+class Transformer(Network):
+    """Self-attention that looks at a bar and those before it."""
+
+    type: Literal["transformer"]
+    heads: int = Field(4, ge=1, le=64, description="Attention heads; they divide hidden_size.")
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise PydanticCustomError(
+                "heads",
+                "divide hidden_size; it is {heads}, and hidden_size is {size}",
+                {"heads": self.heads, "size": self.hidden_size, "key": "heads"},
+            )
+        return self
+
+
+class GradientBoosting(Windowed):
+    """Boosted trees over the window's values side by side; an epoch is one round."""
+
+    type: Literal["gradient_boosting"]
+    sequence_length: int = Field(1, ge=1, le=2048, description="Bars in one window; all their values are inputs.")
+    leaves: int = Field(15, ge=2, le=4096, description="Most leaves of a tree.")
+    min_leaf_samples: int = Field(20, ge=1, le=1_000_000, description="Fewest samples in a leaf.")
+    feature_fraction: float = Field(1.0, gt=0, le=1, description="Share of the inputs that each tree may use.")
+    l2: float = Field(0.0, ge=0, le=1e6, description="Strength of the pull of leaf values towards zero.")
+
+
+Model = Annotated[
+    LSTM | GRU | MLP | TCN | Transformer | GradientBoosting,
+    Field(discriminator="type", description="The model that is trained."),
+]
 
 
 class EarlyStopping(Section):
@@ -60,7 +110,9 @@ class Training(Section):
     validation_split: float = Field(
         0.2, ge=0.001, le=0.999, description="Share of the samples, the latest, kept to validate."
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="Step size of the optimizer.")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=10, description="Step size of the optimizer; of gradient_boosting 0.05 by default."
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="How weights follow gradients.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="Strength of the pull of weights towards zero.")
     seed: int = Field(42, ge=0, lt=2**32, description="The same seed and inputs give the same bits.")
@@ -68,9 +120,13 @@ class Training(Section):
     class_weights: Literal["balanced", "none"] = Field("none", description="Whether rare classes weigh more.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; part of what makes a run repeatable.")
     gradient_clip: float | None = Field(None, gt=0, description="Largest norm of a step's gradient.")
+    sample_weights: Literal["uniqueness", "none"] = Field(
+        "none", description="Whether samples whose labels overlap others' in time weigh less."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a CUDA GPU where there is one.")
 
 
-INDICATOR_KEYS = ("name", "as", "source", "sources")
+INDICATOR_KEYS = ("name", "as", "source", "sources", "timeframe")
 
 
 class Indicator(Section):
@@ -86,6 +142,9 @@ class Indicator(Section):
     source: Source | None = Field(None, description="What a function of one series reads; by default the close.")
     sources: tuple[Source, ...] | None = Field(
         None, strict=False, min_length=2, max_length=4, description="What a function of several free series reads."
+    )
+    timeframe: Timeframe | None = Field(
+        None, description="The bars it is computed on; by default those of every timeframe of the strategy."
     )
     parameters: dict[str, int | float] = Field(default_factory=dict)
 
@@ -116,13 +175,135 @@ class Indicator(Section):
         return schema
 
 
-class Labels(Section):
-    """What the model learns to tell: the direction of the close `horizon` bars ahead."""
+class Ahead(Section):
+    horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
+
+
+class Direction(Ahead):
+    """Whether the close `horizon` bars ahead is higher or lower."""
 
     type: Literal["direction"] = Field("direction", description="The direction of the move ahead.")
-    horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the close it is judged by.")
     threshold: float = Field(
         0.0, ge=0, lt=1, description="Relative move that counts; above 0 there is a third class, flat, between."
+    )
+    quantiles: Annotated[tuple[float, ...], Field(min_length=1, max_length=2)] | None = Field(
+        None,
+        strict=False,
+        description="In place of a threshold: cut the moves of the training part at these shares, as [0.33, 0.67].",
+    )
+
+    @model_validator(mode="after")
+    def _check_quantiles(self) -> Self:
+        cuts = self.quantiles
+        if cuts is not None and not (all(0 < cut < 1 for cut in cuts) and list(cuts) == sorted(set(cuts))):
+            raise PydanticCustomError("quantiles", "rise and lie between 0 and 1", {"key": "quantiles"})
+        if cuts is not None and self.threshold:
+            raise PydanticCustomError(
+                "quantiles",
+                "be absent where there is a threshold, or the threshold where there are quantiles",
+                {"key": "quantiles"},
+            )
+        return self
+
+
+class ForwardReturn(Ahead):
+    """The log return of the next `horizon` bars, a number: the training is a regression."""
+
+    type: Literal["forward_return"]
+
+
+class TripleBarrier(Ahead):
+    """Which barrier the close touches first: upper, lower, or the end of `horizon` bars (López de Prado, ch. 3)."""
+
+    type: Literal["triple_barrier"]
+    horizon: int = Field(10, ge=1, le=10_000, description="Bars after which the label is flat.")
+    volatility_span: int = Field(20, ge=2, le=100_000, description="Span of the moving deviation of log returns.")
+    upper: float = Field(2.0, gt=0, le=1000, description="Distance of the upper barrier, in deviations.")
+    lower: float = Field(2.0, gt=0, le=1000, description="Distance of the lower barrier, in deviations.")
+
+
+class Trend(Ahead):
+    """The t-value of a line fitted to the log closes of a bar and the `horizon` bars after it."""
+
+    type: Literal["trend"]
+    horizon: int = Field(10, ge=2, le=10_000, description="Bars ahead that the line is fitted to.")
+    t_value: float = Field(2.0, ge=0, le=1e6, description="Above it lies a trend; 0 leaves two classes, down and up.")
+
+
+def _typed(default: str) -> BeforeValidator:
+    """A section whose type may be left out."""
+
+    def fill(data: Any) -> Any:
+        return {"type": default, **data} if isinstance(data, dict) else data
+
+    return BeforeValidator(fill)
+
+
+Labels = Annotated[
+    Annotated[Direction | ForwardReturn | TripleBarrier | Trend, Field(discriminator="type")], _typed("direction")
+]
+
+Embargo = Annotated[int, Field(ge=0, le=1_000_000)] | Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
+
+
+class Splitting(Section):
+    embargo: Embargo = Field(
+        0, description="Bars, or a share of them as 1%, left out at every border, beyond what labels reach over."
+    )
+    test: float = Field(0.0, ge=0, lt=0.9, description="Share of the samples, the latest, that is never chosen by.")
+
+
+class Holdout(Splitting):
+    """One border: training before, validation (training.validation_split) after."""
+
+    type: Literal["holdout"] = "holdout"
+
+
+class WalkForward(Splitting):
+    """A model for each fold, trained on what was before it; the folds follow each other in time."""
+
+    type: Literal["walk_forward"]
+    folds: int = Field(5, ge=2, le=50, description="Parts of the time after the first training part.")
+    initial: float = Field(0.5, gt=0, lt=1, description="Share of the samples before the first fold.")
+    window: Literal["expanding", "rolling"] = Field(
+        "expanding", description="Whether a fold trains on all that was before, or on as much as the first."
+    )
+
+
+class PurgedKFold(Splitting):
+    """A model for each fold, trained on what lies before and after it (López de Prado, ch. 7)."""
+
+    type: Literal["purged_kfold"]
+    folds: int = Field(5, ge=2, le=50, description="Parts of the time, each validated once.")
+    embargo: Embargo = Field("1%", description="Bars, or a share of them, left out after a validation part.")
+
+
+Validation = Annotated[Annotated[Holdout | WalkForward | PurgedKFold, Field(discriminator="type")], _typed("holdout")]
+
+
+class Costs(Section):
+    """What a trade costs, each way, in hundredths of a percent of the traded value."""
+
+    fee_bps: float = Field(1.0, ge=0, le=10_000, description="Fee of one trade.")
+    slippage_bps: float = Field(2.0, ge=0, le=10_000, description="How much worse than the open a trade is filled.")
+
+
+class Controls(Section):
+    """What is trained beside the model to show that its result is none of the procedure's making."""
+
+    shuffled_labels: Literal["brief", "full", "none"] = Field(
+        "brief", description="The same model on shuffled labels: a tenth of the epochs, all of them, or not at all."
+    )
+
+
+class Data(Section):
+    """What the bars must be like for a training to begin; a limit that is left out is none."""
+
+    min_coverage: float | None = Field(
+        None, ge=0, le=1, description="Least share of the bars expected by the calendar that must be there, as 0.99."
+    )
+    max_gap: int | None = Field(
+        None, ge=0, le=1_000_000, description="Most expected bars in a row that may be missing."
     )
 
 
@@ -136,10 +317,51 @@ class Features(Section):
 class Strategy(Section):
     name: str = Field(min_length=1, max_length=128, description="What the strategy is called.")
     description: str = Field("", max_length=10_000, description="What it tries, in words.")
+    timeframes: tuple[Timeframe, ...] = Field(
+        (),
+        strict=False,
+        max_length=8,
+        description="Of the bars, shortest first: samples end on those of the first; by default what is asked for.",
+    )
+    calendar: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9/_]{1,32}$",
+        description="Exchange whose sessions say when a bar has closed, as XNYS; by default a bar's full length.",
+    )
+    data: Data = Field(default_factory=Data, description="What bars it will do with.")
     model: Model
-    training: Training = Field(default_factory=Training, description="How the network is trained.")
+    training: Training = Field(default_factory=Training, description="How the model is trained.")
+    validation: Validation = Field(default_factory=Holdout, description="On what it is judged.")
     indicators: tuple[Indicator, ...] = Field(
         (), strict=False, max_length=256, description="TA-Lib functions whose values are features."
     )
-    labels: Labels = Field(default_factory=Labels, description="What the model learns to tell.")
+    labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
+    costs: Costs = Field(default_factory=Costs, description="What trading on the predictions would cost.")
+    controls: Controls = Field(default_factory=Controls, description="What is trained for comparison.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_learning_rate(cls, data: Any) -> Any:
+        """A round of boosting takes larger steps than a batch: the usual default is another."""
+        if not isinstance(data, dict) or not isinstance(model := data.get("model"), dict):
+            return data
+        training = data.get("training", {})
+        if model.get("type") != "gradient_boosting" or not isinstance(training, dict) or "learning_rate" in training:
+            return data
+        return data | {"training": {"learning_rate": BOOSTING_RATE, **training}}
+
+    @model_validator(mode="after")
+    def _check_timeframes(self) -> Self:
+        places = [TIMEFRAMES.index(each) for each in self.timeframes]
+        if places != sorted(set(places)):
+            raise PydanticCustomError("timeframes", "name each once, shortest first", {"key": "timeframes"})
+        return self
+
+    @property
+    def is_regression(self) -> bool:
+        return self.labels.type == "forward_return"
+
+    def on(self, timeframes: Sequence[str]) -> Strategy:
+        """The same strategy on these timeframes, shortest first."""
+        return self.model_copy(update={"timeframes": tuple(timeframes)})

@@ -1,7 +1,8 @@
 """Checkpoints: everything that a training needs to go on bit for bit, in one file that is whole or absent.
 
-One file holds the weights, the optimiser's moments, the generators' states, the weights of the best epoch and the
-history, so that no two files can disagree. Tensors are safetensors, the rest is JSON in the same file's header.
+One file holds the history and all that the trainer goes on from (of a network the weights, those of the best epoch, the
+optimiser's moments and the generators' states; of boosted trees the trees), so that no two files can disagree. Tensors
+are safetensors, the rest is JSON in the same file's header.
 
 An epoch boundary is captured in memory after every epoch and written when the last write is `interval_s` old, so that
 short epochs are not dominated by the disk. A kill loses the work since the last write and nothing else: what is
@@ -14,8 +15,9 @@ import json
 import logging
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -26,7 +28,7 @@ from torch import Tensor
 from ktrdr.errors import StorageError
 from ktrdr.training.files import storage_error, write_file
 from ktrdr.training.fingerprint import METADATA_KEY, Fingerprint, newest_first
-from ktrdr.training.loop import EpochMetrics, TrainingState, weights_of
+from ktrdr.training.loop import EpochMetrics, TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,9 @@ FORMAT = 2
 KEPT = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checkpoint:
-    """One epoch boundary, detached from the training that goes on."""
+    """One epoch boundary, detached from the training that goes on; its tensors are made when they are asked for."""
 
     fingerprint: Fingerprint
     history: tuple[EpochMetrics, ...]
@@ -44,16 +46,10 @@ class Checkpoint:
     best_val_loss: float
     stopping_reference: float
     epochs_without_gain: int
-    tensors: dict[str, Tensor]
+    make_tensors: Callable[[], dict[str, Tensor]]
 
     @classmethod
     def capture(cls, state: TrainingState, fingerprint: Fingerprint) -> Checkpoint:
-        tensors = {f"model.{name}": tensor for name, tensor in weights_of(state.model).items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in state.best_weights.items()}
-        for parameter, moments in state.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{parameter}.{name}": tensor.clone() for name, tensor in moments.items()}
-        tensors["random.torch"] = torch.get_rng_state()
-        tensors["random.sampler"] = state.sampler.get_state()
         return cls(
             fingerprint,
             tuple(state.history),
@@ -61,33 +57,24 @@ class Checkpoint:
             state.best_val_loss,
             state.stopping_reference,
             state.epochs_without_gain,
-            tensors,
+            state.trainer.capture(),
         )
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        return self.make_tensors()
 
     def restore(self, state: TrainingState) -> None:
         """Put `state`, built from the same strategy, where this checkpoint was taken; torch's generator too."""
-        state.model.load_state_dict(self._under("model."))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in self._under("optimizer.").items():
-            parameter, moment = name.split(".", 1)
-            # The optimiser would take the tensor itself and step it in place.
-            moments.setdefault(int(parameter), {})[moment] = tensor.clone()
-        groups = state.optimizer.state_dict()["param_groups"]
-        state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        state.sampler.set_state(self.tensors["random.sampler"])
-        torch.set_rng_state(self.tensors["random.torch"])
+        state.trainer.restore(self.tensors)
         state.history = list(self.history)
         state.best_epoch, state.best_val_loss = self.best_epoch, self.best_val_loss
-        state.best_weights = self._under("best.")
         state.stopping_reference = self.stopping_reference
         state.epochs_without_gain = self.epochs_without_gain
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raises CheckpointMismatch, naming each difference."""
         self.fingerprint.check(fingerprint, len(self.history))
-
-    def _under(self, prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
 
 
 class Checkpoints:
@@ -148,7 +135,7 @@ def read(path: Path) -> Checkpoint:
             head["best_val_loss"],
             head["stopping_reference"],
             head["epochs_without_gain"],
-            tensors,
+            lambda: tensors,
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is not a whole checkpoint: {error}", path=str(path)) from error
@@ -168,7 +155,11 @@ def load_latest(folder: Path) -> Checkpoint | None:
             logger.warning("Skipping a damaged checkpoint: %s", error.detail)
             damaged = damaged or error
     if damaged is not None:
-        raise damaged
+        raise StorageError(
+            f"no checkpoint in {folder} is whole; of the newest: {damaged.detail}",
+            hint="nothing can go on from here: start a new training, or put a copy of a checkpoint back and resume",
+            path=str(folder),
+        ) from damaged
     return None
 
 

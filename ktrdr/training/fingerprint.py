@@ -29,25 +29,35 @@ _LONGEST_HEAD = 100_000_000  # safetensors' own limit
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a training was made from: two with the same fingerprint, seed included, give the same bits."""
+    """What a training was made from: two with the same fingerprint, seed included, give the same bits.
+
+    `data` holds the hash of each symbol's bars of each timeframe.
+    """
 
     strategy: dict[str, Any]
-    timeframe: str
-    data: dict[str, str]
+    fold: int
+    data: dict[str, dict[str, str]]
 
     @classmethod
-    def of(cls, strategy: Strategy, timeframe: str, bars: Mapping[str, pl.DataFrame]) -> Self:
-        data = {symbol: fingerprint_of_bars(frame) for symbol, frame in bars.items()}
-        return cls(strategy.model_dump(mode="json"), timeframe, data)
+    def of(cls, strategy: Strategy, bars: Mapping[str, Mapping[str, pl.DataFrame]], fold: int = 0) -> Self:
+        data = {
+            symbol: {timeframe: fingerprint_of_bars(frame) for timeframe, frame in frames.items()}
+            for symbol, frames in bars.items()
+        }
+        return cls(strategy.model_dump(mode="json"), fold, data)
 
     def differences(self, other: Fingerprint) -> list[str]:
         found = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
-        if self.timeframe != other.timeframe:
-            found.append("timeframe")
+        if self.fold != other.fold:
+            found.append("fold")
         if list(self.data) != list(other.data):
             found.append("symbols")
-        shared = self.data.keys() & other.data.keys()
-        found += [f"bars of {symbol}" for symbol in shared if self.data[symbol] != other.data[symbol]]
+        shared = [symbol for symbol in self.data if symbol in other.data]
+        found += [
+            f"bars of {symbol} {timeframe}"
+            for symbol in shared
+            for timeframe in _differing(self.data[symbol], other.data[symbol])
+        ]
         return sorted(found)
 
     def check(self, other: Fingerprint, epoch: int) -> None:

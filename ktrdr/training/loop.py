@@ -1,7 +1,4 @@
-"""The training loop: epochs over index selections of one permutation, and nothing in a batch that isn't training.
-
-After nanochat's `base_train.py`: tensors stay where they are, and a number is read from them once per epoch.
-"""
+"""The training loop, for whatever learns by epochs: when to stop, which epoch is the best, and what is told of each."""
 
 from __future__ import annotations
 
@@ -12,22 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ktrdr.errors import TrainingDiverged
 from ktrdr.training.observer import TrainingObserver
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from ktrdr.strategy.spec import Training
-    from ktrdr.training.windows import Samples
+    from ktrdr.training.windows import TrainingTensors
 
 logger = logging.getLogger(__name__)
-
-VALIDATION_BATCH = 1024
 
 
 class Ending(Enum):
@@ -36,10 +29,62 @@ class Ending(Enum):
     CANCELLED = "cancelled"
 
 
+class Score(NamedTuple):
+    """Of one part: the weighted mean of the loss, and the share of right classes (of a regression: of right signs).
+
+    The loss is the cross-entropy in nats, of a regression the squared error of the standardised target.
+    """
+
+    loss: float
+    accuracy: float
+
+
+OnBatch = Callable[[int, int, int, int], None]
+StopRequested = Callable[[], bool]
+
+
+class Trainer(Protocol):
+    """How one kind of model learns, an epoch at a time.
+
+    Owns the model, which changes in place, and whatever else evolves beside it. Not safe to share between threads.
+    Once an epoch was abandoned, which it says by None, the trainer is no longer in a state to go on from.
+    """
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def data(self) -> TrainingTensors: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    def epoch(self, epoch: int, on_batch: OnBatch, stop_requested: StopRequested) -> Score | None:
+        """Learn from every training sample once more; `epoch` counts from 1. None once a stop was requested."""
+
+    def validate(self, stop_requested: StopRequested = ...) -> Score | None: ...
+
+    def keep_best(self) -> None:
+        """The model as it is now is the best so far."""
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """What the model's `load_state_dict` takes to be the best so far again; on the CPU."""
+
+    def capture(self) -> Callable[[], dict[str, Tensor]]:
+        """All that evolves, as it is now, the best weights too. Its tensors may be made as late as they are asked for.
+
+        They are on the CPU, and do not change with the training that goes on.
+        """
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put a trainer, built from the same strategy and data, where `tensors` were captured."""
+
+
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One finished epoch, counted from 1; losses in nats, `samples_seen` since the first, `duration` in seconds.
+    """One finished epoch, counted from 1; losses as in `Score`, `samples_seen` since the first, `duration` in seconds.
 
+    Of a network the training's loss and accuracy are those of its batches, each before the step it led to.
     `ended_at` is in seconds since 1970, UTC.
     """
 
@@ -56,15 +101,12 @@ class EpochMetrics:
 
 @dataclass(slots=True)
 class TrainingState:
-    """All that evolves from epoch to epoch, beside torch's global generator (which dropout draws from)."""
+    """All that evolves from epoch to epoch."""
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    sampler: torch.Generator
+    trainer: Trainer
     history: list[EpochMetrics] = field(default_factory=list)
     best_epoch: int = 0
     best_val_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
     stopping_reference: float = math.inf
     epochs_without_gain: int = 0
 
@@ -72,41 +114,22 @@ class TrainingState:
     def epoch(self) -> int:
         return len(self.history)
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingTensors:
-    """`windows` [starts, length, features] is a view; `class_weights` average to 1 over the training samples."""
-
-    windows: Tensor
-    train: Samples
-    validation: Samples
-    class_weights: Tensor | None = None
-
-
-def build_optimizer(settings: Training, model: nn.Module) -> torch.optim.Optimizer:
-    algorithms: dict[str, type[Any]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    optimizer: torch.optim.Optimizer = algorithms[settings.optimizer](
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    return optimizer
-
-
-def balanced_weights(labels: Tensor, classes: int) -> Tensor:
-    """n / (classes * count of the class), as in scikit-learn's "balanced"; a class without samples weighs nothing."""
-    counts = torch.bincount(labels, minlength=classes)
-    present = counts > 0
-    return torch.where(present, len(labels) / (present.sum() * counts.clamp(min=1)), 0.0).float()
+    @property
+    def model(self) -> nn.Module:
+        return self.trainer.model
 
 
 def train(
     state: TrainingState,
-    data: TrainingTensors,
     settings: Training,
     observer: TrainingObserver,
-    stop_requested: Callable[[], bool],
+    stop_requested: StopRequested,
     keep: Callable[[TrainingState], None],
+    tell: Callable[[TrainingObserver, EpochMetrics, int], None] | None = None,
 ) -> Ending:
     """Train `state` in place up to `settings.epochs`; `keep` is called after every epoch.
+
+    `tell` reports an epoch; by default that is `report_epoch`.
 
     Once `stop_requested()` is true the running epoch is abandoned. What stays in `state` is then not a state
     to go on from: that is the one that `keep` saw last.
@@ -114,14 +137,7 @@ def train(
     Raises:
         TrainingDiverged: a loss is no longer finite.
     """
-    model, optimizer = state.model, state.optimizer
-    windows, weights = data.windows, data.class_weights
-    on_batch, clip = observer.on_batch, settings.gradient_clip
-    parameters = list(model.parameters())
-    samples = len(data.train)
-    batches = math.ceil(samples / settings.batch_size)
-    samples_seen = state.epoch * samples
-
+    trainer = state.trainer
     if stop_requested():
         return Ending.CANCELLED
     while state.epoch < settings.epochs:
@@ -129,76 +145,26 @@ def train(
             return Ending.EARLY_STOPPING
         epoch = state.epoch + 1
         began = time.perf_counter()
-        order = torch.randperm(samples, generator=state.sampler)
-        starts = torch.split(data.train.starts[order], settings.batch_size)
-        labels = torch.split(data.train.labels[order], settings.batch_size)
-        loss_sum = torch.zeros((), dtype=torch.float64)
-        correct = torch.zeros((), dtype=torch.int64)
-
-        model.train()
-        for batch in range(batches):
-            expected = labels[batch]
-            logits = model(windows.index_select(0, starts[batch]))
-            loss = cross_entropy(logits, expected, weight=weights, reduction="sum")
-            optimizer.zero_grad()
-            (loss / len(expected)).backward()  # type: ignore[no-untyped-call]
-            if clip is not None:
-                nn.utils.clip_grad_norm_(parameters, clip)
-            optimizer.step()
-            loss_sum += loss.detach()
-            correct += (logits.detach().argmax(1) == expected).sum()
-            samples_seen += len(expected)
-            on_batch(epoch, batch + 1, batches, samples_seen)
-            if stop_requested():
-                return Ending.CANCELLED
-
-        train_loss = loss_sum.item() / samples
-        validated = validate(model, data, stop_requested)
+        trained = trainer.epoch(epoch, observer.on_batch, stop_requested)
+        if trained is None:
+            return Ending.CANCELLED
+        validated = trainer.validate(stop_requested)
         if validated is None:
             return Ending.CANCELLED
-        val_loss, val_accuracy = validated
-        _check_finite(epoch, train_loss, val_loss, settings.learning_rate)
+        _check_finite(epoch, trained, validated, settings.learning_rate)
         metrics = EpochMetrics(
             epoch,
-            samples_seen,
-            train_loss,
-            correct.item() / samples,
-            val_loss,
-            val_accuracy,
-            optimizer.param_groups[0]["lr"],
+            epoch * len(trainer.data.train),
+            *trained,
+            *validated,
+            trainer.learning_rate,
             time.perf_counter() - began,
             datetime.now(UTC).timestamp(),
         )
         _record(state, metrics, settings)
-        report_epoch(observer, metrics, settings.epochs)
+        (tell or report_epoch)(observer, metrics, settings.epochs)
         keep(state)
     return Ending.ALL_EPOCHS
-
-
-def validate(
-    model: nn.Module, data: TrainingTensors, stop_requested: Callable[[], bool] = lambda: False
-) -> tuple[float, float] | None:
-    """Loss and accuracy on the validation part, or None when it was stopped on the way."""
-    loss_sum = torch.zeros((), dtype=torch.float64)
-    correct = torch.zeros((), dtype=torch.int64)
-    starts, labels = data.validation.starts, data.validation.labels
-    model.eval()
-    with torch.inference_mode():
-        for chunk, expected in zip(_chunks(starts), _chunks(labels), strict=True):
-            logits = model(data.windows.index_select(0, chunk))
-            loss_sum += cross_entropy(logits, expected, weight=data.class_weights, reduction="sum")
-            correct += (logits.argmax(1) == expected).sum()
-            if stop_requested():
-                return None
-    weight = len(labels) if data.class_weights is None else data.class_weights[labels].double().sum().item()
-    return loss_sum.item() / weight, correct.item() / len(labels)
-
-
-def predict(model: nn.Module, windows: Tensor, starts: Tensor) -> Tensor:
-    """Logits [samples, classes] of the windows that begin at `starts`."""
-    model.eval()
-    with torch.inference_mode():
-        return torch.cat([model(windows.index_select(0, chunk)) for chunk in _chunks(starts)])
 
 
 def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int, *, again: bool = False) -> None:
@@ -225,19 +191,11 @@ def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int,
     )
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _chunks(tensor: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(tensor, VALIDATION_BATCH)
-
-
 def _record(state: TrainingState, metrics: EpochMetrics, settings: Training) -> None:
     state.history.append(metrics)
     if metrics.val_loss < state.best_val_loss:
         state.best_epoch, state.best_val_loss = metrics.epoch, metrics.val_loss
-        state.best_weights = weights_of(state.model)
+        state.trainer.keep_best()
     min_delta = settings.early_stopping.min_delta if settings.early_stopping else 0.0
     if metrics.val_loss < state.stopping_reference - min_delta:
         state.stopping_reference = metrics.val_loss
@@ -251,8 +209,8 @@ def _out_of_patience(state: TrainingState, settings: Training) -> bool:
     return stopping is not None and state.epochs_without_gain >= stopping.patience
 
 
-def _check_finite(epoch: int, train_loss: float, val_loss: float, learning_rate: float) -> None:
-    for name, loss in (("training", train_loss), ("validation", val_loss)):
+def _check_finite(epoch: int, trained: Score, validated: Score, learning_rate: float) -> None:
+    for name, loss in (("training", trained.loss), ("validation", validated.loss)):
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"the {name} loss is {loss} in epoch {epoch}",

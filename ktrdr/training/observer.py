@@ -11,10 +11,11 @@ class Phase(IntEnum):
 
     INITIALIZING = 0
     PREPARING = 1
-    TRAINING = 2
-    EVALUATING = 3
-    SAVING = 4
-    COMPLETED = 5
+    CHECKING = 2
+    TRAINING = 3
+    EVALUATING = 4
+    SAVING = 5
+    COMPLETED = 6
 
 
 class TrainingObserver(Protocol):

@@ -5,57 +5,60 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
-from ktrdr.features.matrix import Dataset, build_dataset
-from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.features.leaks.gate import check_leaks
+from ktrdr.features.matrix import build_dataset
 from ktrdr.training import artifacts, report
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoints, load_latest
-from ktrdr.training.evaluate import Evaluation, evaluate
+from ktrdr.training.device import device_of
 from ktrdr.training.files import write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
-from ktrdr.training.loop import (
-    Ending,
-    EpochMetrics,
-    TrainingState,
-    TrainingTensors,
-    balanced_weights,
-    build_optimizer,
-    predict,
-    report_epoch,
-    train,
-)
-from ktrdr.training.models.families import build_model
+from ktrdr.training.judge import judge
+from ktrdr.training.loop import Ending, EpochMetrics, TrainingState, report_epoch, train
+from ktrdr.training.models.families import build_trainer
 from ktrdr.training.observer import Phase, TrainingObserver
-from ktrdr.training.windows import Samples, view_of_windows
+from ktrdr.training.preflight import preflight
+from ktrdr.training.reproduce import compare_with
+from ktrdr.training.windows import TrainingTensors
 
 if TYPE_CHECKING:
+    from ktrdr.features.columns import SymbolBars
     from ktrdr.market.series_file import StoredBars
     from ktrdr.strategy.spec import Strategy
+    from ktrdr.training.evaluate import Evaluation
+    from ktrdr.training.money import Money
 
 logger = logging.getLogger(__name__)
+
+ReadBars = Callable[[str, str], "StoredBars"]
+"""(symbol, timeframe) -> its bars."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What to train; `output` is the folder that the model and its checkpoints go to."""
+    """What to train; `output` is the folder that the model and its checkpoints go to.
+
+    The strategy names its timeframes. `fold`, counted from 0, is the one to train of those that its validation makes.
+    `reproduces` is the folder of the model that this training is to make again.
+    """
 
     operation_id: str
     strategy: Strategy
     strategy_name: str
     strategy_text: str
     symbols: tuple[str, ...]
-    timeframe: str
     start: date | None
     end: date | None
     output: Path
+    fold: int = 0
+    reproduces: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +68,28 @@ class TrainingOutcome:
     status: Literal["success", "cancelled"]
     ending: str
     final_metrics: dict[str, float | int | None]
-    evaluation: Evaluation | None
-    model_path: str
-    artifacts: dict[str, str]
-    phases_seconds: dict[str, float]
-    final_epoch: int
-    best_val_loss: float | None
+    evaluation: Evaluation | None = None
+    test_evaluation: Evaluation | None = None
+    money: Money | None = None
+    test_money: Money | None = None
+    leak_gate: dict[str, Any] | None = None
+    preflight: dict[str, Any] | None = None
+    reproduction: dict[str, Any] | None = None
+    model_path: str = ""
+    artifacts: dict[str, str] = field(default_factory=dict)
+    phases_seconds: dict[str, float] = field(default_factory=dict)
+    final_epoch: int = 0
+    best_val_loss: float | None = None
 
 
 def run_training(
     request: TrainingRequest,
-    read_bars: Callable[[str], StoredBars],
+    read_bars: ReadBars,
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
 ) -> TrainingOutcome:
-    """Train one model from the bars that `read_bars(symbol)` gives.
+    """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
     `resume_from` is the output folder of a training that ended early: this one goes on from its last checkpoint, ends
     with the same bits as if it had not been interrupted, and reports the earlier epochs again first. Where there is no
@@ -91,6 +100,7 @@ def run_training(
 
     Raises:
         TrainingDataError: the bars cannot carry this training.
+        LeakFound: something in it knows the future.
         TrainingDiverged: a loss is no longer finite.
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
         StorageError: the disk is full, or a checkpoint is damaged.
@@ -100,15 +110,24 @@ def run_training(
 
     phases.enter(Phase.INITIALIZING)
     make_repeatable(strategy.training.seed, strategy.training.threads)
+    device = device_of(strategy.training.device)
 
     phases.enter(Phase.PREPARING)
-    stored = {symbol: read_bars(symbol) for symbol in request.symbols}
-    bars = {symbol: series.frame for symbol, series in stored.items()}
-    providers = {symbol: series.provider for symbol, series in stored.items()}
-    dataset = build_dataset(strategy, bars, TIMEFRAMES[request.timeframe])
-    fingerprint = Fingerprint.of(strategy, request.timeframe, bars)
-    tensors = _tensors(dataset, strategy)
-    state = _initial_state(dataset, strategy)
+    bars, providers = _read(request, read_bars)
+    dataset = build_dataset(strategy, bars, request.fold)
+    fingerprint = Fingerprint.of(strategy, bars, request.fold)
+    tensors = TrainingTensors.of(dataset, strategy.training, device)
+    trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
+    ahead = preflight(strategy, dataset, model_parameters=_parameters(trainer.model))
+    ahead.check()
+    for warning in ahead.warnings:
+        logger.info("Preflight: %s", warning)
+
+    phases.enter(Phase.CHECKING)
+    leak_gate = check_leaks(strategy, bars, dataset)
+    logger.info("Leak gate: %s", leak_gate.verdict)
+
+    state = TrainingState(trainer)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     earlier = load_latest(resume_from / CHECKPOINTS) if resume_from else None
     if earlier:
@@ -121,27 +140,37 @@ def run_training(
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, again=True)
     try:
-        ending = train(state, tensors, strategy.training, observer, stop_requested, checkpoints.keep)
+        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep)
     finally:
         checkpoints.flush()
     status: Literal["success", "cancelled"] = "cancelled" if ending is Ending.CANCELLED else "success"
     final_metrics = _final_metrics(state)
     if not state.history:
-        return TrainingOutcome(status, ending.value, final_metrics, None, "", {}, phases.seconds(), 0, None)
+        return TrainingOutcome(status, ending.value, final_metrics)
 
     phases.enter(Phase.EVALUATING)
-    state.model.load_state_dict(state.best_weights)
-    predicted = predict(state.model, tensors.windows, tensors.validation.starts).argmax(1).numpy()
-    evaluation = evaluate(predicted, dataset.validation, dataset.train.labels, dataset.class_names)
+    best_weights = trainer.best_weights()
+    state.model.load_state_dict(best_weights)
+    judgement = judge(strategy, dataset, bars, tensors, state.model, state.epoch, stop_requested)
 
     phases.enter(Phase.SAVING)
     folder = request.output
-    results = {"status": status, "ending": ending.value, "final_metrics": final_metrics, "evaluation": evaluation}
+    results: dict[str, Any] = {
+        "status": status,
+        "ending": ending.value,
+        "final_metrics": final_metrics,
+        "evaluation": judgement.evaluation,
+        "test_evaluation": judgement.test_evaluation,
+        "money": judgement.money,
+        "test_money": judgement.test_money,
+        "leak_gate": leak_gate.to_dict(),
+        "preflight": ahead.to_dict(),
+    }
+    card = artifacts.model_card(request, dataset, fingerprint, providers, results, bars=bars, device=str(device))
     write_file(folder / artifacts.STRATEGY, request.strategy_text.encode())
-    artifacts.write_model(
-        folder, state.best_weights, artifacts.model_card(request, dataset, fingerprint, providers, results)
-    )
+    artifacts.write_model(folder, best_weights, card)
     artifacts.write_metrics(folder, state.history)
+    artifacts.write_predictions(folder, dataset, judgement.outputs)
     account = report.Account(
         request,
         dataset,
@@ -150,33 +179,51 @@ def run_training(
         state.model,
         tuple(state.history),
         state.best_epoch,
-        evaluation,
+        judgement.evaluation,
         ending,
+        judgement.money,
+        judgement.test_evaluation,
+        judgement.test_money,
+        results["leak_gate"],
+        results["preflight"],
     )
-    write_file(folder / artifacts.PLOT, report.plot(account))
+    write_file(folder / artifacts.PLOT, report.plot_metrics(account))
+    write_file(folder / artifacts.EQUITY, report.plot_equity(account, judgement.money))
     write_file(folder / artifacts.SUMMARY, report.summary(account, phases.seconds()).encode())
+    reproduction = compare_with(request.reproduces, folder).to_dict() if request.reproduces else None
 
     seconds = phases.seconds()
     if status == "success":
         phases.enter(Phase.COMPLETED)
         logger.info("Training completed successfully")
     return TrainingOutcome(
-        status,
-        ending.value,
-        final_metrics,
-        evaluation,
-        str(folder / artifacts.WEIGHTS),
-        {
-            "metrics_plot": str(folder / artifacts.PLOT),
-            "model_summary": str(folder / artifacts.SUMMARY),
-            "model_card": str(folder / artifacts.CARD),
-            "metrics_table": str(folder / artifacts.METRICS),
-            "strategy": str(folder / artifacts.STRATEGY),
-        },
-        seconds,
-        state.epoch,
-        state.best_val_loss,
+        **results,
+        reproduction=reproduction,
+        model_path=str(folder / artifacts.WEIGHTS),
+        artifacts=artifacts.paths(folder),
+        phases_seconds=seconds,
+        final_epoch=state.epoch,
+        best_val_loss=state.best_val_loss,
     )
+
+
+def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
+    """Each symbol's bars, and who served them, by timeframe."""
+    timeframes: tuple[str, ...] = request.strategy.timeframes
+    stored = {
+        symbol: {timeframe: read_bars(symbol, timeframe) for timeframe in timeframes} for symbol in request.symbols
+    }
+    bars: dict[str, SymbolBars] = {
+        symbol: {timeframe: series.frame for timeframe, series in own.items()} for symbol, own in stored.items()
+    }
+    providers = {
+        symbol: {timeframe: series.provider for timeframe, series in own.items()} for symbol, own in stored.items()
+    }
+    return bars, providers
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def make_repeatable(seed: int, threads: int) -> None:
@@ -187,23 +234,6 @@ def make_repeatable(seed: int, threads: int) -> None:
     # On by default under determinism; it fills every fresh tensor with NaN to show reads of unset memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)
-
-
-def _tensors(dataset: Dataset, strategy: Strategy) -> TrainingTensors:
-    values = torch.from_numpy(np.require(dataset.values, np.float32, ["C", "W"]))
-    length = dataset.sequence_length
-    train_samples = Samples.of(dataset.train, length)
-    weights = None
-    if strategy.training.class_weights == "balanced":
-        weights = balanced_weights(train_samples.labels, len(dataset.class_names))
-    windows = view_of_windows(values, length)
-    return TrainingTensors(windows, train_samples, Samples.of(dataset.validation, length), weights)
-
-
-def _initial_state(dataset: Dataset, strategy: Strategy) -> TrainingState:
-    model = build_model(strategy.model, len(dataset.feature_names), len(dataset.class_names))
-    sampler = torch.Generator().manual_seed(strategy.training.seed)
-    return TrainingState(model, build_optimizer(strategy.training, model), sampler)
 
 
 def _final_metrics(state: TrainingState) -> dict[str, float | int | None]:

@@ -15,7 +15,7 @@ import polars as pl
 
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import LSTM, Indicator, Strategy, Training
-from ktrdr.training.loop import build_optimizer
+from ktrdr.training.descent import build_optimizer
 from ktrdr.training.models.families import build_model
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.run import TrainingRequest, run_training
@@ -26,6 +26,7 @@ def warm_up() -> None:
     network = LSTM(type="lstm", layers=2, hidden_size=8, sequence_length=4)
     strategy = Strategy(
         name="warm-up",
+        timeframes=("1d",),
         model=network,
         training=Training(epochs=1),
         indicators=(Indicator.model_validate({"name": "sma", "period": 3}),),
@@ -33,8 +34,8 @@ def warm_up() -> None:
     for optimizer in get_args(Training.model_fields["optimizer"].annotation):
         build_optimizer(Training(optimizer=optimizer), build_model(network, 2, 2))
     with TemporaryDirectory(prefix="ktrdr-warm-up-") as folder, _quiet():
-        request = TrainingRequest("warm-up", strategy, "warm-up", "", ("WARM",), "1d", None, None, Path(folder))
-        run_training(request, lambda _: StoredBars(_bars(64), "synthetic"), SilentObserver())
+        request = TrainingRequest("warm-up", strategy, "warm-up", "", ("WARM",), None, None, Path(folder))
+        run_training(request, lambda *_: StoredBars(_bars(128), "synthetic"), SilentObserver())
 
 
 def _bars(count: int) -> pl.DataFrame:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features import matrix
-from ktrdr.features.matrix import Dataset, Scaler, build_features
+from ktrdr.features.columns import build_features
+from ktrdr.features.matrix import Dataset
+from ktrdr.features.scaling import Scaler
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import made_bars, real_bars
 
@@ -34,6 +36,7 @@ def strategy(
     return Strategy.model_validate(
         {
             "name": "x",
+            "timeframes": ["1d"],
             "model": {"type": "mlp", "sequence_length": sequence_length},
             "training": {"validation_split": validation_split},
             "indicators": SMA_RSI if indicators is None else indicators,
@@ -44,7 +47,7 @@ def strategy(
 
 
 def build_dataset(spec: Strategy, bars: dict[str, pl.DataFrame]) -> Dataset:
-    return matrix.build_dataset(spec, bars, DAY)
+    return matrix.build_dataset(spec, {symbol: {"1d": frame} for symbol, frame in bars.items()})
 
 
 def windows(dataset: Dataset, part: str) -> np.ndarray[Any, Any]:
@@ -137,7 +140,8 @@ def test_the_training_part_does_not_depend_on_validation_bars(spec: Strategy, se
 @pytest.mark.parametrize("scaling", ["standard", "robust", "none"])
 def test_scaling_uses_statistics_of_the_training_rows(scaling: str) -> None:
     spec, bars = strategy(scaling=scaling), real_bars("AAPL")
-    raw, names, warmup = build_features(spec, bars)
+    columns = build_features(spec, {"1d": bars})
+    raw, names, warmup = columns.values, columns.names, columns.warmup
 
     dataset = build_dataset(spec, {"AAPL": bars})
 
@@ -190,7 +194,7 @@ def test_a_label_is_settled_when_its_bar_has_closed_on_whatever_grid() -> None:
         "B": half_past.with_columns(timestamp=grid + timedelta(minutes=30)),
     }
 
-    dataset = matrix.build_dataset(strategy(), bars, hour)
+    dataset = matrix.build_dataset(strategy().on(["1h"]), {symbol: {"1h": frame} for symbol, frame in bars.items()})
 
     border = dataset.validation.timestamps.min()
     purged = {coverage.symbol: coverage.purged_samples for coverage in dataset.coverage}
@@ -214,20 +218,21 @@ def test_a_share_at_another_price_makes_the_same_features(factor: float) -> None
     bars = real_bars("AAPL")
     dearer = bars.with_columns(pl.col("open", "high", "low", "close") * factor)
 
-    values, names, warmup = build_features(strategy(DOLLARS), bars)
-    again, _, _ = build_features(strategy(DOLLARS), dearer)
+    columns = build_features(strategy(DOLLARS), {"1d": bars})
+    again = build_features(strategy(DOLLARS), {"1d": dearer})
 
-    assert len(names) > 15
-    np.testing.assert_allclose(again[warmup:], values[warmup:], rtol=1e-6, atol=1e-9)
+    assert len(columns.names) > 15
+    np.testing.assert_allclose(again.values, columns.values, rtol=1e-6, atol=1e-9)
 
 
 def test_price_scaled_outputs_are_relative_to_the_close() -> None:
     bars = real_bars("AAPL")
     close = bars["close"].to_numpy()
 
-    values, names, warmup = build_features(strategy([{"name": "sma", "period": 3}]), bars)
+    columns = build_features(strategy([{"name": "sma", "period": 3}]), {"1d": bars})
 
-    assert (names, warmup) == (("log_return", "sma_3"), 2)
+    values = columns.values
+    assert (columns.names, columns.warmup) == (("log_return", "sma_3"), 2)
     assert np.isnan(values[:2]).all()
     np.testing.assert_allclose(values[2:, 0], np.log(close[2:] / close[1:-1]))
     np.testing.assert_allclose(values[2:, 1], (close[2:] + close[1:-1] + close[:-2]) / 3 / close[2:] - 1, atol=1e-9)

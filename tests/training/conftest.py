@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.observer import Phase, SilentObserver
-from ktrdr.training.run import TrainingRequest
+from ktrdr.training.run import ReadBars, TrainingRequest
 
 SYMBOLS = ("UP", "DOWN")
 
@@ -78,9 +77,9 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture(scope="session")
-def read_bars() -> Callable[[str], StoredBars]:
+def read_bars() -> ReadBars:
     series = {"UP": StoredBars(planted_bars(seed=1), "planted"), "DOWN": StoredBars(planted_bars(seed=2), "planted")}
-    return series.__getitem__
+    return lambda symbol, _: series[symbol]
 
 
 @pytest.fixture
@@ -89,14 +88,13 @@ def make_request(tmp_path: Path) -> MakeRequest:
         network = {"type": "lstm", "layers": 1, "hidden_size": 12, "sequence_length": 5} | (model or {})
         document = {
             "name": "Turning tides",
+            "timeframes": ["1d"],
             "model": network,
             "training": {"epochs": 6, "batch_size": 32, "learning_rate": 0.01} | training,
             "indicators": [{"name": "rsi", "period": 5}],
         }
         strategy = Strategy.model_validate(document)
         output = tmp_path / name
-        return TrainingRequest(
-            name, strategy, "tides", "name: Turning tides\n", ("UP", "DOWN"), "1d", None, None, output
-        )
+        return TrainingRequest(name, strategy, "tides", "name: Turning tides\n", ("UP", "DOWN"), None, None, output)
 
     return make

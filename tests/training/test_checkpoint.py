@@ -13,26 +13,29 @@ from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
 from ktrdr.training.fingerprint import Fingerprint
-from ktrdr.training.loop import EpochMetrics, TrainingState, build_optimizer, weights_of
-from ktrdr.training.models.families import build_model
+from ktrdr.training.loop import EpochMetrics, TrainingState
+from ktrdr.training.models.families import build_trainer
+from ktrdr.training.models.model import weights_of
+from ktrdr.training.windows import Samples, TrainingTensors
 
-FINGERPRINT = Fingerprint({"name": "s", "training": {"seed": 1, "epochs": 9}}, "1d", {"AAPL": "aa", "MSFT": "bb"})
+FINGERPRINT = Fingerprint(
+    {"name": "s", "training": {"seed": 1, "epochs": 9}}, 0, {"AAPL": {"1d": "aa"}, "MSFT": {"1d": "bb"}}
+)
 
 
 def state_of(optimizer: Any = "adam") -> TrainingState:
-    model = build_model(LSTM(type="lstm", layers=1, hidden_size=4, sequence_length=3), 2, 2)
-    settings = Training(optimizer=optimizer)
-    return TrainingState(model, build_optimizer(settings, model), torch.Generator().manual_seed(8))
+    spec = LSTM(type="lstm", layers=1, hidden_size=4, dropout=0.5, sequence_length=3)
+    samples = Samples(torch.arange(5), torch.tensor([0, 1, 1, 0, 1]))
+    data = TrainingTensors(torch.linspace(-1, 1, 30).view(5, 3, 2).sin(), samples, samples)
+    return TrainingState(build_trainer(spec, Training(optimizer=optimizer, batch_size=2), data, 2))
 
 
 def step(state: TrainingState) -> None:
-    """One made-up epoch."""
-    state.optimizer.zero_grad()
-    state.model(torch.randn(5, 3, 2)).square().sum().backward()
-    state.optimizer.step()
-    torch.randperm(5, generator=state.sampler)
+    """One epoch, whose numbers are made up."""
+    state.trainer.epoch(state.epoch + 1, lambda *_: None, lambda: False)
+    state.trainer.keep_best()
     state.history.append(EpochMetrics(state.epoch + 1, 5, 0.1 + 0.2, 0.5, 1 / 3, 0.5, 1e-3, 0.01, 1.7e9 + state.epoch))
-    state.best_epoch, state.best_val_loss, state.best_weights = 1, 1 / 3, weights_of(state.model)
+    state.best_epoch, state.best_val_loss = 1, 1 / 3
     state.stopping_reference, state.epochs_without_gain = 0.7 / state.epoch, 2 * state.epoch
 
 
@@ -49,14 +52,15 @@ def test_what_goes_on_from_a_file_goes_on_bit_for_bit(optimizer: str, epochs: in
     checkpoint.restore(other)
     assert (other.epoch, other.best_epoch) == (epochs, min(epochs, 1))
     assert (other.stopping_reference, other.epochs_without_gain) == (0.7 / epochs if epochs else math.inf, 2 * epochs)
-    assert other.best_weights.keys() == (weights_of(state.model).keys() if epochs else set())
-    assert all(torch.equal(tensor, weights_of(other.model)[name]) for name, tensor in other.best_weights.items())
+    best = other.trainer.best_weights()
+    assert best.keys() == (weights_of(state.model).keys() if epochs else set())
+    assert all(torch.equal(tensor, weights_of(other.model)[name]) for name, tensor in best.items())
     step(other)
 
     assert other.history == state.history
-    for name, tensor in weights_of(state.model).items():
-        assert torch.equal(tensor, weights_of(other.model)[name])
-    assert torch.equal(state.sampler.get_state(), other.sampler.get_state())
+    expected, found = state.trainer.capture()(), other.trainer.capture()()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
 
 
 def test_a_checkpoint_does_not_move_with_the_training() -> None:
@@ -125,19 +129,23 @@ def test_a_damaged_newest_is_passed_over(damage: str, tmp_path: Path) -> None:
 def test_when_all_are_damaged_that_is_an_error_and_not_a_new_beginning(tmp_path: Path) -> None:
     (tmp_path / "epoch-000003.safetensors").write_bytes(b"torn")
 
-    with pytest.raises(StorageError, match=r"epoch-000003.safetensors is not a whole checkpoint"):
+    with pytest.raises(StorageError, match=r"epoch-000003.safetensors is not a whole checkpoint") as refused:
         load_latest(tmp_path)
+
+    assert "start a new training" in refused.value.hint
 
 
 def test_each_difference_to_another_training_is_named() -> None:
     taken = Checkpoint.capture(state_of(), FINGERPRINT)
-    other = Fingerprint({"name": "s", "training": {"seed": 2, "epochs": 9}}, "1d", {"AAPL": "aa", "MSFT": "cc"})
+    other = Fingerprint(
+        {"name": "s", "training": {"seed": 2, "epochs": 9}}, 0, {"AAPL": {"1d": "aa"}, "MSFT": {"1d": "cc"}}
+    )
     taken.check(FINGERPRINT)
 
-    with pytest.raises(CheckpointMismatch, match=r"bars of MSFT, strategy.training.seed differ") as refused:
+    with pytest.raises(CheckpointMismatch, match=r"bars of MSFT 1d, strategy.training.seed differ") as refused:
         taken.check(other)
 
-    assert refused.value.context["differences"] == ["bars of MSFT", "strategy.training.seed"]
+    assert refused.value.context["differences"] == ["bars of MSFT 1d", "strategy.training.seed"]
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_draft(

@@ -10,7 +10,7 @@ from ktrdr.training.checkpoint import Checkpoint, write
 from ktrdr.training.fingerprint import Fingerprint, check_latest
 from tests.training.test_checkpoint import FINGERPRINT, state_of, step
 
-OTHER = replace(FINGERPRINT, timeframe="1h")
+OTHER = replace(FINGERPRINT, fold=1)
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def newest(tmp_path: Path) -> Path:
 def test_the_newest_checkpoint_says_what_it_was_made_from(newest: Path) -> None:
     check_latest(newest.parent, FINGERPRINT)
 
-    with pytest.raises(CheckpointMismatch, match=r"the checkpoint of epoch 2 .*: bars of MSFT, timeframe differ"):
-        check_latest(newest.parent, Fingerprint(FINGERPRINT.strategy, "4h", {"AAPL": "aa", "MSFT": "cc"}))
+    with pytest.raises(CheckpointMismatch, match=r"the checkpoint of epoch 2 .*: bars of MSFT 1d, fold differ"):
+        check_latest(newest.parent, Fingerprint(FINGERPRINT.strategy, 4, {"AAPL": {"1d": "aa"}, "MSFT": {"1d": "cc"}}))
 
 
 @pytest.mark.parametrize("left", [0, 7, 8, 100, 5000, -1], ids="{} bytes".format)

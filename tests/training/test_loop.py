@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,19 +12,12 @@ from torch.nn.functional import cross_entropy
 
 from ktrdr.errors import TrainingDiverged
 from ktrdr.strategy.spec import LSTM, Training
-from ktrdr.training.loop import (
-    Ending,
-    TrainingState,
-    TrainingTensors,
-    balanced_weights,
-    build_optimizer,
-    predict,
-    train,
-    validate,
-)
-from ktrdr.training.models.families import build_model
+from ktrdr.training.descent import validate
+from ktrdr.training.loop import Ending, TrainingState, train
+from ktrdr.training.models.families import build_trainer
+from ktrdr.training.models.model import predict
 from ktrdr.training.observer import SilentObserver
-from ktrdr.training.windows import Samples, view_of_windows
+from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
 WINDOW, FEATURES = 4, 3
 
@@ -41,10 +35,10 @@ def tensors_of(training: int = 50, validation: int = 20, weights: torch.Tensor |
     )
 
 
-def state_of(settings: Training) -> TrainingState:
+def state_of(settings: Training, data: TrainingTensors) -> TrainingState:
     torch.manual_seed(1)
-    model = build_model(LSTM(type="lstm", layers=1, hidden_size=8, sequence_length=WINDOW), FEATURES, 2)
-    return TrainingState(model, build_optimizer(settings, model), torch.Generator().manual_seed(1))
+    spec = LSTM(type="lstm", layers=1, hidden_size=8, sequence_length=WINDOW)
+    return TrainingState(build_trainer(spec, settings, data, 2))
 
 
 def run(
@@ -53,8 +47,8 @@ def run(
     observer: Any = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[TrainingState, Ending]:
-    state = state_of(settings)
-    ending = train(state, data, settings, observer or SilentObserver(), stop, lambda _: None)
+    state = state_of(settings, data)
+    ending = train(state, settings, observer or SilentObserver(), stop, lambda _: None)
     return state, ending
 
 
@@ -76,15 +70,15 @@ def test_an_epoch_sees_every_sample_once_in_an_order_of_its_own() -> None:
         def on_epoch(self, *_: Any, **__: Any) -> None:
             seen.append([])
 
-    settings = Training(epochs=3, batch_size=7)
-    state, data = state_of(settings), tensors_of(training=30)
+    settings, data = Training(epochs=3, batch_size=7), tensors_of(training=30)
+    state = state_of(settings, data)
 
     def remember(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if module.training:
             seen[-1] += [int((data.windows == window).flatten(1).all(1).nonzero()) for window in inputs[0]]
 
     state.model.register_forward_pre_hook(remember)
-    train(state, data, settings, Spy(), lambda: False, lambda _: None)
+    train(state, settings, Spy(), lambda: False, lambda _: None)
 
     assert [sorted(epoch) for epoch in seen[:3]] == [list(range(30))] * 3
     assert len({tuple(epoch) for epoch in seen[:3]}) == 3
@@ -119,7 +113,7 @@ def test_the_best_weights_are_those_of_the_best_epoch() -> None:
     state, _ = run(Training(epochs=30, learning_rate=0.1), data)
     assert state.best_epoch < 30
 
-    state.model.load_state_dict(state.best_weights)
+    state.model.load_state_dict(state.trainer.best_weights())
 
     assert validate(state.model, data) == (state.best_val_loss, state.history[state.best_epoch - 1].val_accuracy)
 
@@ -158,7 +152,7 @@ def test_a_diverging_training_says_so_and_what_to_do() -> None:
 def test_a_clipped_gradient_moves_no_further_than_its_norm() -> None:
     data = tensors_of(training=8)
     settings = Training(epochs=1, batch_size=8, optimizer="sgd", learning_rate=1.0, gradient_clip=1e-3)
-    before = nn.utils.parameters_to_vector(state_of(settings).model.parameters())
+    before = nn.utils.parameters_to_vector(state_of(settings, data).model.parameters())
 
     state, _ = run(settings, data)
 
@@ -166,22 +160,36 @@ def test_a_clipped_gradient_moves_no_further_than_its_norm() -> None:
     assert moved.norm().item() == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_balanced_weights_give_every_class_the_same_say() -> None:
-    labels = torch.tensor([0, 0, 0, 1])
-
-    weights = balanced_weights(labels, 3)
-
-    assert weights.tolist() == [pytest.approx(2 / 3), 2.0, 0.0]
-    assert weights[labels].mean().item() == pytest.approx(1.0)
-
-
 def test_weighted_losses_are_weighted_means() -> None:
     weights = torch.tensor([0.25, 3.0])
     data = tensors_of(weights=weights)
-    state = state_of(Training())
+    state = state_of(Training(), data)
 
     found = validate(state.model, data)
 
     logits = predict(state.model, data.windows, data.validation.starts)
     assert found is not None
-    assert found[0] == pytest.approx(cross_entropy(logits, data.validation.labels, weight=weights).item(), rel=1e-5)
+    assert found.loss == pytest.approx(cross_entropy(logits, data.validation.labels, weight=weights).item(), rel=1e-5)
+
+
+def test_weights_of_samples_weigh_every_step() -> None:
+    plain = tensors_of(training=40)
+    heavy_first = torch.linspace(1.9, 0.1, 40)
+    weighted = replace(plain, train=replace(plain.train, weights=heavy_first))
+    settings = Training(epochs=1, batch_size=40, optimizer="sgd", learning_rate=1e-12)
+
+    (state, _), (unweighted, _) = run(settings, weighted), run(settings, plain)
+
+    logits = predict(state.model, plain.windows, plain.train.starts)
+    losses = cross_entropy(logits, plain.train.labels, reduction="none")
+    assert state.history[0].train_loss == pytest.approx((losses * heavy_first).mean().item(), rel=1e-5)
+    assert unweighted.history[0].train_loss == pytest.approx(losses.mean().item(), rel=1e-5)
+
+
+def test_weights_of_one_train_to_what_no_weights_do() -> None:
+    plain = tensors_of(training=40)
+    ones = replace(plain, train=replace(plain.train, weights=torch.ones(40)))
+
+    (state, _), (unweighted, _) = run(Training(epochs=2), ones), run(Training(epochs=2), plain)
+
+    assert state.history[-1].val_loss == pytest.approx(unweighted.history[-1].val_loss, rel=1e-5)

@@ -3,34 +3,70 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.features.matrix import build_dataset
-from ktrdr.training.evaluate import Evaluation, evaluate
+from ktrdr.features.matrix import Dataset, build_dataset
+from ktrdr.strategy.spec import Strategy
+from ktrdr.training.evaluate import evaluate
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import Ending, EpochMetrics
 from ktrdr.training.models.families import build_model
-from ktrdr.training.report import Account, plot, spread, summary, verdict
+from ktrdr.training.money import backtest
+from ktrdr.training.report import Account, plot_equity, plot_metrics, summary
+from ktrdr.training.report.drawing import spread
+from tests.training.conftest import planted_bars
 
-DAY = timedelta(days=1)
+BARS = {"UP": {"1d": planted_bars(seed=1)}, "DOWN": {"1d": planted_bars(seed=2)}}
+LSTM = {"type": "lstm", "layers": 1, "hidden_size": 12, "sequence_length": 5}
 
 
-@pytest.fixture
-def account(make_request: Any, read_bars: Any) -> Account:
-    request = make_request()
-    dataset = build_dataset(request.strategy, {symbol: read_bars(symbol).frame for symbol in request.symbols}, DAY)
-    model = build_model(request.strategy.model, len(dataset.feature_names), 2)
-    evaluation = evaluate(dataset.validation.labels, dataset.validation, dataset.train.labels, dataset.class_names)
-    fingerprint = Fingerprint(request.strategy.model_dump(mode="json"), "1d", {"UP": "a" * 64, "DOWN": "b" * 64})
-    providers = {"UP": "sample", "DOWN": "synthetic"}
-    return Account(request, dataset, fingerprint, providers, model, history_of(10), 4, evaluation, Ending.ALL_EPOCHS)
+def account_of(model: dict[str, Any] = LSTM, **sections: Any) -> Account:
+    document = {"name": "Turning tides", "model": model, "indicators": [{"name": "rsi", "period": 5}], **sections}
+    strategy = Strategy.model_validate(document).on(["1d"])
+    dataset = build_dataset(strategy, BARS)
+    network = build_model(strategy.model, len(dataset.feature_names), dataset.outputs) if "layers" in model else None
+    frames = {symbol: frames["1d"] for symbol, frames in BARS.items()}
+    outputs = {name: noise(len(part.labels), dataset.outputs) for name, part in parts_of(dataset)}
+    evaluations = {name: evaluate(outputs[name], dataset, part) for name, part in parts_of(dataset)}
+    money = {name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)}
+    return Account(
+        request_of(strategy),
+        dataset,
+        Fingerprint(strategy.model_dump(mode="json"), 0, {"UP": {"1d": "a" * 64}, "DOWN": {"1d": "b" * 64}}),
+        {"UP": {"1d": "sample"}, "DOWN": {"1d": "synthetic"}},
+        network,
+        history_of(10),
+        4,
+        evaluations["validation"],
+        Ending.ALL_EPOCHS,
+        money["validation"],
+        evaluations.get("test"),
+        money.get("test"),
+        {"verdict": "No leak was found.", "passed": True},
+        {"warnings": ["few samples", "class up is rare"], "errors": []},
+    )
+
+
+def parts_of(dataset: Dataset) -> list[tuple[str, Any]]:
+    return [("validation", dataset.validation), *([("test", dataset.test)] if dataset.test else [])]
+
+
+def noise(samples: int, outputs: int) -> Any:
+    return np.random.default_rng(0).normal(size=(samples, outputs)).astype(np.float32)
+
+
+def request_of(strategy: Strategy, **changes: Any) -> Any:
+    given = {"operation_id": "op_1", "symbols": ("UP", "DOWN"), "start": None, "end": None, "output": Path("models")}
+    return SimpleNamespace(strategy=strategy, **(given | changes))
 
 
 def history_of(epochs: int) -> tuple[EpochMetrics, ...]:
@@ -40,87 +76,123 @@ def history_of(epochs: int) -> tuple[EpochMetrics, ...]:
     )
 
 
-@pytest.mark.parametrize("epochs", [1, 10, 200])
-def test_the_plot_is_a_png_of_one_size_however_many_epochs(epochs: int, account: Account) -> None:
-    image = plot(replace(account, history=history_of(epochs), best_epoch=1))
+@pytest.fixture(scope="module")
+def account() -> Account:
+    return account_of()
 
+
+@pytest.fixture(scope="module")
+def regression() -> Account:
+    boosting = {"type": "gradient_boosting", "leaves": 7}
+    return account_of(boosting, labels={"type": "forward_return"}, validation={"type": "holdout", "test": 0.2})
+
+
+def size_of(image: bytes) -> tuple[int, int]:
     assert image.startswith(b"\x89PNG")
     width, height = (int.from_bytes(image[start : start + 4], "big") for start in (16, 20))
-    assert (width, height) == (1320, 594)
+    return width, height
+
+
+@pytest.mark.parametrize("epochs", [1, 10, 200])
+def test_the_plot_is_a_png_of_one_size_however_many_epochs(epochs: int, account: Account) -> None:
+    image = plot_metrics(replace(account, history=history_of(epochs), best_epoch=1))
+
+    assert size_of(image) == (1320, 594)
 
 
 def test_awkward_names_and_equal_values_are_drawn_all_the_same(account: Account) -> None:
-    strategy = account.request.strategy.model_copy(update={"name": "costs $5 or $6_ " + "long " * 30})
+    strategy = account.strategy.model_copy(update={"name": "costs $5 or $6_ " + "long " * 30})
     flat = tuple(replace(metrics, train_loss=0.0, val_loss=0.0, val_accuracy=1.0) for metrics in history_of(2))
+    odd = replace(account, request=request_of(strategy), history=flat, best_epoch=1)
+    assert account.money
 
-    image = plot(replace(account, request=replace(account.request, strategy=strategy), history=flat, best_epoch=1))
+    assert size_of(plot_metrics(odd)) == (1320, 594)
+    assert size_of(plot_equity(odd, account.money)) == (1320, 682)
 
-    assert image.startswith(b"\x89PNG")
+
+def test_a_regression_is_drawn_too(regression: Account) -> None:
+    assert regression.money
+
+    assert size_of(plot_metrics(regression)) == (1320, 594)
+    assert size_of(plot_equity(regression, regression.money)) == (1320, 682)
+
+
+@pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
+def test_equity_that_rests_soars_or_ends_is_drawn(equity: list[float], account: Account) -> None:
+    assert account.money
+    days = [f"2020-01-0{day}T00:00:00Z" for day in range(1, len(equity) + 1)]
+    curve: Any = {"timestamps": days, "model": equity, "buy_and_hold": [1.0] * len(equity)}
+
+    assert size_of(plot_equity(account, {**account.money, "equity": curve})) == (1320, 682)
+
+
+def test_the_summary_begins_with_the_verdict_and_shows_every_rival(account: Account) -> None:
+    page = summary(account, {"training": 5.0})
+
+    titles = re.findall(r"^(.+)\n-+$", page, re.MULTILINE)
+    assert titles[:3] == ["Verdict", "Validation rows", "Money on the validation rows"]
+    assert "Test rows" not in titles
+    flowing = " ".join(page.split())
+    assert account.evaluation["verdict"] in flowing
+    assert account.money
+    assert account.money["verdict"] in flowing
+    assert re.search(r"^Leaks +No leak was found\.$", page, re.MULTILINE)
+    assert re.search(r"^Beforehand +Few samples\. Class up is rare\.$", page, re.MULTILINE)
+    for name in ("this model", "majority", "persistence", "logistic regression", "true class", "total return"):
+        assert re.search(rf"^{name} +\S", page, re.MULTILINE)
+    samples = account.evaluation["validation_samples"]
+    assert f"{samples:,} samples" in page
+
+
+def test_the_summary_of_a_boosted_regression_with_a_test_part(regression: Account) -> None:
+    page = summary(regression, {"training": 5.0})
+
+    assert regression.test_evaluation
+    assert regression.test_evaluation["part"] == "test"
+    assert regression.test_evaluation["verdict"] in " ".join(page.split())
+    for title in ("Test rows", "Money on the test rows", "Targets", "Model"):
+        assert f"\n{title}\n" in page
+    assert "gradient boosting, 7 leaves" in page
+    assert re.search(r"^ridge regression +\d", page, re.MULTILINE)
+    assert re.search(r"^min_leaf_samples +20$", page, re.MULTILINE)
+    assert not [line for line in page.splitlines() if len(line) > 100]
 
 
 def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(account: Account) -> None:
-    request = replace(account.request, output=Path("/models/op 1"), start=date(2023, 1, 1), end=date(2023, 6, 30))
+    request = request_of(account.strategy, output=Path("/models/op 1"), start=date(2023, 1, 1), end=date(2023, 6, 30))
 
     page = summary(replace(account, request=request), {"preparing": 0.1234, "training": 5.0})
 
-    assert "Best epoch 4: validation loss 0.7757, training loss 0.1750" in page
+    assert "Best epoch 4 of 10: validation loss 0.7757, training loss 0.1750" in page
     assert "--strategy '/models/op 1/strategy.yaml'" in page
     assert "--symbols UP,DOWN" in page
+    assert "--timeframes 1d" in page
     assert "--start-date 2023-01-01" in page
     assert re.search(r"^Bars from +sample, synthetic$", page, re.MULTILINE)
-    assert re.search(r"^DOWN +synthetic +2020-01-01", page, re.MULTILINE)
+    assert re.search(r"^DOWN +2020-01-01 .* synthetic$", page, re.MULTILINE)
     assert re.search(r"^training +5\.000$", page, re.MULTILINE)
     assert re.search(r"^total +5\.123$", page, re.MULTILINE)
-    total = sum(parameter.numel() for parameter in account.model.parameters())
+    assert re.search(rf"^UP 1d +{'a' * 64}$", page, re.MULTILINE)
+    total = sum(parameter.numel() for parameter in cast("Any", account.model).parameters())
     assert f"{total:,}" in page
     for coverage in account.dataset.coverage:
         rows = " ".join(line for line in page.splitlines() if line.startswith(coverage.symbol))
         assert f"{coverage.train_samples}" in rows
         assert f"{coverage.border.date()}" in rows
-    assert f"{len(account.dataset.validation.labels)} validation samples" in page
 
 
 def test_no_line_of_the_summary_is_longer_than_a_hundred(account: Account) -> None:
-    long = account.request.strategy.model_copy(update={"name": "n" * 128, "description": "word " * 200})
+    long = account.strategy.model_copy(update={"name": "n" * 128, "description": "word " * 200})
     coverage = tuple(
         replace(part, symbol="S" * 32, bars=2_500_000, train_samples=1_999_999) for part in account.dataset.coverage
     )
     dataset = replace(account.dataset, coverage=coverage)
-    symbols = tuple(f"SYMBOL{n}" for n in range(60))
-    request = replace(account.request, strategy=long, symbols=symbols, output=Path("models"))
+    request = request_of(long, symbols=tuple(f"SYMBOL{n}" for n in range(60)))
 
-    providers = {"S" * 32: "synthetic"}
+    providers = {"S" * 32: {"1h": "synthetic", "1d": "a provider with a very long name indeed"}}
     page = summary(replace(account, request=request, dataset=dataset, providers=providers), {"training": 5.0})
 
-    too_long = [line for line in page.splitlines() if len(line) > 100 and "--symbols" not in line]
-    assert not too_long
-
-
-def evaluation_of(accuracy: float, majority: float, persistence: float, samples: int) -> Evaluation:
-    scores = {"majority": majority, "persistence": persistence}
-    return Evaluation(
-        validation_samples=samples,
-        accuracy=accuracy,
-        balanced_accuracy=accuracy,
-        f1={},
-        confusion=[],
-        class_names=["down", "up"],
-        baselines={name: {"accuracy": score, "balanced_accuracy": 0.5} for name, score in scores.items()},
-    )
-
-
-@pytest.mark.parametrize(
-    ("evaluation", "sentence"),
-    [
-        (evaluation_of(0.52, 0.55, 0.50, 100), "the model does not beat its baselines: 52.0% against 55.0% (majority)"),
-        (evaluation_of(0.55, 0.55, 0.50, 100), "the model does not beat its baselines"),
-        (evaluation_of(0.58, 0.50, 0.55, 100), "but by less than two standard errors: that can be chance"),
-        (evaluation_of(0.80, 0.50, 0.55, 100), "the model beats its baselines: 80.0% against 55.0% (persistence)"),
-    ],
-)
-def test_the_verdict_is_honest(evaluation: Evaluation, sentence: str) -> None:
-    assert sentence in verdict(evaluation)
-    assert "100 validation samples" in verdict(evaluation)
+    assert not [line for line in page.splitlines() if len(line) > 100 and "--symbols" not in line]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))

@@ -9,33 +9,57 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.training.models.gru import GRUClassifier
-from ktrdr.training.models.lstm import LSTMClassifier
-from ktrdr.training.models.mlp import MLPClassifier
+from ktrdr.training.boosting import BoostingTrainer
+from ktrdr.training.descent import NetworkTrainer
+from ktrdr.training.models.gradient_boosting import GradientBoostingModel
+from ktrdr.training.models.gru import GRUModel
+from ktrdr.training.models.lstm import LSTMModel
+from ktrdr.training.models.mlp import MLPModel
+from ktrdr.training.models.tcn import TCNModel
+from ktrdr.training.models.transformer import TransformerModel
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import GRU, LSTM, MLP
+    from ktrdr.strategy.spec import Training, Windowed
+    from ktrdr.training.loop import Trainer
+    from ktrdr.training.windows import TrainingTensors
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`build(spec, features, classes)` gives a module from [batch, window, features] to logits [batch, classes]."""
+    """`model(spec, features, outputs)` is a module, see `models/model.py`; `trainer(model, data, settings)` trains it.
+
+    `outputs` is the number of classes, or 1 for a regression.
+    """
 
     type: str
-    build: Callable[[Any, int, int], nn.Module]
+    model: Callable[[Any, int, int], nn.Module]
+    trainer: Callable[[Any, TrainingTensors, Training], Trainer] = NetworkTrainer
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("lstm", LSTMClassifier),
-    Family("gru", GRUClassifier),
-    Family("mlp", MLPClassifier),
+    Family("lstm", LSTMModel),
+    Family("gru", GRUModel),
+    Family("mlp", MLPModel),
+    Family("tcn", TCNModel),
+    Family("transformer", TransformerModel),
+    Family("gradient_boosting", GradientBoostingModel, BoostingTrainer),
 )
 
 
-def build_model(spec: LSTM | GRU | MLP, features: int, classes: int) -> nn.Module:
+def build_model(spec: Windowed, features: int, outputs: int) -> nn.Module:
+    return _family_of(spec).model(spec, features, outputs)
+
+
+def build_trainer(spec: Windowed, settings: Training, data: TrainingTensors, outputs: int) -> Trainer:
+    """Of a new model, on the device where `data` lies."""
+    features = data.windows.shape[-1]
+    return _family_of(spec).trainer(build_model(spec, features, outputs), data, settings)
+
+
+def _family_of(spec: Any) -> Family:
     for family in FAMILIES:
         if family.type == spec.type:
-            return family.build(spec, features, classes)
+            return family
     known = [family.type for family in FAMILIES]
     raise InputError(
         f"model.type must be one of {', '.join(known)}; it is {spec.type!r}",

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ktrdr.strategy.spec import GRU
 
 
-class GRUClassifier(nn.Module):
-    def __init__(self, spec: GRU, features: int, classes: int) -> None:
+class GRUModel(nn.Module):
+    def __init__(self, spec: GRU, features: int, outputs: int) -> None:
         super().__init__()
         self.gru = nn.GRU(
             features,
@@ -22,9 +22,9 @@ class GRUClassifier(nn.Module):
             batch_first=True,
         )
         self.dropout = nn.Dropout(spec.dropout)
-        self.head = nn.Linear(spec.hidden_size, classes)
+        self.head = nn.Linear(spec.hidden_size, outputs)
 
     def forward(self, windows: Tensor) -> Tensor:
         _, hidden = self.gru(windows)
-        logits: Tensor = self.head(self.dropout(hidden[-1]))
-        return logits
+        outputs: Tensor = self.head(self.dropout(hidden[-1]))
+        return outputs

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from ktrdr.strategy.spec import MLP
 
 
-class MLPClassifier(nn.Module):
-    def __init__(self, spec: MLP, features: int, classes: int) -> None:
+class MLPModel(nn.Module):
+    def __init__(self, spec: MLP, features: int, outputs: int) -> None:
         super().__init__()
         widths = [features * spec.sequence_length, *[spec.hidden_size] * spec.layers]
         self.hidden = nn.Sequential(
@@ -21,8 +21,8 @@ class MLPClassifier(nn.Module):
                 for wide, narrow in pairwise(widths)
             ]
         )
-        self.head = nn.Linear(spec.hidden_size, classes)
+        self.head = nn.Linear(spec.hidden_size, outputs)
 
     def forward(self, windows: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.hidden(windows.flatten(start_dim=1)))
-        return logits
+        outputs: Tensor = self.head(self.hidden(windows.flatten(start_dim=1)))
+        return outputs

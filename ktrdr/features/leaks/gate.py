@@ -1,0 +1,148 @@
+"""The leak gate: proof, before a training begins, that nothing in it knows the future.
+
+Everything is made again of histories that end earlier, by the functions that made it for the training, and must come
+out the same, bit for bit; and no feature may know the label. `check_leaks` does that at sampled instants and raises at
+the first difference; `audit` does it at every bar and collects them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ktrdr.features.columns import build_features
+from ktrdr.features.labels.types import label_of
+from ktrdr.features.leaks.inspection import Effort, Inspection
+from ktrdr.features.leaks.leak import Leak
+from ktrdr.features.leaks.outcomes import Measure
+from ktrdr.features.leaks.tally import Tally
+from ktrdr.features.matrix import Build, Dataset, Fit, build_dataset
+from ktrdr.features.scaling import fit_scaler
+from ktrdr.features.splits import fold_count
+
+if TYPE_CHECKING:
+    from ktrdr.features.columns import SymbolBars
+    from ktrdr.strategy.spec import Strategy
+
+# Of one symbol; several share as many again.
+GATE = Effort(instants=32, labels=8, symbols=6)
+# Of each symbol: as many bars as are audited one by one, and for how many of them one label is made again.
+AUDITED_INSTANTS, INSTANTS_PER_LABEL = 4000, 10
+
+
+@dataclass(frozen=True, slots=True)
+class LeakVerdict:
+    """`verdict` is a sentence, `checks` counts what was made again and compared."""
+
+    passed: bool
+    verdict: str
+    checks: dict[str, Any]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The same of an audit: `complete` unless it was stopped, `exhaustive` where it took every bar.
+
+    `leaks` holds the first of each symbol and column.
+    """
+
+    passed: bool
+    verdict: str
+    checks: dict[str, Any]
+    seconds: float
+    complete: bool
+    exhaustive: bool
+    leaks: tuple[Leak, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "leaks": [leak.to_dict() for leak in self.leaks]}
+
+
+def check_leaks(
+    strategy: Strategy,
+    bars: Mapping[str, SymbolBars],
+    dataset: Dataset,
+    *,
+    build: Build = build_features,
+    fit: Fit = fit_scaler,
+    measure: Measure | None = None,
+    effort: Effort = GATE,
+) -> LeakVerdict:
+    """On a dataset that was made of these bars by these functions. Raises LeakFound at the first leak."""
+    began = time.perf_counter()
+    each = replace(effort, instants=max(4, effort.instants // len(bars)), labels=max(2, effort.labels // len(bars)))
+    inspection = Inspection(strategy, bars, dataset, build, fit, measure or label_of(strategy.labels).measure, each)
+    for leak in inspection.leaks():
+        raise leak.error()
+    tally = inspection.tally
+    return LeakVerdict(True, _all_well(tally, dataset.symbols), tally.to_dict(), time.perf_counter() - began)
+
+
+def audit(
+    strategy: Strategy,
+    bars: Mapping[str, SymbolBars],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    build: Build = build_features,
+    fit: Fit = fit_scaler,
+    measure: Measure | None = None,
+    make: Callable[..., Dataset] = build_dataset,
+    instants: int = AUDITED_INSTANTS,
+) -> AuditReport:
+    """Of every bar, symbol and fold, or of a grid of `instants` bars where a symbol has more.
+
+    `progress` is told how many instants are done, of how many. Raises TrainingDataError where nothing could be trained.
+    """
+    began, tally = time.perf_counter(), Tally()
+    heights = [frames[strategy.timeframes[0]].height for frames in bars.values()]
+    total = sum(min(instants, height) for height in heights)
+    found: dict[tuple[str, str], Leak] = {}
+
+    def goes_on() -> bool:
+        progress(min(tally.instants, total), total)
+        return not stop()
+
+    for fold in range(fold_count(strategy)):
+        # What folds share, the features, is audited with the first.
+        effort = Effort(instants if not fold else 1, -(-instants // INSTANTS_PER_LABEL), len(bars))
+        measured_by = measure or label_of(strategy.labels).measure
+        dataset = make(strategy, bars, fold)
+        inspection = Inspection(strategy, bars, dataset, build, fit, measured_by, effort, tally, goes_on)
+        for leak in inspection.leaks():
+            found.setdefault((leak.symbol, leak.column or leak.kind), leak)
+        if stop():
+            break
+    leaks, complete = tuple(found.values()), not stop()
+    if complete:
+        progress(total, total)
+    verdict = _told(leaks) if leaks else _all_well(tally, tuple(bars))
+    if not complete:
+        verdict = f"Stopped before its end. {verdict}"
+    exhaustive = complete and max(heights) <= instants
+    seconds = time.perf_counter() - began
+    return AuditReport(not leaks, verdict, tally.to_dict(), seconds, complete, exhaustive, leaks)
+
+
+def _all_well(tally: Tally, symbols: tuple[str, ...]) -> str:
+    named = ", ".join(symbols) if len(symbols) <= 3 else f"{len(symbols)} symbols"
+    features = f"{tally.columns} features" if tally.columns != 1 else "1 feature"
+    control = "there were too few samples to tell whether a feature knows the label"
+    if tally.strongest is not None:
+        control = f"no feature knows the label (the nearest, {tally.strongest[1]}, by {tally.strongest[0]:.2f} of 1)"
+    return (
+        f"Nothing knows its future: {features} of {named}, cut off at {tally.instants:,} instants, {tally.labels:,} "
+        f"labels and the scaling came out the same to the bit, and {control}."
+    )
+
+
+def _told(leaks: tuple[Leak, ...]) -> str:
+    count = "1 leak" if len(leaks) == 1 else f"{len(leaks)} leaks"
+    more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
+    return f"{count} found: {leaks[0].message.removesuffix('.')}{more}."

@@ -1,0 +1,106 @@
+"""What somebody who watched the bars as they came had at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.features.timeframes import closes_at
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.features.columns import SymbolBars
+    from ktrdr.strategy.spec import Strategy
+
+Instants = NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One symbol's bars of every timeframe, or a stretch of them; rows are those of the base timeframe's bars."""
+
+    frames: SymbolBars
+    base: str
+    opens: Mapping[str, Instants]
+    closes: Mapping[str, Instants]
+
+    @classmethod
+    def of(cls, strategy: Strategy, frames: SymbolBars) -> History:
+        used: dict[str, pl.DataFrame] = {timeframe: frames[timeframe] for timeframe in strategy.timeframes}
+        opens: dict[str, Instants] = {
+            timeframe: frame["timestamp"].to_numpy().astype("datetime64[us]") for timeframe, frame in used.items()
+        }
+        closes = {each: closes_at(instants, each, strategy.calendar) for each, instants in opens.items()}
+        return cls(used, strategy.timeframes[0], opens, closes)
+
+    @property
+    def rows(self) -> int:
+        return len(self.opens[self.base])
+
+    @property
+    def others(self) -> list[str]:
+        return [each for each in self.frames if each != self.base]
+
+    def closed_at(self, row: int) -> np.datetime64:
+        return np.datetime64(self.closes[self.base][row])
+
+    def closed_bars(self, timeframe: str, row: int) -> int:
+        """How many bars of a timeframe had closed when bar `row` of the base did."""
+        return int(np.searchsorted(self.closes[timeframe], self.closed_at(row), "right"))
+
+    def until(self, row: int) -> dict[str, pl.DataFrame]:
+        """The bars that had closed when bar `row` did."""
+        others = {each: self.frames[each].head(self.closed_bars(each, row)) for each in self.others}
+        return {self.base: self.frames[self.base].head(row + 1), **others}
+
+    def until_with_open_bars(self, row: int) -> dict[str, pl.DataFrame] | None:
+        """The same and the bars that were still open, made of the base bars so far; None where there were none."""
+        known, is_more = self.until(row), False
+        for timeframe in self.others:
+            if (part := self._open_bar(timeframe, row)) is not None:
+                known[timeframe], is_more = known[timeframe].vstack(part), True
+        return known if is_more else None
+
+    def opened_since(self, timeframe: str, row: int) -> int | None:
+        """The first base bar of the bar of a timeframe that was open when bar `row` closed."""
+        place, opens = self.closed_bars(timeframe, row), self.opens[timeframe]
+        if place == len(opens) or opens[place] >= self.closed_at(row):
+            return None
+        first = int(np.searchsorted(self.opens[self.base], opens[place]))
+        return first if first <= row else None
+
+    def stretch(self, first: int, last: int, memory: int, ahead: int) -> History:
+        """Base bars `first` to `last`, and of others as many again as `memory` and `ahead` around them."""
+        spans = {self.base: (first, last + 1)}
+        for timeframe in self.others:
+            opened = int(np.searchsorted(self.opens[timeframe], self.closed_at(last)))
+            spans[timeframe] = (max(0, self.closed_bars(timeframe, first) - memory), opened + ahead)
+        return History(
+            {each: self.frames[each].slice(begin, end - begin) for each, (begin, end) in spans.items()},
+            self.base,
+            {each: self.opens[each][begin:end] for each, (begin, end) in spans.items()},
+            {each: self.closes[each][begin:end] for each, (begin, end) in spans.items()},
+        )
+
+    def _open_bar(self, timeframe: str, row: int) -> pl.DataFrame | None:
+        import polars as pl
+
+        if (first := self.opened_since(timeframe, row)) is None:
+            return None
+        opened = self.frames[timeframe]["timestamp"][self.closed_bars(timeframe, row)]
+        bar = self.frames[self.base].slice(first, row + 1 - first)
+        values = {
+            "timestamp": opened,
+            "open": bar["open"][0],
+            "high": bar["high"].max(),
+            "low": bar["low"].min(),
+            "close": bar["close"][-1],
+            "volume": bar["volume"].sum(),
+        }
+        schema = self.frames[timeframe].schema
+        return pl.DataFrame({name: [values[name]] for name in schema}, schema=schema)

@@ -1,0 +1,199 @@
+"""One dataset held against its bars, from the split to the labels: every leak that is found on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.features.leaks import controls, instants
+from ktrdr.features.leaks.controls import Targets
+from ktrdr.features.leaks.histories import History
+from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text
+from ktrdr.features.leaks.outcomes import Measure, Outcomes
+from ktrdr.features.leaks.parts import Samples, scaler_leaks, split_leaks, target_leaks, value_leaks, window_rows
+from ktrdr.features.leaks.tally import Tally
+from ktrdr.features.leaks.truncation import Truncation
+
+if TYPE_CHECKING:
+    from ktrdr.features.columns import Columns, SymbolBars
+    from ktrdr.features.labels.label import Measured
+    from ktrdr.features.matrix import Build, Dataset, Fit
+    from ktrdr.strategy.spec import Strategy
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many instants and labels of each symbol that is inspected, and how many symbols are, at most."""
+
+    instants: int
+    labels: int
+    symbols: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """`goes_on` is asked before each instant."""
+
+    strategy: Strategy
+    bars: Mapping[str, SymbolBars]
+    dataset: Dataset
+    build: Build
+    fit: Fit
+    measure: Measure
+    effort: Effort
+    tally: Tally = field(default_factory=Tally)
+    goes_on: Callable[[], bool] = lambda: True
+
+    def leaks(self) -> Iterator[Leak]:
+        """In this order: split, and for each symbol features, labels and values, then scaling and class borders."""
+        dataset, training_rows, ends = self.dataset, [], []
+        histories = [History.of(self.strategy, self.bars[symbol]) for symbol in dataset.symbols]
+        for number, history in enumerate(histories):
+            yield from split_leaks(self.strategy, dataset, number, history)
+        inspected = self._inspected(histories)
+        for number, history in enumerate(histories):
+            one = _Symbol(self, number, history)
+            known = one.truncation.made_of(history.until(one.end))
+            yield from one.leaks(known) if number in inspected else one.training_value_leaks(known)
+            training_rows.append(known.values[one.held[: one.end + 1]])
+            ends.append(history.closed_at(one.end))
+        if self.goes_on():
+            self._count(histories, len(inspected))
+            again = self.fit(self.strategy.features.scaling, np.concatenate(training_rows))
+            yield from scaler_leaks(dataset, again, instant_text(max(ends)))
+            yield from target_leaks(self.strategy, dataset, instant_text(max(ends)))
+
+    def _inspected(self, histories: list[History]) -> set[int]:
+        """All symbols, or as many as the effort allows, evenly among them."""
+        return set(np.linspace(0, len(histories) - 1, min(self.effort.symbols, len(histories))).astype(int).tolist())
+
+    def _count(self, histories: list[History], inspected: int) -> None:
+        parts = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        self.tally.symbols, self.tally.inspected_symbols = len(histories), inspected
+        self.tally.bars = sum(history.rows for history in histories)
+        self.tally.columns = len(self.dataset.feature_names)
+        self.tally.samples += sum(len(part.rows) for part in parts if part is not None)
+        self.tally.scalers += 1
+
+
+class _Symbol:
+    """One symbol of an inspection."""
+
+    def __init__(self, inspection: Inspection, number: int, history: History) -> None:
+        self.all, self.number, self.history = inspection, number, history
+        self.symbol = inspection.dataset.symbols[number]
+        self.train = Samples.of("training", inspection.dataset.train, number)
+        self.end = int(self.train.settled.max())
+        self.truncation = Truncation(
+            inspection.strategy, self.symbol, inspection.build, inspection.tally, inspection.goes_on, self._knows_label
+        )
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        return window_rows(self.train, self.all.dataset.sequence_length, self.history.rows)
+
+    def leaks(self, known: Columns) -> Iterator[Leak]:
+        """`known` are the features of the bars up to the one that settles the last training label."""
+        whole = self.truncation.made_of(self.history.frames)
+        yield from self.truncation.leaks_at(self.history, whole, self.end, known)
+        yield from self.truncation.leaks(self.history, whole, self._instants(whole))
+        yield from self._label_leaks()
+        yield from self._control_leaks()
+        kept = np.arange(self.history.rows) >= self.all.dataset.coverage[self.number].warmup_rows
+        yield from value_leaks(self.all.dataset, self.number, self.history, whole.values, kept)
+
+    def training_value_leaks(self, known: Columns) -> Iterator[Leak]:
+        yield from value_leaks(self.all.dataset, self.number, self.history, known.values, self.held[: self.end + 1])
+
+    def _instants(self, whole: Columns) -> Rows:
+        validation = Samples.of("validation", self.all.dataset.validation, self.number).rows
+        first = int(validation.min()) if len(validation) else self.end
+        chosen = instants.instants(self.history, whole, (self.end - 1, first, first - 1), self.all.effort.instants)
+        return np.asarray(chosen[chosen != self.end])
+
+    # Labels.
+
+    def _label_leaks(self) -> Iterator[Leak]:
+        outcomes = Outcomes(self.all.strategy.labels, self.symbol, self.all.measure, self.all.tally)
+        own = self.all.dataset.train.symbols == self.number
+        measures = self.all.dataset.train.measures[own]
+        yield from outcomes.leaks_at_end(self.history, self.train.rows, self.train.settled, measures)
+        yield from outcomes.leaks(self.history, self._labelled())
+
+    def _labelled(self) -> Rows:
+        """Bars of samples of all parts, evenly, and those beside the borders."""
+        parts = (self.all.dataset.train, self.all.dataset.validation, self.all.dataset.test)
+        rows = [part.rows[part.symbols == self.number] for part in parts if part is not None]
+        beside = np.concatenate([each[[0, -1]] for each in rows if len(each)])
+        every = np.concatenate(rows)
+        evenly = every[np.linspace(0, len(every) - 1, min(len(every), self.all.effort.labels)).astype(int)]
+        return np.unique(np.concatenate((beside, evenly)))
+
+    # Controls.
+
+    def _control_leaks(self) -> Iterator[Leak]:
+        targets, tally = self._targets, self.all.tally
+        if not targets.is_enough:
+            return
+        tally.control_samples += len(targets.rows)
+        random, horizon = instants.generator(self.history), self.all.strategy.labels.horizon
+        names = self.all.dataset.feature_names
+        mixed = controls.scores(self._values(0), controls.shuffled(targets, horizon, random))
+        for lag, found in enumerate(self._scores):
+            tally.note_control(found, names, float(mixed.max()))
+            for place in np.flatnonzero(found >= controls.LEAK):
+                if mixed[place] >= controls.CHANCE or self._own_past >= controls.CHANCE:
+                    tally.void_controls.add(f"{names[place]} of {self.symbol}")
+                else:
+                    yield self._told(int(place), lag, float(found[place]), float(mixed[place]))
+
+    def _knows_label(self, name: str) -> bool:
+        names = self.all.dataset.feature_names
+        if name not in names or not self._targets.is_enough or self._own_past >= controls.CHANCE:
+            return False
+        return bool(max(found[names.index(name)] for found in self._scores) >= controls.LEAK)
+
+    @cached_property
+    def _targets(self) -> Targets:
+        part = self.all.dataset.train
+        own = part.symbols == self.number
+        return Targets.of(self.train, part.measures[own], part.labels[own], self.all.dataset.is_regression)
+
+    @cached_property
+    def _scores(self) -> list[NDArray[np.float64]]:
+        """Of the features of a window's last bar and of some before it, as the model sees them."""
+        lags = range(min(controls.LAGS, self.all.dataset.sequence_length))
+        return [controls.scores(self._values(lag), self._targets) for lag in lags]
+
+    def _values(self, lag: int) -> NDArray[np.float64]:
+        part = self.all.dataset.train
+        place = int(np.argmax(part.symbols == self.number))
+        ends = self._targets.rows + (part.ends[place] - part.rows[place])
+        return np.asarray(self.all.dataset.values[ends - lag], np.float64)
+
+    @cached_property
+    def _own_past(self) -> float:
+        return controls.own_past(self._measured, self._targets)
+
+    @cached_property
+    def _measured(self) -> Measured:
+        return self.all.measure(self.all.strategy.labels, self.history.frames[self.history.base])
+
+    def _told(self, place: int, lag: int, score: float, mixed: float) -> Leak:
+        name, row = self.all.dataset.feature_names[place], int(self._targets.rows[0])
+        pair = float(self._values(lag)[0, place]), float(self._targets.measures[0])
+        instant = instant_text(self.history.closed_at(row))
+        bar = "" if not lag else f" {lag} bars before"
+        detail = (
+            f"feature {name} of {self.symbol}{bar} tells the label: by {score:.3g} of 1 in {len(self._targets.rows):,} "
+            f"training samples, by {mixed:.2g} when they are shuffled. At {instant} it is {pair[0]:.6g}, scaled, and "
+            f"the label is made of {pair[1]:.6g}: {MEANING[Kind.LABEL_IN_FEATURES]}."
+        )
+        return Leak.of(Kind.LABEL_IN_FEATURES, self.symbol, name, instant, pair, detail)

@@ -1,0 +1,84 @@
+"""What a leak is, and how it is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from ktrdr.errors import LeakFound
+
+
+class Kind(StrEnum):
+    """The ways in which a training gets to know its future, as far as they can be told apart from outside."""
+
+    OPEN_BAR = "unshifted timeframe"
+    LOOK_AHEAD = "look-ahead"
+    BACK_FILL = "back-fill"
+    WHOLE_HISTORY = "whole-history statistics"
+    LABEL_IN_FEATURES = "label in features"
+    WHOLE_SAMPLE_SCALING = "whole-sample scaling"
+    WHOLE_SAMPLE_LABELS = "whole-sample classes"
+    UNPURGED_SPLIT = "unpurged split"
+    LABEL = "label beyond its horizon"
+    FOREIGN_VALUES = "values of unknown origin"
+
+
+MEANING = {
+    Kind.OPEN_BAR: "a bar of a longer timeframe is read before it has closed",
+    Kind.LOOK_AHEAD: "it reads bars after its own, as a centred window does",
+    Kind.BACK_FILL: "a later value is filled in where there was none",
+    Kind.WHOLE_HISTORY: "it is made with statistics of the whole history",
+    Kind.LABEL_IN_FEATURES: "it is made of what the model has to tell",
+    Kind.WHOLE_SAMPLE_SCALING: "it is scaled with rows that are not training rows",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One value that depends on what was not known then; values are None where there was none."""
+
+    kind: Kind
+    symbol: str
+    column: str
+    instant: str
+    whole: float | None
+    known: float | None
+    message: str
+
+    @classmethod
+    def of(cls, kind: Kind, symbol: str, column: str, instant: str, values: tuple[float, float], detail: str) -> Leak:
+        whole, known = (None if math.isnan(value) else float(value) for value in values)
+        return cls(kind, symbol, column, instant, whole, known, f"{kind}: {detail}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "kind": self.kind.value}
+
+    def error(self) -> LeakFound:
+        context = {name: value for name, value in self.to_dict().items() if name != "message"}
+        return LeakFound(
+            self.message,
+            hint="Nothing was trained: a result of this would not hold. Values of a bar may be made of that bar and "
+            "of those that had closed before it, and of nothing else.",
+            **context,
+        )
+
+
+def shown(whole: float, known: float) -> tuple[str, str]:
+    """Both values with as few digits as tell them apart."""
+    for digits in (4, 8, 12):
+        texts = f"{whole:.{digits}g}", f"{known:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    else:
+        texts = repr(float(whole)), repr(float(known))
+    one, other = ("nothing" if text == "nan" else text for text in texts)
+    return one, other
+
+
+def instant_text(instant: np.datetime64) -> str:
+    text = str(instant.astype("datetime64[s]"))
+    return f"{text.removesuffix(':00') if text.endswith(':00') else text}Z"

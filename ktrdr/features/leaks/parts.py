@@ -1,0 +1,167 @@
+"""Whether the parts of a dataset keep to their borders, and hold what they say they hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.features.labels.types import label_of
+from ktrdr.features.leaks.histories import History
+from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text, shown
+from ktrdr.features.leaks.truncation import differing
+from ktrdr.features.scaling import Scaler
+
+if TYPE_CHECKING:
+    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.strategy.spec import Strategy
+
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Those of one part and one symbol: `rows` of its bars and of the bars that settle the labels."""
+
+    name: str
+    rows: Rows
+    settled: Rows
+
+    @classmethod
+    def of(cls, name: str, part: Part, symbol: int) -> Samples:
+        own = part.symbols == symbol
+        return cls(name, part.rows[own], part.settled[own])
+
+
+def split_leaks(strategy: Strategy, dataset: Dataset, number: int, history: History) -> Iterator[Leak]:
+    """Samples of symbol `number` whose labels reach over a border, or that lie on the wrong side of it."""
+    symbol = dataset.symbols[number]
+    embargo = embargo_bars(strategy.validation.embargo, history.rows)
+    train = Samples.of("training", dataset.train, number)
+    validation = Samples.of("validation", dataset.validation, number)
+    border = Border.before("validation", dataset.validation, history, embargo)
+    is_between = strategy.validation.type == "purged_kfold"
+    yield from border.crossings(symbol, train, after=validation if is_between else None)
+    if dataset.test is not None:
+        border = Border.before("test", dataset.test, history, embargo)
+        for samples in (train, validation):
+            yield from border.crossings(symbol, samples, after=None)
+
+
+def embargo_bars(embargo: int | str, bars: int) -> int:
+    return embargo if isinstance(embargo, int) else math.ceil(bars * float(embargo.removesuffix("%")) / 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """The instant at which a part begins, and the first of one symbol's bars that is not before it."""
+
+    name: str
+    instant: np.datetime64
+    first: int
+    history: History
+    embargo: int
+
+    @classmethod
+    def before(cls, name: str, part: Part, history: History, embargo: int) -> Border:
+        instant = np.datetime64(part.timestamps.min())
+        return cls(name, instant, int(np.searchsorted(history.opens[history.base], instant)), history, embargo)
+
+    def crossings(self, symbol: str, samples: Samples, after: Samples | None) -> Iterator[Leak]:
+        """`after`: the samples that others may come after, once those labels are settled."""
+        before = samples.rows < self.first
+        closes = self.history.closes[self.history.base][samples.settled]
+        is_late = before & ((closes > self.instant) | (samples.settled >= self.first - self.embargo))
+        over = int(after.settled.max()) + self.embargo if after is not None and len(after.settled) else None
+        is_late |= ~before & (samples.rows < over if over is not None else True)
+        if is_late.any():
+            yield self._told(symbol, samples, int(np.argmax(is_late)), int(is_late.sum()))
+
+    def _told(self, symbol: str, samples: Samples, place: int, count: int) -> Leak:
+        row, settled = int(samples.rows[place]), int(samples.settled[place])
+        instant, known = (instant_text(self.history.closed_at(each)) for each in (row, settled))
+        embargo = f" less an embargo of {self.embargo} bars" if self.embargo else ""
+        detail = (
+            f"the {samples.name} sample of {symbol} that ends at {instant} has a label known at {known}, and the "
+            f"{self.name} part begins at {instant_text(self.instant)}{embargo}; so it is with {count:,} of "
+            f"{len(samples.rows):,} samples."
+        )
+        return Leak.of(Kind.UNPURGED_SPLIT, symbol, "", instant, (float(settled), float(self.first)), detail)
+
+
+def window_rows(samples: Samples, length: int, rows: int) -> NDArray[np.bool_]:
+    """Which rows of a symbol the windows of samples hold."""
+    opened = np.zeros(rows + 1, np.int64)
+    np.add.at(opened, samples.rows - length + 1, 1)
+    np.add.at(opened, samples.rows + 1, -1)
+    return np.cumsum(opened[:-1]) > 0
+
+
+def scaler_leaks(dataset: Dataset, again: Scaler, instant: str) -> Iterator[Leak]:
+    """Columns that are scaled otherwise than with the training rows, as they were known at their end."""
+    for what, used, known in (
+        ("center", dataset.scaler.center, again.center),
+        ("scale", dataset.scaler.scale, again.scale),
+    ):
+        for place in differing(used, known):
+            name, values = dataset.feature_names[place], (float(used[place]), float(known[place]))
+            one, other = shown(*values)
+            detail = (
+                f"the {what} of feature {name} of {', '.join(dataset.symbols)} is {one} in the training and {other} "
+                f"with the training rows alone, as known at {instant}: {MEANING[Kind.WHOLE_SAMPLE_SCALING]}."
+            )
+            symbols = ",".join(dataset.symbols)
+            yield Leak.of(Kind.WHOLE_SAMPLE_SCALING, symbols, name, instant, values, detail)
+
+
+def value_leaks(
+    dataset: Dataset, number: int, history: History, values: Values, kept: NDArray[np.bool_]
+) -> Iterator[Leak]:
+    """Columns whose values in the dataset are others than the features that are made of the bars, in rows `kept`."""
+    symbol, rows = dataset.symbols[number], np.flatnonzero(kept)
+    offset = first_row(dataset, number)
+    for place, name in enumerate(dataset.feature_names):
+        used = dataset.values[rows + offset, place]
+        with np.errstate(over="ignore"):
+            made = ((values[rows, place] - dataset.scaler.center[place]) / dataset.scaler.scale[place]).astype(
+                np.float32
+            )
+        if np.array_equal(used, made):
+            continue
+        at = int(np.argmax(used != made))
+        one, other = shown(float(used[at]), float(made[at]))
+        instant = instant_text(history.closed_at(int(rows[at])))
+        detail = (
+            f"feature {name} of {symbol} at {instant} is {one} in the training, scaled, and {other} as made of the "
+            "bars known then: nothing says where it comes from."
+        )
+        pair = float(used[at]), float(made[at])
+        yield Leak.of(Kind.FOREIGN_VALUES, symbol, name, instant, pair, detail)
+
+
+def first_row(dataset: Dataset, number: int) -> int:
+    """What to add to a row of a symbol's bars to have its row in the dataset's values."""
+    place = int(np.argmax(dataset.train.symbols == number))
+    return int(dataset.train.ends[place] - dataset.train.rows[place])
+
+
+def target_leaks(strategy: Strategy, dataset: Dataset, instant: str) -> Iterator[Leak]:
+    """Borders of classes, and the scale of targets, that are others than those of the training labels alone."""
+    known = label_of(strategy.labels).cuts(strategy.labels, dataset.train.measures)
+    pairs = [("scale of the targets", dataset.target_scale, float(dataset.train.measures.std()) or 1.0)]
+    if dataset.cuts is not None and known is not None:
+        low, low_again = (math.nan if cuts.low is None else cuts.low for cuts in (dataset.cuts, known))
+        pairs = [
+            ("upper border of the classes", dataset.cuts.high, known.high),
+            ("lower border of the classes", low, low_again),
+        ]
+    for what, used, again in pairs:
+        if len(differing(np.array([used]), np.array([again]))):
+            one, other = shown(used, again)
+            detail = f"the {what} is {one} in the training and {other} with the training labels alone."
+            yield Leak.of(Kind.WHOLE_SAMPLE_LABELS, ",".join(dataset.symbols), what, instant, (used, again), detail)

@@ -1,0 +1,146 @@
+"""Features made again of histories that end earlier, and what a difference looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.features.leaks.histories import History
+from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.features.columns import Columns
+    from ktrdr.features.leaks.tally import Tally
+    from ktrdr.features.matrix import Build
+    from ktrdr.strategy.spec import Strategy
+
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+# Bars before these are cut off the whole history; later ones off a stretch of it, which costs the same anywhere.
+WHOLE_ROWS = 8192
+AHEAD, MEMORY = 256, 1024
+# So many differing rows, if they are half of all, are no window's edge.
+STATISTICS_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """How one symbol's features are made again: by `build`, as for its training."""
+
+    strategy: Strategy
+    symbol: str
+    build: Build
+    tally: Tally
+    goes_on: Callable[[], bool]
+    knows_label: Callable[[str], bool]
+
+    def leaks(self, history: History, whole: Columns, rows: Rows) -> Iterator[Leak]:
+        """Of the histories that end when the bars `rows` have closed, in their order."""
+        near = rows[rows < WHOLE_ROWS]
+        for row in near:
+            if not self.goes_on():
+                return
+            yield from self.leaks_at(history, whole, int(row))
+        yield from self._leaks_in_stretches(history, whole, rows[len(near) :])
+
+    def leaks_at(self, history: History, whole: Columns, row: int, known: Columns | None = None) -> Iterator[Leak]:
+        """Each column's leak, if any, in what is known when bar `row` has closed; `known` is that where it's there."""
+        self.tally.instants += 1
+        closed = known or self.made_of(history.until(row))
+        bars = history.until_with_open_bars(row)
+        opened = self.made_of(bars) if bars else None
+        self.tally.open_bars += bars is not None
+        for place, name in enumerate(whole.names):
+            found = self._difference(whole, closed, opened, place, row)
+            if found is not None:
+                yield self._told(history, whole, found, name, place, row)
+
+    def made_of(self, bars: Mapping[str, pl.DataFrame]) -> Columns:
+        self.tally.histories += 1
+        return self.build(self.strategy, bars)
+
+    def _leaks_in_stretches(self, history: History, whole: Columns, rows: Rows) -> Iterator[Leak]:
+        memory, last = MEMORY, history.rows - 1
+        while len(rows) and self.goes_on():
+            first = max(0, int(rows[0]) - memory)
+            end = min(int(rows[0]) + 2 * AHEAD, last)
+            stretch = history.stretch(first, end, memory, AHEAD)
+            made = self.made_of(stretch.frames)
+            if first and _is_colder(made.values[rows[0] - first], whole.values[rows[0]]):
+                memory *= 2
+                continue
+            near = rows[rows <= rows[0] + AHEAD]
+            for row in near - first:
+                yield from self.leaks_at(stretch, made, int(row))
+            rows = rows[len(near) :]
+
+    def _difference(
+        self, whole: Columns, closed: Columns, opened: Columns | None, place: int, row: int
+    ) -> _Difference | None:
+        full = whole.values[: row + 1, place]
+        known = closed.values[:, place]
+        with_open = known if opened is None else opened.values[:, place]
+        self.tally.rows_compared += len(full) * (1 if opened is None else 2)
+        if len(known) != len(full) or len(with_open) != len(full):
+            raise ValueError(f"{row + 1} bars make {len(known)} rows of features")
+        if is_same(full, known) and is_same(full, with_open):
+            return None
+        return _Difference(full, known if not is_same(full, known) else with_open, differing(known, with_open))
+
+    def _told(self, history: History, whole: Columns, found: _Difference, name: str, place: int, row: int) -> Leak:
+        rows = differing(found.whole, found.known)
+        at = int(rows[-1])
+        kind = self._kind(history, whole.values[:, place], found, name, row)
+        values = float(found.whole[at]), float(found.known[at])
+        one, other = shown(*values)
+        then = "then" if at == row else f"at {instant_text(history.closed_at(row))}"
+        instant = instant_text(history.closed_at(at))
+        detail = (
+            f"feature {name} of {self.symbol} at {instant} is {one} with the whole history and {other} with what was "
+            f"known {then}: {MEANING[kind]}."
+        )
+        return Leak.of(kind, self.symbol, name, instant, values, detail)
+
+    def _kind(self, history: History, column: Values, found: _Difference, name: str, row: int) -> Kind:
+        rows = differing(found.whole, found.known)
+        if self.knows_label(name):
+            return Kind.LABEL_IN_FEATURES
+        if len(rows) >= max(STATISTICS_ROWS, np.isfinite(found.whole).sum() / 2):
+            return Kind.WHOLE_HISTORY
+        since = [first for each in history.others if (first := history.opened_since(each, row)) is not None]
+        if len(found.by_open_bars) and rows[0] >= min(since):
+            return Kind.OPEN_BAR
+        if is_same(column[rows], np.full(len(rows), column[row + 1])):
+            return Kind.BACK_FILL
+        return Kind.LOOK_AHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """A column of the whole history up to a bar, as it was known then, and rows that open bars had a say in."""
+
+    whole: Values
+    known: Values
+    by_open_bars: Rows
+
+
+def is_same(one: Values, other: Values) -> bool:
+    """Bit for bit, any NaN like any other."""
+    return np.array_equal(one.view(np.int64), other.view(np.int64)) or not len(differing(one, other))
+
+
+def differing(one: Values, other: Values) -> Rows:
+    apart = (one.view(np.int64) != other.view(np.int64)) & ~(np.isnan(one) & np.isnan(other))
+    return np.flatnonzero(apart).astype(np.int64)
+
+
+def _is_colder(stretch: Values, whole: Values) -> bool:
+    """Whether a stretch is too short for the longest indicator."""
+    return bool((np.isnan(stretch) & ~np.isnan(whole)).any())

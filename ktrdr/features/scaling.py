@@ -1,0 +1,59 @@
+"""Features on one scale, with statistics of the rows that a training may know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Method = Literal["standard", "robust", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """(value - center) / scale of each feature."""
+
+    method: Method
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """[rows, features] as float32, column by column so that no second float64 matrix is made."""
+        scaled = np.empty(values.shape, np.float32)
+        with np.errstate(over="ignore"):
+            for column in range(values.shape[1]):
+                scaled[:, column] = (values[:, column] - self.center[column]) / self.scale[column]
+        return scaled
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"method": self.method, "center": self.center.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scaler:
+        return cls(data["method"], np.asarray(data["center"], np.float64), np.asarray(data["scale"], np.float64))
+
+
+def fit_scaler(method: Method, rows: NDArray[np.float64]) -> Scaler:
+    """From [rows, features]: mean and deviation, or median and quartiles apart, or nothing."""
+    features = rows.shape[1]
+    if method == "none":
+        return Scaler(method, np.zeros(features), np.ones(features))
+    fitted = [_center_and_scale(method, rows[:, column]) for column in range(features)]
+    return Scaler(method, np.array([center for center, _ in fitted]), np.array([scale for _, scale in fitted]))
+
+
+def _center_and_scale(method: Method, values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = float(values.std())
+        if method == "standard":
+            center, scale = float(values.mean()), deviation
+        else:
+            first, center, third = (float(each) for each in np.percentile(values, (25, 50, 75)))
+            # A feature that rests at one value most of the time, as candlestick patterns do, has no quartiles apart.
+            scale = third - first if third > first else deviation
+    is_constant = high - low <= 1e-12 * max(abs(low), abs(high))
+    return center, 1.0 if is_constant else scale

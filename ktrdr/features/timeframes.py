@@ -1,0 +1,70 @@
+"""When a bar has closed, and which bars of one timeframe had closed when a bar of another did.
+
+A bar may be used once it has closed and never before: joins across timeframes go by the instants found here, never by
+those at which bars open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.market.bars import TIMEFRAMES
+
+Instants = NDArray[np.datetime64]
+
+_EARLIEST, _LATEST = date(1970, 1, 1), date(2049, 12, 31)
+
+
+def closes_at(timestamps: Instants, timeframe: str, calendar: str | None = None) -> Instants:
+    """The instants [us, UTC] at which bars that open at `timestamps` have closed.
+
+    A bar lasts its timeframe's length; with a calendar it ends with its session where that ends earlier: an hour that
+    the closing bell cuts short, a day at the bell itself, a week at its last one. Half days and changes of the clock
+    are the calendar's. A bar outside the sessions lasts its full length, so nothing is ever thought closed too early.
+    """
+    full = timestamps + np.timedelta64(TIMEFRAMES[timeframe])
+    if calendar is None or not len(timestamps):
+        return full
+    sessions = _sessions_of(calendar)
+    if TIMEFRAMES[timeframe] < timedelta(days=1):
+        bell = sessions.close_of(np.searchsorted(sessions.opens, timestamps, "right") - 1)
+    else:
+        # Bars of days and weeks are stamped with the midnight of a date, as sessions are.
+        bell = sessions.close_of(np.searchsorted(sessions.dates, full, "left") - 1)
+    return np.where((bell > timestamps) & (bell < full), bell, full)
+
+
+def latest_closed(base_closes: Instants, other_closes: Instants) -> NDArray[np.int64]:
+    """For each base bar the row of the newest other bar that had closed when it did; -1 where there was none."""
+    return np.searchsorted(other_closes, base_closes, "right").astype(np.int64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    dates: Instants
+    opens: Instants
+    closes: Instants
+
+    def close_of(self, places: NDArray[np.int64]) -> Instants:
+        return np.where(places >= 0, self.closes[np.maximum(places, 0)], np.datetime64("NaT", "us"))
+
+
+@lru_cache(maxsize=16)
+def _sessions_of(calendar: str) -> _Sessions:
+    """All that the calendar knows from 1970 to 2049: made once, whatever part of it is asked for."""
+    import exchange_calendars  # a second to import, and only for those who name a calendar
+
+    known = type(exchange_calendars.get_calendar(calendar))
+    first, last = _EARLIEST, _LATEST
+    if (earliest := known.bound_min()) is not None:
+        first = max(first, earliest.date())
+    if (latest := known.bound_max()) is not None:
+        last = min(last, latest.date())
+    found = exchange_calendars.get_calendar(calendar, start=first.isoformat(), end=last.isoformat())
+    opens, closes = (instants.dt.tz_localize(None) for instants in (found.opens, found.closes))
+    return _Sessions(*(each.to_numpy().astype("datetime64[us]") for each in (found.sessions, opens, closes)))

@@ -1,0 +1,96 @@
+"""What a model must beat: guesses that need no training, and linear models that need hardly any."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ktrdr.features.matrix import Dataset, Part
+
+# The features of so many samples pin a linear model down far better than the market stands still.
+MOST_SAMPLES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A class or a target for each sample of a part, and the classes' probabilities where there are some."""
+
+    predicted: NDArray[Any]
+    probabilities: NDArray[np.float64] | None = None
+
+
+def majority(dataset: Dataset, part: Part) -> Guess:
+    """The most frequent class of the training part, with its classes' shares as probabilities."""
+    shares = class_shares(dataset)
+    samples = len(part.labels)
+    return Guess(np.full(samples, shares.argmax(), np.int64), np.tile(shares, (samples, 1)))
+
+
+def class_shares(dataset: Dataset) -> NDArray[np.float64]:
+    counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    return np.asarray(counts / counts.sum(), np.float64)
+
+
+def mean(dataset: Dataset, part: Part) -> Guess:
+    return Guess(np.full(len(part.labels), training_mean(dataset)))
+
+
+def training_mean(dataset: Dataset) -> float:
+    return float(dataset.train.labels.mean(dtype=np.float64))
+
+
+def persistence(part: Part) -> Guess:
+    """The newest label that was settled when the window ended comes again."""
+    return Guess(part.persistence)
+
+
+def logistic_regression(dataset: Dataset, part: Part) -> Guess:
+    """On the features of the window's last bar."""
+    from sklearn.linear_model import LogisticRegression
+
+    probabilities = np.zeros((len(part.labels), len(dataset.class_names)))
+    with _one_thread():
+        model = _fit(LogisticRegression(max_iter=1000), dataset)
+        # A class that is absent from the training part has no column of its own.
+        probabilities[:, model[-1].classes_] = model.predict_proba(_features(dataset, part.ends))
+    return Guess(probabilities.argmax(axis=1), probabilities)
+
+
+def ridge_regression(dataset: Dataset, part: Part) -> Guess:
+    """On the features of the window's last bar."""
+    from sklearn.linear_model import Ridge
+
+    with _one_thread():
+        model = _fit(Ridge(alpha=1.0), dataset)
+        return Guess(np.asarray(model.predict(_features(dataset, part.ends)), np.float64))
+
+
+def _fit(estimator: Any, dataset: Dataset) -> Any:
+    """Features are scaled here whatever the strategy says."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    stride = -(-len(dataset.train.ends) // MOST_SAMPLES)
+    features = _features(dataset, dataset.train.ends[::stride])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(StandardScaler(), estimator).fit(features, dataset.train.labels[::stride])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """So that the same bars give the same bits however many processors there are."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
+    return limits
+
+
+def _features(dataset: Dataset, ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    return dataset.values[ends].astype(np.float64)

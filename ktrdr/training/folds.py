@@ -1,0 +1,192 @@
+"""What the folds of one training say together: mean and spread of each measure, and in words. Needs no torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ktrdr.training.files import write_file
+
+CARD = "model.json"
+PLOT = "folds.png"
+SUMMARY = "summary.txt"
+
+Results = dict[str, Any]
+
+LEVEL = 0.05
+_MEASURES = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "mse", "ic", "rank_ic")
+_NAIVE = ("majority", "mean", "persistence")
+
+
+def summarise(folds: Sequence[tuple[str, Results]], output: Path, about: Mapping[str, Any]) -> Results:
+    """Results of the whole, from each fold's operation id and results; its artifacts go to `output`.
+
+    The model is that of the last fold, which has seen the newest bars of all in a walk forward.
+    """
+    told = [_fold(number, *fold) for number, fold in enumerate(folds, start=1)]
+    spread = {name: _spread([fold[name] for fold in told]) for name in _MEASURES if name in told[0]}
+    spread["best_val_loss"] = _spread([fold["best_val_loss"] for fold in told])
+    lead = lead_of([fold["lead"] for fold in told])
+    sentence = verdict(told, lead)
+    last = folds[-1][1]
+    results: Results = {
+        "final_metrics": {
+            "best_epoch": round(float(np.mean([fold["best_epoch"] for fold in told]))),
+            "best_val_loss": spread["best_val_loss"]["mean"],
+            "best_val_accuracy": spread["accuracy"]["mean"],
+            "final_train_loss": _mean(folds, "final_train_loss"),
+            "final_val_loss": _mean(folds, "final_val_loss"),
+            "total_epochs": sum(fold["total_epochs"] for fold in told),
+            "training_duration_seconds": sum(_final(results, "training_duration_seconds") for _, results in folds),
+        },
+        "folds": told,
+        "spread": spread,
+        "lead": lead,
+        "verdict": sentence,
+        "model_path": last["model_path"],
+    }
+    write_file(output / PLOT, plot(told, sentence))
+    write_file(output / SUMMARY, summary(told, spread, sentence, about).encode())
+    card = {"operation_ids": [operation_id for operation_id, _ in folds], **about, **results}
+    write_file(output / CARD, json.dumps(card, indent=2).encode())
+    results["artifacts"] = {
+        "metrics_plot": str(output / PLOT),
+        "model_summary": str(output / SUMMARY),
+        "model_card": str(output / CARD),
+    }
+    return results
+
+
+def _fold(number: int, operation_id: str, results: Results) -> Results:
+    evaluation, final = results["evaluation"], results["final_metrics"]
+    naive = {name: row["accuracy"] for name, row in evaluation["baselines"].items() if name in _NAIVE}
+    strongest = max(naive, key=lambda name: float(naive[name]))
+    return {
+        "fold": number,
+        "operation_id": operation_id,
+        "from": evaluation["from"],
+        "to": evaluation["to"],
+        "validation_samples": evaluation["validation_samples"],
+        "best_epoch": final["best_epoch"],
+        "best_val_loss": final["best_val_loss"],
+        "total_epochs": final["total_epochs"],
+        **{name: evaluation[name] for name in _MEASURES if name in evaluation},
+        "strongest_baseline": strongest,
+        "baseline_accuracy": naive[strongest],
+        "lead": evaluation["accuracy"] - naive[strongest],
+        "beats_baselines": evaluation["significance"]["beats_baselines"],
+    }
+
+
+def _final(results: Results, name: str) -> float:
+    value: float = results["final_metrics"][name]
+    return value
+
+
+def _mean(folds: Sequence[tuple[str, Results]], name: str) -> float:
+    return float(np.mean([_final(results, name) for _, results in folds]))
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {
+        "mean": float(np.mean(values)),
+        "std": float(np.std(values, ddof=1)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }
+
+
+def lead_of(leads: Sequence[float]) -> dict[str, Any]:
+    """Mean lead over each fold's strongest naive baseline, and Student's one-sided test that it is above zero.
+
+    Folds that train on shared bars are not independent, so the test is kinder than it should be.
+    """
+    from scipy.stats import t
+
+    error = float(np.std(leads, ddof=1)) / math.sqrt(len(leads))
+    mean = float(np.mean(leads))
+    p_value = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
+    return {"mean": mean, "standard_error": error, "p_value": p_value, "folds_ahead": int(np.sum(np.array(leads) > 0))}
+
+
+def verdict(told: Sequence[Results], lead: Mapping[str, Any]) -> str:
+    ahead = f"ahead of the strongest naive baseline in {lead['folds_ahead']} of {len(told)} folds"
+    by = f"{100 * lead['mean']:+.1f} ± {100 * lead['standard_error']:.1f} percentage points on average"
+    if lead["mean"] > 0 and lead["p_value"] < LEVEL:
+        return f"The model is {ahead}, by {by}: more than chance explains (p = {lead['p_value']:.3f})."
+    return f"The model is {ahead}, by {by}: no more than chance explains (p = {lead['p_value']:.2f})."
+
+
+def summary(
+    told: Sequence[Results], spread: Mapping[str, Mapping[str, float]], sentence: str, about: Mapping[str, Any]
+) -> str:
+    """Plain text, at most 100 columns."""
+    measures = [name for name in _MEASURES if name in spread]
+    lines = [
+        f"{about['strategy_name']} on {', '.join(about['symbols'])}, {', '.join(about['timeframes'])}, in folds",
+        "",
+        *textwrap.wrap(sentence, 100),
+        "",
+        f"{'fold':<6}{'from':<12}{'to':<12}{'samples':>8}{'epoch':>7}"
+        + "".join(f"{_short(name):>10}" for name in measures)
+        + f"{'baseline':>10}",
+    ]
+    lines += [
+        f"{fold['fold']:<6}{fold['from'][:10]:<12}{fold['to'][:10]:<12}"
+        f"{fold['validation_samples']:>8,}{fold['best_epoch']:>7}"
+        + "".join(f"{fold[name]:>10.4f}" for name in measures)
+        + f"{fold['baseline_accuracy']:>10.4f}"
+        for fold in told
+    ]
+    lines += [
+        f"{name:<45}" + "".join(f"{spread[measure][name]:>10.4f}" for measure in measures)
+        for name in ("mean", "std", "min", "max")
+    ]
+    lines += ["", "Operations of the folds", *(f"{fold['fold']:<6}{fold['operation_id']}" for fold in told)]
+    return "\n".join(lines) + "\n"
+
+
+def _short(name: str) -> str:
+    return {"balanced_accuracy": "balanced", "log_loss": "log loss", "rank_ic": "rank IC", "ic": "IC"}.get(name, name)
+
+
+def plot(told: Sequence[Results], sentence: str) -> bytes:
+    """PNG: the accuracy of each fold beside its strongest naive baseline."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    figure = Figure(figsize=(10, 5), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.08, right=0.97, top=0.8, bottom=0.14)
+    places = np.arange(len(told))
+    accuracy, baseline = ([fold[name] for fold in told] for name in ("accuracy", "baseline_accuracy"))
+    axes.vlines(places, baseline, accuracy, color="#BBBBBB", linewidth=2, zorder=1)
+    axes.scatter(
+        places, baseline, color="#6B6B6B", s=260, marker="_", linewidth=2.5, zorder=3, label="strongest naive baseline"
+    )
+    axes.scatter(places, accuracy, color="#0072B2", s=60, label="this model")
+    axes.axhline(float(np.mean(accuracy)), color="#0072B2", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    axes.set_xticks(places, [f"{fold['from'][:10]}\n{fold['to'][:10]}" for fold in told], fontsize=8.5)
+    axes.margins(y=0.18)
+    axes.set_xlim(-0.5, len(told) - 0.5)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.tick_params(length=0, colors="#6B6B6B")
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color("#BBBBBB")
+    axes.legend(loc="best", frameon=False, fontsize=9)
+    figure.text(0.08, 0.93, "Accuracy on each fold's validation samples", fontsize=13, fontweight="bold")
+    figure.text(0.08, 0.84, "\n".join(textwrap.wrap(sentence, 110)), fontsize=9.5, color="#6B6B6B")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
