@@ -12,18 +12,24 @@ import socket
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.schemas import Readiness
-from ktrdr.api.services import data_service
+from ktrdr.api.services import analysis_service, data_service
+from ktrdr.api.services.analysis_service import AnalysisService
+from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
+from ktrdr.api.services.system_service import SystemService
 from ktrdr.api.services.training import training_service
 from ktrdr.api.services.training.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
@@ -32,6 +38,7 @@ from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
+from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
@@ -40,7 +47,11 @@ from ktrdr.settings import Settings, read_settings
 
 logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
 
-_DATA_LOADS_AT_ONCE = 2
+# They mostly wait for their providers, whose own limits all loads keep together.
+_DATA_LOADS_AT_ONCE = 4
+_ANALYSES_AT_ONCE = 2
+# One mostly waits for its folds, which take their turns among the trainings.
+_TRAININGS_IN_FOLDS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +119,49 @@ def build_services(settings: Settings) -> Services:
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
+    training = TrainingService(operations, dispatcher, store, catalogue, bars=home.bars, models=home.models)
+    models = ModelService(operations, store, models=home.models)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
-        training=TrainingService(operations, dispatcher, store, catalogue, bars=home.bars, models=home.models),
-        data=DataService(operations, dispatcher, store, bars=home.bars, uploads=home.uploads),
+        training=training,
+        data=DataService(
+            operations, dispatcher, store, bars=home.bars, uploads=home.uploads, sources=_sources(settings)
+        ),
+        series=SeriesService(store),
         strategies=StrategyService(catalogue),
-        models=ModelService(operations),
+        models=models,
+        analysis=AnalysisService(operations, dispatcher, training, models, store),
         retention=RetentionService(operations, roots=(home.operations, home.models)),
+        charts=ChartService(operations, store, catalogue, models=home.models),
+        logs=LogService(home.log_file),
+        system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),
         readiness=runtime.readiness,
         start=runtime.start,
         close=runtime.close,
     )
 
 
+def _parts(home: Home) -> dict[str, Path]:
+    logs = home.log_file.parent
+    return {
+        "bars": home.bars,
+        "models": home.models,
+        "operations": home.operations,
+        "registry": home.registry,
+        "logs": logs,
+    }
+
+
+def _sources(settings: Settings) -> Sources:
+    return Sources(settings.ktrdr_ib_host, settings.ktrdr_ib_port, settings.ktrdr_yahoo_url)
+
+
 def _lanes(settings: Settings) -> tuple[Lane, ...]:
     """Jobs by name: whoever serves need not import what its workers run."""
-    training, data = "ktrdr.api.services.training.job", "ktrdr.api.services.data_job"
+    services = "ktrdr.api.services"
+    training, folds = f"{services}.training.job", f"{services}.training.folds_job"
+    data, analysis = f"{services}.data_job", f"{services}.analysis_job"
     return (
         Lane(
             training_service.LANE,
@@ -139,6 +176,21 @@ def _lanes(settings: Settings) -> tuple[Lane, ...]:
             warm_up=f"{data}:warm_up",
             limit=_DATA_LOADS_AT_ONCE,
             standby=min(1, settings.ktrdr_standby_workers),
+        ),
+        Lane(
+            training_service.FOLDS_LANE,
+            job=f"{folds}:run",
+            warm_up=f"{folds}:warm_up",
+            limit=_TRAININGS_IN_FOLDS_AT_ONCE,
+            standby=0,
+        ),
+        Lane(
+            analysis_service.LANE,
+            job=f"{analysis}:run",
+            warm_up=f"{analysis}:warm_up",
+            limit=_ANALYSES_AT_ONCE,
+            # Each idle one holds torch in memory: the first is for trainings.
+            standby=min(1, max(0, settings.ktrdr_standby_workers - 1)),
         ),
     )
 

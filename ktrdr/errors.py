@@ -17,9 +17,11 @@
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
             ProviderConflict      the bars of one series come from two providers
         TrainingDataError         the bars cannot carry the training that was asked for
+            LeakFound             a value of the training is made of what was not known then
         TrainingDiverged          the loss is no longer a finite number
         ProviderError             a source of bars did not deliver
             ProviderUnreachable
+            NoBars                it answers, and has nothing in the range
         StorageError              a disk, the registry or a bridge cannot be used
             BridgeError           a bridge file that is missing, foreign or damaged
         ServerUnreachable         no ktrdr server answers at the address
@@ -133,6 +135,10 @@ class TrainingDataError(KtrdrError):
     code = "training_data"
 
 
+class LeakFound(TrainingDataError):
+    code = "leak_found"
+
+
 class TrainingDiverged(KtrdrError):
     code = "training_diverged"
 
@@ -143,6 +149,10 @@ class ProviderError(KtrdrError):
 
 class ProviderUnreachable(ProviderError):
     code = "provider_unreachable"
+
+
+class NoBars(ProviderError):
+    code = "no_bars"
 
 
 class StorageError(KtrdrError):

@@ -13,15 +13,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ktrdr.api.problems import problem
 
 OPEN_PATH = "/api/v1/health"
+PAGE_PATHS = ("/", "/web/")
 ANY_HOST = "*"
 
 
 class Access:
     """Pure ASGI, because it stands on the poll path.
 
-    With a token every request but the health check must carry it, and needs no other proof. Without one the caller is
-    trusted for being on this machine, so that a page of another site must not be able to speak for him: the Host must
-    be one of `allowed_hosts`, and the Origin of a request that changes something must be that same host.
+    With a token every request but the health check and those for the dashboard's files, which are the same everywhere,
+    must carry it, and needs no other proof. Without one the caller is trusted for being on this machine, so that a page
+    of another site must not be able to speak for him: the Host must be one of `allowed_hosts`, and the Origin of a
+    request that changes something must be that same host.
     """
 
     def __init__(self, app: ASGIApp, token: str, allowed_hosts: Collection[str]) -> None:
@@ -42,9 +44,7 @@ class Access:
     def _refusal(self, scope: Scope) -> tuple[int, str, str, str] | None:
         headers = dict(scope["headers"])
         if self._authorization:
-            if scope["path"] == OPEN_PATH or hmac.compare_digest(
-                headers.get(b"authorization", b""), self._authorization
-            ):
+            if _is_open(scope) or hmac.compare_digest(headers.get(b"authorization", b""), self._authorization):
                 return None
             return 401, "unauthorized", "this server asks for a token", "set KTRDR_API_TOKEN to the server's own"
         host = _hostname(headers.get(b"host", b"").decode("latin-1"))
@@ -60,6 +60,11 @@ class Access:
                 "use the server's own pages",
             )
         return None
+
+
+def _is_open(scope: Scope) -> bool:
+    path, (page, files) = scope["path"], PAGE_PATHS
+    return path == OPEN_PATH or (scope["method"] in {"GET", "HEAD"} and (path == page or path.startswith(files)))
 
 
 @lru_cache(maxsize=256)

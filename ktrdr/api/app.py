@@ -13,7 +13,20 @@ from ktrdr.api import problems, prometheus
 from ktrdr.api.access import Access
 from ktrdr.api.middleware import RequestContext, Traffic
 from ktrdr.api.openapi import Documented
-from ktrdr.api.routes import data, health, indicators, models, operations, strategies, training
+from ktrdr.api.routes import (
+    charts,
+    data,
+    health,
+    indicators,
+    models,
+    operations,
+    records,
+    series,
+    strategies,
+    system,
+    training,
+    web,
+)
 from ktrdr.api.routes.wire import refusals
 from ktrdr.api.services.services import Services
 
@@ -23,9 +36,13 @@ _ROUTERS: tuple[APIRouter, ...] = (
     operations.router,
     training.router,
     data.router,
+    series.router,
     strategies.router,
     indicators.router,
     models.router,
+    records.router,
+    charts.router,
+    system.router,
 )
 
 
@@ -53,7 +70,7 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
     app.state.traffic = Traffic()
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses={} if router is health.router else refusals(401))
-    app.router.routes.append(Route("/metrics", prometheus.metrics))
+    app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
     app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)

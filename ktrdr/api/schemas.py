@@ -83,6 +83,48 @@ _SERIES = {
     "last": "2024-12-30T00:00:00Z",
     "provider": "sample",
     "size_bytes": 58231,
+    "quality": {
+        "verdict": "sound",
+        "score": 100.0,
+        "coverage": 1.0,
+        "longest_gap": 0,
+        "faults": 0,
+        "calendar": "XNYS",
+    },
+}
+_QUALITY = {
+    "symbol": "AAPL",
+    "timeframe": "5m",
+    "verdict": "doubtful",
+    "score": 99.5,
+    "coverage": 0.995978,
+    "calendar": {"name": "XNYS", "why": "given", "is_guess": False},
+    "rows": 45993,
+    "first": "2024-08-09T08:00:00Z",
+    "last": "2025-08-08T23:55:00Z",
+    "expected": 19392,
+    "present": 19314,
+    "missing": 78,
+    "faults": [
+        {
+            "kind": "missing_sessions",
+            "severity": "warning",
+            "count": 1,
+            "message": "1 session missing whole: 2025-08-07",
+            "instants": ["2025-08-07T00:00:00Z"],
+            "bars": 0,
+        }
+    ],
+    "gap_count": 1,
+    "longest_gap": 78,
+    "gaps": [{"first": "2025-08-07T13:30:00Z", "last": "2025-08-07T19:55:00Z", "bars": 78}],
+}
+_PROVIDER = {
+    "name": "yahoo",
+    "timeframes": ["1m", "5m", "15m", "30m", "1h", "1d", "1w"],
+    "history_days": {"1m": 30, "5m": 60, "15m": 60, "30m": 60, "1h": 730},
+    "adjusted": "splits and dividends",
+    "symbols": "stocks, funds, indices, FX and crypto by Yahoo's names",
 }
 _BAR = {
     "timestamp": "2023-06-30T00:00:00Z",
@@ -182,21 +224,48 @@ class Results(BaseModel):
     status: Literal["success", "failed", "cancelled"]
 
 
-class TrainingStart(Request):
+class OnBars(Request):
+    """A strategy and the bars it is to meet."""
+
+    strategy: str = Field(description="The strategy as YAML text.", max_length=1_000_000)
+    symbols: list[str] = Field(min_length=1, max_length=1000)
+    timeframes: list[str] = Field(
+        default_factory=list, max_length=16, description="May be left out where the strategy names its own."
+    )
+    start_date: Day | None = Field(None, description="First day, inclusive (UTC).")
+    end_date: Day | None = Field(None, description="Last day, inclusive (UTC).")
+
+
+class TrainingStart(OnBars):
     model_config = ConfigDict(
         json_schema_extra=_example(
             {"strategy": _STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2023-01-01"}
         )
     )
 
-    strategy: str = Field(description="The strategy as YAML text.", max_length=1_000_000)
     strategy_name: str = Field(
         "", max_length=128, description="Name to file the run under; default: the strategy's own name."
     )
-    symbols: list[str] = Field(min_length=1, max_length=1000)
-    timeframes: list[str] = Field(min_length=1, max_length=16)
-    start_date: Day | None = Field(None, description="First day, inclusive (UTC).")
-    end_date: Day | None = Field(None, description="Last day, inclusive (UTC).")
+
+
+class Audit(OnBars):
+    model_config = ConfigDict(
+        json_schema_extra=_example({"strategy": _STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"]})
+    )
+
+
+class Prediction(Request):
+    model_config = ConfigDict(json_schema_extra=_example({"symbol": "AAPL", "timeframe": "1d", "last": 20}))
+
+    symbol: str
+    timeframe: str = Field(description="The one whose bars the model's samples end on.")
+    last: int = Field(20, ge=1, le=10_000, strict=True, description="How many of the newest closed bars.")
+
+
+class Export(Request):
+    model_config = ConfigDict(json_schema_extra=_example({"format": "onnx"}))
+
+    format: Literal["onnx"] = "onnx"
 
 
 class DataLoad(Request):
@@ -210,6 +279,14 @@ class DataLoad(Request):
     replace: bool = Field(
         False, strict=True, description="Drop what is stored of the series and start it anew from this load."
     )
+    clip: bool = Field(
+        False,
+        strict=True,
+        description="Where the provider's history begins later than start_date, load from there; else that is refused.",
+    )
+
+
+StartedStatus = Literal["running", "pending", "completed", "failed", "cancelled"]
 
 
 class OperationStarted(BaseModel):
@@ -225,7 +302,9 @@ class OperationStarted(BaseModel):
     )
 
     operation_id: str
-    status: Literal["running", "pending"]
+    status: StartedStatus = Field(
+        description="`running`, or `pending` while all workers are busy; of a repeated request also how it has ended."
+    )
     message: str
     created_at: datetime
 
@@ -264,6 +343,20 @@ class Pruned(BaseModel):
     leftovers: list[str] = Field(description="Folders of removed operations that the system did not let go.")
 
 
+VerdictWord = Literal["sound", "doubtful", "faulty"]
+
+
+class SeriesQuality(BaseModel):
+    """What the last check of a series found, in a line."""
+
+    verdict: VerdictWord
+    score: float = Field(ge=0, le=100)
+    coverage: float = Field(ge=0, le=1, description="Share of the bars expected by the calendar that are present.")
+    longest_gap: int = Field(description="Most expected bars in a row that are missing.")
+    faults: int = Field(description="Kinds of fault; notes are none.")
+    calendar: str
+
+
 class Series(BaseModel):
     """One stored series of bars."""
 
@@ -276,12 +369,105 @@ class Series(BaseModel):
     last: datetime
     provider: str
     size_bytes: int
+    quality: SeriesQuality | None = Field(None, description="Null where these bars have not been checked.")
+
+
+class SeriesCalendar(BaseModel):
+    name: str
+    why: str
+    is_guess: bool
+
+
+class SeriesFault(BaseModel):
+    """One kind of fault; a note is none, but something to know."""
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    count: int
+    message: str
+    instants: list[datetime] = Field(description="The first few that show it.")
+    bars: int = Field(description="Bars that it makes doubtful or wrong.")
+
+
+class SeriesGap(BaseModel):
+    """Expected bars in a row that are missing, by the opening instants of the first and the last."""
+
+    first: datetime
+    last: datetime
+    bars: int
+
+
+class Quality(BaseModel):
+    """How far the bars of a series can be trusted."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_QUALITY))
+
+    symbol: str
+    timeframe: str
+    verdict: VerdictWord
+    score: float = Field(ge=0, le=100)
+    coverage: float = Field(ge=0, le=1)
+    calendar: SeriesCalendar
+    rows: int
+    first: datetime
+    last: datetime
+    expected: int
+    present: int
+    missing: int
+    faults: list[SeriesFault]
+    gap_count: int
+    longest_gap: int
+    gaps: list[SeriesGap] = Field(description="The longest hundred, in the order of time.")
+
+
+class Resample(Request):
+    model_config = ConfigDict(json_schema_extra=_example({"to": "1h", "calendar": "XNYS"}))
+
+    to: str = Field(description="The longer timeframe.", max_length=64)
+    calendar: str | None = Field(None, max_length=64, description="By default what symbol and bars speak for.")
+    replace: bool = Field(False, strict=True, description="Drop what is stored of the longer series.")
+
+
+class Resampled(BaseModel):
+    """A series made of another one's bars."""
+
+    symbol: str
+    timeframe: str
+    source: str = Field(description="The timeframe that it was made of.")
+    provider: str
+    calendar: str
+    rows_new: int
+    rows_changed: int
+    rows_total: int
+    first: datetime
+    last: datetime
+    note: str
 
 
 class SeriesList(BaseModel):
     model_config = ConfigDict(json_schema_extra=_example({"series": [_SERIES]}))
 
     series: list[Series]
+
+
+class ProviderInfo(BaseModel):
+    """What a source of bars can serve."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_PROVIDER))
+
+    name: str
+    timeframes: list[str]
+    history_days: dict[str, int] = Field(
+        description="How far back from today, by timeframe; one that is not named has no limit."
+    )
+    adjusted: Literal["splits and dividends", "splits", "no", "unknown"]
+    symbols: str
+
+
+class ProviderList(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_example({"providers": [_PROVIDER]}))
+
+    providers: list[ProviderInfo]
 
 
 class Bars(BaseModel):
@@ -373,6 +559,9 @@ class Model(BaseModel):
     timeframes: list[str]
     model_type: str
     results: dict[str, Any]
+    bars_changed: bool | None = Field(
+        None, description="Whether the stored bars are others than those it was trained on; null where not looked up."
+    )
 
 
 class ModelList(BaseModel):
@@ -403,3 +592,120 @@ class Readiness(BaseModel):
     registry: str
     store: str
     workers: dict[str, Any]
+
+
+class IndicatorLine(BaseModel):
+    """One output of an indicator; `on_price` when it is drawn over the candles, `group` names what belongs together."""
+
+    name: str
+    group: str
+    on_price: bool
+    values: list[float | None]
+
+
+class LabelMarks(BaseModel):
+    """Index of each bar's class among `class_names`; null where it is not settled."""
+
+    class_names: list[str]
+    classes: list[int | None]
+
+
+class PredictionMarks(BaseModel):
+    """One entry for each sample that the model was judged on; numbers in a regression, else names of classes."""
+
+    time: list[int]
+    part: list[str]
+    label: list[str | float]
+    predicted: list[str | float]
+    confidence: list[float] | None
+
+
+class Chart(BaseModel):
+    """Bars as columns, oldest first; `time` in seconds since 1970, `first_row` the first one's place among `total`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "symbol": "AAPL",
+                "timeframe": "1d",
+                "total": 1509,
+                "first_row": 1508,
+                "time": [1735516800],
+                "open": [252.23],
+                "high": [253.5],
+                "low": [250.75],
+                "close": [252.2],
+                "volume": [35557500.0],
+                "indicators": [{"name": "sma_20", "group": "sma_20", "on_price": True, "values": [247.2]}],
+                "labels": {"class_names": ["down", "up"], "classes": [None]},
+                "predictions": None,
+            }
+        )
+    )
+
+    symbol: str
+    timeframe: str
+    total: int
+    first_row: int
+    time: list[int]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[float]
+    indicators: list[IndicatorLine]
+    labels: LabelMarks | None
+    predictions: PredictionMarks | None
+
+
+class Curve(BaseModel):
+    steps: list[int]
+    values: list[float | None]
+
+
+class Curves(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "column": "val_loss",
+                "curves": {"op_training_20250123_abc123": {"steps": [1, 5, 10], "values": [0.69, 0.68, 0.67]}},
+            }
+        )
+    )
+
+    column: str
+    curves: dict[str, Curve]
+
+
+class LogLines(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "lines": ["2025-01-23 10:00:00.123 INFO Created operation op_training_20250123_abc123 (type=TRAINING)"],
+                "new_cursor": 81234,
+            }
+        )
+    )
+
+    lines: list[str]
+    new_cursor: int = Field(description="Where to go on reading next time, in bytes of the log file.")
+
+
+class Disk(BaseModel):
+    home: str
+    total_bytes: int
+    free_bytes: int
+    parts: dict[str, int] = Field(description="Bytes of what lies in the home, by name.")
+
+
+class System(BaseModel):
+    """The server and its machine."""
+
+    health: Readiness
+    operations: dict[str, int] = Field(description="How many are in which state.")
+    disk: Disk
+    versions: dict[str, str]
+    platform: str
+    memory_total_bytes: int
+    memory_available_bytes: int
+    started_at: datetime

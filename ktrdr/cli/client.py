@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 30.0
 PRUNE_TIMEOUT_S = 3600.0
+# Beyond the usual time: many millions of bars take a while to be checked.
+CHECK_S = 90.0
 REPEAT_AFTER_S = 0.5
 
 
@@ -100,6 +102,9 @@ class Client:
     def start_training(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
         return self._start("training", "start", content=_json(request))
 
+    def preflight(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
+        return self._start("training", "preflight", content=_json(request))
+
     def series(self) -> schemas.SeriesList:
         from ktrdr.api.schemas import SeriesList
 
@@ -110,13 +115,57 @@ class Client:
 
         return self._get(Bars, "data", symbol, timeframe, query=query)
 
+    def providers(self, name: str = "") -> schemas.ProviderList:
+        from ktrdr.api.schemas import ProviderList
+
+        return self._get(ProviderList, "data", "providers", query={"name": name or None})
+
+    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> schemas.Quality:
+        from ktrdr.api.schemas import Quality
+
+        return self._get(Quality, "data", symbol, timeframe, "quality", query={"calendar": calendar}, wait_s=CHECK_S)
+
+    def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
+        query = {"calendar": calendar} if calendar else {}
+        return self._send("GET", _path("data", symbol, timeframe, "quality.png"), params=query, wait_s=CHECK_S).content
+
+    def resample(self, symbol: str, timeframe: str, request: schemas.Resample) -> schemas.Resampled:
+        from ktrdr.api.schemas import Resampled
+
+        return self._post(Resampled, "data", symbol, timeframe, "resample", body=request, wait_s=CHECK_S)
+
+    def export_bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """The file's content as it comes."""
+        import httpx
+
+        http = self._http = self._http or self._open()
+        url = f"{self.url}/api/v1{_path('data', symbol, timeframe, 'export')}"
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        try:
+            with http.stream("GET", url, params=given, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise self._refusal(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._nobody(error) if isinstance(error, httpx.ConnectError) else self._silent(error) from None
+
     def load(self, request: schemas.DataLoad) -> schemas.OperationStarted:
         return self._start("data", "load", content=_json(request))
 
     def import_file(
-        self, file: Path, symbol: str, timeframe: str, *, replace: bool = False
+        self,
+        file: Path,
+        symbol: str,
+        timeframe: str,
+        *,
+        replace: bool = False,
+        columns: Sequence[str] = (),
+        timezone: str = "",
     ) -> schemas.OperationStarted:
-        params = {"filename": file.name} | ({"replace": "true"} if replace else {})
+        params: dict[str, Any] = {"filename": file.name} | ({"replace": "true"} if replace else {})
+        params |= ({"column": list(columns)} if columns else {}) | ({"timezone": timezone} if timezone else {})
         with file.open("rb") as stream:
             return self._start("data", symbol, timeframe, "import", content=stream, params=params)
 
@@ -127,6 +176,9 @@ class Client:
         from ktrdr.api.schemas import StrategyText, StrategyVerdict
 
         return self._post(StrategyVerdict, "strategies", "validate", body=StrategyText(strategy=strategy))
+
+    def audit(self, request: schemas.Audit) -> schemas.OperationStarted:
+        return self._start("strategies", "audit", content=_json(request))
 
     def indicators(self) -> schemas.IndicatorList:
         from ktrdr.api.schemas import IndicatorList
@@ -148,6 +200,15 @@ class Client:
 
         return self._get(Model, "models", operation_id)
 
+    def predict(self, operation_id: str, request: schemas.Prediction) -> schemas.OperationStarted:
+        return self._start("models", operation_id, "predictions", content=_json(request))
+
+    def export(self, operation_id: str, request: schemas.Export) -> schemas.OperationStarted:
+        return self._start("models", operation_id, "exports", content=_json(request))
+
+    def reproduce(self, operation_id: str) -> schemas.OperationStarted:
+        return self._start("models", operation_id, "reproduce")
+
     def _get(self, shape: type[Body], *path: str, query: Mapping[str, Any] | None = None, wait_s: float = 0) -> Body:
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
@@ -158,7 +219,7 @@ class Client:
         return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers, wait_s=wait_s))
 
     def _start(
-        self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, str] | None = None
+        self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, Any] | None = None
     ) -> schemas.OperationStarted:
         """Under a key of its own, by which a start that is sent again starts nothing more."""
         from ktrdr.api.schemas import OperationStarted

@@ -1,66 +1,163 @@
-"""`ktrdr data`: load, show, list, import."""
+"""`ktrdr data`: load, watch, show, list, check, resample, import, export, providers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ktrdr.cli.client import connect
-from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
+from ktrdr.cli.loads import keep_current, load_all, parse_every, parse_from, series_of, tell
+from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import bar_time, fixed, print_json, print_table, say, size
+from ktrdr.cli.series import check as check_series
+from ktrdr.cli.series import export as export_series
+from ktrdr.cli.series import resample as resample_series
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
 
+if TYPE_CHECKING:
+    from ktrdr.api.schemas import DataLoad
+
 app = typer.Typer(no_args_is_help=True, help="Load bars into the store and look at them.")
 
+LoadTimeframes = Annotated[
+    list[str] | None,
+    typer.Option("--timeframes", metavar="1d,1h", help="One or several; commas between.", show_default=False),
+]
+ProviderName = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help="auto, yahoo, ib, ccxt:EXCHANGE, sample or synthetic; auto asks whom the series came from, or else yahoo, "
+        "and takes the sample where that can't be reached.",
+    ),
+]
 Replace = Annotated[bool, typer.Option("--replace", help="Drop what is stored of this series and start it anew.")]
 
 
 @app.command()
 def load(
     ctx: typer.Context,
-    symbol: Symbol,
-    timeframe: Timeframe,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SYMBOL… [TIMEFRAME]", help="One symbol or several, such as AAPL MSFT.", show_default=False
+        ),
+    ],
+    timeframes: LoadTimeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,
-    provider: Annotated[
+    since: Annotated[
         str,
         typer.Option(
-            "--provider",
-            metavar="NAME",
-            help="auto, yahoo, sample or synthetic; auto asks whom the series came from, or else yahoo, and takes the "
-            "sample where that can't be reached.",
+            "--from",
+            metavar="5y",
+            help="A day, or an age: 30d, 8w, 6mo, 5y. Where a provider's history is shorter, all that it has.",
+            show_default=False,
         ),
-    ] = "auto",
+    ] = "",
+    provider: ProviderName = "auto",
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Load bars into the store, and wait until they are there.
 
-    Loading again is harmless: only new and changed rows are written. One series
-    holds the bars of one provider; --replace changes it.
+    Loading again is harmless: only what is missing is asked for. One series
+    holds the bars of one provider; --replace changes it. Several series load at
+    once; what has come is kept when a load fails or is cancelled.
 
     Example:
       ktrdr data load AAPL 1d --start-date 2023-01-01 --end-date 2023-12-31
+      ktrdr data load AAPL MSFT SPY --timeframes 1d,1h --from 5y
     """
-    check_range(start_date, end_date)
+    if since and start_date:
+        raise InputError("--from and --start-date say the same thing", hint="give one of them")
+    check_range(parse_from(since) if since else start_date, end_date)
+    client = connect(ctx)
+    requests = _requests(
+        names,
+        timeframes,
+        start_date=parse_from(since) if since else start_date,
+        end_date=end_date,
+        provider=provider,
+        replace=replace,
+        clip=bool(since),
+    )
+    if len(requests) > 1:
+        tell(load_all(client, requests), as_json)
+        return
+    started = client.load(requests[0])
+    finish(client, watch(client, started.operation_id), as_json)
+
+
+def _requests(names: list[str], timeframes: list[str] | None, **request: Any) -> list[DataLoad]:
     from ktrdr.api.schemas import DataLoad
 
-    client = connect(ctx)
-    started = client.load(
-        DataLoad(
-            symbol=symbol,
-            timeframe=timeframe,
-            start_date=start_date,
-            end_date=end_date,
-            provider=provider,
-            replace=replace,
-        )
+    wanted = split_list(timeframes, "--timeframes") if timeframes else []
+    return [DataLoad(symbol=symbol, timeframe=timeframe, **request) for symbol, timeframe in series_of(names, wanted)]
+
+
+@app.command("watch")
+def watch_series(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="SYMBOL… [TIMEFRAME]", help="As for load.", show_default=False)],
+    timeframes: LoadTimeframes = None,
+    every: Annotated[str, typer.Option("--every", metavar="15m", help="How often: 90s, 15m, 1h, 1d.")] = "15m",
+    provider: ProviderName = "auto",
+) -> None:
+    """Keep series current, until Ctrl-C.
+
+    Each time, only the bars that have closed since are asked for. A load that
+    fails is told, and tried again the next time.
+
+    Example:
+      ktrdr data watch AAPL MSFT --timeframes 1d --every 15m
+    """
+    parse_every(every)
+    keep_current(connect(ctx), _requests(names, timeframes, provider=provider), every)
+
+
+@app.command()
+def providers(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Only this one, such as ccxt:binance.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the sources of bars, and what each can serve.
+
+    Example:
+      ktrdr data providers
+    """
+    found = connect(ctx).providers(name)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("provider", "timeframes", "adjusted for", "history", "symbols"),
+        [
+            (
+                each.name,
+                " ".join(each.timeframes),
+                {"no": None, "unknown": "unknown"}.get(each.adjusted, each.adjusted),
+                _history(each.history_days),
+                each.symbols,
+            )
+            for each in found.providers
+        ],
     )
-    finish(client, watch(client, started.operation_id), as_json)
+
+
+def _history(days: dict[str, int]) -> str:
+    by_reach: dict[int, list[str]] = {}
+    for timeframe, reach in days.items():
+        by_reach.setdefault(reach, []).append(timeframe)
+    return ", ".join(f"{'/'.join(names)} {reach} days" for reach, names in by_reach.items()) or "no limit"
 
 
 @app.command()
@@ -109,7 +206,7 @@ def list_series(ctx: typer.Context, as_json: AsJson = False) -> None:
         say("No bars yet. Load some with: ktrdr data load AAPL 1d")
         return
     print_table(
-        ("symbol", "timeframe", ">rows", "first", "last", "provider", ">size"),
+        ("symbol", "timeframe", ">rows", "first", "last", "provider", ">size", "quality"),
         [
             (
                 series.symbol,
@@ -119,10 +216,15 @@ def list_series(ctx: typer.Context, as_json: AsJson = False) -> None:
                 bar_time(series.last, series.timeframe),
                 series.provider,
                 size(series.size_bytes),
+                f"{series.quality.verdict} {series.quality.score:g}" if series.quality else None,
             )
             for series in found.series
         ],
     )
+
+
+app.command("check")(check_series)
+app.command("resample")(resample_series)
 
 
 @app.command("import")
@@ -131,6 +233,24 @@ def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file.", show_default=False)],
     symbol: Symbol,
     timeframe: Timeframe,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="close=Last",
+            help="The file's own name of a column; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    timezone: Annotated[
+        str,
+        typer.Option(
+            "--timezone",
+            metavar="America/New_York",
+            help="Of times that have no zone in the file; without it they are UTC.",
+            show_default=False,
+        ),
+    ] = "",
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
@@ -141,6 +261,7 @@ def import_file(
 
     Example:
       ktrdr data import bars.csv MSFT 1d
+      ktrdr data import last.csv MSFT 5m --column close=Last --timezone America/New_York
     """
     if not file.is_file():
         raise InputError(f"there is no file {file}")
@@ -149,7 +270,10 @@ def import_file(
     client = connect(ctx)
     say(f"Sending {file} ({size(file.stat().st_size)})")
     try:
-        started = client.import_file(file, symbol, timeframe, replace=replace)
+        started = client.import_file(file, symbol, timeframe, replace=replace, columns=column or (), timezone=timezone)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
     finish(client, watch(client, started.operation_id), as_json)
+
+
+app.command("export")(export_series)

@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare."""
+"""`ktrdr models`: train, list, show, compare, predict, export, reproduce."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrdr.cli.analysis import print_reproduction
 from ktrdr.cli.client import connect
-from ktrdr.cli.options import AsJson, EndDate, Follow, OperationId, StartDate, check_range, split_list
+from ktrdr.cli.options import (
+    AsJson,
+    EndDate,
+    Follow,
+    OperationId,
+    StartDate,
+    Symbol,
+    Timeframe,
+    Timeframes,
+    check_range,
+    split_list,
+)
 from ktrdr.cli.outcome import finish, print_training, scores
-from ktrdr.cli.output import fixed, print_fields, print_json, print_table, say
+from ktrdr.cli.output import fixed, print_fields, print_json, print_table, say, size
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
-from ktrdr.errors import NotFoundError
+from ktrdr.errors import InputError, KtrdrError, NotFoundError, TrainingDataError
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import Model, OperationStarted
+    from ktrdr.api.schemas import Model, Operation, OperationStarted, TrainingStart
     from ktrdr.cli.client import Client
 
-CARD_INPUTS = ("strategy", "data_sha256", "libraries")
+CARD_INPUTS = ("strategy", "fold", "data_sha256", "libraries", "code", "device")
+REFUSED = ("training_data", "leak_found")
 
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
 
@@ -31,10 +44,13 @@ def train(
     ctx: typer.Context,
     strategy: Annotated[Path, typer.Option("--strategy", metavar="FILE", help="The strategy, a YAML file.")],
     symbols: Annotated[list[str], typer.Option("--symbols", metavar="A,B", help="Commas or repetition for several.")],
-    timeframes: Annotated[list[str], typer.Option("--timeframes", metavar="1d", help="The bars' timeframe.")],
+    timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,
     follow: Follow = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Train nothing: tell what the training would meet.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a training and print its operation id.
@@ -42,6 +58,8 @@ def train(
     The strategy's text is sent, so the server need not have the file.
     Without dates, all stored bars are used. With --follow, the results
     come at the end and exit code 0 means that the training completed.
+    With --dry-run, samples, balance, memory and time are told instead, and
+    exit code 2 means that the training would be hopeless.
 
     Examples:
       ktrdr models train --strategy config/strategies/test_e2e.yaml \\
@@ -50,22 +68,41 @@ def train(
                          --timeframes 1d --start-date 2020-01-01 --follow
     """
     check_range(start_date, end_date)
-    names, frames = split_list(symbols, "--symbols"), split_list(timeframes, "--timeframes")
+    names = split_list(symbols, "--symbols")
+    frames = split_list(timeframes, "--timeframes") if timeframes else []
     content = read_strategy(strategy)
     from ktrdr.api.schemas import TrainingStart
 
     client = connect(ctx)
-    started = client.start_training(
-        TrainingStart(
-            strategy=content,
-            strategy_name=strategy.stem[:128],
-            symbols=names,
-            timeframes=frames,
-            start_date=start_date,
-            end_date=end_date,
-        )
+    request = TrainingStart(
+        strategy=content,
+        strategy_name=strategy.stem[:128],
+        symbols=names,
+        timeframes=frames,
+        start_date=start_date,
+        end_date=end_date,
     )
-    tell_started(client, started, follow=follow, as_json=as_json)
+    if dry_run:
+        _look_ahead(client, request, as_json=as_json)
+    else:
+        tell_started(client, client.start_training(request), follow=follow, as_json=as_json)
+
+
+def _look_ahead(client: Client, request: TrainingStart, *, as_json: bool) -> None:
+    operation = watch(client, client.preflight(request).operation_id)
+    _refuse(operation)
+    finish(client, operation, as_json)
+    errors = client.results(operation.operation_id).model_dump().get("errors")
+    if errors:
+        raise TrainingDataError(
+            "; ".join(errors), hint="load a longer range, or choose other labels or another split of the samples"
+        )
+
+
+def _refuse(operation: Operation) -> None:
+    """Bars that cannot carry a training are bad input, whenever that shows."""
+    if operation.error and operation.error.code in REFUSED:
+        raise TrainingDataError(operation.error.detail, hint=operation.error.hint)
 
 
 def tell_started(client: Client, started: OperationStarted, *, follow: bool, as_json: bool) -> None:
@@ -114,9 +151,13 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     if as_json:
         print_json(model)
         return
-    print_fields([("id", model.operation_id), ("created", model.created_at), *_inputs(model).items()])
+    changed = "unknown" if model.bars_changed is None else model.bars_changed
+    about = [("id", model.operation_id), ("created", model.created_at), *_inputs(model).items()]
+    print_fields([*about, ("bars changed", changed)])
     typer.echo()
     print_training(model.results)
+    if model.bars_changed:
+        say("note: the stored bars are no longer those that it was trained on")
 
 
 @app.command()
@@ -206,3 +247,86 @@ def _results(model: Model) -> dict[str, object]:
         for measure in ("accuracy", "balanced_accuracy")
     }
     return {**measured, **{name.replace("_", " "): value for name, value in final.items()}}
+
+
+@app.command()
+def predict(
+    ctx: typer.Context,
+    operation_id: OperationId,
+    symbol: Symbol,
+    timeframe: Timeframe,
+    last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many of the newest closed bars.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a model makes of the newest closed bars of a symbol.
+
+    The symbol need not be one that the model was trained on; its bars must be
+    stored. On bars of the training it says the same, to the bit, as it did then.
+
+    Example:
+      ktrdr models predict op_training_20230630_k3x9ab AAPL 1d --last 5
+    """
+    from ktrdr.api.schemas import Prediction
+
+    client = connect(ctx)
+    started = client.predict(operation_id, Prediction(symbol=symbol, timeframe=timeframe, last=last))
+    finish(client, watch(client, started.operation_id), as_json)
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    operation_id: OperationId,
+    form: Annotated[str, typer.Option("--format", metavar="onnx", help="onnx is the one there is.")] = "onnx",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save it here too.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model a file that other programs run, compared with the model before it is given out.
+
+    Its input are unscaled features: the scaler is in the file.
+
+    Example:
+      ktrdr models export op_training_20230630_k3x9ab --format onnx -o model.onnx
+    """
+    if form != "onnx":
+        raise InputError(f"there is no export to {form!r}", hint="write --format onnx")
+    from ktrdr.api.schemas import Export
+
+    client = connect(ctx)
+    operation = watch(client, client.export(operation_id, Export(format="onnx")).operation_id)
+    finish(client, operation, as_json)
+    if output is None:
+        return
+    try:
+        written = output.write_bytes(client.artifact(operation.operation_id, "onnx"))
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    say(f"Saved {output} ({size(written)})")
+
+
+@app.command()
+def reproduce(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
+    """Train a model again from the same inputs, and say whether it is the same, to the bit.
+
+    The exit code is 1 where it is not; then every difference is a line.
+
+    Example:
+      ktrdr models reproduce op_training_20230630_k3x9ab
+    """
+    client = connect(ctx)
+    started = client.reproduce(operation_id)
+    say(f"{started.message}. Operation ID: {started.operation_id}")
+    operation = watch(client, started.operation_id)
+    results = client.results(started.operation_id).model_dump(mode="json")
+    if operation.status != "COMPLETED":
+        finish(client, operation, as_json)
+    if not results.get("reproduction"):
+        raise KtrdrError(f"{started.operation_id} does not say how it compares with {operation_id}")
+    if as_json:
+        print_json({"operation_id": started.operation_id, **results})
+    else:
+        print_reproduction(results)
+    if not results["reproduction"].get("identical"):
+        raise typer.Exit(1)

@@ -38,6 +38,15 @@ Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", s
 Timeframe = Annotated[
     str, typer.Argument(metavar="TIMEFRAME", help="1m, 5m, 15m, 30m, 1h, 4h, 1d or 1w.", show_default=False)
 ]
+Timeframes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--timeframes",
+        metavar="1h,1d",
+        help="Commas for several; may be left out where the strategy names its own.",
+        show_default=False,
+    ),
+]
 StartDate = Annotated[
     date | None,
     typer.Option(

@@ -152,6 +152,11 @@ def fixed(value: Any, digits: int = 4) -> str:
     return f"{value:,.{digits}f}" if isinstance(value, int | float) else NOTHING
 
 
+def signed(share: Any) -> str:
+    """A gain or a loss in percent."""
+    return f"{share:+,.1%}" if isinstance(share, int | float) else NOTHING
+
+
 def duration(seconds: float) -> str:
     """`4.2 s`, `3:07`, `2:03:07`."""
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""`ktrdr strategies`: validate, schema."""
+"""`ktrdr strategies`: validate, audit, schema."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from ktrdr.cli.client import connect
-from ktrdr.cli.options import AsJson
+from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
+from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import fault, print_json, say
+from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
 
 LARGEST_BYTES = 1_000_000
@@ -42,6 +44,42 @@ def validate(
         return
     count = len(verdict.faults)
     raise InputError(f"{file} has {count} {'fault' if count == 1 else 'faults'}")
+
+
+@app.command()
+def audit(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The strategy, a YAML file.", show_default=False)],
+    symbols: Annotated[list[str], typer.Option("--symbols", metavar="A,B", help="Commas or repetition for several.")],
+    timeframes: Timeframes = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks: values that depend on bars which had not closed yet.
+
+    Every training does this at sampled bars; here it is done exhaustively.
+    The exit code is 1 where a leak is found.
+
+    Example:
+      ktrdr strategies audit my.yaml --symbols AAPL --timeframes 1d
+    """
+    check_range(start_date, end_date)
+    from ktrdr.api.schemas import Audit
+
+    client = connect(ctx)
+    started = client.audit(
+        Audit(
+            strategy=read_strategy(file),
+            symbols=split_list(symbols, "--symbols"),
+            timeframes=split_list(timeframes, "--timeframes") if timeframes else [],
+            start_date=start_date,
+            end_date=end_date,
+        )
+    )
+    finish(client, watch(client, started.operation_id), as_json)
+    if not client.results(started.operation_id).model_dump().get("passed"):
+        raise typer.Exit(1)
 
 
 @app.command()

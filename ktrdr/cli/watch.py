@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import typer
@@ -152,8 +153,19 @@ class PlainView:
 
 
 def _epoch_line(row: dict[str, Any], total: int | None) -> str:
+    if "page" in row:
+        return f"page {row['page']}  {row['rows']:,} rows{_span(row)}"
     measures = (name for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy") if name in row)
-    return f"epoch {row.get('epoch')}/{total or '?'}  " + "  ".join(f"{name} {fixed(row[name])}" for name in measures)
+    place = f"fold {row['fold']}" if "fold" in row else f"epoch {row.get('epoch')}/{total or '?'}"
+    return f"{place}  " + "  ".join(f"{name} {fixed(row[name])}" for name in measures)
+
+
+def _span(row: dict[str, Any]) -> str:
+    """A page of bars tells the openings of its first and last as seconds since 1970."""
+    if not row["rows"]:
+        return ""
+    first, last = (f"{datetime.fromtimestamp(row[end], UTC):%Y-%m-%d %H:%M}" for end in ("first", "last"))
+    return f", {first} to {last}"
 
 
 class LiveView:
@@ -212,6 +224,8 @@ def _below(snapshot: Snapshot) -> Text | None:
         return Text(f"the server does not answer; trying again ({snapshot.lost_s:.0f} s)", style="yellow")
     if not snapshot.metrics:
         return None
+    if not {"page", "fold"}.isdisjoint(snapshot.metrics[-1]):
+        return Text(_epoch_line(snapshot.metrics[-1], None))
     last, best = snapshot.metrics[-1], snapshot.best
     parts = [
         f"loss {fixed(last.get('train_loss'))} train {fixed(last.get('val_loss'))} val",

@@ -80,7 +80,7 @@ class Live:
             if elapsed_s > within_s:
                 break
             for operation in unfinished:
-                if operation["operation_type"] == "TRAINING" or elapsed_s > loads_may_take_s:
+                if operation["operation_type"] != "DATA_LOAD" or elapsed_s > loads_may_take_s:
                     self.http.post(f"{API}/operations/{operation['operation_id']}/cancel")
             time.sleep(0.2)
         return [f"{operation['operation_id']} {operation['status']}" for operation in unfinished]

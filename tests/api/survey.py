@@ -90,6 +90,14 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/strategies/validate": [_json({"strategy": START["strategy"]})],
         f"GET {API}/indicators/{{name}}": [{"path_parameters": {"name": "macd"}}],
         f"GET {API}/models/{{operation_id}}": [{"path_parameters": one}],
+        f"POST {API}/models/{{operation_id}}/predictions": [
+            {"path_parameters": path, **_json({"symbol": symbol, "timeframe": "1d", "last": 2})}
+            for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
+        ],
+        f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"POST {API}/models/{{operation_id}}/reproduce": [{"path_parameters": path} for path in (one, two)],
+        f"POST {API}/training/preflight": [_json(START), _json(START | {"timeframes": []})],
+        f"POST {API}/strategies/audit": [_json(START)],
         f"POST {API}/operations/prune": [_json({"older_than_days": 0, "dry_run": True})],
     }
     return by_path

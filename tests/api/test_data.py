@@ -100,6 +100,18 @@ async def test_a_file_is_imported(client: httpx.AsyncClient, wait: Wait, tmp_pat
     assert not list((tmp_path / "home" / "uploads").iterdir())
 
 
+async def test_a_file_that_comes_again_is_read_whole(client: httpx.AsyncClient, wait: Wait) -> None:
+    corrected = CSV.replace(b"2024-01-02,", b"2024-01-01,9,10,8,9,50\n2024-01-02,").replace(b",100\n", b",101\n")
+    ended = []
+    for content in (CSV, CSV, corrected):
+        answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.csv"}, content=content)
+        operation_id = (await wait(answer.json()["operation_id"]))["operation_id"]
+        ended.append((await client.get(f"{API}/operations/{operation_id}/results")).json())
+
+    assert [(each["rows_new"], each["rows_total"]) for each in ended] == [(2, 2), (0, 2), (1, 3)]
+    assert [each["rows_changed"] > 0 for each in ended] == [False, False, True]
+
+
 async def test_a_wrong_row_refuses_the_file_whole(client: httpx.AsyncClient, wait: Wait) -> None:
     content = CSV + b"2024-01-04,10,9,11,10,100\n"
     answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.csv"}, content=content)

@@ -93,7 +93,7 @@ async def test_an_uploaded_file_lies_under_a_name_of_ours(
     started = [await client.post(path, params={"filename": f"{name[:200]}.csv"}, content=CSV) for name in NAMES]
     ended = [await wait(answer.json()["operation_id"]) for answer in started]
 
-    assert {operation["status"] for operation in ended} == {"COMPLETED"}
+    assert [operation["error"] for operation in ended if operation["status"] != "COMPLETED"] == []
     assert list(tmp_path.iterdir()) == [home]
     assert {found.name for found in home.iterdir()} - {"logs"} <= {
         "bars", "operations", "uploads", "registry.sqlite", "registry.sqlite-shm", "registry.sqlite-wal"

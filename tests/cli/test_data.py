@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from ktrdr.cli.loads import parse_from, series_of
+from ktrdr.errors import InputError
 from tests.cli.conftest import LOAD, operation, problem, started
 
 if TYPE_CHECKING:
@@ -61,6 +67,7 @@ def test_load_waits_and_says_plainly_which_provider_served(server: FakeServer, k
         "end_date": "2023-12-31",
         "provider": "auto",
         "replace": False,
+        "clip": False,
     }
     assert [line.split(maxsplit=1)[1] for line in ran.out.splitlines()][:2] == ["AAPL 1d", "sample"]
     assert "rows total    1,250" in ran.out
@@ -149,4 +156,125 @@ def test_list_shows_days_without_hours(server: FakeServer, ktrdr: Run) -> None:
 
     row = ktrdr("data", "list").out.splitlines()[1].split()
 
-    assert row == ["AAPL", "1d", "1,250", "2019-01-02", "2023-12-29", "sample", "35.4", "kB"]
+    assert row == ["AAPL", "1d", "1,250", "2019-01-02", "2023-12-29", "sample", "35.4", "kB", "-"]
+
+
+def ended(operation_id: str, status: str, **changes: Any) -> dict[str, Any]:
+    return loading(status, 100 if status == "COMPLETED" else 40, **changes) | {"operation_id": operation_id}
+
+
+def test_several_series_are_started_at_once_and_told_in_one_table(server: FakeServer, ktrdr: Run) -> None:
+    ids = [f"op_data_load_20230630_{number}" for number in range(4)]
+    refused = problem(409, "provider_conflict", "SPY 1d is stored from sample", "give --replace")
+    server.on("POST", "/data/load", *(started(each, "Load started") for each in ids), refused)
+    error = {"code": "provider_failed", "detail": "yahoo broke", "hint": f"ktrdr operations resume {ids[3]}"}
+    for number, each in enumerate(ids):
+        final = ended(each, "FAILED", error=error) if number == 3 else ended(each, "COMPLETED")
+        server.on("GET", f"/operations/{each}", ended(each, "RUNNING"), final)
+        server.on("GET", f"/operations/{each}/results", LOADED if number < 3 else {"status": "failed", "rows_new": 7})
+
+    ran = ktrdr("data", "load", "AAPL", "MSFT", "SPY", "--timeframes", "1d,1h", "--from", "2023-01-01")
+
+    asked = [asked.json for asked in server.asked if asked.method == "POST"]
+    assert [(load["symbol"], load["timeframe"]) for load in asked][:3] == [
+        ("AAPL", "1d"),
+        ("AAPL", "1h"),
+        ("MSFT", "1d"),
+    ]
+    assert all(load["start_date"] == "2023-01-01" and load["clip"] for load in asked)
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert ran.code == 1
+    assert rows[1][:5] == ["AAPL", "1d", "completed", "sample", "250"]
+    assert rows[4][:5] == ["MSFT", "1h", "failed", "-", "7"]
+    assert rows[5][:3] == ["SPY", "1d", "refused"]
+    assert "error: MSFT 1h: yahoo broke" in ran.err
+    assert "error: SPY 1d: SPY 1d is stored from sample" in ran.err
+    assert ran.err.count("note: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "timeframes", "series"),
+    [
+        (["AAPL", "1d"], [], [("AAPL", "1d")]),
+        (["AAPL,MSFT", "1h"], [], [("AAPL", "1h"), ("MSFT", "1h")]),
+        (["AAPL", "MSFT"], ["1d", "1h"], [("AAPL", "1d"), ("AAPL", "1h"), ("MSFT", "1d"), ("MSFT", "1h")]),
+        (["AAPL", "AAPL"], ["1d"], [("AAPL", "1d")]),
+    ],
+)
+def test_symbols_and_timeframes_make_series(
+    names: list[str], timeframes: list[str], series: list[tuple[str, str]]
+) -> None:
+    assert series_of(names, timeframes) == series
+
+
+def test_a_missing_timeframe_is_wrong_use(ktrdr: Run) -> None:
+    ran = ktrdr("data", "load", "AAPL", "MSFT")
+
+    assert (ran.code, ran.err.splitlines()[0]) == (
+        2,
+        "error: no timeframe is named; 'MSFT' is none of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w",
+    )
+    assert ktrdr("data", "load", "AAPL", "1d", "--from", "1y", "--start-date", "2023-01-01").code == 2
+
+
+@pytest.mark.parametrize("text", ["30d", "8w", "6mo", "5y"])
+def test_an_age_is_counted_back_from_today(text: str) -> None:
+    days = {"30d": (30, 30), "8w": (56, 56), "6mo": (181, 184), "5y": (1826, 1827)}[text]
+
+    age = datetime.now(UTC).date() - parse_from(text)
+
+    assert days[0] <= age.days <= days[1]
+
+
+@pytest.mark.parametrize("text", ["5q", "y", "2023-13-01", "9999y", ""])
+def test_what_is_neither_day_nor_age_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_from(text)
+
+
+def test_watch_asks_from_the_last_stored_bar_on_and_tells_what_is_new(
+    server: FakeServer, ktrdr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = {"symbol": "AAPL", "timeframe": "1d", "rows": 9, "provider": "yahoo", "size_bytes": 9}
+    series |= {"first": "2023-01-03T00:00:00Z", "last": "2023-06-30T00:00:00Z"}
+    server.on("GET", "/data", {"series": [series]})
+    server.on("POST", "/data/load", started(LOAD, "Load started"))
+    server.on("GET", f"/operations/{LOAD}", loading("COMPLETED", 100))
+    server.on("GET", f"/operations/{LOAD}/results", LOADED)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    ran = ktrdr("data", "watch", "aapl", "MSFT", "--timeframes", "1d", "--every", "15m")
+
+    starts = [asked.json.get("start_date") for asked in server.asked if asked.method == "POST"]
+    assert starts == ["2023-06-30", None] * 2
+    assert 890 < pauses[0] <= 900
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].split()[1:] == ["aapl", "1d", "250", "new,", "to", "2023-12-29"]
+
+
+def test_providers_are_listed_with_their_limits(server: FakeServer, ktrdr: Run) -> None:
+    yahoo = {"name": "yahoo", "timeframes": ["5m", "15m", "1d"], "history_days": {"5m": 60, "15m": 60}}
+    yahoo |= {"adjusted": "splits and dividends", "symbols": "AAPL"}
+    server.on("GET", "/data/providers", {"providers": [yahoo]})
+
+    row = ktrdr("data", "providers", "yahoo").out.splitlines()[1]
+
+    assert row.split("  ")[0] == "yahoo"
+    assert "5m/15m 60 days" in row
+    assert server.asked[0].query == {"name": "yahoo"}
+
+
+def test_import_sends_the_mapping(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_bytes(b"x")
+    server.on("POST", "/data/MSFT/5m/import", started(LOAD, "Import started"))
+    serve_load(server)
+
+    ktrdr("data", "import", "bars.csv", "MSFT", "5m", "--column", "close=Last", "--timezone", "Europe/Berlin")
+
+    assert server.asked[0].query == {"filename": "bars.csv", "column": "close=Last", "timezone": "Europe/Berlin"}

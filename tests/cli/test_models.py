@@ -164,12 +164,15 @@ def test_compare_shows_the_inputs_that_differ_and_all_results(server: FakeServer
     for operation_id, layers, accuracy in ((TRAINING, 2, 0.6), (OTHER, 3, 0.65)):
         server.on("GET", f"/models/{operation_id}", model(operation_id, results=results(accuracy)))
         server.on("GET", f"/operations/{operation_id}", operation("COMPLETED", 4))
-        card = {"strategy": {"model": {"layers": layers, "type": "lstm"}, "indicators": [{"name": "sma"}]}}
+        card = {
+            "strategy": {"model": {"layers": layers, "type": "lstm"}, "indicators": [{"name": "sma"}]},
+            "data_sha256": {"AAPL": {"1d": f"{layers}ab", "1h": "same"}},
+        }
         server.on("GET", f"/operations/{operation_id}/artifacts/model_card", json.dumps(card).encode())
 
     ran = ktrdr("models", "compare", TRAINING, OTHER, "--json")
 
-    assert ran.json["inputs"] == {"strategy.model.layers": [2, 3]}
+    assert ran.json["inputs"] == {"strategy.model.layers": [2, 3], "data_sha256.AAPL.1d": ["2ab", "3ab"]}
     assert ran.json["results"]["model accuracy"] == [0.6, 0.65]
     assert ran.json["results"]["best epoch"] == [2, 2]
     assert "strategy.model.layers" in ktrdr("models", "compare", TRAINING, OTHER).out

@@ -67,7 +67,10 @@ def test_the_model_stands_beside_its_baselines(results: dict[str, Any]) -> None:
     evaluation = results["evaluation"]
 
     assert {"accuracy", "balanced_accuracy", "f1", "confusion", "class_names"} <= evaluation.keys()
-    assert evaluation["baselines"].keys() == {"majority", "persistence"}
+    assert evaluation["baselines"].keys() == {"majority", "persistence", "logistic_regression", "shuffled_control"}
+    assert evaluation["verdict"]
+    assert results["leak_gate"]["passed"]
+    assert results["money"]["model"]["costs_paid"] >= 0
     assert sum(map(sum, evaluation["confusion"])) == evaluation["validation_samples"]
 
 

@@ -1,13 +1,13 @@
-"""Trained models."""
+"""Trained models: list, one, and what can be done with one."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response, status
 
-from ktrdr.api.routes.wire import Injected, refusals
-from ktrdr.api.schemas import Model, ModelList
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.schemas import Export, Model, ModelList, OperationStarted, Prediction
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -21,4 +21,55 @@ async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1
 
 @router.get("/{operation_id}", responses=refusals(404, 422, 503))
 async def get_model(operation_id: str, services: Injected) -> Model:
-    return await services.models.get(operation_id)
+    """One model, and whether the bars that it was trained on are still the stored ones."""
+    return await services.models.get_checked(operation_id)
+
+
+@router.post(
+    "/{operation_id}/predictions",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
+)
+async def predict(
+    operation_id: str,
+    request: Prediction,
+    services: Injected,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> OperationStarted:
+    """What the model says at the newest closed bars of any symbol, as an operation."""
+    operation = await services.analysis.predict(operation_id, request, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Prediction")
+
+
+@router.post(
+    "/{operation_id}/exports",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
+)
+async def export(
+    operation_id: str,
+    request: Export,
+    services: Injected,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> OperationStarted:
+    """The model as a file for other programs, compared with the model itself, as an operation."""
+    operation = await services.analysis.export(operation_id, request, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Export")
+
+
+@router.post(
+    "/{operation_id}/reproduce",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 422, 503),
+)
+async def reproduce(
+    operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
+    """Train it again from the same inputs; the new training's results say whether it is the same, bit for bit."""
+    operation = await services.training.reproduce(operation_id, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Training")

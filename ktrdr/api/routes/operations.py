@@ -28,6 +28,7 @@ from ktrdr.api.schemas import (
     Pruned,
     Results,
 )
+from ktrdr.api.services import data_service
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.operations import operation as records
 from ktrdr.operations.service import OperationsService
@@ -180,10 +181,15 @@ async def cancel_operation(operation_id: str, services: Injected) -> Response:
 async def resume_operation(
     operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:
-    """Go on from the last checkpoint of a failed or cancelled training, as a new operation that names its parent."""
-    operation = await services.training.resume(operation_id, idempotency_key)
+    """Go on with a failed or cancelled training, from its last checkpoint, or with a load of bars, for those that are
+    still missing, as a new operation that names its parent."""
+    parent = await services.operations.get_operation(operation_id)
+    if parent.operation_type == data_service.OPERATION_TYPE:
+        operation, what = await services.data.resume(operation_id, idempotency_key), "Data load"
+    else:
+        operation, what = await services.training.resume(operation_id, idempotency_key), "Training"
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Training")
+    return started(operation, what)
 
 
 @router.post("/prune", responses=refusals(403, 413, 422, 503))

@@ -1,13 +1,13 @@
-"""Strategies: their schema, and what is wrong with one."""
+"""Strategies: their schema, what is wrong with one, and whether one looks into the future."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import Injected, refusals
-from ktrdr.api.schemas import StrategyText, StrategyVerdict
+from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.schemas import Audit, OperationStarted, StrategyText, StrategyVerdict
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -22,3 +22,13 @@ async def strategy_schema(services: Injected) -> dict[str, Any]:
 async def validate_strategy(request: StrategyText, services: Injected) -> StrategyVerdict:
     """Every fault of a strategy at once, each with its path, its value and the nearest right name."""
     return await services.strategies.validate(request.strategy)
+
+
+@router.post("/audit", status_code=status.HTTP_202_ACCEPTED, responses=refusals(403, 409, 413, 422, 503))
+async def audit_strategy(
+    request: Audit, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
+    """Look for leaks of the future into features, labels and scaling, exhaustively, as an operation."""
+    operation = await services.analysis.audit(request, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Audit")

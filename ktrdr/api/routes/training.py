@@ -1,4 +1,4 @@
-"""Trainings: start."""
+"""Trainings: start, and a look ahead."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ async def start_training(
     operation = await services.training.start(request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Training")
+
+
+@router.post("/preflight", status_code=status.HTTP_202_ACCEPTED, responses=refusals(403, 409, 413, 422, 503))
+async def preflight(
+    request: TrainingStart, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+) -> OperationStarted:
+    """What a training would meet, as an operation: samples, balance, memory, time, and whether it is hopeless."""
+    operation = await services.analysis.preflight(request, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Preflight")

@@ -1,11 +1,17 @@
-"""The bridge of a data load: which step it is at, and how many rows there are so far."""
+"""The bridge of a data load: which step it is at, how many rows there are so far, and each page as a record."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+
+PAGE_COLUMNS = ("page", "rows", "first", "last")
+
+_PARTS = 10_000
+_FETCHED = 0.9
 
 
 class LoadStep(IntEnum):
@@ -15,16 +21,55 @@ class LoadStep(IntEnum):
 
 
 class DataProgressBridge(ProgressBridge):
+    """Its steps are pages. Nobody knows how many there will be, so `part` says how far the load is in all."""
+
+    _pages = 0
+    _rows = 0
+    _share = 0.0
+
     @staticmethod
     def create_for(path: Path, series: str, source: str) -> None:
         series, source = (text.replace("{", "{{").replace("}", "}}") for text in (series, source))
         phases = (
             f"Waiting to load {series}",
-            f"Loading {series} from {source}: {{items}} rows",
-            f"Storing {{items}} rows of {series}",
-            f"Loaded {{items}} rows of {series}",
+            f"Loading {series} from {source}: {{items:,}} rows, page {{step}}",
+            f"Storing {{items:,}} rows of {series}",
+            f"Loaded {{items:,}} rows of {series}",
         )
-        ProgressBridge.create(path, BridgeLayout(phases=phases, total_steps=len(LoadStep)))
+        layout = BridgeLayout(
+            phases=phases,
+            total_steps=1,
+            columns=PAGE_COLUMNS,
+            integer_columns=PAGE_COLUMNS,
+            step_field="pages",
+            planned_records=64,
+        )
+        ProgressBridge.create(path, layout)
 
-    def on_step(self, step: LoadStep, rows: int) -> None:
-        self._update_state(int(step), int(step), 0, 1, rows)
+    def on_begin(self) -> None:
+        self._show(LoadStep.FETCHING, 0.0)
+
+    def on_page(
+        self, rows: int, first: datetime | None, last: datetime | None, *, rows_so_far: int, share: float
+    ) -> None:
+        """A page of bars from `first` to `last`, as seconds since the epoch; 0 where it has none."""
+        self._pages += 1
+        self._rows, self._share = rows_so_far, share
+        self._append_metric(self._pages, rows, _epoch(first), _epoch(last))
+        self._show(LoadStep.FETCHING, _FETCHED * share)
+
+    def on_storing(self, rows: int) -> None:
+        self._rows = rows
+        self._show(LoadStep.STORING, _FETCHED * self._share)
+
+    def on_loaded(self, rows: int) -> None:
+        self._rows = rows
+        self._show(LoadStep.LOADED, 1.0)
+
+    def _show(self, step: LoadStep, share: float) -> None:
+        page = max(self._pages, 1)
+        self._update_state(int(step), page, int(_PARTS * (share - page + 1)), _PARTS, self._rows)
+
+
+def _epoch(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

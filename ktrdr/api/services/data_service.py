@@ -5,40 +5,62 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
-from ktrdr.api.schemas import Bars, DataLoad, Series, SeriesList
+from ktrdr.api.schemas import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
 from ktrdr.api.services.data_job import upload_in
 from ktrdr.api.services.data_progress_bridge import DataProgressBridge
-from ktrdr.errors import InputError, StorageError
+from ktrdr.errors import ConflictError, InputError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.market.bars import check_range, check_symbol, check_timeframe
-from ktrdr.market.providers import provider_for
-from ktrdr.market.providers.csv import SUFFIXES
+from ktrdr.market.provider import Capabilities, check_able
+from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for
+from ktrdr.market.providers.ccxt import CcxtProvider
+from ktrdr.market.providers.csv import SUFFIXES, check_columns, check_timezone
+from ktrdr.market.quality.report import Verdict
+from ktrdr.market.quality.stored import verdict_of
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import BarStore, check_provider
-from ktrdr.operations.operation import Operation
+from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 
 LANE = "data"
+OPERATION_TYPE = "DATA_LOAD"
+_RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
 
 class DataService:
     def __init__(
-        self, operations: OperationsService, dispatcher: Dispatcher, store: BarStore, *, uploads: Path, bars: Path
+        self,
+        operations: OperationsService,
+        dispatcher: Dispatcher,
+        store: BarStore,
+        *,
+        uploads: Path,
+        bars: Path,
+        sources: Sources,
     ) -> None:
         self._operations = operations
         self._dispatcher = dispatcher
         self._store = store
         self._uploads = uploads
         self._bars = bars
+        self._sources = sources
+
+    async def providers(self, name: str = "") -> ProviderList:
+        """All, or the one that is named. Raises InputError."""
+        if not name:
+            found = await asyncio.to_thread(all_capabilities)
+        else:
+            found = {name: await asyncio.to_thread(lambda: create_provider(name, self._sources).capabilities)}
+        return ProviderList(providers=[_provider(name, able) for name, able in found.items()])
 
     async def list(self) -> SeriesList:
-        stored = await asyncio.to_thread(self._store.list)
-        return SeriesList(series=[_series(info) for info in stored])
+        return SeriesList(series=await asyncio.to_thread(_all_series, self._store))
 
     async def read(self, symbol: str, timeframe: str, start: date | None, end: date | None, limit: int) -> Bars:
         """The last `limit` bars in range. Raises InputError, SeriesNotFound, StorageError."""
@@ -54,12 +76,17 @@ class DataService:
         check_range(request.start_date, request.end_date)
         symbol, timeframe = check_symbol(request.symbol), check_timeframe(request.timeframe)
         stored = None if request.replace else await asyncio.to_thread(self._store.find, symbol, timeframe)
-        provider_for(request.provider, stored)
+        provider = await asyncio.to_thread(provider_for, request.provider, stored, self._sources)
+        # What ccxt's exchanges can do takes seconds to find out, which the load itself does.
+        if not request.clip and not isinstance(provider, CcxtProvider):
+            check_able(provider.capabilities, timeframe, request.start_date, request.end_date)
         return await self._start(
             symbol,
             timeframe,
             request.provider,
             replace=request.replace,
+            clip=request.clip,
+            sources=asdict(self._sources),
             start=request.start_date.isoformat() if request.start_date else None,
             end=request.end_date.isoformat() if request.end_date else None,
             idempotency_key=idempotency_key,
@@ -74,9 +101,13 @@ class DataService:
         idempotency_key: str | None = None,
         *,
         replace: bool = False,
+        columns: Mapping[str, str] | None = None,
+        timezone: str = "",
     ) -> Operation:
         """Take the uploaded file into the operation's folder, and load from it."""
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        check_columns(columns or {})
+        check_timezone(timezone)
         suffix = PurePath(filename).suffix.lower()
         if suffix not in SUFFIXES:
             raise InputError(
@@ -96,10 +127,38 @@ class DataService:
                 content_sha256=content_sha256,
                 upload=upload,
                 replace=replace,
+                columns=dict(columns or {}),
+                timezone=timezone,
                 idempotency_key=idempotency_key,
             )
         finally:
             upload.unlink(missing_ok=True)
+
+    async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
+        """A new load of what a failed or cancelled one was to bring and did not.
+
+        Raises OperationNotFound, and ConflictError when there is nothing to go on with.
+        """
+        parent = await self._operations.get_operation(operation_id)
+        if parent.operation_type != OPERATION_TYPE or parent.status not in _RESUMABLE:
+            raise ConflictError(
+                f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
+                "only failed and cancelled loads can be resumed",
+                operation_status=str(parent.status),
+            )
+        payload = dict(parent.payload)
+        symbol, timeframe, provider = (payload.pop(name) for name in ("symbol", "timeframe", "provider"))
+        if payload.get("filename"):
+            raise ConflictError(
+                f"the file of operation {operation_id} is not kept",
+                hint=f"send it again with: ktrdr data import FILE {symbol} {timeframe}",
+            )
+        stored = None if payload.get("replace") else await asyncio.to_thread(self._store.find, symbol, timeframe)
+        await asyncio.to_thread(provider_for, provider, stored, self._sources)
+        details = {name: value for name, value in payload.items() if name not in ("lane", "bars")}
+        return await self._start(
+            symbol, timeframe, provider, parent_id=operation_id, idempotency_key=idempotency_key, **details
+        )
 
     async def _start(
         self,
@@ -108,14 +167,22 @@ class DataService:
         provider: str,
         *,
         upload: Path | None = None,
+        parent_id: str | None = None,
         idempotency_key: str | None,
         **details: Any,
     ) -> Operation:
         series = {"symbol": symbol, "timeframe": timeframe, "provider": provider}
         operation, is_new = await self._operations.create_operation(
-            "DATA_LOAD",
-            metadata={"symbols": [symbol], "timeframes": [timeframe], "provider": provider},
+            OPERATION_TYPE,
+            metadata={
+                "symbols": [symbol],
+                "timeframes": [timeframe],
+                "provider": provider,
+                "start_date": details.get("start"),
+                "end_date": details.get("end"),
+            },
             payload={"lane": LANE, "bars": str(self._bars), **series, **details},
+            parent_id=parent_id,
             idempotency_key=idempotency_key,
         )
         if not is_new:
@@ -148,7 +215,21 @@ async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> str:
     return content.hexdigest()
 
 
-def _series(info: SeriesInfo) -> Series:
+def _provider(name: str, able: Capabilities) -> ProviderInfo:
+    return ProviderInfo(
+        name=name,
+        timeframes=list(able.timeframes),
+        history_days={timeframe: reach.days for timeframe, reach in able.history.items()},
+        adjusted=able.adjusted,
+        symbols=able.symbols,
+    )
+
+
+def _all_series(store: BarStore) -> list[Series]:
+    return [_series(info, verdict_of(store, info)) for info in store.list()]
+
+
+def _series(info: SeriesInfo, verdict: Verdict | None) -> Series:
     return Series(
         symbol=info.symbol,
         timeframe=info.timeframe,
@@ -157,4 +238,5 @@ def _series(info: SeriesInfo) -> Series:
         last=info.last,
         provider=info.provider,
         size_bytes=info.size_bytes,
+        quality=SeriesQuality(**verdict.to_dict()) if verdict else None,
     )

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ktrdr.api.schemas import Model
 from ktrdr.api.services.training.training_service import OPERATION_TYPE
-from ktrdr.errors import NotFoundError
+from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
+from ktrdr.market.bars import fingerprint
+from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 
+# A second's work or so; beyond it the answer is left open.
+_MOST_ROWS_COMPARED = 5_000_000
+
 
 class ModelService:
-    def __init__(self, operations: OperationsService) -> None:
+    def __init__(self, operations: OperationsService, store: BarStore, *, models: Path) -> None:
         self._operations = operations
+        self._store = store
+        self._models = models
 
     async def list(self, limit: int) -> tuple[list[Model], int]:
         """The newest, and how many there are in all."""
@@ -32,6 +44,45 @@ class ModelService:
                 hint="list models with: ktrdr models list",
             )
         return _model(operation, await self._operations.get_results(operation_id))
+
+    async def get_checked(self, operation_id: str) -> Model:
+        """As `get`, and whether the stored bars are still those that it was trained on."""
+        model = await self.get(operation_id)
+        changed = await asyncio.to_thread(self._bars_changed, self.folder(model))
+        return model.model_copy(update={"bars_changed": changed})
+
+    def folder(self, model: Model) -> Path:
+        """Where its files lie; those of a training in folds are the last fold's."""
+        path = str(model.results.get("model_path") or "")
+        # The home may have moved since; the folder's own name has not.
+        name = PureWindowsPath(path).parent.name
+        return self._models / (name or model.operation_id)
+
+    def _bars_changed(self, folder: Path) -> bool | None:
+        """None when its card is gone or says too little, bars can't be read, or there is too much to compare."""
+        try:
+            series = list(_trained_on(json.loads((folder / "model.json").read_bytes())))
+            if sum(rows for *_, rows in series) > _MOST_ROWS_COMPARED:
+                return None
+            return any(self._differs(*each) for each in series)
+        except (StorageError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def _differs(self, symbol: str, timeframe: str, content: str, first: datetime, last: datetime, rows: int) -> bool:
+        try:
+            frame = self._store.read(symbol, timeframe, first, last)
+        except (SeriesNotFound, InputError):
+            return True
+        return len(frame) != rows or fingerprint(frame) != content
+
+
+def _trained_on(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str, datetime, datetime, int]]:
+    """Symbol, timeframe, content's hash, first and last bar, rows of each series."""
+    for symbol, timeframes in card["data_sha256"].items():
+        for timeframe, content in timeframes.items():
+            about = card["data_ranges"][symbol][timeframe]
+            first, last = (datetime.fromisoformat(about[end]) for end in ("first", "last"))
+            yield symbol, timeframe, content, first, last, about["rows"]
 
 
 def _model(operation: Operation, results: dict[str, Any]) -> Model:

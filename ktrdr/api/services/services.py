@@ -6,10 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ktrdr.api.schemas import Readiness
+from ktrdr.api.services.analysis_service import AnalysisService
+from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
+from ktrdr.api.services.system_service import SystemService
 from ktrdr.api.services.training.training_service import TrainingService
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.operations.service import OperationsService
@@ -21,9 +26,14 @@ class Services:
     dispatcher: Dispatcher
     training: TrainingService
     data: DataService
+    series: SeriesService
     strategies: StrategyService
     models: ModelService
+    analysis: AnalysisService
     retention: RetentionService
+    charts: ChartService
+    logs: LogService
+    system: SystemService
     readiness: Callable[[], Awaitable[Readiness]]
     start: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]

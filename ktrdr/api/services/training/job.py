@@ -10,10 +10,12 @@ from typing import Any
 
 from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training import warm
 from ktrdr.training.fingerprint import CHECKPOINTS
+from ktrdr.training.reproduce import bars_of
 from ktrdr.training.run import TrainingOutcome, TrainingRequest, run_training
 
 
@@ -22,27 +24,31 @@ def warm_up() -> None:
 
 
 def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    models = Path(payload["models"])
     request = TrainingRequest(
         operation_id=operation_id,
-        strategy=load_strategy(payload["strategy"], IndicatorCatalogue()),
+        strategy=load_strategy(payload["strategy"], IndicatorCatalogue()).on(payload["timeframes"]),
         strategy_name=payload["strategy_name"],
         strategy_text=payload["strategy"],
         symbols=tuple(payload["symbols"]),
-        timeframe=payload["timeframe"],
         start=_day(payload["start"]),
         end=_day(payload["end"]),
-        output=Path(payload["models"]) / operation_id,
+        output=models / operation_id,
+        fold=payload["fold"],
+        reproduces=models / payload["reproduces"] if payload.get("reproduces") else None,
     )
     store = BarStore(Path(payload["bars"]))
+
+    def read(symbol: str, timeframe: str) -> StoredBars:
+        start, end = request.start, request.end
+        if request.reproduces:
+            # The bars that were read then; those that came later are none of it.
+            start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
+        return store.read_stored(symbol, timeframe, start, end)
+
     resume_from = payload.get("resume_from")
     with TrainingProgressBridge(folder / "bridge", writable=True) as bridge:
-        outcome = run_training(
-            request,
-            lambda symbol: store.read_stored(symbol, request.timeframe, request.start, request.end),
-            bridge,
-            stop,
-            Path(resume_from) if resume_from else None,
-        )
+        outcome = run_training(request, read, bridge, stop, Path(resume_from) if resume_from else None)
     return _describe(outcome, request.output / CHECKPOINTS)
 
 

@@ -20,6 +20,7 @@ METRIC_COLUMNS = (
 _MESSAGES = {
     Phase.INITIALIZING: "Initializing training...",
     Phase.PREPARING: "Preparing features and windows",
+    Phase.CHECKING: "Checking that nothing looks ahead",
     Phase.TRAINING: "Epoch {step}/{total}",
     Phase.EVALUATING: "Evaluating the best epoch",
     Phase.SAVING: "Saving model and report",

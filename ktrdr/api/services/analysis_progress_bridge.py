@@ -1,0 +1,31 @@
+"""The bridge of what is done with a model or a strategy beside training it: which step it is at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+
+PREDICTION = "PREDICTION"
+EXPORT = "EXPORT"
+PREFLIGHT = "PREFLIGHT"
+AUDIT = "AUDIT"
+
+_STEPS = {
+    PREDICTION: ("Reading bars and making features", "Predicting {items} bars", "Predicted {items} bars"),
+    EXPORT: ("Reading model and bars", "Writing the graph", "Comparing {items} windows", "Exported and compared"),
+    PREFLIGHT: ("Reading bars and making samples", "Timing batches: {items} samples", "Checked"),
+    AUDIT: ("Reading bars", "Recomputing truncated histories: {items} instants", "Audited"),
+}
+
+
+class AnalysisProgressBridge(ProgressBridge):
+    @staticmethod
+    def create_for(path: Path, operation_type: str, what: str) -> None:
+        waiting = f"Waiting for {what.replace('{', '{{').replace('}', '}}')}"
+        steps = _STEPS[operation_type]
+        ProgressBridge.create(path, BridgeLayout(phases=(waiting, *steps), total_steps=len(steps)))
+
+    def on_step(self, step: int, part: int = 0, parts: int = 1, items: int = 0) -> None:
+        """`part` of `parts` of step `step`, counted from 1, is done."""
+        self._update_state(step, step, part, parts, items)

@@ -1,0 +1,91 @@
+"""SeriesService: what is known of a stored series, what is made of it, and what leaves with it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import polars as pl
+
+from ktrdr.api.schemas import Quality, Resample, Resampled
+from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.quality.chart import draw
+from ktrdr.market.quality.stored import check_stored
+from ktrdr.market.resample import resample
+from ktrdr.market.store import BarStore
+
+Format = Literal["csv", "parquet"]
+
+_ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    filename: str
+    chunks: Iterator[bytes]
+
+
+class SeriesService:
+    def __init__(self, store: BarStore) -> None:
+        self._store = store
+
+    async def quality(self, symbol: str, timeframe: str, calendar: str | None) -> Quality:
+        """Raises InputError, SeriesNotFound, StorageError."""
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        report = await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
+        return Quality.model_validate(report.to_dict())
+
+    async def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
+        """A PNG. Raises InputError, SeriesNotFound, StorageError."""
+        return await asyncio.to_thread(self._draw, check_symbol(symbol), check_timeframe(timeframe), calendar)
+
+    async def resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
+        """Raises InputError, SeriesNotFound, ProviderConflict, StorageError."""
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        return await asyncio.to_thread(self._resample, symbol, timeframe, request)
+
+    async def export(self, symbol: str, timeframe: str, kind: Format, start: date | None, end: date | None) -> Exported:
+        """The bars in range as a file. Raises InputError, SeriesNotFound, StorageError."""
+        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
+        return Exported(f"{symbol}_{timeframe}.{kind}", _csv(frame) if kind == "csv" else _parquet(frame))
+
+    def _draw(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
+        report = check_stored(self._store, symbol, timeframe, calendar)
+        return draw(report, self._store.read(symbol, timeframe))
+
+    def _resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
+        stored = self._store.read_stored(symbol, timeframe)
+        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar)
+        provider, target = f"resampled from {timeframe} ({stored.provider})", check_timeframe(request.to)
+        merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace)
+        check_stored(self._store, symbol, target, request.calendar)
+        return Resampled(
+            symbol=symbol,
+            timeframe=target,
+            source=timeframe,
+            provider=provider,
+            calendar=made.calendar.name,
+            rows_new=merged.rows_new,
+            rows_changed=merged.rows_changed,
+            rows_total=merged.rows_total,
+            first=merged.first,
+            last=merged.last,
+            note="; ".join(filter(None, (made.note, merged.note))),
+        )
+
+
+def _csv(frame: pl.DataFrame) -> Iterator[bytes]:
+    for begin in range(0, len(frame), _ROWS_AT_ONCE):
+        rows = frame.slice(begin, _ROWS_AT_ONCE)
+        yield rows.write_csv(include_header=begin == 0, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ").encode()
+
+
+def _parquet(frame: pl.DataFrame) -> Iterator[bytes]:
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    yield content.getvalue()

@@ -1,0 +1,153 @@
+"""How predictions, exports, preflights, audits and reproductions are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+from ktrdr.cli.output import bar_time, duration, fixed, number, print_fields, print_table, say, size
+
+Results = Mapping[str, Any]
+
+_PROBABILITY = "probability_"
+
+
+def print_predictions(results: Results) -> None:
+    """A row for each bar: its close, the probability of each class and the likeliest, or the number predicted."""
+    classes: Sequence[str] = results.get("class_names") or ()
+    rows = [
+        (
+            bar_time(row["timestamp"], str(results.get("timeframe"))),
+            fixed(row.get("close")),
+            *(fixed(row.get(f"{_PROBABILITY}{name}")) for name in classes),
+            row.get("predicted") if classes else _signed(row.get("predicted")),
+        )
+        for row in results.get("predictions") or ()
+    ]
+    print_table(("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted"), rows)
+    horizon = (results.get("label") or {}).get("horizon")
+    if horizon:
+        ahead = "bar" if horizon == 1 else f"{horizon} bars"
+        say(f"{results.get('symbol')} {results.get('timeframe')}, each about the {ahead} after it; times are UTC")
+    if results.get("trained_on_symbol") is False:
+        say(f"note: the model was not trained on {results.get('symbol')}")
+
+
+def _signed(value: Any) -> str:
+    return f"{value:+.6f}" if isinstance(value, int | float) else "-"
+
+
+def print_export(results: Results) -> None:
+    print_fields(
+        [
+            ("model", results.get("model")),
+            ("format", results.get("format")),
+            ("file", (results.get("artifacts") or {}).get("onnx")),
+            ("size", size(results.get("size_bytes") or 0)),
+            *((f"input {name}", about) for name, about in (results.get("inputs") or {}).items()),
+            *((f"output {name}", about) for name, about in (results.get("outputs") or {}).items()),
+            ("compared on", f"{results.get('windows_compared')} windows of {results.get('compared_on')}"),
+            ("largest difference", number(results.get("largest_difference") or 0.0)),
+        ]
+    )
+
+
+def print_preflight(results: Results) -> None:
+    columns = ("bars", "warmup_rows", "train_samples", "validation_samples", "test_samples", "purged_samples")
+    print_table(
+        ("symbol", *(f">{name.removesuffix('_samples').replace('_rows', '')}" for name in columns), "from", "to"),
+        [
+            (row.get("symbol"), *(row.get(name) for name in columns), _day(row.get("first")), _day(row.get("last")))
+            for row in results.get("symbols") or ()
+        ],
+    )
+    typer.echo()
+    parts = results.get("parts") or ()
+    names = list(dict.fromkeys(name for part in parts for name in part.get("shares") or {}))
+    print_table(
+        ("part", ">samples", *(f">{name}" for name in names), "from", "to"),
+        [
+            (
+                part.get("part"),
+                part.get("samples"),
+                *(f"{100 * (part.get('shares') or {}).get(name, 0):.1f} %" for name in names),
+                _day(part.get("first")),
+                _day(part.get("last")),
+            )
+            for part in parts
+        ],
+    )
+    typer.echo()
+    print_fields(_plan(results))
+    for warning in results.get("warnings") or ():
+        say(f"warning: {warning}")
+
+
+def _plan(results: Results) -> list[tuple[str, object]]:
+    parameters, folds = results.get("parameters"), results.get("folds") or 1
+    fields = [
+        ("features", results.get("features")),
+        ("window", results.get("window")),
+        ("parameters", f"{parameters:,} ({results.get('parameters_per_sample', 0):,.1f} for each training sample)"),
+        ("peak memory", f"{size(results.get('peak_memory_bytes') or 0)}, free {_free(results)}"),
+        ("one epoch", _time(results.get("epoch_seconds"))),
+        ("all epochs", _time(results.get("total_seconds"))),
+    ]
+    return [*fields, ("folds", f"{folds}; the figures are those of the first")] if folds > 1 else fields
+
+
+def _free(results: Results) -> str:
+    return size(results.get("available_memory_bytes") or 0)
+
+
+def _time(seconds: Any) -> str | None:
+    return f"about {duration(seconds)}" if isinstance(seconds, int | float) else None
+
+
+def _day(instant: object) -> str:
+    return str(instant)[:16].replace("T", " ").removesuffix(" 00:00")
+
+
+def print_audit(results: Results) -> None:
+    """A row for each leak; the verdict in words."""
+    leaks = results.get("leaks") or ()
+    if leaks:
+        print_table(
+            ("symbol", "column", "instant", "kind", ">whole", ">then known"),
+            [
+                (
+                    leak.get("symbol"),
+                    leak.get("column"),
+                    leak.get("instant"),
+                    leak.get("kind"),
+                    *(fixed(leak.get(name), 6) for name in ("whole", "known")),
+                )
+                for leak in leaks
+            ],
+        )
+    if results.get("verdict"):
+        say(str(results["verdict"]))
+
+
+def print_reproduction(results: Results) -> None:
+    """Whether it came to the same bits; what differs, a line each."""
+    found = results.get("reproduction") or {}
+    for line in found.get("differences") or ():
+        typer.echo(line)
+    if found.get("inputs"):
+        say("The inputs were not the same:")
+        for line in found["inputs"]:
+            say(f"  {line}")
+    same = "identical to" if found.get("identical") else "not the same as"
+    say(f"The model is {same} {found.get('of')}")
+
+
+PRINTERS: Mapping[str, Callable[[Results], None]] = {
+    "PREDICTION": print_predictions,
+    "EXPORT": print_export,
+    "PREFLIGHT": print_preflight,
+    "AUDIT": print_audit,
+}
+"""By type of operation."""

@@ -1,0 +1,296 @@
+"""Loads of several series at once: started together, shown side by side, told in one table."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ktrdr.cli.output import bar_time, percent, print_json, print_table, say, show_error, words_console
+from ktrdr.cli.watch import DETACHED, PATIENCE_S
+from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ktrdr.api.schemas import DataLoad, Operation
+    from ktrdr.cli.client import Client
+
+TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w")
+FAILED = 1
+
+_POLL_S = 0.3
+_AGE = re.compile(r"(\d+)(d|w|mo|y)")
+_DAYS = {"d": 1, "w": 7}
+_EVERY = re.compile(r"(\d+)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_from(text: str) -> date:
+    """`5y`, `6mo`, `30d`, or a day."""
+    today = datetime.now(UTC).date()
+    try:
+        if not (age := _AGE.fullmatch(text)):
+            return date.fromisoformat(text)
+        count, unit = int(age[1]), age[2]
+        if unit in _DAYS:
+            return today - timedelta(days=count * _DAYS[unit])
+        months = today.year * 12 + today.month - 1 - count * (12 if unit == "y" else 1)
+        first = date(months // 12, months % 12 + 1, 1)
+        return first + timedelta(days=min(today.day, _days_in(first)) - 1)
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"--from {text!r} is neither a day nor an age", hint="write 2023-06-30, or 30d, 8w, 6mo, 5y"
+        ) from None
+
+
+def _days_in(first: date) -> int:
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return (following - first).days
+
+
+def parse_every(text: str) -> float:
+    """Seconds of `30s`, `15m`, `1h`."""
+    every = _EVERY.fullmatch(text)
+    if not every or int(every[1]) == 0:
+        raise InputError(f"--every {text!r} is not a time", hint="write 90s, 15m, 1h or 1d")
+    return float(int(every[1]) * _SECONDS[every[2]])
+
+
+def series_of(names: Sequence[str], timeframes: Sequence[str]) -> list[tuple[str, str]]:
+    """Symbols with `--timeframes`, or symbols with one timeframe behind them."""
+    symbols = [part for name in names for part in name.split(",") if part]
+    if not timeframes:
+        *symbols, last = symbols or [""]
+        if not symbols or last.lower() not in TIMEFRAMES:
+            raise InputError(
+                f"no timeframe is named; {last!r} is none of {', '.join(TIMEFRAMES)}",
+                hint=f"name it last, or with an option: ktrdr data load {' '.join(names)} --timeframes 1d",
+            )
+        timeframes = [last]
+    return list(dict.fromkeys((symbol, timeframe) for symbol in symbols for timeframe in timeframes))
+
+
+@dataclass(slots=True)
+class Load:
+    """One series on its way: an operation, or a refusal; `results` once it has ended."""
+
+    series: str
+    operation: Operation | None = None
+    error: KtrdrError | None = None
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.operation is None or self.operation.completed_at is not None
+
+    @property
+    def status(self) -> str:
+        return "refused" if self.operation is None else self.operation.status.lower()
+
+
+def load_all(client: Client, requests: Sequence[DataLoad]) -> list[Load]:
+    """Start them all and show them until all have ended; Ctrl-C detaches, with exit code 130."""
+    loads = [_started(client, request) for request in requests]
+    if all(load.operation is None for load in loads):
+        assert loads[0].error
+        raise loads[0].error
+    console = words_console()
+    shown: Callable[[], Any] = _Lines(loads).show
+    try:
+        if console.is_terminal:
+            from rich.live import Live
+
+            with Live(console=console, get_renderable=lambda: _bars(loads), refresh_per_second=4):
+                for _ in _polls(client, loads):
+                    pass
+        else:
+            for _ in _polls(client, loads):
+                shown()
+    except KeyboardInterrupt:
+        going = [load.operation.operation_id for load in loads if load.operation and not load.has_ended]
+        say("Detached; the loads go on. Come back with:\n" + "\n".join(f"  ktrdr operations watch {i}" for i in going))
+        raise typer.Exit(DETACHED) from None
+    for load in loads:
+        if load.operation:
+            load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+    return loads
+
+
+def _started(client: Client, request: DataLoad) -> Load:
+    series = f"{request.symbol} {request.timeframe}"
+    try:
+        started = client.load(request)
+    except ServerUnreachable:
+        raise
+    except KtrdrError as error:
+        return Load(series, error=error)
+    return Load(series, operation=client.operation(started.operation_id))
+
+
+def _polls(client: Client, loads: Sequence[Load]) -> Iterator[None]:
+    answered = time.monotonic()
+    while True:
+        try:
+            for load in loads:
+                if load.operation and not load.has_ended:
+                    load.operation = client.operation(load.operation.operation_id)
+            answered = time.monotonic()
+        except ServerUnreachable:
+            if time.monotonic() - answered > PATIENCE_S:
+                raise
+        yield
+        if all(load.has_ended for load in loads):
+            return
+        time.sleep(_POLL_S)
+
+
+class _Lines:
+    """A line for whatever is new of each load, for logs and pipes."""
+
+    def __init__(self, loads: Sequence[Load]) -> None:
+        self._loads = loads
+        self._said: dict[str, str] = {}
+
+    def show(self) -> None:
+        for load in self._loads:
+            told = _told(load)
+            if self._said.get(load.series) != told:
+                self._said[load.series] = told
+                say(f"{load.series}: {told}")
+
+
+def _told(load: Load) -> str:
+    if load.operation is None:
+        return f"refused: {load.error.detail if load.error else ''}"
+    if load.operation.status == "FAILED" and load.operation.error:
+        return f"failed: {load.operation.error.detail}"
+    return load.operation.progress.message
+
+
+def _bars(loads: Sequence[Load]) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2), expand=True)
+    for ratio in (None, 1, None, 2):
+        table.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+    for load in loads:
+        done = load.operation.progress.percentage if load.operation else 0.0
+        style = "red" if load.status in ("refused", "failed") else ""
+        table.add_row(
+            Text(load.series, style="bold"),
+            ProgressBar(total=100, completed=done),
+            Text(f"{percent(done):>5}"),
+            Text(_told(load), style=style),
+        )
+    return table
+
+
+def tell(loads: Sequence[Load], as_json: bool) -> None:
+    """The table of how they ended, then what went wrong; leaves with exit code 1 unless all completed."""
+    if as_json:
+        print_json([_as_json(load) for load in loads])
+    else:
+        print_table(
+            ("series", "status", "provider", ">rows new", ">changed", ">total", "first", "last", "quality"),
+            [_row(load) for load in loads],
+        )
+        for note, series in _notes(loads).items():
+            say(f"note: {', '.join(series)}: {note}")
+    for load in loads:
+        if error := _error_of(load):
+            show_error(error)
+    if any(load.status != "completed" for load in loads):
+        raise typer.Exit(FAILED)
+
+
+def _row(load: Load) -> tuple[object, ...]:
+    results, timeframe = load.results, load.series.rpartition(" ")[2]
+    ends = (bar_time(results[end], timeframe) if results.get(end) else None for end in ("first", "last"))
+    quality = results.get("quality")
+    return (
+        load.series,
+        load.status,
+        results.get("provider"),
+        *(results.get(count) for count in ("rows_new", "rows_changed", "rows_total")),
+        *ends,
+        f"{quality['verdict']} {quality['score']:g}" if quality else None,
+    )
+
+
+def _notes(loads: Sequence[Load]) -> dict[str, list[str]]:
+    """Each note once, with the series that it is about."""
+    notes: dict[str, list[str]] = {}
+    for load in loads:
+        if note := load.results.get("note"):
+            notes.setdefault(note, []).append(load.series)
+    return notes
+
+
+def _error_of(load: Load) -> KtrdrError | None:
+    found = load.operation.error if load.operation else load.error
+    return KtrdrError(f"{load.series}: {found.detail}", hint=found.hint) if found else None
+
+
+def _as_json(load: Load) -> dict[str, Any]:
+    error = _error_of(load)
+    return {
+        "series": load.series,
+        "operation_id": load.operation.operation_id if load.operation else None,
+        **(load.results or {"status": load.status}),
+        **({"error": {"detail": error.detail, "hint": error.hint}} if error else {}),
+    }
+
+
+def keep_current(client: Client, requests: Sequence[DataLoad], every: str) -> None:
+    """Load what came after the last stored bar, again and again; a line for each series that has new bars.
+
+    Ends with Ctrl-C. A series of which nothing is stored is loaded whole.
+    """
+    every_s = parse_every(every)
+    say(f"Keeping {len(requests)} series current, every {every}; Ctrl-C ends it")
+    try:
+        while True:
+            began = time.monotonic()
+            try:
+                _round(client, _since_the_last(client, requests))
+            except ServerUnreachable as lost:
+                say(f"{_clock()}  {lost.detail}; trying again")
+            time.sleep(max(0.0, every_s - (time.monotonic() - began)))
+    except KeyboardInterrupt:
+        say("Ended; the bars that came are stored")
+
+
+def _since_the_last(client: Client, requests: Sequence[DataLoad]) -> list[DataLoad]:
+    last = {(series.symbol, series.timeframe): series.last.date() for series in client.series().series}
+    return [
+        request.model_copy(update={"start_date": last.get((request.symbol.upper(), request.timeframe)), "clip": True})
+        for request in requests
+    ]
+
+
+def _round(client: Client, requests: Sequence[DataLoad]) -> None:
+    loads = [_started(client, request) for request in requests]
+    for _ in _polls(client, loads):
+        pass
+    for load in loads:
+        if load.operation:
+            load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+        if error := _error_of(load):
+            say(f"{_clock()}  {error.detail}")
+        elif load.results.get("rows_new") or load.results.get("rows_changed"):
+            last = bar_time(load.results["last"], load.series.rpartition(" ")[2])
+            changed = load.results["rows_changed"]
+            more = f", {changed} changed" if changed else ""
+            typer.echo(f"{_clock()}  {load.series}  {load.results['rows_new']:,} new{more}, to {last}")
+
+
+def _clock() -> str:
+    return f"{datetime.now().astimezone():%H:%M:%S}"

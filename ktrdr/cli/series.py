@@ -1,0 +1,188 @@
+"""`ktrdr data check`, `resample` and `export`: what is known of a stored series, made of it, and taken from it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.client import connect
+from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
+from ktrdr.cli.output import bar_time, print_fields, print_json, print_table, say, size
+from ktrdr.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from ktrdr.api.schemas import Quality
+
+FORMATS = {".csv": "csv", ".parquet": "parquet"}
+GAPS_SHOWN = 5
+
+Calendar = Annotated[
+    str | None,
+    typer.Option(
+        "--calendar",
+        metavar="XNYS",
+        help="An exchange, 24/5 for FX or 24/7; by default what was given before, or else a guess that is told.",
+        show_default=False,
+    ),
+]
+
+
+def check(
+    ctx: typer.Context,
+    symbol: Symbol,
+    timeframe: Timeframe,
+    calendar: Calendar = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE.png", help="Draw coverage, prices and faults too.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check stored bars: what is missing by the market's calendar, and what is wrong.
+
+    The score is 100 times the share of expected bars that are there, less those
+    that a fault touches; warnings count half, notes not at all.
+
+    Example:
+      ktrdr data check AAPL 5m
+      ktrdr data check VOD.L 1d --calendar XLON --plot vod.png
+    """
+    if plot and plot.suffix.lower() != ".png":
+        raise InputError(f"{plot} is no .png", hint="pictures are written as PNG")
+    client = connect(ctx)
+    found = client.quality(symbol, timeframe, calendar)
+    if plot:
+        _write(plot, [client.quality_chart(symbol, timeframe, calendar)])
+    if as_json:
+        print_json(found)
+        return
+    print_fields(_fields(found))
+    typer.echo()
+    if found.faults:
+        print_table(
+            ("severity", "fault", ">count", "what"),
+            [(each.severity, each.kind.replace("_", " "), each.count, each.message) for each in found.faults],
+        )
+    else:
+        say("Nothing is wrong with these bars.")
+    _print_gaps(found)
+
+
+def _fields(found: Quality) -> list[tuple[str, object]]:
+    guess = f" (a guess: {found.calendar.why})" if found.calendar.is_guess else ""
+    span = " to ".join(bar_time(moment, found.timeframe) for moment in (found.first, found.last))
+    return [
+        ("series", f"{found.symbol} {found.timeframe}"),
+        ("score", f"{found.score:g} of 100, {found.verdict}"),
+        ("coverage", f"{_percent(found.coverage)}: {found.present:,} of {found.expected:,} expected bars"),
+        ("calendar", f"{found.calendar.name}{guess}"),
+        ("rows", found.rows),
+        ("range", span),
+    ]
+
+
+def _print_gaps(found: Quality) -> None:
+    if found.gap_count < 2:
+        return
+    longest = sorted(found.gaps, key=lambda gap: -gap.bars)[:GAPS_SHOWN]
+    typer.echo()
+    print_table(
+        ("from", "to", ">bars missing"),
+        [
+            (bar_time(gap.first, found.timeframe), bar_time(gap.last, found.timeframe), gap.bars)
+            for gap in sorted(longest, key=lambda gap: gap.first)
+        ],
+        title=f"The longest of {found.gap_count:,} gaps",
+    )
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % is for what is whole."""
+    return f"{int(share * 10_000) / 100:.2f} %"
+
+
+def resample(
+    ctx: typer.Context,
+    symbol: Symbol,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The stored timeframe.", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The longer one to make.", show_default=False)],
+    calendar: Calendar = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Drop what is stored of the longer series.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make longer bars of stored ones, by the sessions of their market.
+
+    A day's bar is its session's; intraday bars are counted from the session's
+    opening and end with it. A first or last bar that is not whole is left out.
+
+    Example:
+      ktrdr data resample AAPL 1m 1h
+      ktrdr data resample EURUSD 1h 1d --calendar 24/5
+    """
+    from ktrdr.api.schemas import Resample
+
+    request = Resample(to=target, calendar=calendar, replace=replace)
+    made = connect(ctx).resample(symbol, source, request)
+    if as_json:
+        print_json(made)
+        return
+    span = " to ".join(bar_time(moment, made.timeframe) for moment in (made.first, made.last))
+    print_fields(
+        [
+            ("series", f"{made.symbol} {made.timeframe}"),
+            ("provider", made.provider),
+            ("calendar", made.calendar),
+            ("rows new", made.rows_new),
+            ("rows changed", made.rows_changed),
+            ("rows total", made.rows_total),
+            ("range", span),
+        ]
+    )
+    if made.note:
+        say(f"note: {made.note}")
+
+
+def export(
+    ctx: typer.Context,
+    symbol: Symbol,
+    timeframe: Timeframe,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file to write.", show_default=False),
+    ],
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+) -> None:
+    """Write stored bars to a file, all of them or those of a range.
+
+    Example:
+      ktrdr data export AAPL 1d -o aapl.csv --start-date 2023-01-01
+    """
+    check_range(start_date, end_date)
+    kind = FORMATS.get(output.suffix.lower())
+    if kind is None:
+        raise InputError(f"{output} is neither .csv nor .parquet", hint="the name's ending says what to write")
+    query = {"format": kind, "start": start_date, "end": end_date}
+    written = _write(output, connect(ctx).export_bars(symbol, timeframe, query))
+    say(f"Wrote {output} ({size(written)})")
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> int:
+    """Whole or not at all. Raises StorageError."""
+    draft = path.with_name(f".{path.name}.part")
+    written = 0
+    try:
+        with draft.open("wb") as file:
+            for chunk in chunks:
+                written += file.write(chunk)
+        draft.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+    return written

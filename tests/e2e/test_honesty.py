@@ -1,0 +1,139 @@
+"""Folds, several timeframes, the leak gate, reproduction: seen from outside, through real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.e2e.system import REAL_BARS, System, check_refusal, until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of POSIX")
+
+WALK = """
+name: Walk
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
+training: {epochs: EPOCHS, batch_size: 256}
+validation: {type: walk_forward, folds: 3, embargo: 2}
+labels: {type: triple_barrier, horizon: 5}
+indicators: [{name: rsi, period: 14}]
+"""
+
+HOURS = """
+name: Hours that know their days
+timeframes: [1h, 1d]
+calendar: XNYS
+model: {type: gradient_boosting, leaves: 7}
+training: {epochs: 20, learning_rate: 0.1}
+validation: {test: 0.2}
+labels: {type: forward_return, horizon: 2}
+indicators: [{name: rsi, period: 14}, {name: atr, timeframe: 1d}]
+"""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = System(tmp_path_factory.mktemp("honesty"), KTRDR_MAX_CONCURRENT="2")
+    try:
+        system.start()
+        system.load_sample("--start-date", "2021-01-01")
+        yield system
+        system.stop()
+    finally:
+        system.close()
+
+
+def write(folder: Path, text: str, epochs: int = 4) -> Path:
+    path = folder / "strategy.yaml"
+    path.write_text(text.replace("EPOCHS", str(epochs)))
+    return path
+
+
+def folds_of(system: System, whole: str) -> list[dict[str, Any]]:
+    children = [operation for operation in system.operations() if operation["parent_id"] == whole]
+    folds = [operation for operation in children if "fold" in operation["metadata"]]
+    return sorted(folds, key=lambda operation: int(operation["metadata"]["fold"]))
+
+
+def test_a_walk_forward_is_the_sum_of_its_folds(system: System, tmp_path: Path) -> None:
+    whole = system.train(write(tmp_path, WALK))
+
+    system.ended(whole)
+
+    folds, results = folds_of(system, whole), system.results(whole)
+    assert [fold["status"] for fold in folds] == ["COMPLETED"] * 3
+    assert [fold["operation_id"] for fold in results["folds"]] == [fold["operation_id"] for fold in folds]
+    own = [system.results(fold["operation_id"])["evaluation"]["accuracy"] for fold in folds]
+    assert [fold["accuracy"] for fold in results["folds"]] == own
+    assert results["spread"]["accuracy"]["mean"] == pytest.approx(sum(own) / 3)
+    told = results["folds"]
+    assert all(earlier["to"] < later["from"] for earlier, later in pairwise(told))
+    assert sorted(row["fold"] for row in system.metrics(whole)["metrics"]) == [1, 2, 3]
+    assert results["verdict"].split(".")[0] in Path(results["artifacts"]["model_summary"]).read_text().replace(
+        "\n", " "
+    )
+    assert system.get(f"/operations/{whole}/artifacts/metrics_plot").content.startswith(b"\x89PNG")
+
+
+def test_cancelling_the_whole_cancels_its_folds(system: System, tmp_path: Path) -> None:
+    whole = system.train(write(tmp_path, WALK, epochs=100_000))
+    until(lambda: sum(fold["status"] == "RUNNING" for fold in folds_of(system, whole)) == 2)
+
+    assert system.ktrdr("operations", "cancel", whole).code == 0
+
+    system.ended(whole, "CANCELLED")
+    assert [system.ended(fold["operation_id"], "CANCELLED") for fold in folds_of(system, whole)]
+
+
+def test_a_fold_that_dies_fails_the_whole_and_a_resume_trains_what_is_missing(system: System, tmp_path: Path) -> None:
+    whole = system.train(write(tmp_path, WALK, epochs=60))
+    until(lambda: folds_of(system, whole)[2]["status"] == "RUNNING")
+    last = folds_of(system, whole)[2]["operation_id"]
+    os.kill(system.worker_of(last).pid, signal.SIGKILL)
+
+    failed = system.ended(whole, "FAILED")
+    assert "1 of 3 folds have no model" in failed["error"]["detail"]
+    assert "was killed by SIGKILL" in failed["error"]["detail"]
+    again = json.loads(system.ktrdr("operations", "resume", whole).out)["operation_id"]
+
+    system.ended(again)
+    members = [fold["operation_id"] for fold in system.results(again)["folds"]]
+    assert members[:2] == [fold["operation_id"] for fold in folds_of(system, whole)[:2]]
+    assert members[2:] == [fold["operation_id"] for fold in folds_of(system, again)]
+
+
+def test_hours_that_know_their_days_are_audited_trained_and_reproduced(system: System, tmp_path: Path) -> None:
+    if not REAL_BARS.exists():
+        pytest.skip(f"no real bars at {REAL_BARS}")
+    for timeframe in ("1h", "1d"):
+        bars = pl.read_csv(REAL_BARS / f"SPY_{timeframe}.csv").filter(pl.col("timestamp").str.starts_with("2019"))
+        path = tmp_path / f"spy_{timeframe}.csv"
+        bars.write_csv(path)
+        assert system.ktrdr("data", "import", path, "SPY", timeframe).code == 0
+    strategy = write(tmp_path, HOURS)
+
+    audited = system.ktrdr("strategies", "audit", strategy, "--symbols", "SPY")
+    assert audited.code == 0, audited.err
+    trained = system.ktrdr("models", "train", "--strategy", strategy, "--symbols", "SPY", "--follow", "--json")
+    assert trained.code == 0, trained.err
+    results = json.loads(trained.out)
+
+    assert results["leak_gate"]["passed"]
+    assert results["evaluation"]["baselines"].keys() >= {"mean", "persistence", "ridge_regression"}
+    assert results["test_evaluation"]["part"] == "test"
+    assert results["money"]["buy_and_hold"]["total_return"]
+    model = results["operation_id"]
+    again = system.ktrdr("models", "reproduce", model, "--json")
+    assert json.loads(again.out)["reproduction"]["identical"] is True
+    predicted = system.ktrdr("models", "predict", model, "SPY", "1h", "--last", "5", "--json")
+    assert len(json.loads(predicted.out)["predictions"]) == 5
+    other = system.ktrdr("models", "train", "--strategy", strategy, "--symbols", "SPY", "--timeframes", "1d")
+    check_refusal(other, 2, "the strategy is for the timeframes 1h, 1d; the request names 1d")
