@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
-from typing import Protocol
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, Protocol
 
 import polars as pl
 
+from ktrdr.errors import InputError
+from ktrdr.market.bars import TIMEFRAMES, check_range, check_timeframe
+
+Adjusted = Literal["splits and dividends", "splits", "no", "unknown"]
+
+Wait = Callable[[float], None]
+"""Sleeps so many seconds; it may raise to end the load that waits."""
+
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """Bars in the schema, who served them, and what the reader should know about them."""
+class Capabilities:
+    """What a provider can serve; `source` is its name, or that of the provider which it asks.
+
+    `history` says how far back from now, where that has an end; `readjusts`, whether prices that were right yesterday
+    are others after the next split or dividend. Between two requests to one source, whoever sends them, there must be
+    `pause_s`. `calendar` is that of all its markets, where they have one. What comes `whole`, as a file does, is read
+    anew each time: no part of it is cheaper to ask for.
+    """
+
+    source: str
+    timeframes: tuple[str, ...]
+    adjusted: Adjusted
+    symbols: str
+    history: Mapping[str, timedelta] = field(default_factory=dict)
+    readjusts: bool = False
+    pause_s: float = 0.0
+    calendar: str | None = None
+    whole: bool = False
+
+    def earliest(self, timeframe: str, now: datetime) -> datetime | None:
+        reach = self.history.get(timeframe)
+        return now - reach if reach else None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some bars in the schema, in their order, and who served them; a range comes as one page or as many.
+
+    `through` is the instant up to which the provider has answered: bars that open before it are here or in an earlier
+    page, or it has none. `note` tells the reader what the bars do not.
+    """
 
     frame: pl.DataFrame
     provider: str
+    through: datetime
     note: str = ""
+
+
+Pages = Generator[Page, None, None]
 
 
 class Provider(Protocol):
@@ -28,15 +70,68 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
-    def fetch(
-        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
-    ) -> Fetched:
-        """Closed bars from `start` to `end`, both inclusive, checked, at least one; None means as far as there are.
+    @property
+    def capabilities(self) -> Capabilities: ...
 
-        `on_rows` hears the number of rows so far, from the calling thread.
+    def pages(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
+    ) -> Pages:
+        """Closed bars from `start` to `end`, both inclusive, checked, oldest first; None means as far as there are.
+
+        Nothing is asked before the first page is. What was yielded before an error is good. Whoever waits, between
+        requests or before asking again after a failure that may pass, does it with `wait`.
 
         Raises:
-            InputError: symbol, timeframe, dates or the file's rows cannot be right.
-            ProviderError: the source does not have these bars, or did not deliver.
+            InputError: symbol, timeframe, dates or the file's rows cannot be right, or are none of the provider's.
+            NoBars: the source answers, and has nothing in that range.
+            ProviderError: the source does not know the symbol, or did not deliver.
             ProviderUnreachable: the source cannot be reached at all.
         """
+
+
+def fetch(provider: Provider, symbol: str, timeframe: str, start: date | None = None, end: date | None = None) -> Page:
+    """All pages as one. Raises as `Provider.pages` does."""
+    pages = list(provider.pages(symbol, timeframe, start, end))
+    frame = pl.concat([page.frame for page in pages])
+    return Page(frame, pages[-1].provider, pages[-1].through, notes(page.note for page in pages))
+
+
+def notes(texts: Iterable[str]) -> str:
+    """Each once, in their order."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def check_able(
+    able: Capabilities, timeframe: str, start: date | None, end: date | None, now: datetime | None = None
+) -> str:
+    """The timeframe, when a provider that is `able` to do so much can be asked for it from `start` to `end`.
+
+    Raises InputError, naming the limit.
+    """
+    timeframe = check_timeframe(timeframe)
+    since, _ = check_range(start, end)
+    if not able.timeframes:
+        raise InputError(f"{able.source} has no bars", hint="see what others have: ktrdr data providers")
+    if timeframe not in able.timeframes:
+        raise InputError(
+            f"{able.source} has no {timeframe} bars",
+            hint=f"it has {', '.join(able.timeframes)}; longer ones can be built of shorter ones",
+            provider=able.source,
+            timeframe=timeframe,
+        )
+    earliest = able.earliest(timeframe, now or datetime.now(UTC))
+    if earliest and since and since < earliest - timedelta(days=1):
+        reach = able.history[timeframe].days
+        raise InputError(
+            f"{able.source} has {timeframe} bars of the last {reach} days only, from {earliest:%Y-%m-%d}; "
+            f"{since:%Y-%m-%d} lies before that",
+            hint=f"begin at {earliest:%Y-%m-%d}, or take as much as there is with: --from {reach}d",
+            provider=able.source,
+            timeframe=timeframe,
+            earliest=earliest.isoformat(),
+        )
+    return timeframe
+
+
+def closed_by(now: datetime, timeframe: str) -> pl.Expr:
+    return pl.col("timestamp") + TIMEFRAMES[timeframe] <= now

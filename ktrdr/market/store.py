@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +18,7 @@ from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound
 from ktrdr.files import make_folder, remove_drafts
 from ktrdr.market import series_file
 from ktrdr.market.bars import (
+    PRICES,
     TIMEFRAMES,
     VALUES,
     check_bars,
@@ -32,18 +33,32 @@ from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 if sys.platform != "win32":
     import fcntl
 
+_CONFLICTS_NAMED = 3
+# Beyond what rounding does to a price.
+_READJUSTED = 1e-4
+
 _log = logging.getLogger(__name__)
 _merges_in_this_process = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
+    """What a merge did.
+
+    Conflicts are stored bars that came again with other values: `rows_changed` counts them, and the new ones stay.
+    `largest_change` is the largest difference of a price among them, relative to the larger; `first_changes` are their
+    first instants, and `note` says it in words.
+    """
+
     rows_new: int
     rows_changed: int
     rows_total: int
     first: datetime
     last: datetime
     provider: str
+    largest_change: float = 0.0
+    first_changes: tuple[datetime, ...] = ()
+    note: str = ""
 
 
 # Inside BarStore the word `list` is its method.
@@ -87,8 +102,9 @@ class BarStore:
     ) -> MergeReport:
         """Unite the stored bars with `frame` by timestamp; where both have a bar, the new one stays.
 
-        Bars that are stored already change nothing, not even the file. With `replace` the series holds the new bars
-        alone afterwards, whatever was stored and in whatever state.
+        What is overwritten so is told, with its count, its size and its first instants. Bars that are stored already
+        change nothing, not even the file. With `replace` the series holds the new bars alone afterwards, whatever was
+        stored and in whatever state.
 
         Raises:
             BarsError: a row is wrong, or the new bars stand between the stored ones; nothing was stored.
@@ -103,7 +119,7 @@ class BarStore:
             remove_drafts(path)
             if replace or not path.exists():
                 series_file.write(path, new, provider)
-                return _report(new, provider, rows_new=len(new), rows_changed=0)
+                return _report(new, provider, rows_new=len(new))
             check_provider(series_file.info(path), provider)
             return _merge_into(path, new, provider)
 
@@ -191,14 +207,14 @@ def check_provider(stored: SeriesInfo, provider: str) -> None:
 def _merge_into(path: Path, new: pl.DataFrame, provider: str) -> MergeReport:
     old = series_file.read(path).frame
     added = new.join(old, on="timestamp", how="anti")
-    changed = _changed(old, new)
-    if not len(added) and not changed:
-        return _report(old, provider, rows_new=0, rows_changed=0)
+    conflicts = _conflicts(old, new)
+    if not len(added) and not len(conflicts):
+        return _report(old, provider, rows_new=0)
     kept = old.join(new, on="timestamp", how="anti")
     merged = pl.concat([kept, new]).sort("timestamp")
     _check_grid(path, old, new, merged)
     series_file.write(path, merged, provider)
-    return _report(merged, provider, rows_new=len(added), rows_changed=changed)
+    return _report(merged, provider, rows_new=len(added), conflicts=conflicts, old=old)
 
 
 def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.DataFrame) -> None:
@@ -214,15 +230,60 @@ def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.Dat
         ) from error
 
 
-def _changed(old: pl.DataFrame, new: pl.DataFrame) -> int:
-    both = old.join(new, on="timestamp", how="inner", suffix="_new")
-    differs = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_new") for name in VALUES)
-    return both.filter(differs).height
+def _conflicts(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """Stored bars that have other values in `new`: their instants, and by how much prices and volume differ."""
+    both = old.join(new, on="timestamp", how="inner", suffix="_new", maintain_order="left")
+    pairs = {name: (pl.col(name), pl.col(f"{name}_new")) for name in VALUES}
+    # Relative to the larger one: then a volume that was 0 before has a size too.
+    sizes = {name: (ours - theirs).abs() / pl.max_horizontal(ours, theirs) for name, (ours, theirs) in pairs.items()}
+    return both.filter(pl.any_horizontal(pl.col(name) != pl.col(f"{name}_new") for name in VALUES)).select(
+        "timestamp", price=pl.max_horizontal(sizes[name] for name in PRICES), volume=sizes["volume"]
+    )
 
 
-def _report(frame: pl.DataFrame, provider: str, *, rows_new: int, rows_changed: int) -> MergeReport:
+def _report(
+    frame: pl.DataFrame,
+    provider: str,
+    *,
+    rows_new: int,
+    conflicts: pl.DataFrame | None = None,
+    old: pl.DataFrame | None = None,
+) -> MergeReport:
     first, last = series_file.ends(frame)
-    return MergeReport(rows_new, rows_changed, len(frame), first, last, provider)
+    if conflicts is None or old is None or conflicts.is_empty():
+        return MergeReport(rows_new, 0, len(frame), first, last, provider)
+    size = conflicts["price"].max()
+    return MergeReport(
+        rows_new,
+        len(conflicts),
+        len(frame),
+        first,
+        last,
+        provider,
+        largest_change=size if isinstance(size, float) else 0.0,
+        first_changes=tuple(stamp.astimezone(UTC) for stamp in conflicts["timestamp"].head(_CONFLICTS_NAMED)),
+        note=_told(conflicts, old),
+    )
+
+
+def _told(conflicts: pl.DataFrame, old: pl.DataFrame) -> str:
+    stamps = conflicts["timestamp"]
+    form = "%Y-%m-%d" if (stamps == stamps.dt.truncate("1d")).all() else "%Y-%m-%d %H:%M"
+    named = ", ".join(stamp.strftime(form) for stamp in stamps.head(_CONFLICTS_NAMED))
+    more = ", …" if len(stamps) > _CONFLICTS_NAMED else ""
+    price, volume = (float(conflicts[name].fill_nan(0).max() or 0) for name in ("price", "volume"))  # type: ignore[arg-type]
+    by = " and ".join(f"{what} by up to {size:.3g} %" for what, size in _sizes(price, volume))
+    text = f"{len(stamps):,} stored bars came again with other values and were overwritten ({by}): {named}{more}"
+    if price > _READJUSTED and stamps[0] > old["timestamp"][0]:
+        # Adjustments to prices reach back to the first bar, so those before this load still have the old one.
+        text += (
+            f"; bars before {stamps[0].strftime(form)} are as they were: if prices were adjusted anew, load all again"
+        )
+    return text
+
+
+def _sizes(price: float, volume: float) -> list[tuple[str, float]]:
+    return [(what, 100 * size) for what, size in (("prices", price), ("volume", volume)) if size > 0]
 
 
 @contextmanager

@@ -11,10 +11,13 @@ import pytest
 
 from ktrdr.errors import InputError
 from ktrdr.market.bars import SCHEMA, check_bars
-from ktrdr.market.provider import Fetched, Provider
-from ktrdr.market.providers import PROVIDERS
+from ktrdr.market.provider import Page, Provider
+from ktrdr.market.provider import fetch as fetch_all
+from ktrdr.market.providers import PROVIDERS, Sources
 from ktrdr.market.providers.auto import AutoProvider
+from ktrdr.market.providers.ccxt import CcxtProvider
 from ktrdr.market.providers.csv import FileProvider
+from ktrdr.market.providers.ib import IbProvider
 from ktrdr.market.providers.sample import SampleProvider
 from ktrdr.market.providers.synthetic import SyntheticProvider
 from ktrdr.market.providers.yahoo import YahooProvider
@@ -24,13 +27,13 @@ START, END = date(2023, 1, 3), date(2023, 12, 29)
 
 
 def csv_file(folder: Path) -> Provider:
-    frame = SyntheticProvider().fetch("AAPL", "1d", None, None, lambda rows: None).frame
+    frame = fetch_all(SyntheticProvider(), "AAPL", "1d").frame
     frame.write_csv(folder / "aapl.csv")
     return FileProvider(folder / "aapl.csv")
 
 
 def parquet_file(folder: Path) -> Provider:
-    frame = SyntheticProvider().fetch("AAPL", "1d", None, None, lambda rows: None).frame
+    frame = fetch_all(SyntheticProvider(), "AAPL", "1d").frame
     frame.write_parquet(folder / "aapl.parquet")
     return FileProvider(folder / "aapl.parquet")
 
@@ -43,7 +46,12 @@ OFFLINE: dict[str, Callable[[Path], Provider]] = {
     "csv file": csv_file,
     "parquet file": parquet_file,
 }
-ALL: dict[str, Callable[[Path], Provider]] = {**OFFLINE, "yahoo": lambda folder: YahooProvider()}
+ALL: dict[str, Callable[[Path], Provider]] = {
+    **OFFLINE,
+    "yahoo": lambda folder: YahooProvider(),
+    "ccxt": lambda folder: CcxtProvider("binance"),
+    "ib": lambda folder: IbProvider(port=1),
+}
 
 
 @pytest.fixture(params=OFFLINE)
@@ -56,8 +64,8 @@ def refusing(request: pytest.FixtureRequest, tmp_path: Path) -> Provider:
     return ALL[request.param](tmp_path)
 
 
-def fetch(provider: Provider, start: date | None = START, end: date | None = END) -> Fetched:
-    return provider.fetch("aapl", "1D", start, end, lambda rows: None)
+def fetch(provider: Provider, start: date | None = START, end: date | None = END) -> Page:
+    return fetch_all(provider, "aapl", "1D", start, end)
 
 
 def test_bars_are_checked_and_both_dates_are_inclusive(provider: Provider) -> None:
@@ -82,13 +90,20 @@ def test_the_server_is_named_and_the_reader_told(provider: Provider) -> None:
     assert fetched.note
 
 
-def test_rows_are_reported_as_they_come_up_to_the_last(provider: Provider) -> None:
-    heard: list[int] = []
+def test_pages_come_in_order_and_the_last_one_reaches_the_end(provider: Provider) -> None:
+    pages = list(provider.pages("AAPL", "1d", START, END))
 
-    fetched = provider.fetch("AAPL", "1d", START, END, heard.append)
+    stamps = [stamp for page in pages for stamp in page.frame["timestamp"]]
+    assert stamps == sorted(set(stamps))
+    assert pages[-1].through == datetime(2023, 12, 30, tzinfo=UTC)
 
-    assert heard == sorted(heard)
-    assert heard[-1] == len(fetched.frame)
+
+def test_what_it_can_do_is_declared(refusing: Provider) -> None:
+    able = refusing.capabilities
+
+    assert "1d" in able.timeframes
+    assert able.history.keys() <= set(able.timeframes)
+    assert able.symbols
 
 
 def test_overlapping_loads_into_a_store_agree(provider: Provider, tmp_path: Path) -> None:
@@ -108,7 +123,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_asked(refusing: Prov
         ("AAPL", "1d", END, START),
     ):
         with pytest.raises(InputError):
-            refusing.fetch(symbol, timeframe, start, end, lambda rows: None)
+            fetch_all(refusing, symbol, timeframe, start, end)
 
 
 def test_the_sample_has_the_closes_that_other_sources_have() -> None:
@@ -121,14 +136,14 @@ def test_the_sample_has_the_closes_that_other_sources_have() -> None:
 
 
 def test_every_provider_goes_by_its_own_name() -> None:
-    assert {name: create().name for name, create in PROVIDERS.items()} == {name: name for name in PROVIDERS}
+    assert {name: create(Sources()).name for name, create in PROVIDERS.items()} == {name: name for name in PROVIDERS}
 
 
 @pytest.mark.parametrize("timeframe", ["5m", "1h", "4h", "1d", "1w"])
 def test_synthetic_bars_repeat_and_stand_on_weekdays(timeframe: str) -> None:
-    whole = SyntheticProvider(seed=3).fetch("X", timeframe, date(2020, 1, 1), date(2020, 12, 31), lambda rows: None)
-    part = SyntheticProvider(seed=3).fetch("X", timeframe, date(2020, 3, 1), date(2020, 6, 30), lambda rows: None)
-    other = SyntheticProvider(seed=4).fetch("X", timeframe, date(2020, 1, 1), date(2020, 12, 31), lambda rows: None)
+    whole = fetch_all(SyntheticProvider(seed=3), "X", timeframe, date(2020, 1, 1), date(2020, 12, 31))
+    part = fetch_all(SyntheticProvider(seed=3), "X", timeframe, date(2020, 3, 1), date(2020, 6, 30))
+    other = fetch_all(SyntheticProvider(seed=4), "X", timeframe, date(2020, 1, 1), date(2020, 12, 31))
 
     stamps = part.frame["timestamp"]
     assert whole.frame.filter(pl.col("timestamp").is_between(stamps[0], stamps[-1])).equals(part.frame)

@@ -4,16 +4,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from ktrdr.errors import InputError, ProviderConflict, ProviderError, ProviderUnreachable
 from ktrdr.market import providers
-from ktrdr.market.provider import Fetched
+from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.market.provider import Capabilities, Page, Pages, Wait
+from ktrdr.market.provider import fetch as fetch_all
 from ktrdr.market.providers import auto, create_provider, provider_for
 from ktrdr.market.providers.auto import AutoProvider, yahoo_is_reachable
 from ktrdr.market.providers.synthetic import SyntheticProvider
@@ -26,15 +28,17 @@ ROOT = Path(__file__).parents[2]
 class Failing:
     error: ProviderError
     name: str = "yahoo"
+    capabilities: ClassVar[Capabilities] = Capabilities("yahoo", tuple(TIMEFRAMES), "no", "any")
 
-    def fetch(
-        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
-    ) -> Fetched:
+    def pages(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
+    ) -> Pages:
         raise self.error
+        yield
 
 
-def fetch(provider: AutoProvider, symbol: str = "AAPL", timeframe: str = "1d") -> Fetched:
-    return provider.fetch(symbol, timeframe, date(2023, 1, 1), date(2023, 12, 31), lambda rows: None)
+def fetch(provider: AutoProvider, symbol: str = "AAPL", timeframe: str = "1d") -> Page:
+    return fetch_all(provider, symbol, timeframe, date(2023, 1, 1), date(2023, 12, 31))
 
 
 def test_what_the_first_source_serves_is_passed_on() -> None:
@@ -54,7 +58,7 @@ def test_nothing_of_yahoo_is_imported_where_it_cannot_be_reached() -> None:
     script = """
 import sys
 from ktrdr.market.providers.auto import AutoProvider
-AutoProvider(first_is_reachable=lambda: False).fetch("AAPL", "1d", None, None, lambda rows: None)
+list(AutoProvider(first_is_reachable=lambda: False).pages("AAPL", "1d", None, None))
 print(sorted({"yfinance", "pandas", "curl_cffi"} & sys.modules.keys()))
 """
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -73,11 +77,11 @@ def test_a_failing_source_is_replaced_by_the_sample_with_its_reason() -> None:
 
 def test_what_nobody_has_names_both_reasons_and_the_ways_out() -> None:
     with pytest.raises(ProviderUnreachable) as refused:
-        fetch(AutoProvider(first_is_reachable=lambda: False), "MSFT", "1h")
+        fetch(AutoProvider(first_is_reachable=lambda: False), "MSFT")
 
-    assert refused.value.detail == "yahoo cannot be reached, and the sample has AAPL 1d only, not MSFT 1h"
+    assert refused.value.detail == "yahoo cannot be reached, and the sample has AAPL 1d only, not MSFT 1d"
     assert "--provider" in refused.value.hint
-    assert "ktrdr data import FILE MSFT 1h" in refused.value.hint
+    assert "ktrdr data import FILE MSFT 1d" in refused.value.hint
 
 
 def test_an_answer_that_refuses_the_symbol_is_not_called_unreachable() -> None:
@@ -111,7 +115,9 @@ def test_a_port_that_accepts_is_reachable(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_unknown_provider_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="provider 'yaho' is not one of auto, yahoo, sample, synthetic") as refused:
+    with pytest.raises(
+        InputError, match="provider 'yaho' is not one of auto, yahoo, ib, sample, synthetic, ccxt:EXCHANGE"
+    ) as refused:
         create_provider("yaho")
 
     assert refused.value.hint == "did you mean 'yahoo'?"
@@ -124,7 +130,7 @@ def stored_from(provider: str) -> SeriesInfo:
 
 def answer(provider: str, stored: SeriesInfo | None) -> str:
     asked = provider_for(provider, stored)
-    return asked.fetch("AAPL", "1d", date(2023, 1, 1), date(2023, 12, 31), lambda rows: None).provider
+    return fetch_all(asked, "AAPL", "1d", date(2023, 1, 1), date(2023, 12, 31)).provider
 
 
 def test_auto_asks_the_provider_that_a_stored_series_came_from(monkeypatch: pytest.MonkeyPatch) -> None:

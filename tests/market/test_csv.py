@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from ktrdr.errors import BarsError, InputError
 from ktrdr.market.bars import conform
-from ktrdr.market.provider import Fetched
+from ktrdr.market.provider import Page, fetch
 from ktrdr.market.providers.csv import FileProvider
 
 REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
@@ -21,11 +22,16 @@ GOOD = """Date,Open,High,Low,Close,Volume
 
 
 def imported(
-    folder: Path, content: str | bytes, name: str = "prices.csv", timeframe: str = "1d", start: date | None = None
-) -> Fetched:
+    folder: Path,
+    content: str | bytes,
+    name: str = "prices.csv",
+    timeframe: str = "1d",
+    start: date | None = None,
+    **mapping: Any,
+) -> Page:
     path = folder / "upload"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return FileProvider(path, name).fetch("AAPL", timeframe, start, None, lambda rows: None)
+    return fetch(FileProvider(path, name, **mapping), "AAPL", timeframe, start, None)
 
 
 def test_a_csv_file_is_read(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_dialects_of_csv_mean_the_same(tmp_path: Path, content: str) -> None:
 def test_a_parquet_file_is_read_whatever_its_types(tmp_path: Path) -> None:
     pl.read_csv(GOOD.encode(), try_parse_dates=True).write_parquet(tmp_path / "prices.parquet")
 
-    fetched = FileProvider(tmp_path / "prices.parquet").fetch("AAPL", "1d", date(2023, 1, 4), None, lambda rows: None)
+    fetched = fetch(FileProvider(tmp_path / "prices.parquet"), "AAPL", "1d", date(2023, 1, 4), None)
 
     assert fetched.frame.equals(imported(tmp_path, GOOD).frame[1:])
     assert fetched.provider == "parquet"
@@ -66,7 +72,7 @@ def test_a_parquet_file_is_read_whatever_its_types(tmp_path: Path) -> None:
 def test_real_files_are_read_whole(series: str) -> None:
     path = REAL_BARS / f"{series}.csv"
 
-    fetched = FileProvider(path).fetch("X", series.partition("_")[2], None, None, lambda rows: None)
+    fetched = fetch(FileProvider(path), "X", series.partition("_")[2], None, None)
 
     assert fetched.frame.equals(conform(pl.read_csv(path, try_parse_dates=True)))
 
@@ -153,13 +159,73 @@ def test_a_date_of_the_market_survives_parquet(tmp_path: Path) -> None:
     )
     local.write_parquet(tmp_path / "prices.parquet")
 
-    fetched = FileProvider(tmp_path / "prices.parquet").fetch("TM", "1d", None, None, lambda rows: None)
+    fetched = fetch(FileProvider(tmp_path / "prices.parquet"), "TM", "1d", None, None)
 
     assert fetched.frame.equals(imported(tmp_path, GOOD).frame)
 
 
 def test_a_file_that_is_not_there_or_has_nothing_in_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
-        FileProvider(tmp_path / "none.csv").fetch("AAPL", "1d", None, None, lambda rows: None)
+        fetch(FileProvider(tmp_path / "none.csv"), "AAPL", "1d", None, None)
     with pytest.raises(InputError, match="no bar in 2024-01-01 to the end"):
         imported(tmp_path, GOOD, start=date(2024, 1, 1))
+
+
+TICKS = """When,Last,Open,High,Low,Close,Vol
+{0},11,10,12,9,1,100
+{1},12,11,13,10,1,200
+"""
+
+
+def test_columns_and_a_time_zone_are_mapped(tmp_path: Path) -> None:
+    content = TICKS.format("2023-01-03 09:30", "2023-01-03 09:35")
+
+    fetched = imported(
+        tmp_path, content, timeframe="5m", columns={"timestamp": "When", "close": "Last"}, timezone="America/New_York"
+    )
+
+    assert fetched.frame["close"].to_list() == [11.0, 12.0]
+    assert fetched.frame["timestamp"][0] == datetime(2023, 1, 3, 14, 30, tzinfo=UTC)
+
+
+def test_a_zone_of_its_own_outweighs_the_one_that_was_given(tmp_path: Path) -> None:
+    content = TICKS.format("2023-01-03T09:30:00+01:00", "2023-01-03T09:35:00+01:00").replace("When", "Timestamp")
+
+    fetched = imported(tmp_path, content, timeframe="5m", timezone="America/New_York", columns={"close": "Last"})
+
+    assert fetched.frame["timestamp"][0] == datetime(2023, 1, 3, 8, 30, tzinfo=UTC)
+
+
+def test_the_hour_that_comes_twice_is_taken_in_order(tmp_path: Path) -> None:
+    hours = ["2023-10-29 01:00", "2023-10-29 02:00", "2023-10-29 02:00", "2023-10-29 03:00"]
+    content = "date,open,high,low,close,volume\n" + "".join(f"{hour},1,1,1,1,1\n" for hour in hours)
+
+    stamps = imported(tmp_path, content, timeframe="1h", timezone="Europe/Berlin").frame["timestamp"]
+
+    assert [stamp.hour for stamp in stamps] == [23, 0, 1, 2]
+
+
+def test_a_time_that_no_clock_there_showed_is_refused(tmp_path: Path) -> None:
+    content = TICKS.format("2023-03-26 01:55", "2023-03-26 02:30").replace("When", "Timestamp")
+
+    with pytest.raises(BarsError, match=r"1 times do not exist in Europe/Berlin.*rows 2"):
+        imported(tmp_path, content, timeframe="5m", timezone="Europe/Berlin", columns={"close": "Last"})
+
+
+@pytest.mark.parametrize(
+    ("mapping", "complaint", "hint"),
+    [
+        ({"columns": {"close": "last"}}, "no column 'last' to take close from", "did you mean 'Last'?"),
+        ({"columns": {"clos": "Last"}}, "column 'clos' is not one of", "did you mean 'close'?"),
+        ({"timezone": "America/NewYork"}, "is not a time zone", "did you mean 'America/New_York'?"),
+    ],
+)
+def test_a_mapping_that_cannot_be_right_names_the_nearest(
+    tmp_path: Path, mapping: dict[str, Any], complaint: str, hint: str
+) -> None:
+    content = TICKS.format("2023-01-03 09:30", "2023-01-03 09:35").replace("When", "Timestamp")
+
+    with pytest.raises(InputError, match=complaint) as refused:
+        imported(tmp_path, content, timeframe="5m", **mapping)
+
+    assert refused.value.hint == hint

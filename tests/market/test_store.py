@@ -74,6 +74,24 @@ def test_new_bars_are_added_and_changed_ones_counted(store: BarStore) -> None:
     assert store.read("AAPL", "1d")["close"].to_list() == [100.0] * 8 + [101.0] * 4
 
 
+def test_what_is_overwritten_is_told_by_count_size_and_place(store: BarStore) -> None:
+    store.merge("AAPL", "1d", bars(0, 10), "sample")
+    new = bars(6, 6, close=99.0).with_columns(volume=pl.lit(4.0))
+
+    report = store.merge("AAPL", "1d", new, "sample")
+
+    assert (report.rows_new, report.rows_changed) == (2, 4)
+    assert report.largest_change == pytest.approx(0.01)
+    assert report.first_changes == tuple(datetime(2023, 1, day, tzinfo=UTC) for day in (7, 8, 9))
+    assert report.note == (
+        "4 stored bars came again with other values and were overwritten "
+        "(prices by up to 1 % and volume by up to 75 %): "
+        "2023-01-07, 2023-01-08, 2023-01-09, …; bars before 2023-01-07 are as they were: if prices were adjusted anew, "
+        "load all again"
+    )
+    assert store.merge("AAPL", "1d", new, "sample").note == ""
+
+
 @pytest.mark.parametrize("new", [bars(8, 4), bars(0, 20), bars(30, 1)], ids=["some", "all", "none in common"])
 def test_bars_of_another_provider_are_refused(store: BarStore, new: pl.DataFrame) -> None:
     store.merge("AAPL", "1d", bars(0, 10), "sample")
@@ -261,6 +279,33 @@ def test_a_flipped_bit_anywhere_is_noticed(data: st.DataObject) -> None:
 
         with pytest.raises(StorageError):
             store.read("X", "1d", date(2023, 1, 5), date(2023, 1, 6))
+
+
+def test_a_read_of_a_range_touches_its_own_row_groups_alone(store: BarStore) -> None:
+    first = datetime(2023, 1, 1, tzinfo=UTC)
+    minutes = pl.datetime_range(first, first + timedelta(minutes=149_999), "1m", eager=True)
+    frame = (
+        minutes.alias("timestamp")
+        .to_frame()
+        .select(
+            "timestamp",
+            *(pl.lit(100.0).alias(name) for name in ("open", "high", "low", "close")),
+            volume=pl.int_range(pl.len()).cast(pl.Float64),
+        )
+    )
+    store.merge("X", "1m", frame, "test")
+    path = store.root / "X" / "1m.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    days = (date(2023, 1, 1), date(2023, 1, 30)), (date(2023, 4, 1), date(2023, 4, 14))
+
+    for start, end in days:
+        expected = frame.filter(pl.col("timestamp").dt.date().is_between(start, end))
+        assert store.read("X", "1m", start, end).equals(expected)
+    for whole_range in ((date(2023, 2, 20), date(2023, 2, 21)), ()):
+        with pytest.raises(StorageError, match="has changed since it was stored"):
+            store.read("X", "1m", *whole_range)
 
 
 def test_replacing_mends_a_damaged_series(store: BarStore) -> None:

@@ -1,25 +1,24 @@
-"""The real yfinance, answered with recorded bodies of Yahoo's chart API instead of the network."""
+"""The real yfinance, answered by a local server with recorded bodies of Yahoo's chart API."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ktrdr.errors import ProviderError, ProviderUnreachable
+from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.market.bars import check_bars
-from ktrdr.market.provider import Fetched
-from ktrdr.market.providers.yahoo import YahooProvider
+from ktrdr.market.provider import Page, fetch
+from ktrdr.market.providers.yahoo import CHART, YahooProvider
+from tests.market.exchange_server import CHARTS, HTML, Answer, Chart, yahoo, yahoo_minutes
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "recorded" / "yahoo_chart"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
-pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded answers are not here")
-
-Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
+pytestmark = pytest.mark.skipif(not CHARTS.is_dir(), reason="the recorded answers are not here")
 
 
 @pytest.fixture(autouse=True)
@@ -29,77 +28,99 @@ def _own_cache(tmp_path: Path) -> None:
     yfinance.set_tz_cache_location(str(tmp_path))
 
 
-def provider(answer: Answer, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> YahooProvider:
-    from curl_cffi import requests
+@dataclass
+class Ran:
+    pages: list[Page]
+    pauses: list[float]
+    asked: list[dict[str, str]]
+    error: ProviderError | None = None
 
-    class RecordedSession(requests.Session):  # type: ignore[type-arg]
-        def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
-            response = requests.Response()
-            response.url = url
-            is_greeting = "getcrumb" in url or "fc.yahoo.com" in url
-            response.status_code, response.content = (
-                (200, b"crumb") if is_greeting else answer(options.get("params", {}))
-            )
-            return response
 
-    return YahooProvider(session=RecordedSession(), now=lambda: now)
+def run(
+    chart: Chart,
+    symbol: str = "AAPL",
+    timeframe: str = "1d",
+    start: date | None = None,
+    end: date | None = None,
+    *,
+    now: datetime = NOW,
+) -> Ran:
+    """What came, what it waited for and what it asked for, however it ended."""
+    with yahoo(chart) as source:
+        ran = Ran([], [], [])
+        try:
+            pages = YahooProvider(source.url, 0.5, lambda: now).pages(symbol, timeframe, start, end, ran.pauses.append)
+            for page in pages:
+                ran.pages.append(page)
+        except ProviderError as error:
+            ran.error = error
+        ran.asked = [query for path, query in source.asked if CHART in path and "period1" in query]
+        return ran
+
+
+def fetched(
+    body: dict[str, Any],
+    symbol: str,
+    timeframe: str,
+    start: date | None = None,
+    end: date | None = None,
+    now: datetime = NOW,
+) -> Page:
+    with yahoo(always(body)) as source:
+        return fetch(YahooProvider(source.url, now=lambda: now), symbol, timeframe, start, end)
 
 
 def recorded(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    content: dict[str, Any] = json.loads((CHARTS / f"{name}.json").read_text())
     return content
 
 
-def always(body: dict[str, Any]) -> Answer:
-    return lambda params: (200, json.dumps(body).encode())
+def always(body: Any) -> Chart:
+    return lambda query: Answer.of(body)
 
 
-def fetch(source: YahooProvider, symbol: str, timeframe: str, start: date | None, end: date | None) -> Fetched:
-    return source.fetch(symbol, timeframe, start, end, lambda rows: None)
+def bodies() -> list[Path]:
+    return sorted(path for path in CHARTS.glob("*.json") if path.name != "INDEX.json")
+
+
+@pytest.mark.parametrize("path", bodies(), ids=lambda path: path.stem)
+def test_every_recorded_answer_gives_right_bars_or_says_plainly_why_not(path: Path) -> None:
+    body = json.loads(path.read_text())
+    result = body["chart"]["result"][0]
+    timeframe = result["meta"]["dataGranularity"]
+    start = None if timeframe == "1d" else NOW.date() - timedelta(days=5)
+
+    ran = run(always(body), result["meta"]["symbol"], timeframe, start)
+
+    if ran.error is None:
+        (page,) = ran.pages
+        assert len(check_bars(page.frame)) == len(result["timestamp"])
+        assert page.frame["close"].to_list() == pytest.approx(result["indicators"]["adjclose"][0]["adjclose"])
+    elif result.get("timestamp") is None and "fake" in path.name and timeframe == "1d":
+        assert "cannot be read: it has no 'timestamp'" in ran.error.detail
+    else:
+        assert isinstance(ran.error, NoBars)
+        assert "timestamp" not in result
 
 
 def test_us_daily_bars_stand_at_midnight_utc_of_their_session() -> None:
-    source = provider(always(recorded("chart-AAPL-2020-08-31-to-2020-11-07")))
+    page = fetched(recorded("chart-AAPL-2020-08-31-to-2020-11-07"), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 5))
 
-    fetched = fetch(source, "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 5))
-
-    stamps = fetched.frame["timestamp"]
+    stamps = page.frame["timestamp"]
     assert len(stamps) == 48
     assert (stamps[0], stamps[-1]) == (datetime(2020, 8, 31, tzinfo=UTC), datetime(2020, 11, 5, tzinfo=UTC))
-    assert (fetched.provider, fetched.note) == ("yahoo", "prices adjusted for splits and dividends")
+    assert (page.provider, page.note) == ("yahoo", "prices adjusted for splits and dividends")
 
 
 def test_the_end_is_asked_for_inclusively_and_prices_are_adjusted() -> None:
     body = recorded("chart-AAPL-2020-08-31-to-2020-11-07")
-    asked: list[dict[str, Any]] = []
 
-    def answer(params: dict[str, Any]) -> tuple[int, bytes]:
-        asked.append(params)
-        return always(body)(params)
+    ran = run(always(body), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 6))
 
-    fetched = fetch(provider(answer), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 6))
-
-    assert datetime.fromtimestamp(asked[-1]["period2"], UTC) == datetime(2020, 11, 7, 5, tzinfo=UTC)
+    assert datetime.fromtimestamp(int(ran.asked[-1]["period2"]), UTC) == datetime(2020, 11, 7, 5, tzinfo=UTC)
     indicators = body["chart"]["result"][0]["indicators"]
-    assert fetched.frame["close"].to_list() == pytest.approx(indicators["adjclose"][0]["adjclose"])
     ratio = indicators["adjclose"][0]["adjclose"][0] / indicators["quote"][0]["close"][0]
-    assert fetched.frame["open"][0] == pytest.approx(indicators["quote"][0]["open"][0] * ratio)
-
-
-@pytest.mark.parametrize(
-    ("name", "symbol", "rows"),
-    [
-        ("historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv", "NVDA", 252),
-        ("historical-via-chart-dividends-TSLA-no-dividends", "TSLA", 3303),
-        ("chart-EURUSD_X-2020-01-01-to-2020-01-03", "EURUSD=X", 3),
-        ("chart-WSU.DE-2023-08-04-to-2023-08-09", "WSU.DE", 3),
-        ("chart-BTC-USD-2020-01-01-to-2020-01-03", "BTC-USD", 3),
-    ],
-)
-def test_recorded_answers_of_many_markets_become_right_bars(name: str, symbol: str, rows: int) -> None:
-    fetched = fetch(provider(always(recorded(name))), symbol, "1d", None, None)
-
-    assert len(check_bars(fetched.frame)) == rows
+    assert ran.pages[0].frame["open"][0] == pytest.approx(indicators["quote"][0]["open"][0] * ratio)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +135,9 @@ def test_the_daily_bar_of_a_session_that_is_still_open_is_left_out(now: datetime
     meta["gmtoffset"] = -18000
     meta["currentTradingPeriod"]["regular"] |= {"start": closing - 23400, "end": closing, "gmtoffset": -18000}
 
-    fetched = fetch(provider(always(body), now), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 6))
+    page = fetched(body, "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 6), now)
 
-    assert len(fetched.frame) == rows
+    assert len(page.frame) == rows
 
 
 def test_intraday_bars_stand_at_their_opening_and_the_open_one_is_left_out() -> None:
@@ -130,64 +151,95 @@ def test_intraday_bars_stand_at_their_opening_and_the_open_one_is_left_out() -> 
     result["indicators"] = {"quote": [{**quote, "close": [12.5, None, 13.0], "volume": [1, 2, 3]}]}
 
     now = datetime(2025, 2, 3, 17, 29, tzinfo=UTC)
-    fetched = fetch(provider(always(body), now), "AAPL", "1h", date(2025, 2, 3), date(2025, 2, 3))
+    page = fetched(body, "AAPL", "1h", date(2025, 2, 3), date(2025, 2, 3), now)
 
-    assert fetched.frame["timestamp"].to_list() == [datetime(2025, 2, 3, 14, 30, tzinfo=UTC)]
-    assert "1 bars without prices left out" in fetched.note
-    assert "high or low widened to hold open and close in 1 bars" in fetched.note
-
-
-def test_an_empty_answer_names_the_symbol() -> None:
-    body = recorded("chart-AAPL-2025-02-01-to-2025-02-02-includePrePost-false-interval-1m")
-
-    with pytest.raises(ProviderError, match="yahoo has no 1m bars of AAPL"):
-        fetch(provider(always(body)), "AAPL", "1m", date(2025, 2, 1), date(2025, 2, 2))
+    assert page.frame["timestamp"].to_list() == [datetime(2025, 2, 3, 14, 30, tzinfo=UTC)]
+    assert "1 bars without prices left out" in page.note
+    assert "high or low widened to hold open and close in 1 bars" in page.note
 
 
-NOT_FOUND = (
-    b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found, symbol may be delisted"}}}'
-)
+def test_a_long_range_of_minutes_comes_in_pages_that_yahoo_answers() -> None:
+    ran = run(yahoo_minutes, "AAPL", "1m", date(2025, 12, 5), date(2025, 12, 28))
+
+    assert [len(page.frame) for page in ran.pages] == [70, 70, 70, 30]
+    assert all(int(query["period2"]) - int(query["period1"]) <= 7 * 86_400 for query in ran.asked)
+    assert ran.pages[-1].through == datetime(2025, 12, 29, tzinfo=UTC)
+
+
+def test_what_came_before_a_failure_is_there_and_the_failing_page_was_asked_for_again() -> None:
+    def failing_from_the_third(query: dict[str, str]) -> Answer:
+        return yahoo_minutes(query) if int(query.get("period1", 0)) < 1_766_000_000 else Answer(b"oops", 500)
+
+    ran = run(failing_from_the_third, "AAPL", "1m", date(2025, 12, 5))
+
+    assert [len(page.frame) for page in ran.pages] == [70, 70]
+    assert ran.error
+    assert ran.error.detail == "yahoo fails for now: HTTP 500 (asked 4 times)"
+    assert ran.pauses == [1.0, 2.0, 4.0]
+
+
+def test_a_failure_that_passes_is_waited_out() -> None:
+    answers = iter([Answer(b"Too Many Requests", 429)] * 6)
+
+    ran = run(lambda query: next(answers, Answer.of(recorded("chart-AAPL-2020-08-31-to-2020-11-07"))))
+
+    assert ran.error is None
+    assert len(ran.pages[0].frame) == 49
+    assert ran.pauses[0] == 5.0
+
+
+def test_what_yahoo_no_longer_has_is_refused_before_it_is_asked() -> None:
+    with pytest.raises(InputError, match=r"yahoo has 1m bars of the last 30 days only, from 2025-12-02; 2025-10-01"):
+        run(lambda query: pytest.fail("yahoo was asked"), "AAPL", "1m", date(2025, 10, 1))
+    with pytest.raises(InputError, match="yahoo has no 4h bars") as refused:
+        run(lambda query: pytest.fail("yahoo was asked"), "AAPL", "4h")
+
+    assert "1h, 1d, 1w" in refused.value.hint
+
+
+WHOLE = Answer.of(recorded("chart-AAPL-2020-08-31-to-2020-11-07")) if CHARTS.is_dir() else HTML
+
+
+def refusal(code: str, description: str, status: int) -> Answer:
+    return Answer.of({"chart": {"result": None, "error": {"code": code, "description": description}}}, status)
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "complaint"),
+    ("answer", "kind", "complaint"),
     [
-        (404, NOT_FOUND, "yahoo has no 1d bars of NOPE"),
-        (429, b"Too Many Requests", "too many requests"),
-        (500, b"<html>oops", "yahoo's answer for NOPE 1d cannot be read"),
-        (200, b'{"chart": {"result": [{"meta": {}}]}}', "NOPE"),
+        (refusal("Not Found", "No data found, symbol may be delisted", 404), ProviderError, "yahoo has no 1d bars of"),
+        (refusal("Bad Request", "Data doesn't exist for startDate = 1", 400), NoBars, "yahoo has no closed 1d bars"),
+        (Answer(b"Too Many Requests", 429), ProviderError, "yahoo refuses for now: too many requests (asked 4 times)"),
+        (Answer(b"<html>oops", 500, "text/html"), ProviderError, "yahoo fails for now: HTTP 500"),
+        (refusal("Internal", "Internal", 502), ProviderError, "yahoo fails for now: HTTP 502"),
+        (HTML, ProviderError, "cannot be read: it is no JSON: '<!doctype html>"),
+        (Answer(b""), ProviderError, "cannot be read: it is empty"),
+        (Answer.of({}), ProviderError, "cannot be read: it tells nothing of the symbol"),
+        (Answer(WHOLE.body, cut=500), ProviderUnreachable, "500 bytes missing"),
+        (Answer(WHOLE.body[:3000]), ProviderError, "cannot be read: it is no JSON"),
+        (Answer(WHOLE.body, slow_s=0.6), ProviderUnreachable, "timed out"),
+        (Answer.of({"chart": {"result": [{"meta": {}}]}}), ProviderError, "cannot be read"),
     ],
+    ids=["404", "no data", "429", "500", "502", "HTML", "empty", "{}", "cut off", "half", "slow", "no meta"],
 )
-def test_refusals_and_rubbish_become_provider_errors(status: int, content: bytes, complaint: str) -> None:
-    source = provider(lambda params: (status, content))
+def test_refusals_and_rubbish_become_errors_of_the_provider(
+    answer: Answer, kind: type[ProviderError], complaint: str
+) -> None:
+    ran = run(lambda query: answer)
 
-    with pytest.raises(ProviderError, match=complaint) as refused:
-        fetch(source, "NOPE", "1d", date(2020, 1, 1), date(2020, 2, 1))
-
-    assert not isinstance(refused.value, ProviderUnreachable)
-    assert refused.value.hint
+    assert type(ran.error) is kind
+    assert complaint in ran.error.detail
+    assert ran.error.hint
 
 
 def test_a_failed_answer_is_not_remembered() -> None:
-    dates = (date(2020, 8, 31), date(2020, 11, 6))
-    with pytest.raises(ProviderError):
-        fetch(provider(lambda params: (500, b"<html>oops")), "AAPL", "1d", *dates)
+    assert run(lambda query: Answer(b"<html>oops", 500)).error
 
-    assert (
-        len(fetch(provider(always(recorded("chart-AAPL-2020-08-31-to-2020-11-07"))), "AAPL", "1d", *dates).frame) == 49
-    )
+    assert len(run(lambda query: WHOLE).pages[0].frame) == 49
 
 
-def test_a_broken_connection_is_called_unreachable() -> None:
-    def answer(params: dict[str, Any]) -> tuple[int, bytes]:
-        raise ConnectionResetError("reset by peer")
+def test_nobody_there_is_called_unreachable() -> None:
+    pauses: list[float] = []
 
-    with pytest.raises(ProviderUnreachable, match="reset by peer"):
-        fetch(provider(answer), "AAPL", "1d", date(2020, 1, 1), None)
-
-
-def test_a_timeframe_that_yahoo_lacks_is_refused_with_those_it_has() -> None:
-    with pytest.raises(ProviderError, match="yahoo has no 4h bars") as refused:
-        fetch(YahooProvider(), "AAPL", "4h", None, None)
-
-    assert "1h, 1d, 1w" in refused.value.hint
+    with pytest.raises(ProviderUnreachable, match="yahoo cannot be reached"):
+        list(YahooProvider("http://127.0.0.1:1").pages("AAPL", "1d", None, None, pauses.append))

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from typing import ClassVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from ktrdr.errors import ProviderError, ProviderUnreachable
-from ktrdr.market.provider import Fetched, Provider
+from ktrdr.errors import NoBars, ProviderError, ProviderUnreachable
+from ktrdr.market.provider import Capabilities, Pages, Provider, Wait, check_able
 from ktrdr.market.providers.sample import SampleProvider
 from ktrdr.market.providers.yahoo import HOST, YahooProvider
 
 PATIENCE_S = 3.0
 
 
-def yahoo_is_reachable() -> bool:
-    """Whether a TCP connection to Yahoo, or to the proxy on the way there, opens within PATIENCE_S."""
-    proxy = urlsplit(getproxies().get("https", ""))
-    address = (proxy.hostname, proxy.port or 80) if proxy.hostname else (HOST, 443)
+def yahoo_is_reachable(url: str = "") -> bool:
+    """Whether a TCP connection to Yahoo, or to what stands on the way there, opens within PATIENCE_S."""
+    way = urlsplit(url or getproxies().get("https", ""))
+    address = (way.hostname, way.port or 80) if way.hostname else (HOST, 443)
     opened = threading.Event()
 
     def connect() -> None:
@@ -48,17 +50,29 @@ class AutoProvider:
     first_is_reachable: Callable[[], bool] = yahoo_is_reachable
     name: ClassVar[str] = "auto"
 
-    def fetch(
-        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
-    ) -> Fetched:
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.first.capabilities
+
+    def pages(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
+    ) -> Pages:
+        pages = self.first.pages(symbol, timeframe, start, end, wait)
         try:
+            check_able(self.capabilities, timeframe, start, end)
             if not self.first_is_reachable():
                 raise ProviderUnreachable(f"{self.first.name} cannot be reached")
-            return self.first.fetch(symbol, timeframe, start, end, on_rows)
+            opening = next(pages, None)
         except ProviderError as failure:
+            if isinstance(failure, NoBars) and self.fallback is None:
+                raise
             if self.fallback is None:
                 raise self._loyal(failure, symbol, timeframe) from failure
-            return self._fall_back(self.fallback, failure, symbol, timeframe, start, end, on_rows)
+            yield from self._fall_back(self.fallback, failure, symbol, timeframe, start, end, wait)
+            return
+        if opening:
+            yield opening
+            yield from pages
 
     def _loyal(self, failure: ProviderError, symbol: str, timeframe: str) -> ProviderError:
         own = self.first.name
@@ -77,10 +91,11 @@ class AutoProvider:
         timeframe: str,
         start: date | None,
         end: date | None,
-        on_rows: Callable[[int], None],
-    ) -> Fetched:
+        wait: Wait,
+    ) -> Pages:
+        served = fallback.pages(symbol, timeframe, start, end, wait)
         try:
-            served = fallback.fetch(symbol, timeframe, start, end, on_rows)
+            opening = next(served)
         except ProviderError as lacking:
             raise type(failure)(
                 f"{failure.detail}, and {lacking.detail}",
@@ -89,5 +104,5 @@ class AutoProvider:
                 symbol=symbol,
                 timeframe=timeframe,
             ) from failure
-        note = f"{failure.detail}; served by {served.provider} instead: {served.note}"
-        return Fetched(served.frame, served.provider, note)
+        for page in chain([opening], served):
+            yield replace(page, note=f"{failure.detail}; served by {page.provider} instead: {page.note}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+import time
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import ClassVar
 
 import polars as pl
 
-from ktrdr.errors import ProviderError
-from ktrdr.market.bars import check_bars, check_symbol, check_timeframe, conform, in_range
-from ktrdr.market.provider import Fetched
+from ktrdr.errors import NoBars, ProviderError
+from ktrdr.market.bars import check_bars, check_range, check_symbol, check_timeframe, conform, in_range
+from ktrdr.market.provider import Capabilities, Page, Pages, Wait
 
 SAMPLES = (("AAPL", "1d"),)
 
@@ -20,10 +20,13 @@ _USE_ANOTHER = "choose another source with --provider, or import a file with: kt
 
 class SampleProvider:
     name: ClassVar[str] = "sample"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        source="sample", timeframes=("1d",), adjusted="splits", symbols="AAPL, 2019-01-02 to 2024-12-30"
+    )
 
-    def fetch(
-        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
-    ) -> Fetched:
+    def pages(
+        self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
+    ) -> Pages:
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
         if (symbol, timeframe) not in SAMPLES:
             has = ", ".join(" ".join(series) for series in SAMPLES)
@@ -37,15 +40,15 @@ class SampleProvider:
         covered = f"{bars['timestamp'][0]:%Y-%m-%d} to {bars['timestamp'][-1]:%Y-%m-%d}"
         frame = in_range(bars, start, end)
         if frame.is_empty():
-            raise ProviderError(
+            raise NoBars(
                 f"the sample has {symbol} {timeframe} from {covered} only; nothing lies in "
                 f"{start or 'the beginning'} to {end or 'the end'}",
                 hint=f"choose dates in that range; or {_USE_ANOTHER}",
                 symbol=symbol,
                 timeframe=timeframe,
             )
-        on_rows(len(frame))
-        return Fetched(frame, self.name, f"real {symbol} daily bars, {covered}, adjusted for splits, not for dividends")
+        note = f"real {symbol} daily bars, {covered}, adjusted for splits, not for dividends"
+        yield Page(frame, self.name, check_range(start, end)[1] or datetime.now(UTC), note)
 
 
 def _apple() -> pl.DataFrame:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from time import sleep
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
-from ktrdr.errors import ProviderError
+from ktrdr.errors import NoBars
 from ktrdr.market.bars import SCHEMA, TIMEFRAMES, check_bars, check_range, check_symbol, check_timeframe, range_filter
-from ktrdr.market.provider import Fetched
+from ktrdr.market.provider import Capabilities, Page, Pages, Wait
 
 # Every series begins here whatever range is asked for, so that overlapping ranges agree bar by bar.
 ORIGIN = date(2015, 1, 1)
@@ -33,24 +33,35 @@ class SyntheticProvider:
 
     seed: int = 0
     name: ClassVar[str] = "synthetic"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        source="synthetic",
+        timeframes=tuple(TIMEFRAMES),
+        adjusted="no",
+        symbols=f"any; {ORIGIN} to {LAST_BY_DEFAULT}, or to a later end",
+    )
 
-    def fetch(
-        self, symbol: str, timeframe: str, start: date | None, end: date | None, on_rows: Callable[[int], None]
-    ) -> Fetched:
+    def pages(self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = sleep) -> Pages:
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
-        since, until = check_range(start, end or max(LAST_BY_DEFAULT, start or ORIGIN, key=_day))
+        check_range(start, end)
+        if end is None and start is not None and _day(start) > LAST_BY_DEFAULT:
+            raise _nothing(symbol, timeframe, start, LAST_BY_DEFAULT)
+        since, until = check_range(start, end or LAST_BY_DEFAULT)
         last = min(_day(until or LAST), LAST)
         walk = _walk(_stamps(timeframe, last), timeframe, _generator(self.seed, symbol, timeframe))
         frame = walk.filter(range_filter(since, until))
         if frame.is_empty():
-            raise ProviderError(
-                f"synthetic {symbol} {timeframe} has no bar in {start or ORIGIN} to {end or LAST_BY_DEFAULT}",
-                hint=f"choose dates from {ORIGIN} to {LAST} that hold a weekday",
-                symbol=symbol,
-                timeframe=timeframe,
-            )
-        on_rows(len(frame))
-        return Fetched(check_bars(frame), self.name, f"made-up bars: a random walk with seed {self.seed}, not a market")
+            raise _nothing(symbol, timeframe, start or ORIGIN, end or LAST_BY_DEFAULT)
+        note = f"made-up bars: a random walk with seed {self.seed}, not a market"
+        yield Page(check_bars(frame), self.name, until or datetime.now(UTC), note)
+
+
+def _nothing(symbol: str, timeframe: str, start: date, end: date) -> NoBars:
+    return NoBars(
+        f"synthetic {symbol} {timeframe} has no bar in {start} to {end}",
+        hint=f"choose dates from {ORIGIN} to {LAST} that hold a weekday",
+        symbol=symbol,
+        timeframe=timeframe,
+    )
 
 
 def _day(moment: date) -> date:

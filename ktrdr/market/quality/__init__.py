@@ -1,0 +1,7 @@
+"""How far stored bars can be trusted: what is missing, what is wrong, and what limits a strategy sets."""
+
+from ktrdr.market.quality.check import check
+from ktrdr.market.quality.limits import enforce
+from ktrdr.market.quality.report import Gap, QualityFault, QualityReport, Verdict
+
+__all__ = ["Gap", "QualityFault", "QualityReport", "Verdict", "check", "enforce"]

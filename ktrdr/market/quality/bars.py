@@ -1,0 +1,67 @@
+"""Bars as arrays, in the order of time and each instant once: what the checks look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ktrdr.market.bars import TIMEFRAMES, VALUES
+from ktrdr.market.sessions import Instants, instant
+
+SHOWN = 5
+_SAMPLE = 100_000
+
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class BarArrays:
+    at: Instants
+    length: np.timedelta64
+    open: Numbers
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    volume: Numbers
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, timeframe: str) -> BarArrays:
+        """Of bars that share an instant the last one counts."""
+        stamps = frame["timestamp"]
+        if stamps.null_count() or not stamps.is_sorted() or stamps.n_unique() < len(stamps):
+            frame = frame.drop_nulls("timestamp").unique("timestamp", keep="last").sort("timestamp")
+        values = {name: frame[name].fill_null(float("nan")).to_numpy() for name in VALUES}
+        return cls(as_instants(frame["timestamp"]), np.timedelta64(TIMEFRAMES[timeframe]), **values)
+
+    @property
+    def is_by_date(self) -> bool:
+        return bool(self.length >= np.timedelta64(1, "D"))
+
+
+def as_instants(stamps: pl.Series) -> Instants:
+    return stamps.to_physical().to_numpy().view("datetime64[us]")
+
+
+def first_of(instants: Instants) -> tuple[datetime, ...]:
+    return tuple(instant(each) for each in instants[:SHOWN])
+
+
+def runs(flags: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places at which runs of true begin, and those right behind them."""
+    edges = np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
+def spread(values: Numbers) -> float:
+    """The standard deviation that a normal distribution of this median deviation would have; outliers don't count."""
+    sample = values[:: max(1, len(values) // _SAMPLE)]
+    known = sample[np.isfinite(sample)]
+    return float(1.4826 * np.median(np.abs(known - np.median(known)))) if len(known) else 0.0

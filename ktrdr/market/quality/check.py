@@ -1,0 +1,62 @@
+"""The check of a series: its bars against its market's calendar, against each other, and against themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from ktrdr.errors import InputError
+from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.quality.bars import BarArrays, as_instants
+from ktrdr.market.quality.coverage import Coverage, coverage_faults, coverage_of, gaps_of
+from ktrdr.market.quality.hours import hour_faults
+from ktrdr.market.quality.moves import jump_faults, stale_faults
+from ktrdr.market.quality.report import QualityFault, QualityReport, Severity
+from ktrdr.market.quality.rows import order_faults, price_faults, volume_faults
+from ktrdr.market.sessions import choose_calendar, instant, sessions_of
+
+_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+def check(frame: pl.DataFrame, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
+    """What there is to know about bars in the schema; they may be in any order and state.
+
+    Without a calendar the one that symbol and bars speak for is taken; the report says which and why.
+
+    Raises InputError when there are no bars, or no such calendar.
+    """
+    symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+    if frame["timestamp"].null_count() == len(frame):
+        raise InputError(f"there are no bars of {symbol} {timeframe} to check", symbol=symbol, timeframe=timeframe)
+    stamps = as_instants(frame["timestamp"].drop_nulls())
+    chosen = choose_calendar(symbol, timeframe, stamps, calendar)
+    series = BarArrays.of(frame, timeframe)
+    coverage = coverage_of(series, sessions_of(chosen.name, series.at[0], series.at[-1]))
+    gaps, gap_count, longest = gaps_of(coverage)
+    faults = [*order_faults(frame), *_faults(series, coverage)]
+    return QualityReport(
+        symbol=symbol,
+        timeframe=timeframe,
+        calendar=chosen,
+        rows=len(frame),
+        first=instant(series.at[0]),
+        last=instant(series.at[-1]),
+        expected=int(coverage.served.sum()),
+        present=int((coverage.present & coverage.served).sum()),
+        faults=tuple(sorted(faults, key=lambda fault: _ORDER.index(fault.severity))),
+        gaps=gaps,
+        gap_count=gap_count,
+        longest_gap=longest,
+    )
+
+
+def _faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
+    inside = ~coverage.outside if not coverage.outside.all() else np.ones(len(series), bool)
+    yield from price_faults(series)
+    yield from coverage_faults(series, coverage)
+    yield from hour_faults(series, coverage)
+    yield from jump_faults(series)
+    yield from stale_faults(series, inside)
+    yield from volume_faults(series, coverage.sessions, inside)

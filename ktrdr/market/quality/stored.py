@@ -1,0 +1,60 @@
+"""Checks of stored series, and the verdicts that are kept beside them in `.<timeframe>.quality.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ktrdr.files import write_atomically
+from ktrdr.market.quality.check import check
+from ktrdr.market.quality.report import QualityReport, Verdict
+from ktrdr.market.series_file import SeriesInfo, storage_errors
+from ktrdr.market.store import BarStore
+
+
+def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
+    """The report on all bars of a series; its verdict is kept until they change.
+
+    A calendar that was given is kept too, and taken where none is given later.
+
+    Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
+    """
+    stored = store.read_stored(symbol, timeframe)
+    path = _path(store, symbol, timeframe)
+    report = check(stored.frame, symbol, timeframe, calendar or _given_before(path))
+    content = {
+        "version": stored.version,
+        "verdict": report.summary.to_dict(),
+        "calendar": None if report.calendar.is_guess else report.calendar.name,
+    }
+    with storage_errors(path):
+        write_atomically(path, json.dumps(content).encode())
+    return report
+
+
+def verdict_of(store: BarStore, series: SeriesInfo) -> Verdict | None:
+    """What was found when this version of the series was checked."""
+    kept = _kept(_path(store, series.symbol, series.timeframe))
+    try:
+        return Verdict(**kept["verdict"]) if kept.get("version") == series.version else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _path(store: BarStore, symbol: str, timeframe: str) -> Path:
+    return store.root / symbol.upper() / f".{timeframe.lower()}.quality.json"
+
+
+def _given_before(path: Path) -> str | None:
+    calendar = _kept(path).get("calendar")
+    return calendar if isinstance(calendar, str) else None
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """Empty where there is nothing, or nothing that can be read: the next check writes it anew."""
+    try:
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}

@@ -1,0 +1,140 @@
+"""Longer bars made of shorter ones, by the sessions of their market.
+
+A day's bar is its session's, and a week's those of its days; what lies outside of the sessions is left out. Intraday
+bars are counted from the session's opening and end with it: of six and a half hours the last bar of an hour holds half.
+Where the shorter bars stand at full hours and the opening is at none, they are counted from the hour it falls into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ktrdr.errors import InputError
+from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_bars, check_symbol, check_timeframe, stands_at_dates
+from ktrdr.market.quality.bars import BarArrays
+from ktrdr.market.quality.coverage import week_of
+from ktrdr.market.sessions import Calendar, Instants, Sessions, choose_calendar, sessions_of
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """`note` tells what was left out."""
+
+    frame: pl.DataFrame
+    calendar: Calendar
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Of each bar the longer one that it goes into, -1 for none; of the first and the last of those, when they begin
+    and end."""
+
+    labels: Instants
+    kept: NDArray[np.bool_]
+    first_begins: np.datetime64
+    last_ends: np.datetime64
+
+
+def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calendar: str | None = None) -> Resampled:
+    """Bars of `target` out of those of `source`; the first and the last are dropped where they are not whole.
+
+    Raises InputError when whole bars of `source` make none of `target`, no bar is whole, or there is no such calendar.
+    """
+    symbol, source, target = check_symbol(symbol), check_timeframe(source), check_timeframe(target)
+    _check_pair(source, target)
+    series = BarArrays.of(frame, source)
+    chosen = choose_calendar(symbol, source, series.at, calendar)
+    sessions = sessions_of(chosen.name, series.at[0], series.at[-1])
+    groups = _by_days(series, sessions) if series.is_by_date else _by_sessions(series, sessions, target)
+    longer = _joined(series, groups)
+    first, last = series.at[groups.kept][[0, -1]] if groups.kept.any() else (series.at[-1], series.at[0])
+    begins_late, ends_early = first > groups.first_begins, last + series.length < groups.last_ends
+    whole = longer[int(begins_late) : len(longer) - int(ends_early)]
+    if whole.is_empty():
+        raise InputError(
+            f"the {source} bars of {symbol} make no whole {target} bar by the calendar {chosen.name}",
+            hint="load more of them, or give another calendar with --calendar",
+            symbol=symbol,
+        )
+    outside = int((~groups.kept).sum())
+    return Resampled(check_bars(whole, target), chosen, _note(begins_late, ends_early, outside, target))
+
+
+def _check_pair(source: str, target: str) -> None:
+    shorter, longer = TIMEFRAMES[source], TIMEFRAMES[target]
+    if longer <= shorter or (longer % shorter and not stands_at_dates(target)):
+        possible = [
+            name
+            for name, length in TIMEFRAMES.items()
+            if length > shorter and (not length % shorter or stands_at_dates(name))
+        ]
+        raise InputError(
+            f"{target} bars cannot be made of {source} bars",
+            hint=f"of {source} bars: {', '.join(possible)}" if possible else f"nothing is made of {source} bars",
+        )
+
+
+def _by_days(series: BarArrays, sessions: Sessions) -> _Groups:
+    weeks, days = week_of(series.at), sessions.days
+    first = days[np.searchsorted(days, weeks[0])]
+    last = days[np.searchsorted(days, weeks[-1] + np.timedelta64(7, "D")) - 1]
+    return _Groups(weeks, np.ones(len(series), bool), first, last + series.length)
+
+
+def _by_sessions(series: BarArrays, sessions: Sessions, target: str) -> _Groups:
+    place = sessions.place_of(series.at, series.length)
+    kept = place >= 0
+    at, place = series.at[kept], place[kept]
+    if not len(place):
+        return _Groups(at, kept, np.datetime64("NaT", "us"), np.datetime64("NaT", "us"))
+    if stands_at_dates(target):
+        label_of = week_of if target == "1w" else np.asarray
+        labels = label_of(sessions.dates)
+        same = [np.flatnonzero(labels == labels[each]) for each in (place[0], place[-1])]
+        return _Groups(labels[place], kept, sessions.opens[same[0][0]], sessions.closes[same[1][-1]])
+    length = np.timedelta64(TIMEFRAMES[target])
+    anchors = sessions.opens[place] - _lead(at, sessions.opens[place], series.length)
+    labels = anchors + (np.maximum(at, anchors) - anchors) // length * length
+    begins = np.maximum(labels[0], sessions.opens[place[0]])
+    return _Groups(labels, kept, begins, np.minimum(labels[-1] + length, sessions.closes[place[-1]]))
+
+
+def _lead(at: Instants, opens: Instants, length: np.timedelta64) -> np.timedelta64:
+    """By how much bars of this length, as most of these stand, are ahead of the opening that falls into one."""
+    phases, counts = np.unique((at - opens) % length, return_counts=True)
+    lead: np.timedelta64 = (length - phases[counts.argmax()]) % length
+    return lead
+
+
+def _joined(series: BarArrays, groups: _Groups) -> pl.DataFrame:
+    rows = np.flatnonzero(groups.kept)
+    if not len(rows):
+        return pl.DataFrame(schema=SCHEMA)
+    labels = groups.labels
+    starts = np.concatenate([[0], np.flatnonzero(labels[1:] != labels[:-1]) + 1])
+    ends = np.concatenate([starts[1:], [len(rows)]]) - 1
+    open_, high, low, close = (getattr(series, name)[rows] for name in PRICES)
+    columns = {
+        "open": open_[starts],
+        "high": np.maximum.reduceat(high, starts),
+        "low": np.minimum.reduceat(low, starts),
+        "close": close[ends],
+        "volume": np.add.reduceat(series.volume[rows], starts),
+    }
+    stamps = pl.Series("timestamp", labels[starts]).dt.replace_time_zone("UTC")
+    return pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)
+
+
+def _note(begins_late: bool, ends_early: bool, outside: int, target: str) -> str:
+    parts = []
+    if begins_late or ends_early:
+        which = " and ".join([*["first"] * bool(begins_late), *["last"] * bool(ends_early)])
+        parts.append(f"the {which} {target} bar was not whole and is left out")
+    if outside:
+        parts.append(f"{outside:,} bars outside of the sessions are left out")
+    return "; ".join(parts)

@@ -1,0 +1,115 @@
+"""A local HTTP server that answers as a source of bars does, with what a test gives it, in the source's own format."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+CHART = "/v8/finance/chart/"
+RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`cut` leaves out so many of the promised bytes; `slow_s` lets the asker wait."""
+
+    body: bytes = b""
+    status: int = 200
+    kind: str = "application/json"
+    cut: int = 0
+    slow_s: float = 0.0
+
+    @classmethod
+    def of(cls, body: Any, status: int = 200) -> Answer:
+        return cls(json.dumps(body).encode(), status)
+
+
+HTML = Answer(b"<!doctype html><html><body>Oops</body></html>", kind="text/html")
+
+Chart = Callable[[dict[str, str]], "Answer"]
+Answering = Callable[[str, dict[str, str]], Answer]
+
+
+@dataclass
+class Source:
+    """`answer(path, query)` is asked for each request; `asked` holds what came."""
+
+    answer: Answering
+    url: str = ""
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
+@contextmanager
+def serving(answer: Answering) -> Iterator[Source]:
+    source = Source(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = dict(parse_qsl(parts.query))
+            source.asked.append((parts.path, query))
+            found = source.answer(parts.path, query)
+            time.sleep(found.slow_s)
+            self.send_response(found.status)
+            self.send_header("content-type", found.kind)
+            self.send_header("content-length", str(len(found.body)))
+            self.end_headers()
+            self.wfile.write(found.body[: len(found.body) - found.cut])
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            return None
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            return None
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    source.url = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield source
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+CHARTS = RECORDED / "yahoo_chart"
+
+
+@contextmanager
+def yahoo(chart: Chart) -> Iterator[Source]:
+    """Greets as Yahoo does; requests for bars are answered by `chart`."""
+    with serving(lambda path, query: chart(query) if CHART in path else Answer(b"crumb", kind="text/plain")) as source:
+        yield source
+
+
+def yahoo_minutes(query: dict[str, str]) -> Answer:
+    """A bar a minute over the middle of each UTC day, in the form that Yahoo has."""
+    empty = "chart-AAPL-2025-02-01-to-2025-02-02-includePrePost-false-interval-1m.json"
+    body = json.loads((CHARTS / empty).read_text())
+    first, last = int(query.get("period1", 0)), int(query.get("period2", 0))
+    result = body["chart"]["result"][0]
+    stamps = [stamp for stamp in range(first - first % 60, last, 60) if 43_200 <= stamp % 86_400 < 43_800]
+    stamps = [stamp for stamp in stamps if stamp >= first]
+    days = sorted({stamp - stamp % 86_400 for stamp in stamps})
+    periods = [[{"timezone": "UTC", "start": day, "end": day + 86_400, "gmtoffset": 0}] for day in days]
+    result["meta"] |= {"tradingPeriods": periods, "exchangeTimezoneName": "UTC", "gmtoffset": 0}
+    if stamps:
+        prices = [100 + stamp % 7 for stamp in stamps]
+        quote = dict.fromkeys(("open", "high", "low", "close"), prices) | {"volume": [1] * len(stamps)}
+        result |= {"timestamp": stamps, "indicators": {"quote": [quote]}}
+    return Answer.of(body)
