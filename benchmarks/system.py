@@ -71,6 +71,10 @@ class Server:
         self.process.wait(30)
         self._home.cleanup()
 
+    @property
+    def home(self) -> str:
+        return self._home.name
+
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = self._http.get(path, params=query).raise_for_status()
         found: dict[str, Any] = answer.json()

@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     )
     ktrdr_stall_fails: bool = Field(False, description="Whether a stalled operation is ended as FAILED.")
 
+    ktrdr_ib_host: str = Field("127.0.0.1", description="Where TWS or IB Gateway runs, for the provider ib.")
+    ktrdr_ib_port: int = Field(
+        7497, ge=1, le=65535, description="Its port: TWS 7497 (paper) or 7496, Gateway 4002 (paper) or 4001."
+    )
+    ktrdr_yahoo_url: str = Field(
+        "", description="What the provider yahoo asks instead of Yahoo itself, such as a caching proxy."
+    )
+
     @model_validator(mode="after")
     def _absolute_home(self) -> Self:
         object.__setattr__(self, "ktrdr_home", self.ktrdr_home.expanduser().absolute())
