@@ -7,17 +7,18 @@ those at which bars open.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.market.sessions import sessions_of
 
 Instants = NDArray[np.datetime64]
 
-_EARLIEST, _LATEST = date(1970, 1, 1), date(2049, 12, 31)
+_EARLIEST, _LATEST = np.datetime64("1970-01-01", "us"), np.datetime64("2049-12-31", "us")
 
 
 def closes_at(timestamps: Instants, timeframe: str, calendar: str | None = None) -> Instants:
@@ -28,9 +29,9 @@ def closes_at(timestamps: Instants, timeframe: str, calendar: str | None = None)
     are the calendar's. A bar outside the sessions lasts its full length, so nothing is ever thought closed too early.
     """
     full = timestamps + np.timedelta64(TIMEFRAMES[timeframe])
-    if calendar is None or not len(timestamps):
+    sessions = _days_of(calendar) if calendar else None
+    if sessions is None:
         return full
-    sessions = _sessions_of(calendar)
     if TIMEFRAMES[timeframe] < timedelta(days=1):
         bell = sessions.close_of(np.searchsorted(sessions.opens, timestamps, "right") - 1)
     else:
@@ -45,7 +46,9 @@ def latest_closed(base_closes: Instants, other_closes: Instants) -> NDArray[np.i
 
 
 @dataclass(frozen=True, slots=True)
-class _Sessions:
+class _Days:
+    """Whole sessions: a break at noon ends none, or a bar that spans it would be thought closed before its end."""
+
     dates: Instants
     opens: Instants
     closes: Instants
@@ -55,16 +58,11 @@ class _Sessions:
 
 
 @lru_cache(maxsize=16)
-def _sessions_of(calendar: str) -> _Sessions:
-    """All that the calendar knows from 1970 to 2049: made once, whatever part of it is asked for."""
-    import exchange_calendars  # a second to import, and only for those who name a calendar
-
-    known = type(exchange_calendars.get_calendar(calendar))
-    first, last = _EARLIEST, _LATEST
-    if (earliest := known.bound_min()) is not None:
-        first = max(first, earliest.date())
-    if (latest := known.bound_max()) is not None:
-        last = min(last, latest.date())
-    found = exchange_calendars.get_calendar(calendar, start=first.isoformat(), end=last.isoformat())
-    opens, closes = (instants.dt.tz_localize(None) for instants in (found.opens, found.closes))
-    return _Sessions(*(each.to_numpy().astype("datetime64[us]") for each in (found.sessions, opens, closes)))
+def _days_of(calendar: str) -> _Days | None:
+    """All that the calendar knows, made once, whatever part of it is asked for; None where trading does not pause."""
+    sessions = sessions_of(calendar, _EARLIEST, _LATEST)
+    if sessions.is_around_the_clock:
+        return None
+    days = sessions.days
+    first, last = (np.searchsorted(sessions.dates, days, side) for side in ("left", "right"))
+    return _Days(days, sessions.opens[first], sessions.closes[last - 1])

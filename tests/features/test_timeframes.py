@@ -58,6 +58,9 @@ def test_the_strategy_knows_the_timeframes_of_the_market() -> None:
         ("2023-07-04", "1d", NEW_YORK, "2023-07-05"),  # a holiday that has a bar all the same
         ("2023-07-05T04:00", "1d", NEW_YORK, "2023-07-06T04:00"),  # not stamped with midnight: the full day
         ("2023-07-01", "1d", ROUND_THE_CLOCK, "2023-07-02"),
+        ("2023-07-05T00:00", "4h", "XTKS", "2023-07-05T04:00"),  # goes on after the break at noon
+        ("2023-07-05T02:00", "1h", "XTKS", "2023-07-05T03:00"),
+        ("2023-07-05T04:00", "4h", "XTKS", "2023-07-05T06:00"),  # 15:00 in Tokyo
         ("1900-01-01", "1d", "XTKS", "1900-01-02"),  # before all that the calendar knows
     ],
 )
