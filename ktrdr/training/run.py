@@ -14,6 +14,7 @@ import torch
 
 from ktrdr.features.leaks.gate import check_leaks
 from ktrdr.features.matrix import build_dataset
+from ktrdr.market.quality import enforce
 from ktrdr.training import artifacts, report
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoints, load_latest
@@ -208,7 +209,7 @@ def run_training(
 
 
 def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
-    """Each symbol's bars, and who served them, by timeframe."""
+    """Each symbol's bars, and who served them, by timeframe. Raises TrainingDataError when they have too many gaps."""
     timeframes: tuple[str, ...] = request.strategy.timeframes
     stored = {
         symbol: {timeframe: read_bars(symbol, timeframe) for timeframe in timeframes} for symbol in request.symbols
@@ -216,6 +217,9 @@ def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, Symb
     bars: dict[str, SymbolBars] = {
         symbol: {timeframe: series.frame for timeframe, series in own.items()} for symbol, own in stored.items()
     }
+    for symbol, frames in bars.items():
+        for timeframe, frame in frames.items():
+            enforce(request.strategy.data, frame, symbol, timeframe, request.strategy.calendar)
     providers = {
         symbol: {timeframe: series.provider for timeframe, series in own.items()} for symbol, own in stored.items()
     }

@@ -12,8 +12,9 @@ from tests.e2e.system import LOG_STAMP, System, needs_shell
 
 
 def running(watched: Watched) -> list[dict[str, Any]]:
-    """What was seen from the first epoch to the end of the training."""
-    return [v["progress"] for v in watched.views if v["status"] == "RUNNING" and v["progress"]["current_step"]]
+    """What was seen from the first epoch to the end of the last."""
+    progress = [view["progress"] for view in watched.views if view["status"] == "RUNNING"]
+    return [each for each in progress if each["current_step"] and each["message"].startswith("Epoch ")]
 
 
 def distinct(progress: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ def test_percentage_epoch_and_items_grow_while_it_runs(watched: Watched) -> None
 
 
 def test_the_message_shows_the_current_epoch(watched: Watched) -> None:
-    training = [progress for progress in running(watched) if progress["message"].startswith("Epoch ")]
+    training = running(watched)
 
     assert training
     for progress in training:

@@ -220,4 +220,6 @@ def _predictions(training: _Training, symbol: str, timeframe: str, shown: pl.Dat
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:
     """Seven digits are more than a chart shows."""
-    return [float(f"{value:.7g}") if np.isfinite(value) else None for value in values.tolist()]
+    import polars as pl
+
+    return pl.Series(values, nan_to_null=True).round_sig_figs(7).to_list()

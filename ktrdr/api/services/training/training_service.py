@@ -21,6 +21,7 @@ from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.matrix import Dataset, build_dataset
 from ktrdr.features.splits import fold_count
 from ktrdr.market.bars import TIMEFRAMES, check_range, check_symbol, check_timeframe
+from ktrdr.market.quality import enforce
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
@@ -255,6 +256,9 @@ class TrainingService:
     def _datasets(self, strategy: Strategy, payload: Mapping[str, Any]) -> list[Dataset]:
         """Of the first fold and the last; of long histories none, which are left to the worker."""
         bars = self._read_all(strategy, payload)
+        for symbol, frames in bars.items():
+            for timeframe, frame in frames.items():
+                enforce(strategy.data, frame, symbol, timeframe, strategy.calendar)
         if sum(frame.height for frames in bars.values() for frame in frames.values()) > _ROWS_CHECKED_AT_ONCE:
             return []
         return [build_dataset(strategy, bars, fold) for fold in sorted({0, fold_count(strategy) - 1})]

@@ -1,0 +1,300 @@
+"""What a person does with the dashboard, done in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ktrdr.web.site import load_site
+from tests.e2e.system import System, until
+from tests.web.conftest import LAPTOP, PHONE, OpenTab, Tab
+
+AXE = find_spec("axe_playwright_python")
+VIEWS = (
+    "operations",
+    "operations/{0}",
+    "compare?ids={0},{1}",
+    "market?symbol=AAPL&timeframe=1d&training={0}",
+    "start",
+    "system",
+)
+
+
+def test_an_empty_server_says_what_to_do_first(tab: Tab, system: System) -> None:
+    if system.operations():
+        pytest.skip("another test was quicker to fill it")
+
+    page = tab.open("operations")
+
+    page.get_by_text("Nothing has been started yet").wait_for()
+    page.get_by_role("link", name="Load bars").click()
+    page.get_by_text("No bars yet").wait_for()
+    tab.picture("empty")
+
+
+def test_bars_are_loaded_and_drawn(tab: Tab) -> None:
+    page = tab.open("market")
+    form = page.locator("details.load")
+    if form.get_attribute("open") is None:
+        form.locator("summary").click()
+
+    page.get_by_label("Symbol", exact=True).fill("aapl")
+    page.get_by_label("Provider", exact=True).fill("sample")
+    page.get_by_role("button", name="Load bars").click()
+
+    page.get_by_role("img", name="Candles of AAPL 1d").wait_for()
+    page.get_by_text("1,509 of 1,509 bars loaded").wait_for()
+    assert page.locator(".canvas canvas").count() > 1
+
+
+def test_what_went_wrong_is_told_with_reason_and_hint(tab: Tab, system: System, bars: None) -> None:
+    page = tab.open("market")
+    page.locator("details.load summary").click()
+    page.get_by_label("Symbol", exact=True).fill("NOPE")
+    page.get_by_label("Provider", exact=True).fill("sample")
+    page.get_by_role("button", name="Load bars").click()
+
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "NOPE" in alert.locator(".problem-detail").inner_text()
+    assert alert.locator(".problem-hint").inner_text()
+
+    page = tab.open("operations?status=FAILED")
+    failed = page.locator(".op[data-status=FAILED]").first
+    failed.wait_for()
+    assert "NOPE" in failed.inner_text()
+    tab.picture("error")
+
+
+def test_a_training_is_started_from_the_form_and_watched_to_its_end(tab: Tab, system: System, bars: None) -> None:
+    page = tab.open("start")
+    page.get_by_text("A valid strategy").wait_for()
+
+    page.get_by_label("Name", exact=True).fill("From the form")
+    page.get_by_label("Type", exact=True).first.select_option("mlp")
+    page.get_by_label("Epochs", exact=True).fill("8")
+    page.get_by_role("button", name="Add an indicator").click()
+
+    text = page.get_by_label("Strategy as YAML", exact=True).input_value()
+    assert "name: From the form" in text
+    assert "type: mlp" in text
+    assert "epochs: 8" in text
+    command = page.get_by_label("Command", exact=True).inner_text()
+    until(lambda: "--strategy from_the_form.yaml" in page.get_by_label("Command", exact=True).inner_text())
+    assert "--symbols AAPL" in command
+
+    page.locator("button:has-text('Start the training'):not([disabled])").click()
+    page.wait_for_url(re.compile(r"#/operations/op_training_"))
+    page.locator(".state.completed").wait_for()
+    page.get_by_role("region", name="Verdict").wait_for()
+
+    for panel in ("Loss", "Accuracy", "Against the baselines", "Class balance", "Confusion", "Calibration", "Files"):
+        assert page.get_by_role("region", name=panel, exact=True).count() == 1, panel
+    assert "name: From the form" in page.get_by_label("Strategy as YAML", exact=True).inner_text()
+    page.get_by_text("Show the lines that name this operation").click()
+    until(lambda: "Training completed successfully" in page.get_by_label("Log lines").inner_text())
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download model.json").click()
+    assert json.loads(Path(download.value.path()).read_text())["strategy"]["training"]["epochs"] == 8
+    tab.picture("training")
+
+
+def test_a_faulty_strategy_is_told_as_one_types(tab: Tab, bars: None) -> None:
+    page = tab.open("start")
+    page.get_by_text("A valid strategy").wait_for()
+
+    page.get_by_label("Epochs", exact=True).fill("0")
+
+    page.locator("#f-training-epochs-fault", has_text="at least 1").wait_for()
+    assert page.get_by_label("Epochs", exact=True).get_attribute("aria-invalid") == "true"
+    assert page.get_by_role("button", name="Start the training").is_disabled()
+    page.get_by_label("Strategy as YAML", exact=True).fill("name: x\nmodel: {type: lstmm}\n")
+    page.locator("#verdict").get_by_text("did you mean lstm").wait_for()
+    tab.picture("faulty")
+
+
+def test_the_preflight_tells_what_a_training_would_meet(tab: Tab, bars: None) -> None:
+    page = tab.open("start")
+    page.locator("button:has-text('Look ahead'):not([disabled])").click()
+
+    page.get_by_role("region", name="Preflight").get_by_text("Memory", exact=True).wait_for()
+    page.get_by_role("region", name="Class balance").wait_for()
+    tab.picture("preflight")
+
+
+def test_trainings_are_compared(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("operations")
+    for training in trainings:
+        page.locator(f".op[data-id={training}] input").check()
+    page.get_by_role("link", name="Compare 2").click()
+
+    verdict = page.get_by_role("region", name="Winner")
+    verdict.wait_for()
+    assert "standard error" in verdict.inner_text()
+    row = page.get_by_role("row", name=re.compile("training.epochs"))
+    row.wait_for()
+    assert row.inner_text().split()[1:] == ["6", "12"]
+    assert page.get_by_role("row", name=re.compile("training.optimizer")).count() == 0
+    page.get_by_label("Also what is the same").check()
+    assert page.get_by_role("row", name=re.compile("training.optimizer")).count() == 1
+    tab.picture("compare")
+
+
+def run_of(accuracy: float, half_width: float, samples: int = 500) -> dict[str, Any]:
+    evaluation = {
+        "accuracy": accuracy,
+        "accuracy_interval": [accuracy - half_width, accuracy + half_width],
+        "validation_samples": samples,
+        "from": "2024-01-01",
+        "to": "2024-12-31",
+        "class_names": ["down", "up"],
+    }
+    return {
+        "name": f"{accuracy:.0%}",
+        "results": {"evaluation": evaluation},
+        "operation": {"metadata": {"symbols": ["AAPL"]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("runs", "is_sure", "title"),
+    [
+        ([run_of(0.60, 0.02), run_of(0.52, 0.02)], True, "60% is ahead beyond chance"),
+        # Each beside the other's interval, and yet their difference can be chance.
+        ([run_of(0.56, 0.03), run_of(0.52, 0.03)], False, "No winner: the difference can be chance"),
+        # What is enough for two is not for the best of three.
+        ([run_of(0.60, 0.036), run_of(0.52, 0.036)], True, "60% is ahead beyond chance"),
+        ([run_of(0.60, 0.036), run_of(0.52, 0.036), run_of(0.50, 0.036)], False, "No winner"),
+        ([run_of(0.90, 0.02), run_of(0.52, 0.02, samples=400)], False, "Not judged on the same rows"),
+        ([run_of(0.60, 0.02)], False, "Nobody is ahead yet"),
+    ],
+)
+def test_a_winner_is_named_only_beyond_chance(tab: Tab, runs: list[dict[str, Any]], is_sure: bool, title: str) -> None:
+    page = tab.open("operations")
+
+    judged = page.evaluate(
+        "async ([release, runs]) => (await import(`/web/${release}/js/compare.js`)).judge(runs)",
+        [load_site().release, runs],
+    )
+
+    assert judged["isSure"] is is_sure
+    assert judged["title"].startswith(title)
+
+
+def test_many_bars_are_drawn_as_fewer_that_hide_nothing(tab: Tab) -> None:
+    page = tab.open("operations")
+    columns = {"open": [1, 2, 3], "high": [5, 9, 4], "low": [1, 0.5, 2], "close": [2, 3, 4], "volume": [10, 20, 30]}
+    bars = {"time": [10, 20, 30], **columns, "indicators": [], "labels": None, "predictions": None}
+
+    candles = page.evaluate(
+        """async ([release, bars]) => {
+          const { Bars } = await import(`/web/${release}/js/bars.js`);
+          const made = new Bars(bars);
+          return made.groups(0, 3, 2).map((start) => ({...made.candle(start, 2), volume: made.traded(start, 2)}));
+        }""",
+        [load_site().release, bars],
+    )
+
+    assert candles == [
+        {"time": 10, "open": 1, "high": 9, "low": 0.5, "close": 3, "volume": 30},
+        {"time": 30, "open": 3, "high": 4, "low": 2, "close": 4, "volume": 30},
+    ]
+
+
+def test_a_running_training_is_live_and_can_be_cancelled_and_resumed(tab: Tab, long_training: str) -> None:
+    page = tab.open(f"operations/{long_training}")
+    message = page.locator(".progress-line span").first
+    until(lambda: "Epoch" in message.inner_text())
+    seen = message.inner_text()
+    until(lambda: message.inner_text() != seen)
+
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Keep as it is").click()
+    assert page.locator(".state.running").count() == 1
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel it").click()
+    page.locator(".state.cancelled").wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume it").click()
+    page.get_by_text("goes on from").wait_for()
+    resumed = page.url.rsplit("/", 1)[-1]
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel it").click()
+    page.locator(".state.cancelled").wait_for()
+    assert resumed != long_training
+
+
+def test_nothing_is_asked_for_while_hidden(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("operations")
+    page.locator(".op").first.wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_event("request")
+
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.wait_for_timeout(2200)
+    asked.clear()
+    page.wait_for_timeout(2200)
+
+    assert not asked
+
+
+def test_a_list_can_be_filtered_and_searched(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("operations")
+    page.locator(".op").first.wait_for()
+
+    page.get_by_label("Type", exact=True).select_option("TRAINING")
+    page.wait_for_url(re.compile("type=TRAINING"))
+    page.locator(".op").first.wait_for()
+    until(lambda: page.locator(".op", has_text="Data load").count() == 0)
+    page.get_by_label("Search", exact=True).fill(trainings[0])
+
+    until(lambda: page.locator(".op").count() == 1)
+
+
+def test_every_view_can_be_used_by_keyboard_alone(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("operations")
+    page.locator(".op").first.wait_for()
+
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator(f".op[data-id={trainings[0]}] a").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("region", name="Verdict").wait_for()
+    chart = page.get_by_role("img", name="Loss by epoch")
+    chart.focus()
+    page.keyboard.press("+")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "img"
+
+
+@pytest.mark.skipif(AXE is None, reason="axe is not installed")
+@pytest.mark.parametrize(("theme", "viewport"), [("light", LAPTOP), ("dark", PHONE)], ids=["laptop", "phone"])
+def test_axe_finds_nothing_serious_and_all_fits(
+    open_tab: OpenTab, trainings: list[str], theme: str, viewport: dict[str, int]
+) -> None:
+    assert AXE
+    axe = Path(str(AXE.origin)).with_name("axe.min.js").read_text(encoding="utf-8")
+    tab = open_tab(viewport=viewport, color_scheme=theme)
+    found: list[str] = []
+    for view in VIEWS:
+        page = tab.open(view.format(*trainings))
+        page.wait_for_load_state("networkidle")
+        # Through the debugger's door: the page's own policy lets no foreign script in.
+        page.evaluate(axe)
+        results: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        assert results["passes"] or results["violations"]
+        found += [
+            f"{view} {each['id']} {node['target']} {node.get('failureSummary', '')}"
+            for each in results["violations"]
+            if each["impact"] in {"serious", "critical"}
+            for node in each["nodes"]
+        ]
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], view
+        tab.picture(f"{view.split('?')[0].replace('/{0}', '-one')}-{theme}")
+    assert not found

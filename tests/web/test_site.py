@@ -1,0 +1,67 @@
+"""The dashboard's files as they travel."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import replace
+
+import pytest
+
+from ktrdr.web import site
+from ktrdr.web.site import CHARTS, borrow, load_site
+
+WEIGHT_LIMIT = 1_000_000
+
+
+def test_the_page_names_files_that_there_are() -> None:
+    found = load_site()
+
+    named = re.findall(r'(?:src|href)="/web/([0-9a-f]+)/([^"]+)"', found.page.body.decode())
+
+    assert len(named) >= 4
+    assert {release for release, _ in named} == {found.release}
+    assert {path for _, path in named} <= found.files.keys()
+
+
+def test_modules_import_only_modules_that_there_are() -> None:
+    files = load_site().files
+    scripts = {name: file.body.decode() for name, file in files.items() if name.startswith("js/")}
+
+    imported = {match for text in scripts.values() for match in re.findall(r'from "\./([^"]+)"', text)}
+
+    assert {f"js/{name}" for name in imported} <= scripts.keys()
+    assert not [name for name, text in scripts.items() if "innerHTML" in text or "https://" in text]
+
+
+def test_everything_together_is_light() -> None:
+    found = load_site()
+
+    weight = len(found.page.compressed) + sum(len(file.compressed) for file in found.files.values())
+
+    assert weight < WEIGHT_LIMIT
+    assert all(gzip.decompress(file.compressed) == file.body for file in found.files.values())
+
+
+def test_the_charts_are_those_of_their_makers() -> None:
+    charts = borrow(CHARTS)
+
+    assert charts is not None
+    assert b"Licensed under Apache License 2.0" in charts[:400]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"sha256": "0" * 64}, "altered"), ({"distribution": "no-such-package"}, "no-such-package"), ({"path": "x"}, "x")],
+)
+def test_what_is_not_the_right_file_is_not_served(
+    changed: dict[str, str], told: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_site()
+    monkeypatch.setattr(site, "CHARTS", replace(CHARTS, **changed))
+
+    found = load_site.__wrapped__()
+
+    assert CHARTS.name not in found.files
+    assert told in caplog.text
+    assert found.release != before.release
