@@ -11,14 +11,14 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import psutil
 
 from benchmarks.outcome import Figure, at_least, below
@@ -196,6 +196,7 @@ def _live_run(browser: Browser, server: Server, watched_s: float) -> list[Figure
     devtools.send("Performance.enable")
     page.evaluate(_COUNT_FRAMES)
     before, looks, heap = _measured(page, devtools), made_up.looks, _heap_mb(devtools)
+    epochs = made_up.epochs
     page.wait_for_timeout(watched_s * 1000)
     after, heap_after = _measured(page, devtools), _heap_mb(devtools)
     updates = max(1, made_up.looks - looks)
@@ -207,7 +208,7 @@ def _live_run(browser: Browser, server: Server, watched_s: float) -> list[Figure
         Figure(f"{where}: main thread busy a frame", busy_ms / frames, "ms", below(16)),
         Figure(f"{where}: time between frames", 1000 * watched_s / frames, "ms"),
         Figure(f"{where}: main thread busy an update", busy_ms / updates, "ms"),
-        Figure(f"{where}: memory gained in {watched_s:.0f} s", heap_after - heap, "MB"),
+        Figure(f"{where}: memory an epoch that comes", 1000 * (heap_after - heap) / (made_up.epochs - epochs), "kB"),
     ]
 
 
@@ -261,22 +262,34 @@ def _dashboards(port: int, operation_id: str) -> Iterator[None]:
 
 def _watch_list(port: int, operation_id: str, is_over: threading.Event) -> None:
     """operations.js while something runs."""
-    with httpx.Client(base_url=f"http://{HOST}:{port}/api/v1") as http:
+    looks = 0
+    with closing(HTTPConnection(HOST, port)) as server:
         while not is_over.wait(1):
-            http.get("/operations", params={"limit": 50}).raise_for_status()
-            http.get("/charts/curves", params={"operation": [operation_id], "points": 48}).raise_for_status()
+            looks += 1
+            if looks % 3:
+                _ask(server, f"/operations/{operation_id}")
+            else:
+                _ask(server, "/operations?limit=50")
+                _ask(server, f"/charts/curves?operation={operation_id}&points=48")
 
 
 def _watch_training(port: int, operation_id: str, is_over: threading.Event) -> None:
     """operation.js while it runs, with its log open."""
-    metrics, log = 0, None
+    metrics, log = 0, ""
     path = f"/operations/{operation_id}"
-    with httpx.Client(base_url=f"http://{HOST}:{port}/api/v1") as http:
+    with closing(HTTPConnection(HOST, port)) as server:
         while not is_over.wait(1):
-            http.get(path).raise_for_status()
-            metrics = json.loads(http.get(f"{path}/metrics", params={"cursor": metrics}).content)["new_cursor"]
-            query: dict[str, int] = {} if log is None else {"cursor": log}
-            log = json.loads(http.get(f"{path}/log", params=query).content)["new_cursor"]
+            _ask(server, path)
+            metrics = _ask(server, f"{path}/metrics?cursor={metrics}&limit=20000")["new_cursor"]
+            log = f"?cursor={_ask(server, f'{path}/log{log}')['new_cursor']}"
+
+
+def _ask(server: HTTPConnection, path: str) -> dict[str, Any]:
+    server.request("GET", f"/api/v1{path}")
+    with server.getresponse() as answer:
+        assert answer.status == 200, path
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _samples_per_second(server: Server, operation_id: str) -> float:

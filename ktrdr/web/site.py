@@ -1,0 +1,95 @@
+"""The dashboard's files as they travel: read once, compressed once, named after what is in them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import mimetypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+PAGE = "index.html"
+_FOLDER = Path(__file__).parent / "static"
+_RELEASE_MARK = b"__RELEASE__"
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    body: bytes
+    compressed: bytes
+    media_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """A file of another installed package: `sha256` is that of its makers' own release, and nothing else is served."""
+
+    name: str
+    distribution: str
+    path: str
+    sha256: str
+
+
+CHARTS = Borrowed(
+    name="lightweight-charts.js",  # TradingView Lightweight Charts 5.2.0, Apache License 2.0
+    distribution="lwcharts",
+    path="lwcharts/vendor/lightweight-charts.standalone.production.js",
+    sha256="c0992580867c4912cc9385b3c2728315bcc1a76c7f1087dca908430fccdf31d7",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`release` changes with any file; under its name all of them may be kept for ever."""
+
+    release: str
+    page: StaticFile
+    files: dict[str, StaticFile]
+
+
+@cache
+def load_site() -> Site:
+    """Every file of the page. The charts are missing where their package is, and the page then says so."""
+    contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in _own_files()}
+    charts = borrow(CHARTS)
+    if charts is not None:
+        contents[CHARTS.name] = charts
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(name.encode() + b"\0" + contents[name])
+    release = digest.hexdigest()[:16]
+    page = contents.pop(PAGE).replace(_RELEASE_MARK, release.encode())
+    files = {name: _static_file(name, body) for name, body in contents.items()}
+    return Site(release, _static_file(PAGE, page), files)
+
+
+def borrow(file: Borrowed) -> bytes | None:
+    """Its bytes, found without importing its package; None, and a line in the log, where they are not the right."""
+    try:
+        body = Path(str(distribution(file.distribution).locate_file(file.path))).read_bytes()
+    except (PackageNotFoundError, OSError) as error:
+        logger.warning("The dashboard has no charts: %s of the package %s: %s", file.name, file.distribution, error)
+        return None
+    if hashlib.sha256(body).hexdigest() != file.sha256:
+        logger.warning("The dashboard has no charts: %s of the package %s was altered", file.name, file.distribution)
+        return None
+    return body
+
+
+def _own_files() -> Iterator[Path]:
+    return (path for path in sorted(_FOLDER.rglob("*")) if path.suffix in _TYPES)
+
+
+def _static_file(name: str, body: bytes) -> StaticFile:
+    suffix = Path(name).suffix
+    media_type = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return StaticFile(body, gzip.compress(body, 9, mtime=0), f"{media_type}; charset=utf-8", etag)
