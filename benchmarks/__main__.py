@@ -29,6 +29,7 @@ BENCHMARKS = (
     "dashboard",
     "store",
     "quality",
+    "features",
     "labels",
     "leak_gate",
     "honesty",

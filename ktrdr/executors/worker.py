@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -61,10 +62,11 @@ def main() -> None:
     stop.catch(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(Path(log_file), log_level, rotates=False)
-    try:
-        resolve(warm_up)()
-    except Exception as error:  # noqa: BLE001
-        logger.warning("A worker could not warm up and will be slow to start: %s", error)
+    if not _is_wanted():
+        try:
+            resolve(warm_up)()
+        except Exception as error:  # noqa: BLE001
+            logger.warning("A worker could not warm up and will be slow to start: %s", error)
     with suppress(BrokenPipeError):  # a job given to a process that still warms up closes this pipe
         os.write(sys.stdout.fileno(), b"warm")
     order = sys.stdin.readline()
@@ -73,6 +75,11 @@ def main() -> None:
     _detach()
     request = json.loads(order)
     run_job(job_function, request["operation_id"], Path(request["folder"]), stop)
+
+
+def _is_wanted() -> bool:
+    """Whether a job waits already: then there is nothing to get ready for."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def run_job(job: str, operation_id: str, folder: Path, stop: StopSignal) -> None:

@@ -6,19 +6,45 @@ those at which bars open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.errors import InputError
+from ktrdr.market.bars import TIMEFRAMES, check_timeframe
 from ktrdr.market.sessions import sessions_of
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Strategy
 
 Instants = NDArray[np.datetime64]
 
 _EARLIEST, _LATEST = np.datetime64("1970-01-01", "us"), np.datetime64("2049-12-31", "us")
+
+
+def on_timeframes(strategy: Strategy, asked: Sequence[str]) -> Strategy:
+    """The strategy on its own timeframes or on those that are asked for, shortest first.
+
+    Raises InputError when there are none, or when the two are not the same.
+    """
+    wanted = sorted({check_timeframe(timeframe) for timeframe in asked}, key=lambda name: TIMEFRAMES[name])
+    own: list[str] = list(strategy.timeframes)
+    if not wanted and not own:
+        raise InputError(
+            "neither the strategy nor the request names a timeframe",
+            hint="name one with --timeframes 1d, or under timeframes in the strategy",
+        )
+    if wanted and own and wanted != own:
+        raise InputError(
+            f"the strategy is for the timeframes {', '.join(own)}; the request names {', '.join(wanted)}",
+            hint="leave them out of the request, or out of the strategy",
+        )
+    return strategy.on(own or wanted)
 
 
 def closes_at(timestamps: Instants, timeframe: str, calendar: str | None = None) -> Instants:

@@ -87,6 +87,16 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": series | {"symbol": "ACME"}, **file},
             {"path_parameters": series, **file},
         ],
+        f"GET {API}/data/{{symbol}}/{{timeframe}}/quality": [{"path_parameters": series}],
+        f"GET {API}/data/{{symbol}}/{{timeframe}}/quality.png": [{"path_parameters": series}],
+        f"GET {API}/data/{{symbol}}/{{timeframe}}/export": [{"path_parameters": series}],
+        f"POST {API}/data/{{symbol}}/{{timeframe}}/resample": [{"path_parameters": series, **_json({"to": "1w"})}],
+        f"GET {API}/operations/{{operation_id}}/strategy": [{"path_parameters": path} for path in (one, two)],
+        f"GET {API}/operations/{{operation_id}}/log": [{"path_parameters": path} for path in (one, two)],
+        f"GET {API}/charts/curves": [{"query": {"operation": server.training}}],
+        f"GET {API}/charts/{{symbol}}/{{timeframe}}": [
+            {"path_parameters": series, "query": query} for query in ({}, {"training": server.training})
+        ],
         f"POST {API}/strategies/validate": [_json({"strategy": START["strategy"]})],
         f"GET {API}/indicators/{{name}}": [{"path_parameters": {"name": "macd"}}],
         f"GET {API}/models/{{operation_id}}": [{"path_parameters": one}],

@@ -53,7 +53,7 @@ def test_what_began_with_another_strategy_or_other_bars_is_refused_at_once(
 
     refused = system.post(f"/operations/{operation_id}/resume")
 
-    problem = check_problem(refused, 409, "checkpoint_mismatch", "bars of CHANGING", "start a new training")
+    problem = check_problem(refused, 409, "checkpoint_mismatch", "bars of CHANGING 1d", "start a new training")
     assert problem["differences"] == ["bars of CHANGING 1d"]
 
     _retell(system, operation_id, "seed: 7", "seed: 8")
@@ -61,7 +61,7 @@ def test_what_began_with_another_strategy_or_other_bars_is_refused_at_once(
     refused = system.post(f"/operations/{operation_id}/resume")
 
     problem = check_problem(refused, 409, "checkpoint_mismatch", "strategy.training.seed")
-    assert problem["differences"] == ["bars of CHANGING", "strategy.training.seed"]
+    assert problem["differences"] == ["bars of CHANGING 1d", "strategy.training.seed"]
     assert not [operation for operation in system.operations() if operation["parent_id"] == operation_id]
 
 

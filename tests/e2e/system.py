@@ -218,7 +218,10 @@ class System:
 
     def ktrdr(self, *arguments: str | Path) -> Done:
         with self.popen(*arguments) as process:
-            out, err = process.communicate(timeout=PATIENCE_S)
+            try:
+                out, err = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()  # nothing, where it has ended; else leaving this block would wait for it
         return Done(process.returncode, out, err)
 
     def popen(self, *arguments: str | Path) -> subprocess.Popen[str]:

@@ -17,7 +17,7 @@ from ktrdr.features import matrix
 from ktrdr.features.columns import build_features
 from ktrdr.features.matrix import Dataset
 from ktrdr.features.scaling import Scaler
-from ktrdr.strategy.spec import Strategy
+from ktrdr.strategy.spec import Direction, Strategy
 from tests.features.series import made_bars, real_bars
 
 DAY = timedelta(days=1)
@@ -88,7 +88,8 @@ def test_no_sample_sees_what_it_must_not(spec: Strategy, rows: list[int], gaps: 
         symbol: frame.with_columns(pl.col("timestamp") + (last - frame["timestamp"][-1] + timedelta(hours=offset)))
         for (symbol, frame), offset in zip(bars.items(), offsets, strict=False)
     }
-    horizon, length = spec.labels.horizon, spec.model.sequence_length
+    assert isinstance(spec.labels, Direction)
+    horizon, length, threshold = spec.labels.horizon, spec.model.sequence_length, spec.labels.threshold
 
     dataset = build_dataset(spec, bars)
 
@@ -107,8 +108,8 @@ def test_no_sample_sees_what_it_must_not(spec: Strategy, rows: list[int], gaps: 
             np.testing.assert_array_equal(stamps[bar], part.timestamps[mine])
             ahead, behind = close[bar + horizon] / close[bar] - 1, close[bar] / close[bar - horizon] - 1
             up = len(dataset.class_names) - 1
-            np.testing.assert_array_equal(part.labels[mine] == up, ahead > spec.labels.threshold)
-            np.testing.assert_array_equal(part.persistence[mine] == up, behind > spec.labels.threshold)
+            np.testing.assert_array_equal(part.labels[mine] == up, ahead > threshold)
+            np.testing.assert_array_equal(part.persistence[mine] == up, behind > threshold)
             if name == "train":
                 assert (stamps[bar + horizon] + np.timedelta64(DAY) <= border).all()  # closed when validation begins
         assert counts == {"train": coverage.train_samples, "validation": coverage.validation_samples}

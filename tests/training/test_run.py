@@ -359,6 +359,6 @@ def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
     assert card["symbols"] == ["AAPL", "MSFT"]
     assert card["feature_names"] == list(load_model(request.output).feature_names)
     assert card["data_providers"] == {"AAPL": {"1d": "sample"}, "MSFT": {"1d": "csv"}}
-    assert {len(digest) for digest in card["data_sha256"].values()} == {64}
+    assert {len(digests["1d"]) for digests in card["data_sha256"].values()} == {64}
     assert card["results"]["final_metrics"] == outcome.final_metrics
     assert card["strategy_text"] == request.strategy_text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Query, Response
 
 from ktrdr.api.routes.wire import Injected, refusals
 from ktrdr.api.schemas import LogLines
@@ -14,14 +13,18 @@ from ktrdr.errors import NotFoundError
 router = APIRouter(prefix="/operations", tags=["operations"])
 
 
-@router.get("/{operation_id}/strategy", response_class=PlainTextResponse, responses=refusals(404, 422, 503))
-async def get_strategy(operation_id: str, services: Injected) -> PlainTextResponse:
+@router.get(
+    "/{operation_id}/strategy",
+    response_class=Response,
+    responses={200: {"content": {"application/yaml": {}}, "description": "The text."}, **refusals(404, 422, 503)},
+)
+async def get_strategy(operation_id: str, services: Injected) -> Response:
     """The strategy's YAML as it was sent, from the start of the operation on."""
     operation = await services.operations.get_operation(operation_id)
     text = operation.payload.get("strategy")
     if not isinstance(text, str):
         raise NotFoundError(f"operation {operation_id} ({operation.operation_type}) was given no strategy")
-    return PlainTextResponse(text, media_type="application/yaml")
+    return Response(text, media_type="application/yaml")
 
 
 @router.get("/{operation_id}/log", responses=refusals(404, 422, 503))

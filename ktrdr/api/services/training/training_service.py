@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from ktrdr.api.schemas import TrainingStart
 from ktrdr.api.services.training.folds_job import FoldsBridge, read_members, write_members
 from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
-from ktrdr.errors import ConflictError, InputError, OperationNotFound, SeriesNotFound
+from ktrdr.errors import ConflictError, OperationNotFound, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.matrix import Dataset, build_dataset
 from ktrdr.features.splits import fold_count
-from ktrdr.market.bars import TIMEFRAMES, check_range, check_symbol, check_timeframe
+from ktrdr.features.timeframes import on_timeframes
+from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.quality import enforce
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
@@ -103,7 +104,7 @@ class TrainingService:
     def _describe(self, request: TrainingStart) -> tuple[Strategy, dict[str, Any]]:
         strategy = load_strategy(request.strategy, self._catalogue)
         symbols = list(dict.fromkeys(check_symbol(symbol) for symbol in request.symbols))
-        strategy = strategy.on(_timeframes(strategy, request.timeframes))
+        strategy = on_timeframes(strategy, request.timeframes)
         check_range(request.start_date, request.end_date)
         payload = {
             "lane": LANE,
@@ -279,23 +280,6 @@ class TrainingService:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-def _timeframes(strategy: Strategy, asked: Sequence[str]) -> list[str]:
-    """Those of the strategy, or those that were asked for, shortest first."""
-    wanted = sorted({check_timeframe(timeframe) for timeframe in asked}, key=lambda name: TIMEFRAMES[name])
-    own: list[str] = list(strategy.timeframes)
-    if not wanted and not own:
-        raise InputError(
-            "neither the strategy nor the request names a timeframe",
-            hint="name one with --timeframes 1d, or under timeframes in the strategy",
-        )
-    if wanted and own and wanted != own:
-        raise InputError(
-            f"the strategy is for the timeframes {', '.join(own)}; the request names {', '.join(wanted)}",
-            hint="leave them out of the request, or out of the strategy",
-        )
-    return own or wanted
 
 
 def _slug(name: str) -> str:
