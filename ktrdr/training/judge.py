@@ -33,13 +33,17 @@ _BRIEF = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`outputs` are the model's, for each part that it was judged on by the part's name."""
+    """`outputs` are the model's, for each part that it was judged on by the part's name.
+
+    `was_stopped` before its twin was trained; then nothing stands beside it that only knows by chance.
+    """
 
     outputs: dict[str, Outputs]
     evaluation: Evaluation
     money: Money
     test_evaluation: Evaluation | None
     test_money: Money | None
+    was_stopped: bool
 
 
 def judge(
@@ -65,7 +69,12 @@ def judge(
         evaluations[name] = evaluate(outputs[name], dataset, part, control, class_weights)
         moneys[name] = backtest(outputs[name], part, dataset, base, strategy.costs)
     return Judgement(
-        outputs, evaluations["validation"], moneys["validation"], evaluations.get("test"), moneys.get("test")
+        outputs,
+        evaluations["validation"],
+        moneys["validation"],
+        evaluations.get("test"),
+        moneys.get("test"),
+        was_stopped=twin is None and strategy.controls.shuffled_labels != "none",
     )
 
 

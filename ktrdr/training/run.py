@@ -153,6 +153,8 @@ def run_training(
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
     judgement = judge(strategy, dataset, bars, tensors, state.model, state.epoch, stop_requested)
+    if judgement.was_stopped:
+        ending, status = Ending.CANCELLED, "cancelled"
 
     phases.enter(Phase.SAVING)
     folder = request.output

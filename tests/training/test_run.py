@@ -197,6 +197,22 @@ def test_a_cancelled_training_gives_what_there_is(make_request: Any, read_bars: 
     assert "2 of 6 epochs, then cancelled" in Path(outcome.artifacts["model_summary"]).read_text()
 
 
+def test_a_stop_after_the_last_epoch_is_a_cancel_too_and_a_resume_ends_with_the_same_bits(
+    make_request: Any, read_bars: ReadBars, recorder: Any
+) -> None:
+    whole, part, rest = make_request("whole"), make_request("part"), make_request("rest")
+    uninterrupted = run_training(whole, read_bars, SilentObserver())
+
+    stopped = run_training(part, read_bars, recorder, lambda: recorder.phases[-1] == Phase.EVALUATING)
+    resumed = run_training(rest, read_bars, SilentObserver(), resume_from=part.output)
+
+    assert (stopped.status, stopped.final_epoch) == ("cancelled", 6)
+    assert stopped.evaluation is not None
+    assert "shuffled_control" not in stopped.evaluation["baselines"]
+    assert same_bits(resumed, uninterrupted)
+    assert resumed.evaluation == uninterrupted.evaluation
+
+
 def test_cancelled_before_the_first_epoch_there_is_no_model(make_request: Any, read_bars: ReadBars) -> None:
     request = make_request()
 
