@@ -50,7 +50,6 @@ logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
 # They mostly wait for their providers, whose own limits all loads keep together.
 _DATA_LOADS_AT_ONCE = 4
 _ANALYSES_AT_ONCE = 2
-_SERVES_FIRST_S = 1.0
 # One mostly waits for its folds, which take their turns among the trainings.
 _TRAININGS_IN_FOLDS_AT_ONCE = 16
 
@@ -74,9 +73,8 @@ class Runtime:
         await self.registry.open()
         await self.dispatcher.start()
         self.health.start()
-        # TA-Lib takes a second to import: no strategy need wait for it, nor whoever asks right after a start.
-        loop = asyncio.get_running_loop()
-        loop.call_later(_SERVES_FIRST_S, loop.run_in_executor, None, self.catalogue.names)
+        # TA-Lib takes a second to import; the first strategy need not wait for it.
+        asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
     async def close(self) -> None:
         await self.health.close()

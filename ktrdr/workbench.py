@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ktrdr.features.frame import Day, day_of, home_of, strategy_of
 from ktrdr.features.splits import fold_count
 from ktrdr.market.store import BarStore
+from ktrdr.training.files import METRICS, PREDICTIONS, SUMMARY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,16 +78,16 @@ class Training:
     @cached_property
     def metrics(self) -> pl.DataFrame:
         """One row for each epoch."""
-        return self._table("metrics.parquet")
+        return self._table(METRICS)
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
         """One row for each sample that the model was judged on."""
-        return self._table("predictions.parquet")
+        return self._table(PREDICTIONS)
 
     @property
     def summary(self) -> str:
-        return (self.folder / "summary.txt").read_text(encoding="utf-8")
+        return (self.folder / SUMMARY).read_text(encoding="utf-8")
 
     def __str__(self) -> str:
         return self.summary
@@ -121,14 +122,12 @@ def train(
 
     chosen, text = strategy_of(strategy, timeframes)
     named = [symbols] if isinstance(symbols, str) else list(symbols)
-    folder = output or Path(f"{_slug(chosen.name)}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     store, first, last = BarStore(home_of(home).bars), day_of(start), day_of(end)
     folds: list[tuple[str, dict[str, Any]]] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
-        request = TrainingRequest(
-            own.name, chosen, _slug(chosen.name), text, tuple(named), first, last, own.resolve(), fold
-        )
+        request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
         outcome = run_training(
             request,
             lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
@@ -137,9 +136,5 @@ def train(
         folds.append((str(own), json.loads(json.dumps(asdict(outcome)))))
     if count == 1:
         return Training(folds[0][1], folder)
-    about = {"strategy_name": _slug(chosen.name), "symbols": named, "timeframes": list(chosen.timeframes)}
+    about = {"strategy_name": chosen.slug, "symbols": named, "timeframes": list(chosen.timeframes)}
     return Training({"status": "success", **summarise(folds, folder, about)}, folder)
-
-
-def _slug(name: str) -> str:
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in name.lower()).split()) or "strategy"

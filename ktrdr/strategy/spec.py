@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -361,6 +362,11 @@ class Strategy(Section):
     @property
     def is_regression(self) -> bool:
         return self.labels.type == "forward_return"
+
+    @property
+    def slug(self) -> str:
+        """Its name as files and lists show it."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_") or "strategy"
 
     def on(self, timeframes: Sequence[str]) -> Strategy:
         """The same strategy on these timeframes, shortest first."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ktrdr.errors import ArtifactNotFound, InputError, StorageError
 from ktrdr.market.series_file import ends
 from ktrdr.training.device import device_of
-from ktrdr.training.files import write_file
+from ktrdr.training.files import CARD, METRICS, PREDICTIONS, SUMMARY, write_file
 from ktrdr.training.loop import EpochMetrics
 from ktrdr.training.models.families import build_model
 from ktrdr.training.models.model import predict
@@ -39,14 +39,10 @@ if TYPE_CHECKING:
     from ktrdr.training.run import TrainingRequest
 
 FORMAT = 3
-CARD = "model.json"
 WEIGHTS = "model.safetensors"
-METRICS = "metrics.parquet"
-PREDICTIONS = "predictions.parquet"
 STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
-SUMMARY = "summary.txt"
 
 _LIBRARIES = ("ktrdr", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "TA-Lib", "exchange-calendars")
 _ROOMS = ("market", "strategy", "features", "training")

@@ -27,12 +27,11 @@ from torch import Tensor
 
 from ktrdr.errors import StorageError
 from ktrdr.training.files import storage_error, write_file
-from ktrdr.training.fingerprint import METADATA_KEY, Fingerprint, newest_first
+from ktrdr.training.fingerprint import FORMAT, METADATA_KEY, Fingerprint, checkpoint_of, newest_first
 from ktrdr.training.loop import EpochMetrics, TrainingState
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
 KEPT = 2
 
 
@@ -74,7 +73,7 @@ class Checkpoint:
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raises CheckpointMismatch, naming each difference."""
-        self.fingerprint.check(fingerprint, len(self.history))
+        self.fingerprint.check(fingerprint, checkpoint_of(len(self.history)))
 
 
 class Checkpoints:

@@ -1,4 +1,4 @@
-"""The files of a training, written whole or not at all; a disk that refuses is told in words."""
+"""The files of a training: what is read of them without torch, and how they are written, whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from pathlib import Path
 
 from ktrdr.errors import StorageError
 from ktrdr.files import make_folder, write_atomically
+
+CARD = "model.json"
+METRICS = "metrics.parquet"
+PREDICTIONS = "predictions.parquet"
+SUMMARY = "summary.txt"
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ktrdr.errors import CheckpointMismatch
 from ktrdr.market.bars import fingerprint as fingerprint_of_bars
+from ktrdr.training.files import CARD
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
+FORMAT = 3  # of checkpoints
 
 _LENGTH = struct.Struct("<Q")
 _LONGEST_HEAD = 100_000_000  # safetensors' own limit
@@ -60,17 +62,27 @@ class Fingerprint:
         ]
         return sorted(found)
 
-    def check(self, other: Fingerprint, epoch: int) -> None:
-        """Whether the checkpoint of `epoch`, which has this fingerprint, may go on as `other`.
+    def check(self, other: Fingerprint, what: str) -> None:
+        """Whether `what`, which has this fingerprint, may be part of a training that has `other`.
 
         Raises CheckpointMismatch, naming each difference.
         """
         if found := self.differences(other):
             raise CheckpointMismatch(
-                f"the checkpoint of epoch {epoch} belongs to another training: {', '.join(found)} differ",
+                f"{what} belongs to another training: {', '.join(found)} differ",
                 hint="Resume with the strategy and the bars that it began with, or start a new training.",
                 differences=found,
             )
+
+
+def check_model(folder: Path, fingerprint: Fingerprint) -> None:
+    """Whether the model in `folder` was made from `fingerprint`.
+
+    Raises CheckpointMismatch, and OSError or ValueError when there is no card to tell.
+    """
+    card = json.loads((folder / CARD).read_bytes())
+    made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+    made_from.check(fingerprint, f"the model of {folder.name}")
 
 
 def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
@@ -80,8 +92,12 @@ def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
     """
     for path in newest_first(folder):
         if head := _head(path):
-            Fingerprint(**head["fingerprint"]).check(fingerprint, len(head["history"]))
+            Fingerprint(**head["fingerprint"]).check(fingerprint, checkpoint_of(len(head["history"])))
             return
+
+
+def checkpoint_of(epoch: int) -> str:
+    return f"the checkpoint of epoch {epoch}"
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -89,7 +105,7 @@ def newest_first(folder: Path) -> list[Path]:
 
 
 def _head(path: Path) -> dict[str, Any] | None:
-    """What the checkpoint says beside its tensors, or None where it is torn."""
+    """What the checkpoint says beside its tensors, or None where it is torn or of another format."""
     try:
         with path.open("rb") as file:
             (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
@@ -99,7 +115,7 @@ def _head(path: Path) -> dict[str, Any] | None:
         is_whole = path.stat().st_size == _LENGTH.size + length + max(ends)
     except (OSError, struct.error, ValueError, KeyError, TypeError):
         return None
-    return found if is_whole else None
+    return found if is_whole and found.get("format") == FORMAT else None
 
 
 def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:

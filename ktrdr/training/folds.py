@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ktrdr.training.files import write_file
+from ktrdr.training.files import CARD, SUMMARY, write_file
 
-CARD = "model.json"
 PLOT = "folds.png"
-SUMMARY = "summary.txt"
 
 Results = dict[str, Any]
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from ktrdr.errors import ArtifactNotFound, StorageError
 from ktrdr.training import artifacts
+from ktrdr.training.files import CARD, METRICS, PREDICTIONS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
@@ -43,8 +44,8 @@ def compare_with(original: Path, again: Path) -> Reproduction:
     first, second = _card(original), _card(again)
     differences = [
         *_weights(original, again),
-        *_table("metrics", original / artifacts.METRICS, again / artifacts.METRICS),
-        *_table("predictions", original / artifacts.PREDICTIONS, again / artifacts.PREDICTIONS),
+        *_table("metrics", original / METRICS, again / METRICS),
+        *_table("predictions", original / PREDICTIONS, again / PREDICTIONS),
         *_lines("results", first.get("results"), second.get("results")),
     ]
     inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
@@ -64,7 +65,7 @@ def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, dateti
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    path = folder / artifacts.CARD
+    path = folder / CARD
     try:
         card: dict[str, Any] = json.loads(path.read_bytes())
         return card

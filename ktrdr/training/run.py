@@ -19,7 +19,7 @@ from ktrdr.training import artifacts, report
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.device import device_of
-from ktrdr.training.files import write_file
+from ktrdr.training.files import SUMMARY, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
 from ktrdr.training.judge import judge
 from ktrdr.training.loop import Ending, EpochMetrics, TrainingState, report_epoch, train
@@ -192,7 +192,7 @@ def run_training(
     )
     write_file(folder / artifacts.PLOT, report.plot_metrics(account))
     write_file(folder / artifacts.EQUITY, report.plot_equity(account, judgement.money))
-    write_file(folder / artifacts.SUMMARY, report.summary(account, phases.seconds()).encode())
+    write_file(folder / SUMMARY, report.summary(account, phases.seconds()).encode())
     reproduction = compare_with(request.reproduces, folder).to_dict() if request.reproduces else None
 
     seconds = phases.seconds()

@@ -102,6 +102,10 @@ def test_a_fold_that_dies_fails_the_whole_and_a_resume_trains_what_is_missing(sy
     failed = system.ended(whole, "FAILED")
     assert "1 of 3 folds have no model" in failed["error"]["detail"]
     assert "was killed by SIGKILL" in failed["error"]["detail"]
+    load = ("data", "load", "AAPL", "1d", "--provider", "sample", "--replace", "--start-date")
+    assert system.ktrdr(*load, "2020-06-01").code == 0
+    check_refusal(system.ktrdr("operations", "resume", whole), 2, "belongs to another training: bars of AAPL 1d differ")
+    assert system.ktrdr(*load, "2021-01-01").code == 0
     again = json.loads(system.ktrdr("operations", "resume", whole).out)["operation_id"]
 
     system.ended(again)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ktrdr.errors import CheckpointMismatch
 from ktrdr.training.checkpoint import Checkpoint, write
-from ktrdr.training.fingerprint import Fingerprint, check_latest
+from ktrdr.training.files import CARD
+from ktrdr.training.fingerprint import Fingerprint, check_latest, check_model
 from tests.training.test_checkpoint import FINGERPRINT, state_of, step
 
 OTHER = replace(FINGERPRINT, fold=1)
@@ -41,3 +43,21 @@ def test_what_no_head_can_be_read_of_is_left_to_whoever_loads_it(tmp_path: Path)
     (tmp_path / "epoch-000001.safetensors").write_bytes(b"\xff" * 64)
 
     check_latest(tmp_path, FINGERPRINT)
+
+
+def test_a_checkpoint_of_another_format_is_left_to_whoever_loads_it(newest: Path) -> None:
+    newest.write_bytes(newest.read_bytes().replace(b'\\"format\\": 3', b'\\"format\\": 2'))
+
+    check_latest(newest.parent, OTHER)
+
+
+def test_a_model_says_what_it_was_made_from(tmp_path: Path) -> None:
+    made_from = asdict(FINGERPRINT)
+    (tmp_path / CARD).write_text(json.dumps({**made_from, "data_sha256": made_from["data"]}))
+
+    check_model(tmp_path, FINGERPRINT)
+
+    with pytest.raises(CheckpointMismatch, match="belongs to another training: fold differ"):
+        check_model(tmp_path, OTHER)
+    with pytest.raises(OSError, match=CARD):
+        check_model(tmp_path / "nowhere", FINGERPRINT)

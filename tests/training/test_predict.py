@@ -10,7 +10,8 @@ import pytest
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.market.series_file import StoredBars
-from ktrdr.training.artifacts import PREDICTIONS, load_model
+from ktrdr.training.artifacts import load_model
+from ktrdr.training.files import PREDICTIONS
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.predict import closed_bars, predict_last, probabilities_of
 from ktrdr.training.run import TrainingRequest, run_training

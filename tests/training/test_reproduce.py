@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import ArtifactNotFound
-from ktrdr.training.artifacts import CARD, METRICS
+from ktrdr.training.files import CARD, METRICS
 from ktrdr.training.reproduce import bars_of, compare_with
 from tests.training.saved import daily, save, strategy
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
-from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest
+from ktrdr.training.files import CARD
+from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest, check_model
 from ktrdr.training.preflight import preflight
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class TrainingService:
         payload = {
             "lane": LANE,
             "strategy": request.strategy,
-            "strategy_name": request.strategy_name or _slug(strategy.name),
+            "strategy_name": request.strategy_name or strategy.slug,
             "symbols": symbols,
             "timeframes": list(strategy.timeframes),
             "start": request.start_date.isoformat() if request.start_date else None,
@@ -135,6 +136,8 @@ class TrainingService:
             )
         strategy = await asyncio.to_thread(self._strategy_of, parent.payload)
         if "folds" in parent.payload:
+            folds = await self._folds_of(operation_id)
+            await asyncio.to_thread(self._check_folds, folds, strategy, parent.payload)
             return await self._launch(strategy, parent.payload, parent_id=operation_id, idempotency_key=idempotency_key)
         folder = self._folder_with_checkpoints(parent)
         await asyncio.to_thread(self._check_checkpoint, folder, strategy, parent.payload)
@@ -155,6 +158,14 @@ class TrainingService:
     def _check_checkpoint(self, folder: Path, strategy: Strategy, payload: Mapping[str, Any]) -> None:
         bars = self._read_all(strategy, payload)
         check_latest(folder / CHECKPOINTS, Fingerprint.of(strategy, bars, payload["fold"]))
+
+    def _check_folds(self, folds: Mapping[int, Operation], strategy: Strategy, payload: Mapping[str, Any]) -> None:
+        """What is taken over of an earlier attempt must be made of what the rest will be made of."""
+        now = Fingerprint.of(strategy, self._read_all(strategy, payload))
+        for fold, member in folds.items():
+            with suppress(OSError, ValueError):  # without a card it is not taken over
+                check_model(self._models / member.operation_id, replace(now, fold=fold))
+            check_latest(self._models / member.operation_id / CHECKPOINTS, replace(now, fold=fold))
 
     def _strategy_of(self, payload: Mapping[str, Any]) -> Strategy:
         return load_strategy(payload["strategy"], self._catalogue).on(payload["timeframes"])
@@ -206,7 +217,8 @@ class TrainingService:
         self, strategy: Strategy, payload: Mapping[str, Any], fold: int, whole_id: str, earlier: Operation | None
     ) -> str:
         """Its id; a fold that an earlier attempt has completed is taken as it is, one with checkpoints goes on."""
-        if earlier and earlier.status is OperationStatus.COMPLETED:
+        is_done = earlier is not None and earlier.status is OperationStatus.COMPLETED
+        if earlier and is_done and (self._models / earlier.operation_id / CARD).exists():
             return earlier.operation_id
         shared = {key: value for key, value in payload.items() if key != "folds"}
         own = {**shared, "lane": LANE, "fold": fold, "part_of": whole_id}
@@ -280,7 +292,3 @@ class TrainingService:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "strategy"
