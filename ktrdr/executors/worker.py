@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
@@ -71,7 +71,7 @@ def main() -> None:
         os.write(sys.stdout.fileno(), b"warm")
     order = sys.stdin.readline()
     if not order:
-        return
+        _end_at_once()
     _detach()
     request = json.loads(order)
     run_job(job_function, request["operation_id"], Path(request["folder"]), stop)
@@ -137,8 +137,8 @@ def _detach() -> None:
     os.close(null)
 
 
-def _end_at_once() -> None:
-    """The outcome is on disk; tearing down torch and its threads would only keep the result waiting."""
+def _end_at_once() -> NoReturn:
+    """What counts is on disk; tearing torch down takes a second, which a result or a new server would wait for."""
     logging.shutdown()
     sys.stderr.flush()
     os._exit(0)
