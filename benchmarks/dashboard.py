@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: its first paint, its frames under a long live run, and what it costs a training.
+"""The dashboard in a real browser: first paint, frames of a long live run and of a long chart, cost to a training.
 
 Needs a Chromium. The live run is made up, so that it is always as long and always grows; all else is the real server.
 """
@@ -21,9 +21,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
+from benchmarks.minutes import minutes
 from benchmarks.outcome import Figure, at_least, below
 from benchmarks.system import HOST, Server
 from ktrdr.home import Home
+from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus, new_operation_id
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.web.site import load_site
@@ -38,6 +40,15 @@ WATCHED_S = 60.0
 DASHBOARDS, ROUNDS, WINDOW_S = 10, 8, 5.0
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
+SYMBOL, BARS = "MINUTES", 100_000
+DRAGS, DRAG_STEPS = 12, 30
+LABELLER = """name: many bars
+timeframes: [1m]
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 2}
+training: {epochs: 1, batch_size: 4096}
+indicators: [{name: sma, period: 20}, {name: rsi, period: 14}, {name: macd}]
+"""
+
 LIVE_ID = "op_training_20250101_live00"
 
 
@@ -50,6 +61,7 @@ def run(watched_s: float = WATCHED_S) -> list[Figure]:
         with _browser() as browser:
             figures += _first_paint(browser, server)
             figures += _live_run(browser, server, watched_s)
+            figures += _long_chart(browser, server)
         figures += _cost_to_a_training(server)
     return figures
 
@@ -221,6 +233,64 @@ def _heap_mb(devtools: CDPSession) -> float:
     devtools.send("HeapProfiler.collectGarbage")
     used: float = devtools.send("Runtime.getHeapUsage")["usedSize"]
     return used / 1e6
+
+
+# -- a long chart -----------------------------------------------------------------------------------------------------
+
+_COUNT_LONG_TASKS = """() => {
+  window.longest_ = 0;
+  new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) window.longest_ = Math.max(window.longest_, task.duration);
+  }).observe({ type: "longtask" });
+}"""
+
+
+def _long_chart(browser: Browser, server: Server) -> list[Figure]:
+    """Dragged through its bars by a mouse, with indicators, labels and predictions, close by and from afar."""
+    BarStore(Home(Path(server.home)).bars).merge(SYMBOL, "1m", minutes(BARS), "made up", replace=True)
+    started = server.post("/training/start", strategy=LABELLER, symbols=[SYMBOL], timeframes=["1m"])
+    training = server.wait_for_end(started["operation_id"])["operation_id"]
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+    page.goto(f"http://{HOST}:{server.port}/#/market?symbol={SYMBOL}&timeframe=1m&training={training}")
+    page.get_by_text(f"of {BARS:,} bars loaded").wait_for()
+    page.wait_for_timeout(2000)
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable")
+    page.evaluate(_COUNT_FRAMES)
+    page.evaluate(_COUNT_LONG_TASKS)
+    figures = []
+    for where, notches in (("close by", 0), ("from afar", 40)):
+        _zoom_out(page, notches)
+        before = _measured(page, devtools)
+        _drag(page)
+        after = _measured(page, devtools)
+        busy_ms, frames = 1000 * (after["TaskDuration"] - before["TaskDuration"]), after["frames"] - before["frames"]
+        name = f"dashboard, {BARS:,} bars dragged, {where}: main thread"
+        figures.append(Figure(f"{name} busy a frame", busy_ms / frames, "ms", below(16)))
+        figures.append(Figure(f"{name} busy at a stretch, at most", float(page.evaluate("window.longest_")), "ms"))
+    page.context.close()
+    return figures
+
+
+def _zoom_out(page: Page, notches: int) -> None:
+    for _ in range(notches):
+        page.mouse.wheel(0, 240)
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+
+
+def _drag(page: Page) -> None:
+    box = page.get_by_role("img", name=f"Candles of {SYMBOL}").bounding_box()
+    assert box
+    left, width, height = box["x"], box["width"], box["y"] + box["height"] / 3
+    for drag in range(DRAGS):
+        page.mouse.move(left + 0.2 * width, height)
+        page.mouse.down()
+        for step in range(DRAG_STEPS):
+            page.mouse.move(left + (0.2 + 0.6 * step / DRAG_STEPS) * width, height)
+            page.wait_for_timeout(16)
+        page.mouse.up()
+        page.wait_for_timeout(300 if drag % 4 else 800)
 
 
 # -- what it costs a training -----------------------------------------------------------------------------------------

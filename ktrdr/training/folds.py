@@ -111,13 +111,19 @@ def lead_of(leads: Sequence[float]) -> dict[str, Any]:
     error = float(np.std(leads, ddof=1)) / math.sqrt(len(leads))
     mean = float(np.mean(leads))
     p_value = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
-    return {"mean": mean, "standard_error": error, "p_value": p_value, "folds_ahead": int(np.sum(np.array(leads) > 0))}
+    return {
+        "mean": mean,
+        "standard_error": error,
+        "p_value": p_value,
+        "folds_ahead": int(np.sum(np.array(leads) > 0)),
+        "beats_baselines": mean > 0 and p_value < LEVEL,
+    }
 
 
 def verdict(told: Sequence[Results], lead: Mapping[str, Any]) -> str:
     ahead = f"ahead of the strongest naive baseline in {lead['folds_ahead']} of {len(told)} folds"
     by = f"{100 * lead['mean']:+.1f} ± {100 * lead['standard_error']:.1f} percentage points on average"
-    if lead["mean"] > 0 and lead["p_value"] < LEVEL:
+    if lead["beats_baselines"]:
         return f"The model is {ahead}, by {by}: more than chance explains (p = {lead['p_value']:.3f})."
     return f"The model is {ahead}, by {by}: no more than chance explains (p = {lead['p_value']:.2f})."
 

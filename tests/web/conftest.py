@@ -123,21 +123,20 @@ def bars(system: System) -> None:
 @pytest.fixture(scope="module")
 def trainings(system: System, bars: None) -> list[str]:
     """Two that have ended and differ by their seed and their epochs."""
-    started = [_start(system, f"Run {number}", epochs=6 * number, seed=number) for number in (1, 2)]
+    started = [start(system, STRATEGY.format(name=f"Run {number}", epochs=6 * number, seed=number)) for number in (1, 2)]
     return [system.ended(each)["operation_id"] for each in started]
 
 
 @pytest.fixture
 def long_training(system: System, bars: None) -> Iterator[str]:
-    operation_id = _start(system, "A long one", epochs=20_000, seed=3)
+    operation_id = start(system, STRATEGY.format(name="A long one", epochs=20_000, seed=3))
     until(lambda: system.operation(operation_id)["status"] == "RUNNING")
     yield operation_id
     system.post(f"/operations/{operation_id}/cancel")
     system.wait_for_end(operation_id)
 
 
-def _start(system: System, name: str, epochs: int, seed: int) -> str:
-    strategy = STRATEGY.format(name=name, epochs=epochs, seed=seed)
+def start(system: System, strategy: str) -> str:
     answer = system.post(
         "/training/start",
         {"strategy": strategy, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2022-01-01"},

@@ -6,13 +6,16 @@ import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ktrdr.web.site import load_site
 from tests.e2e.system import System, until
-from tests.web.conftest import LAPTOP, PHONE, OpenTab, Tab
+from tests.web.conftest import LAPTOP, PHONE, OpenTab, Tab, start
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 AXE = find_spec("axe_playwright_python")
 VIEWS = (
@@ -227,6 +230,70 @@ def test_a_running_training_is_live_and_can_be_cancelled_and_resumed(tab: Tab, l
     page.get_by_role("button", name="Cancel it").click()
     page.locator(".state.cancelled").wait_for()
     assert resumed != long_training
+
+
+FOLDS = """name: In folds
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
+training: {epochs: 3, batch_size: 256}
+validation: {type: walk_forward, folds: 3}
+indicators: [{name: rsi, period: 14}]
+"""
+RETURNS = """name: Returns
+model: {type: gradient_boosting, leaves: 7}
+training: {epochs: 10, learning_rate: 0.1}
+validation: {test: 0.2}
+labels: {type: forward_return, horizon: 2}
+indicators: [{name: rsi, period: 14}, {name: atr}]
+"""
+
+
+def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: None) -> None:
+    whole = system.ended(start(system, FOLDS))["operation_id"]
+
+    page = tab.open(f"operations/{whole}")
+
+    folds = page.get_by_role("region", name="Folds", exact=True)
+    folds.get_by_role("row").nth(3).wait_for()
+    page.get_by_role("region", name="Verdict").wait_for()
+    tab.picture("folds")
+    folds.get_by_role("link", name="Fold 2").click()
+    page.get_by_role("region", name="Class balance").wait_for()
+
+
+def test_a_regression_shows_signs_and_its_untouched_part(tab: Tab, system: System, bars: None) -> None:
+    operation_id = system.ended(start(system, RETURNS))["operation_id"]
+
+    page = tab.open(f"operations/{operation_id}")
+
+    page.get_by_role("region", name="On the untouched test part").get_by_text("Mean", exact=True).first.wait_for()
+    assert "IC" in page.locator(".tiles").inner_text()
+    assert page.get_by_role("region", name="Confusion").count() == 0
+    tab.picture("regression")
+
+
+def test_the_token_is_asked_for_until_it_is_right(browser: Browser, pictures: Path, tmp_path: Path) -> None:
+    system = System(tmp_path, KTRDR_API_TOKEN="open-sesame", KTRDR_STANDBY_WORKERS="0")
+    try:
+        system.start()
+        tab = Tab(browser.new_context(viewport=LAPTOP), system, pictures)
+        page = tab.open("operations")
+        field = page.get_by_label("Token", exact=True)
+        field.fill("open-barley")
+        tab.picture("token")
+        page.get_by_role("button", name="Use it").click()
+        until(lambda: field.count() == 1 and not field.input_value())
+        field.fill("open-sesame")
+        page.keyboard.press("Enter")
+
+        page.get_by_text("Nothing has been started yet").wait_for()
+        page.reload()
+        page.get_by_text("Nothing has been started yet").wait_for()
+        assert field.count() == 0
+        assert not tab.complaints
+        page.context.close()
+        system.stop()
+    finally:
+        system.close()
 
 
 def test_nothing_is_asked_for_while_hidden(tab: Tab, trainings: list[str]) -> None:

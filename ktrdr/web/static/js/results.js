@@ -20,8 +20,8 @@ export function resultPanels(operation, results, life) {
 // -- a training --------------------------------------------------------------------------------------------------------
 
 function training(results, life) {
-  const { evaluation, money } = results;
-  const top = [verdict(results), results.final_metrics && tiles(results)];
+  const { evaluation, folds, money } = results;
+  const top = [verdict(results), folds ? tilesOfFolds(results) : results.final_metrics && tiles(results)];
   const panels = [
     evaluation && baselinePanel(evaluation, "Against the baselines"),
     results.test_evaluation && baselinePanel(results.test_evaluation, "On the untouched test part"),
@@ -30,17 +30,17 @@ function training(results, life) {
     evaluation?.calibration?.bins?.length && calibrationPanel(evaluation.calibration),
     money?.equity && equityPanel(money, life),
     results.test_money?.equity && equityPanel(results.test_money, life, "Money on the untouched test part"),
-    Array.isArray(results.folds) && foldsPanel(results.folds),
+    folds && foldsPanel(folds),
     results.phases_seconds && phasesPanel(results.phases_seconds),
     checksPanel(results),
   ];
   return { top: top.filter(Boolean), panels };
 }
 
-function verdict({ evaluation, money, ending, status }) {
-  const told = [evaluation?.verdict, money?.verdict].filter(Boolean);
+function verdict({ evaluation, money, verdict: ofFolds, lead, ending, status }) {
+  const told = [ofFolds, evaluation?.verdict, money?.verdict].filter(Boolean);
   if (!told.length) return null;
-  const beats = evaluation?.significance?.beats_baselines;
+  const beats = (lead ?? evaluation?.significance)?.beats_baselines;
   const title = beats ? "Beats the baselines beyond chance" : "Does not beat the baselines beyond chance";
   const end = status === "cancelled" ? "The training was cancelled; this is what its finished epochs gave." : ending && `Ended by: ${ending}.`;
   return h(
@@ -52,16 +52,32 @@ function verdict({ evaluation, money, ending, status }) {
 
 function tiles({ final_metrics: final, evaluation, money }) {
   const interval = evaluation?.accuracy_interval;
-  const all = [
+  return tileRow([
     ["Best validation loss", fixed(final.best_val_loss), `epoch ${integer(final.best_epoch)} of ${integer(final.total_epochs)}`],
-    [evaluation?.class_names?.length === 0 ? "Right signs" : "Accuracy", percent(evaluation?.accuracy), interval && `95 %: ${percent(interval[0])} to ${percent(interval[1])}`],
+    [shareOf(evaluation), percent(evaluation?.accuracy), interval && `95 %: ${percent(interval[0])} to ${percent(interval[1])}`],
     evaluation?.class_names?.length
       ? ["Balanced accuracy", percent(evaluation.balanced_accuracy), Number.isFinite(evaluation.mcc) && `MCC ${fixed(evaluation.mcc, 3)}`]
       : ["R²", fixed(evaluation?.r2, 3), `IC ${fixed(evaluation?.ic, 3)}`],
     money && ["Return after costs", signed(money.model.total_return), `holding ${signed(money.buy_and_hold.total_return)}`],
     money && ["Sharpe ratio", fixed(money.model.sharpe, 2), Number.isFinite(money.model.sharpe_standard_error) && `± ${fixed(money.model.sharpe_standard_error, 2)}`],
     ["Training took", duration(final.training_duration_seconds), `${integer(final.total_epochs)} epochs`],
-  ];
+  ]);
+}
+
+function tilesOfFolds({ final_metrics: final, folds, spread, lead }) {
+  return tileRow([
+    ["Folds ahead", `${integer(lead.folds_ahead)} of ${integer(folds.length)}`, "of their strongest naive baseline"],
+    ["Lead", points(lead.mean), `± ${points(lead.standard_error).replace("+", "")}, p ${fixed(lead.p_value, 2)}`],
+    ["Accuracy", percent(spread.accuracy.mean), `${percent(spread.accuracy.min)} to ${percent(spread.accuracy.max)}`],
+    ["Validation loss", fixed(spread.best_val_loss.mean), `± ${fixed(spread.best_val_loss.std)}`],
+    ["Training took", duration(final.training_duration_seconds), `${integer(final.total_epochs)} epochs`],
+  ]);
+}
+
+/** What the accuracy of a regression is the share of, too. */
+const shareOf = (evaluation) => (evaluation?.class_names?.length === 0 ? "Right signs" : "Accuracy");
+
+function tileRow(all) {
   return h(
     "div",
     { class: "tiles" },
@@ -155,19 +171,26 @@ function equityPanel(money, life, title = "Money") {
 }
 
 function foldsPanel(folds) {
-  const columns = ["Fold", "Best epoch", "Validation loss", "Accuracy"];
+  const shown = folds.flatMap(({ fold, accuracy, strongest_baseline: name, baseline_accuracy: naive }) => [
+    { name: `Fold ${fold}`, value: accuracy, isMain: true },
+    { name: BASELINES[name] ?? words(name), value: naive },
+  ]);
+  const columns = ["Fold", "Judged on", "Samples", "Best epoch", "Loss", "Lead"];
   const rows = folds.map((fold) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, h("a", { href: `#/operations/${fold.operation_id}` }, `Fold ${fold.fold}`)),
+      h("td", {}, `${day(fold.from)} to ${day(fold.to)}`),
+      h("td", { class: "number" }, integer(fold.validation_samples)),
       h("td", { class: "number" }, integer(fold.best_epoch)),
       h("td", { class: "number" }, fixed(fold.best_val_loss)),
-      h("td", { class: "number" }, percent(fold.best_val_accuracy ?? fold.accuracy)),
+      h("td", { class: "number" }, points(fold.lead)),
     ),
   );
-  const head = columns.map((name, index) => h("th", { scope: "col", class: index ? "number" : "" }, name));
-  return panel("Folds", {}, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+  const head = columns.map((name, index) => h("th", { scope: "col", class: index > 1 ? "number" : "" }, name));
+  const table = h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+  return panel("Folds", { note: "each beside its strongest naive baseline" }, dots(shown, { label: "Accuracy of each fold and of its strongest naive baseline" }), h("div", { class: "scroll" }, table));
 }
 
 function phasesPanel(phases) {
@@ -179,10 +202,15 @@ function checksPanel({ leak_gate: gate, preflight: ahead, reproduction }) {
   const rows = [
     gate && ["No leak of the future", gate.passed, gate.verdict],
     ahead && ["Preflight", !ahead.warnings.length, ahead.warnings.join("; ") || "nothing to warn of"],
-    reproduction && ["Reproduction", Boolean(reproduction.identical ?? reproduction.same), reproduction.verdict ?? JSON.stringify(reproduction)],
+    reproduction && ["Reproduction", reproduction.identical, toldOf(reproduction)],
   ].filter(Boolean);
   if (!rows.length) return null;
   return panel("Checks", {}, checklist(rows));
+}
+
+function toldOf({ of, identical, differences, inputs }) {
+  const other = inputs.length ? ` The inputs were not the same: ${inputs.join("; ")}.` : "";
+  return identical ? `Identical to ${of}.${other}` : `Not the same as ${of}: ${differences.join("; ")}.${other}`;
 }
 
 export function checklist(rows) {
