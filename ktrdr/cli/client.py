@@ -60,11 +60,17 @@ class Client:
             self._http.close()
 
     def operations(
-        self, *, status: str | None = None, kind: str | None = None, limit: int = 20, page_token: str | None = None
+        self,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        parent: str | None = None,
+        limit: int = 20,
+        page_token: str | None = None,
     ) -> schemas.OperationList:
         from ktrdr.api.schemas import OperationList
 
-        query = {"status": status, "type": kind, "limit": limit, "page_token": page_token}
+        query = {"status": status, "type": kind, "parent": parent, "limit": limit, "page_token": page_token}
         return self._get(OperationList, "operations", query=query)
 
     def operation(self, operation_id: str, wait_s: float = 0) -> schemas.Operation:

@@ -44,11 +44,15 @@ def list_operations(
         str | None,
         typer.Option("--type", metavar="TYPE", help="Such as TRAINING or DATA_LOAD.", show_default=False),
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="ID", help="Only its folds, and what goes on from it.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List operations, newest first."""
-    found = connect(ctx).operations(status=status, kind=kind.upper() if kind else None, limit=limit)
+    found = connect(ctx).operations(status=status, kind=kind.upper() if kind else None, parent=parent, limit=limit)
     if as_json:
         print_json(found)
         return

@@ -81,7 +81,7 @@ def _is_wanted() -> bool:
 
 
 def _prepare(warm_up: str) -> None:
-    """Warm up. What imports leave stays for good: to look through it for garbage on the way takes a sixth of the time."""
+    """Warm up. What imports leave stays for good, and looking through it for garbage takes a sixth of the time."""
     gc.disable()
     try:
         resolve(warm_up)()

@@ -360,13 +360,16 @@ class OperationsService:
         *,
         status: OperationStatus | None = None,
         operation_type: str | None = None,
+        parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
         """Newest first, running ones with the progress that their bridges show."""
         if before is not None:
             await self._load(before)
-        stored, total = await self._store.list(status=status, operation_type=operation_type, limit=limit, before=before)
+        stored, total = await self._store.list(
+            status=status, operation_type=operation_type, parent_id=parent_id, limit=limit, before=before
+        )
         return [await self._freshest(operation) for operation in stored], total
 
     async def _freshest(self, stored: Operation) -> Operation:

@@ -53,6 +53,7 @@ class OperationStore(Protocol):
         *,
         status: OperationStatus | None = None,
         operation_type: str | None = None,
+        parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
@@ -123,6 +124,7 @@ class InMemoryOperationStore:
         *,
         status: OperationStatus | None = None,
         operation_type: str | None = None,
+        parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
@@ -133,6 +135,7 @@ class InMemoryOperationStore:
             )
             if (status is None or operation.status is status)
             and (operation_type is None or operation.operation_type == operation_type)
+            and (parent_id is None or operation.parent_id == parent_id)
         ]
         page = matching
         if before is not None:

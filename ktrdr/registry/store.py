@@ -159,6 +159,7 @@ class SqlOperationStore:
         *,
         status: OperationStatus | None = None,
         operation_type: str | None = None,
+        parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
@@ -167,6 +168,8 @@ class SqlOperationStore:
             matching = matching.where(OperationRow.status == str(status))
         if operation_type is not None:
             matching = matching.where(OperationRow.operation_type == operation_type)
+        if parent_id is not None:
+            matching = matching.where(OperationRow.parent_id == parent_id)
         async with self._session() as session:
             total = (await session.execute(select(func.count()).select_from(matching.subquery()))).scalar_one()
             rows = await session.execute(_page(matching, limit, before))

@@ -16,9 +16,9 @@ PATH = f"/operations/{TRAINING}"
 def test_list_sends_its_filters_and_says_when_there_is_more(server: FakeServer, ktrdr: Run) -> None:
     server.on("GET", "/operations", {"operations": [operation("RUNNING", 1)], "total": 7, "next_page_token": "x"})
 
-    ran = ktrdr("operations", "list", "--status", "running", "--type", "training", "--limit", "1")
+    ran = ktrdr("operations", "list", "--status", "running", "--type", "training", "--parent", "op_x", "--limit", "1")
 
-    assert server.asked[0].query == {"status": "RUNNING", "type": "TRAINING", "limit": "1"}
+    assert server.asked[0].query == {"status": "RUNNING", "type": "TRAINING", "parent": "op_x", "limit": "1"}
     assert ran.out.splitlines()[1].split()[:4] == [TRAINING, "RUNNING", "25", "%"]
     assert "1 of 7" in ran.err
 

@@ -119,9 +119,10 @@ async def test_list_pages_newest_first_without_gaps(store: OperationStore) -> No
     assert [name[3] for name in seen] == list("4433221100")
 
 
-async def test_list_filters_by_status_and_type(store: OperationStore) -> None:
+async def test_list_filters_by_status_type_and_parent(store: OperationStore) -> None:
     await store.add(operation("train"))
     await store.add(operation("load", kind="DATA_LOAD"))
+    await store.add(replace(operation("fold"), parent_id="op_whole"))
     await store.update(replace(operation("train"), status=OperationStatus.RUNNING))
 
     running, total = await store.list(status=OperationStatus.RUNNING)
@@ -129,6 +130,7 @@ async def test_list_filters_by_status_and_type(store: OperationStore) -> None:
 
     assert ([found.operation_id for found in running], total) == (["op_train"], 1)
     assert [found.operation_id for found in loads] == ["op_load"]
+    assert [found.operation_id for found in (await store.list(parent_id="op_whole"))[0]] == ["op_fold"]
 
 
 async def test_it_answers(store: OperationStore) -> None:

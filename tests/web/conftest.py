@@ -123,7 +123,8 @@ def bars(system: System) -> None:
 @pytest.fixture(scope="module")
 def trainings(system: System, bars: None) -> list[str]:
     """Two that have ended and differ by their seed and their epochs."""
-    started = [start(system, STRATEGY.format(name=f"Run {number}", epochs=6 * number, seed=number)) for number in (1, 2)]
+    texts = [STRATEGY.format(name=f"Run {number}", epochs=6 * number, seed=number) for number in (1, 2)]
+    started = [start(system, text) for text in texts]
     return [system.ended(each)["operation_id"] for each in started]
 
 

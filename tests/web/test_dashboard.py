@@ -255,6 +255,7 @@ def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: Non
     folds = page.get_by_role("region", name="Folds", exact=True)
     folds.get_by_role("row").nth(3).wait_for()
     page.get_by_role("region", name="Verdict").wait_for()
+    page.get_by_role("region", name="Validation loss").get_by_text("Fold 3").wait_for()
     tab.picture("folds")
     folds.get_by_role("link", name="Fold 2").click()
     page.get_by_role("region", name="Class balance").wait_for()
@@ -275,7 +276,7 @@ def test_the_token_is_asked_for_until_it_is_right(browser: Browser, pictures: Pa
     system = System(tmp_path, KTRDR_API_TOKEN="open-sesame", KTRDR_STANDBY_WORKERS="0")
     try:
         system.start()
-        tab = Tab(browser.new_context(viewport=LAPTOP), system, pictures)
+        tab = Tab(browser.new_context(), system, pictures)
         page = tab.open("operations")
         field = page.get_by_label("Token", exact=True)
         field.fill("open-barley")

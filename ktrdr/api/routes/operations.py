@@ -87,6 +87,9 @@ async def list_operations(
     services: Injected,
     status: Annotated[OperationStatus | None, Query(description="Only operations in this state.")] = None,
     type: Annotated[str | None, Query(description="Only operations of this type, for example TRAINING.")] = None,
+    parent: Annotated[
+        str | None, Query(description="Only those that go on from this operation or are its folds.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     page_token: Annotated[str | None, Query(description="`next_page_token` of the page before.")] = None,
 ) -> Response:
@@ -94,6 +97,7 @@ async def list_operations(
     operations, total = await services.operations.list_operations(
         status=records.OperationStatus(status) if status else None,
         operation_type=type.upper() if type else None,
+        parent_id=parent,
         limit=limit,
         before=page_token,
     )

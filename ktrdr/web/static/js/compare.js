@@ -4,12 +4,11 @@ import { get } from "./api.js";
 import { Chart } from "./charts.js";
 import { emptyState, h, panel, problemCard, replace } from "./dom.js";
 import { TERMINAL, ago, bytes, day, duration, elapsed, fixed, instant, integer, percent, points, signed, what } from "./format.js";
+import { COLORS, Overlay } from "./overlay.js";
 import { dots } from "./pictures.js";
 import { poll } from "./poll.js";
 
-const COLORS = ["c1", "c2", "c3", "c4", "c5", "c6"];
 const MOST_RUNS = COLORS.length;
-const CURVE_POINTS = 1000;
 const LIVE_MS = 2000;
 const OFFERED = 100;
 
@@ -94,22 +93,9 @@ function nameApart(runs) {
 }
 
 function drawCurves(runs, life) {
-  const make = (label) => new Chart(life, { label, isOfNumbers: true, height: 260, options: { localization: { precision: 0 } } });
-  const loss = make("Validation loss of each training by epoch");
-  const accuracy = make("Validation accuracy of each training by epoch");
-  for (const run of runs) {
-    loss.addLine(run.id, { colorName: run.colorName, format: (value) => fixed(value), label: run.name });
-    accuracy.addLine(run.id, { colorName: run.colorName, format: (value) => percent(value), label: run.name });
-  }
-  const refresh = async () => {
-    for (const [chart, column] of [[loss, "val_loss"], [accuracy, "val_accuracy"]]) {
-      const { curves } = await get("/charts/curves", { operation: runs.map((run) => run.id), column, points: CURVE_POINTS }, life);
-      for (const [id, { steps, values }] of Object.entries(curves)) {
-        chart.set(id, steps.map((step, index) => ({ time: step, value: values[index] })).filter((point) => Number.isFinite(point.value)));
-      }
-    }
-  };
-  return { panels: [panel("Validation loss", {}, loss.box), panel("Validation accuracy", {}, accuracy.box)], refresh, isWhole: false };
+  const overlay = new Overlay(life, "each training");
+  runs.forEach((run) => overlay.add(run));
+  return overlay;
 }
 
 function equityPanel(runs, life) {

@@ -5,6 +5,7 @@ import { get, getText } from "./api.js";
 import { Chart, color } from "./charts.js";
 import { h, panel, problemCard, replace, setText, show as showIf } from "./dom.js";
 import { STATES, TERMINAL, duration, elapsed, eta, fixed, integer, kind, percent, what } from "./format.js";
+import { Overlay } from "./overlay.js";
 import { meter } from "./pictures.js";
 import { poll } from "./poll.js";
 import { BASELINES, resultPanels } from "./results.js";
@@ -23,7 +24,6 @@ class Page {
   constructor(id, life) {
     this.id = id;
     this.life = life;
-    this.cursor = 0;
     this.head = h("div", { class: "view-head" });
     this.body = h("div", {});
     this.operation = null;
@@ -40,7 +40,7 @@ class Page {
     this.operation = await get(`/operations/${this.id}`, {}, this.life);
     if (!this.status) this._build();
     this._draw();
-    await this._pullMetrics();
+    if (this.operation.status !== "PENDING") await this.curves?.pull();
     await this.log.refresh();
     if (TERMINAL.has(this.operation.status) && !this.isWhole) await this._drawResults();
   }
@@ -73,7 +73,7 @@ class Page {
       this.meter,
       h("div", { class: "row progress-line" }, this.message, h("span", { class: "grow" }), this.time),
     );
-    this.curves = type === "TRAINING" ? new Curves(this.life) : null;
+    this.curves = type !== "TRAINING" ? null : metadata.folds ? new FoldCurves(this.id, this.life) : new Curves(this.id, this.life);
     this.strategy = metadata.strategy ? this._strategyPanel() : null;
     this.panels = h("div", { class: "columns" }, this.strategy, this.log.panel);
     const live = this.curves && h("div", { class: "panels" }, this.curves.panels);
@@ -129,19 +129,12 @@ class Page {
 
   // -- pulling -------------------------------------------------------------------------------------------------------
 
-  async _pullMetrics() {
-    if (!this.curves || this.operation.status === "PENDING") return;
-    const page = await get(`/operations/${this.id}/metrics`, { cursor: this.cursor, limit: FRAME_POINTS }, this.life);
-    this.cursor = page.new_cursor;
-    this.curves.add(page.metrics);
-  }
-
   async _drawResults() {
     const results = await get(`/operations/${this.id}/results`, {}, this.life);
     this.isWhole = true;
     const found = resultPanels(this.operation, results, this.life);
     replace(this.results, found.top);
-    this.curves?.addBaselines(results.evaluation);
+    await this.curves?.finish(results);
     const last = this.strategy ?? this.log.panel;
     for (const each of found.panels) this.panels.insertBefore(each, last);
   }
@@ -153,7 +146,8 @@ function range({ start_date: start, end_date: end }) {
 
 /** Loss and accuracy, epoch by epoch. */
 class Curves {
-  constructor(life) {
+  constructor(id, life) {
+    Object.assign(this, { id, life, cursor: 0 });
     const loss = (value) => fixed(value);
     const share = (value) => percent(value);
     this.loss = new Chart(life, { label: "Loss by epoch", isOfNumbers: true, height: 240, options: epochs() });
@@ -167,7 +161,13 @@ class Curves {
     this.best = null;
   }
 
-  add(metrics) {
+  async pull() {
+    const page = await get(`/operations/${this.id}/metrics`, { cursor: this.cursor, limit: FRAME_POINTS }, this.life);
+    this.cursor = page.new_cursor;
+    this._add(page.metrics);
+  }
+
+  _add(metrics) {
     if (!metrics.length) return;
     for (const [chart, column] of [
       [this.loss, "train_loss"],
@@ -194,12 +194,37 @@ class Curves {
   }
 
   /** What a model must beat, as levels across the accuracy. */
-  addBaselines(evaluation) {
+  finish({ evaluation }) {
     if (!this.accuracy.isReady) return;
     const colors = { majority: "c3", persistence: "c4", logistic_regression: "c6", mean: "c3", ridge_regression: "c6" };
     for (const [name, scores] of Object.entries(evaluation?.baselines ?? {})) {
       if (colors[name] && Number.isFinite(scores.accuracy)) this.accuracy.addLevel("val_accuracy", scores.accuracy, BASELINES[name], colors[name]);
     }
+  }
+}
+
+/** The curves of a training's folds, each of which is an operation of its own. */
+class FoldCurves {
+  constructor(id, life) {
+    Object.assign(this, { id, life });
+    this.overlay = new Overlay(life, "each fold");
+    this.panels = this.overlay.panels;
+  }
+
+  async pull() {
+    const { operations } = await get("/operations", { parent: this.id, limit: 1000 }, this.life);
+    const folds = operations.filter(({ metadata }) => metadata.fold).map(({ operation_id, metadata }) => ({ operation_id, fold: metadata.fold }));
+    await this._draw(folds.sort((one, other) => one.fold - other.fold));
+  }
+
+  /** A training that goes on from another took over the folds which that one had completed. */
+  async finish({ folds = [] }) {
+    await this._draw(folds);
+  }
+
+  async _draw(folds) {
+    for (const { fold, operation_id: id } of folds) this.overlay.add({ id, name: `Fold ${fold}` });
+    await this.overlay.refresh();
   }
 }
 

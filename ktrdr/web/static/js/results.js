@@ -20,8 +20,8 @@ export function resultPanels(operation, results, life) {
 // -- a training --------------------------------------------------------------------------------------------------------
 
 function training(results, life) {
-  const { evaluation, folds, money } = results;
-  const top = [verdict(results), folds ? tilesOfFolds(results) : results.final_metrics && tiles(results)];
+  const { evaluation, folds, lead, money } = results;
+  const top = [verdict(results), lead ? tilesOfFolds(results) : results.final_metrics && tiles(results)];
   const panels = [
     evaluation && baselinePanel(evaluation, "Against the baselines"),
     results.test_evaluation && baselinePanel(results.test_evaluation, "On the untouched test part"),
@@ -171,9 +171,9 @@ function equityPanel(money, life, title = "Money") {
 }
 
 function foldsPanel(folds) {
-  const shown = folds.flatMap(({ fold, accuracy, strongest_baseline: name, baseline_accuracy: naive }) => [
+  const shown = folds.flatMap(({ fold, best_val_accuracy: known, accuracy = known, strongest_baseline: name, baseline_accuracy: naive }) => [
     { name: `Fold ${fold}`, value: accuracy, isMain: true },
-    { name: BASELINES[name] ?? words(name), value: naive },
+    ...(name ? [{ name: BASELINES[name] ?? words(name), value: naive }] : []),
   ]);
   const columns = ["Fold", "Judged on", "Samples", "Best epoch", "Loss", "Lead"];
   const rows = folds.map((fold) =>
@@ -181,7 +181,7 @@ function foldsPanel(folds) {
       "tr",
       {},
       h("th", { scope: "row" }, h("a", { href: `#/operations/${fold.operation_id}` }, `Fold ${fold.fold}`)),
-      h("td", {}, `${day(fold.from)} to ${day(fold.to)}`),
+      h("td", {}, fold.from ? `${day(fold.from)} to ${day(fold.to)}` : ""),
       h("td", { class: "number" }, integer(fold.validation_samples)),
       h("td", { class: "number" }, integer(fold.best_epoch)),
       h("td", { class: "number" }, fixed(fold.best_val_loss)),
