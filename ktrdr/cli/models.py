@@ -137,9 +137,13 @@ def list_models(
 
 def _row(model: Model) -> tuple[object, ...]:
     accuracy = {name: fixed(row.get("accuracy")) for name, row in scores(model.results)}
+    what = [model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]
+    if folds := model.results.get("folds"):
+        accuracy["model"] = fixed(model.results["spread"]["accuracy"]["mean"])
+        what.append(f"mean of {len(folds)} folds")
     return (
         model.operation_id,
-        " ".join([model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]),
+        " ".join(what),
         *(accuracy.get(name) for name in ("model", "majority", "persistence")),
     )
 

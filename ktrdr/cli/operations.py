@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,8 @@ from ktrdr.cli.watch import watch as watch_live
 from ktrdr.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ktrdr.api.schemas import Operation
 
 CANCEL_WAIT_S = 10.0
@@ -88,11 +90,18 @@ def _time(operation: Operation) -> str | None:
     return duration(((operation.completed_at or operation.updated_at) - operation.started_at).total_seconds())
 
 
+def _place(metadata: Mapping[str, Any]) -> str | None:
+    """Which part of a training in folds this is, if any."""
+    if fold := metadata.get("fold"):
+        return f"fold {fold}"
+    return f"{metadata['folds']} folds" if metadata.get("folds") else None
+
+
 def _what(operation: Operation) -> str:
     metadata = operation.metadata
     symbols = metadata.get("symbols") or [metadata.get("symbol")]
     frames = metadata.get("timeframes") or [metadata.get("timeframe")]
-    parts = [metadata.get("strategy"), ",".join(map(str, filter(None, symbols))), *frames]
+    parts = [metadata.get("strategy"), ",".join(map(str, filter(None, symbols))), *frames, _place(metadata)]
     return " ".join(str(part) for part in parts if part)
 
 

@@ -81,6 +81,10 @@ def test_a_walk_forward_is_the_sum_of_its_folds(system: System, tmp_path: Path) 
         "\n", " "
     )
     assert system.get(f"/operations/{whole}/artifacts/metrics_plot").content.startswith(b"\x89PNG")
+    listed = system.ktrdr("operations", "list", "--parent", whole).out
+    assert all(f"fold {number}" in listed for number in (1, 2, 3))
+    assert whole not in listed
+    assert "mean of 3 folds" in system.ktrdr("models", "list").out
 
 
 def test_cancelling_the_whole_cancels_its_folds(system: System, tmp_path: Path) -> None:

@@ -92,8 +92,9 @@ export const words = (name) => {
 };
 
 export const what = (operation) => {
-  const { strategy, symbols = [], timeframes = [], provider } = operation.metadata;
-  const series = `${list(symbols)} ${timeframes.join(", ")}`.trim();
+  const { strategy, symbols = [], timeframes = [], provider, fold, folds } = operation.metadata;
+  const place = fold ? `fold ${fold}` : folds && `${folds} folds`;
+  const series = [list(symbols), timeframes.join(", "), place].filter(Boolean).join(" ");
   return { title: strategy || series || kind(operation.operation_type), series: strategy ? series : provider || "" };
 };
 
