@@ -297,6 +297,20 @@ def test_the_token_is_asked_for_until_it_is_right(browser: Browser, pictures: Pa
         system.close()
 
 
+def test_colours_follow_the_system_until_one_chooses(tab: Tab) -> None:
+    page = tab.open("system")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+
+    page.emulate_media(color_scheme="dark")
+    until(lambda: page.evaluate(background) != light)
+    page.get_by_role("button", name="Use light colours").click()
+    assert page.evaluate(background) == light
+    page.reload()
+    page.get_by_role("button", name="Use dark colours").wait_for()
+    assert page.evaluate(background) == light
+
+
 def test_nothing_is_asked_for_while_hidden(tab: Tab, trainings: list[str]) -> None:
     page = tab.open("operations")
     page.locator(".op").first.wait_for()

@@ -58,18 +58,13 @@ function drawNavigation() {
 
 // -- colours ---------------------------------------------------------------------------------------------------------
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-function isDark() {
-  return (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-}
+const isDark = () => document.documentElement.dataset.theme === "dark";
 
 function showTheme() {
   const button = document.getElementById("theme");
   button.textContent = isDark() ? "☀" : "☾";
   button.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
   button.title = button.getAttribute("aria-label");
-  document.dispatchEvent(new Event("theme"));
 }
 
 function toggleTheme() {
@@ -80,7 +75,7 @@ function toggleTheme() {
   } catch {
     // It holds for this page alone then.
   }
-  showTheme();
+  document.dispatchEvent(new Event("theme"));
 }
 
 // -- beginning -------------------------------------------------------------------------------------------------------
@@ -93,8 +88,8 @@ function showConnection(isOnline) {
 
 drawNavigation();
 showTheme();
+document.addEventListener("theme", showTheme);
 document.getElementById("theme").addEventListener("click", toggleTheme);
-dark.addEventListener("change", showTheme);
 connection.addEventListener("online", () => showConnection(true));
 connection.addEventListener("offline", () => showConnection(false));
 document.querySelector(".skip").addEventListener("click", (event) => {
