@@ -157,7 +157,6 @@ def run_training(
         ending, status = Ending.CANCELLED, "cancelled"
 
     phases.enter(Phase.SAVING)
-    folder = request.output
     results: dict[str, Any] = {
         "status": status,
         "ending": ending.value,
@@ -169,31 +168,30 @@ def run_training(
         "leak_gate": leak_gate.to_dict(),
         "preflight": ahead.to_dict(),
     }
-    card = artifacts.model_card(request, dataset, fingerprint, providers, results, bars=bars, device=str(device))
-    write_file(folder / artifacts.STRATEGY, request.strategy_text.encode())
-    artifacts.write_model(folder, best_weights, card)
-    artifacts.write_metrics(folder, state.history)
-    artifacts.write_predictions(folder, dataset, judgement.outputs)
-    account = report.Account(
-        request,
-        dataset,
-        fingerprint,
-        providers,
-        state.model,
-        tuple(state.history),
-        state.best_epoch,
-        judgement.evaluation,
-        ending,
-        judgement.money,
-        judgement.test_evaluation,
-        judgement.test_money,
-        results["leak_gate"],
-        results["preflight"],
+    artifacts.write_model(
+        request.output,
+        best_weights,
+        artifacts.model_card(request, dataset, fingerprint, providers, results, bars=bars, device=str(device)),
     )
-    write_file(folder / artifacts.PLOT, report.plot_metrics(account))
-    write_file(folder / artifacts.EQUITY, report.plot_equity(account, judgement.money))
-    write_file(folder / SUMMARY, report.summary(account, phases.seconds()).encode())
-    reproduction = compare_with(request.reproduces, folder).to_dict() if request.reproduces else None
+    artifacts.write_predictions(request.output, dataset, judgement.outputs)
+    account = report.Account(
+        request=request,
+        dataset=dataset,
+        fingerprint=fingerprint,
+        providers=providers,
+        model=state.model,
+        history=tuple(state.history),
+        best_epoch=state.best_epoch,
+        evaluation=judgement.evaluation,
+        ending=ending,
+        money=judgement.money,
+        test_evaluation=judgement.test_evaluation,
+        test_money=judgement.test_money,
+        leak_gate=results["leak_gate"],
+        preflight=results["preflight"],
+    )
+    _write_reports(account, judgement.money, phases.seconds())
+    reproduction = compare_with(request.reproduces, request.output).to_dict() if request.reproduces else None
 
     seconds = phases.seconds()
     if status == "success":
@@ -202,12 +200,22 @@ def run_training(
     return TrainingOutcome(
         **results,
         reproduction=reproduction,
-        model_path=str(folder / artifacts.WEIGHTS),
-        artifacts=artifacts.paths(folder),
+        model_path=str(request.output / artifacts.WEIGHTS),
+        artifacts=artifacts.paths(request.output),
         phases_seconds=seconds,
         final_epoch=state.epoch,
         best_val_loss=state.best_val_loss,
     )
+
+
+def _write_reports(account: report.Account, money: Money, seconds: dict[str, float]) -> None:
+    """What people read, beside the model and what it said."""
+    folder = account.request.output
+    write_file(folder / artifacts.STRATEGY, account.request.strategy_text.encode())
+    artifacts.write_metrics(folder, account.history)
+    write_file(folder / artifacts.PLOT, report.plot_metrics(account))
+    write_file(folder / artifacts.EQUITY, report.plot_equity(account, money))
+    write_file(folder / SUMMARY, report.summary(account, seconds).encode())
 
 
 def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
