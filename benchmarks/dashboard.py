@@ -220,6 +220,8 @@ def _live_run(browser: Browser, server: Server, watched_s: float) -> list[Figure
         Figure(f"{where}: main thread busy a frame", busy_ms / frames, "ms", below(16)),
         Figure(f"{where}: time between frames", 1000 * watched_s / frames, "ms"),
         Figure(f"{where}: main thread busy an update", busy_ms / updates, "ms"),
+        Figure(f"{where}: memory at the beginning", heap, "MB"),
+        Figure(f"{where}: memory {watched_s:.0f} s later, {updates} updates", heap_after, "MB"),
         Figure(f"{where}: memory an epoch that comes", 1000 * (heap_after - heap) / (made_up.epochs - epochs), "kB"),
     ]
 
