@@ -45,12 +45,12 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 class Server:
-    """`python -m ktrdr.bootstrap` in a temporary KTRDR_HOME, with sample bars of AAPL loaded and a worker warm."""
+    """`python -m ktrdr.server` in a temporary KTRDR_HOME, with sample bars of AAPL loaded and a worker warm."""
 
     def __init__(self) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="ktrdr-bench-", ignore_cleanup_errors=True)
         self.port = free_port()
-        command = [sys.executable, "-m", "ktrdr.bootstrap", "--host", HOST, "--port", str(self.port)]
+        command = [sys.executable, "-m", "ktrdr.server", "--host", HOST, "--port", str(self.port)]
         self.process = subprocess.Popen(command, env=environment(KTRDR_HOME=self._home.name), stderr=subprocess.DEVNULL)
         self._http = httpx.Client(base_url=f"http://{HOST}:{self.port}/api/v1", timeout=90)
 

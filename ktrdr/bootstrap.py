@@ -1,4 +1,4 @@
-"""The one place that reads settings, constructs everything and wires it together: `python -m ktrdr.bootstrap`."""
+"""The one place that reads settings, constructs everything and wires it together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
 
-logger = logging.getLogger("ktrdr.bootstrap")  # also when run as __main__
+logger = logging.getLogger(__name__)
 
 # They mostly wait for their providers, whose own limits all loads keep together.
 _DATA_LOADS_AT_ONCE = 4
@@ -273,7 +273,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

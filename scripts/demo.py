@@ -48,7 +48,7 @@ def _server() -> Iterator[str]:
     environment = {**os.environ, **settings}  # noqa: TID251 (handed on, not read)
     with (HOME / "server.log").open("w+") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "ktrdr.bootstrap"], cwd=ROOT, env=environment, stderr=output, stdout=output
+            [sys.executable, "-m", "ktrdr.server"], cwd=ROOT, env=environment, stderr=output, stdout=output
         )
         try:
             url = _address(server, HOME / "server.log")

@@ -2,7 +2,7 @@
 
 import sys
 
-from ktrdr.bootstrap import main
+from ktrdr.server import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -95,7 +95,7 @@ def _server(home: Path) -> Iterator[str]:
     environment = {**os.environ, **ours}  # noqa: TID251 (handed on, not read)
     log = home / "server.log"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "ktrdr.bootstrap"]
+        command = [sys.executable, "-m", "ktrdr.server"]
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             yield _address(server, log)

@@ -21,6 +21,7 @@ from ktrdr.api.routes import (
     models,
     operations,
     records,
+    reference,
     series,
     strategies,
     system,
@@ -60,6 +61,8 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
         version=version,
         summary="Trainings on market bars as operations that anyone can watch.",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         responses=refusals(421, 500),
         generate_unique_id_function=_operation_name,
         # What it costs every request, even unused, is a fifth of the poll path; /metrics counts for less.
@@ -70,7 +73,7 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
     app.state.traffic = Traffic()
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses={} if router is health.router else refusals(401))
-    app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
+    app.router.routes.extend((Route("/metrics", prometheus.metrics), *reference.ROUTES, *web.ROUTES))
     app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)

@@ -30,7 +30,7 @@ def serve(
     from ktrdr.settings import read_settings
 
     read_settings()
-    command = [sys.executable, "-P", "-m", "ktrdr.bootstrap"]
+    command = [sys.executable, "-P", "-m", "ktrdr.server"]
     command += ["--host", host] if host is not None else []
     command += ["--port", str(port)] if port is not None else []
     command += ["--insecure"] if insecure else []

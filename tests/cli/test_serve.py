@@ -29,7 +29,7 @@ def test_serve_becomes_the_server(ktrdr: Run, commands: list[list[str]]) -> None
     assert ktrdr("serve", "--host", "0.0.0.0", "--port", "0").code == 0
     assert ktrdr("serve").code == 0
 
-    server = [sys.executable, "-P", "-m", "ktrdr.bootstrap"]
+    server = [sys.executable, "-P", "-m", "ktrdr.server"]
     assert commands == [[*server, "--host", "0.0.0.0", "--port", "0"], server]
 
 

@@ -33,7 +33,8 @@ HAS_SHELL = all(shutil.which(tool) for tool in ("bash", "curl", "jq", "grep"))
 needs_shell = pytest.mark.skipif(not HAS_SHELL, reason="no bash, curl, jq or grep here")
 
 _BINARIES = Path(sys.executable).parent
-_OURS = re.compile("KTRDR_|LOG_LEVEL$|OPERATIONS_CACHE_TTL$|NO_COLOR$")
+# Bytecode is kept as pip keeps it: without it every process compiles ktrdr anew.
+_OURS = re.compile("KTRDR_|LOG_LEVEL$|OPERATIONS_CACHE_TTL$|NO_COLOR$|PYTHONDONTWRITEBYTECODE$")
 _ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()  # noqa: TID251 (processes get this one, less the settings under test)

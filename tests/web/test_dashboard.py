@@ -311,6 +311,18 @@ def test_colours_follow_the_system_until_one_chooses(tab: Tab) -> None:
     assert page.evaluate(background) == light
 
 
+@pytest.mark.parametrize("path", ["docs", "redoc"])
+def test_the_reference_needs_no_other_host(open_tab: OpenTab, system: System, path: str) -> None:
+    page = open_tab().page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{system.url}/{path}")
+    page.get_by_text("/api/v1/operations/{operation_id}/metrics").first.wait_for()
+
+    assert [url for url in asked if not url.startswith((system.url, "data:", "blob:"))] == []
+
+
 def test_nothing_is_asked_for_while_hidden(tab: Tab, trainings: list[str]) -> None:
     page = tab.open("operations")
     page.locator(".op").first.wait_for()
