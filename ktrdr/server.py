@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> int:
-    # A second of imports makes objects that stay for good; looking through them for garbage takes a seventh of it.
+    # What imports make stays for good: to look through it for garbage on the way only delays the start.
     gc.disable()
     from ktrdr import bootstrap
 

@@ -21,7 +21,6 @@ from ktrdr.api.routes import (
     models,
     operations,
     records,
-    reference,
     series,
     strategies,
     system,
@@ -73,7 +72,7 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
     app.state.traffic = Traffic()
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses={} if router is health.router else refusals(401))
-    app.router.routes.extend((Route("/metrics", prometheus.metrics), *reference.ROUTES, *web.ROUTES))
+    app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
     app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)

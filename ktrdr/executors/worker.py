@@ -81,14 +81,15 @@ def _is_wanted() -> bool:
 
 
 def _prepare(warm_up: str) -> None:
-    """Warm up. What imports leave stays for good, and looking through it for garbage takes a sixth of the time."""
+    """Warm up. Most of what that makes stays for good, so it is looked through for garbage once, at the end."""
     gc.disable()
     try:
         resolve(warm_up)()
     except Exception as error:  # noqa: BLE001
         logger.warning("A worker could not warm up and will be slow to start: %s", error)
-    gc.freeze()
     gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def run_job(job: str, operation_id: str, folder: Path, stop: StopSignal) -> None:
@@ -147,7 +148,7 @@ def _detach() -> None:
 
 
 def _end_at_once() -> NoReturn:
-    """What counts is on disk; tearing torch down takes a second, which a result or a new server would wait for."""
+    """What counts is on disk; tearing torch down would only keep a result, or a new server, waiting."""
     logging.shutdown()
     sys.stderr.flush()
     os._exit(0)

@@ -190,7 +190,7 @@ def run_training(
         leak_gate=results["leak_gate"],
         preflight=results["preflight"],
     )
-    _write_reports(account, judgement.money, phases.seconds())
+    _write_reports(account, judgement.money, phases)
     reproduction = compare_with(request.reproduces, request.output).to_dict() if request.reproduces else None
 
     seconds = phases.seconds()
@@ -208,14 +208,14 @@ def run_training(
     )
 
 
-def _write_reports(account: report.Account, money: Money, seconds: dict[str, float]) -> None:
+def _write_reports(account: report.Account, money: Money, phases: _PhaseClock) -> None:
     """What people read, beside the model and what it said."""
     folder = account.request.output
     write_file(folder / artifacts.STRATEGY, account.request.strategy_text.encode())
     artifacts.write_metrics(folder, account.history)
     write_file(folder / artifacts.PLOT, report.plot_metrics(account))
     write_file(folder / artifacts.EQUITY, report.plot_equity(account, money))
-    write_file(folder / SUMMARY, report.summary(account, seconds).encode())
+    write_file(folder / SUMMARY, report.summary(account, phases.seconds()).encode())
 
 
 def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""The dashboard's files as they travel: read once, compressed once, named after what is in them."""
+"""The files of the server's own pages as they travel: read once, compressed once, named after what is in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 PAGE = "index.html"
-_FOLDER = Path(__file__).parent / "static"
+_HERE = Path(__file__).parent
 _RELEASE_MARK = b"__RELEASE__"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 
@@ -44,6 +44,20 @@ CHARTS = Borrowed(
     path="lwcharts/vendor/lightweight-charts.standalone.production.js",
     sha256="c0992580867c4912cc9385b3c2728315bcc1a76c7f1087dca908430fccdf31d7",
 )
+SWAGGER = (  # Swagger UI 5.32.6, Apache License 2.0
+    Borrowed(
+        name="swagger-ui-bundle.js",
+        distribution="fastapi-offline",
+        path="fastapi_offline/static/swagger-ui-bundle.js",
+        sha256="4b5a9b35a1adf37f00d39c0bae23cdb37007e2946240ef035137cc85b4d55349",
+    ),
+    Borrowed(
+        name="swagger-ui.css",
+        distribution="fastapi-offline",
+        path="fastapi_offline/static/swagger-ui.css",
+        sha256="ca238f7d7c2cf4480c1e77a9c3b9da915ab216e96ffd354e69076560c650c6de",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +71,20 @@ class Site:
 
 @cache
 def load_site() -> Site:
-    """Every file of the page. The charts are missing where their package is, and the page then says so."""
-    contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in _own_files()}
-    charts = borrow(CHARTS)
-    if charts is not None:
-        contents[CHARTS.name] = charts
+    """The dashboard. The charts are missing where their package is, and the page then says so."""
+    return _load(_HERE / "static", CHARTS)
+
+
+@cache
+def load_reference() -> Site:
+    """The API's reference for people, at `/docs`. Without Swagger's package it only leads to the document."""
+    return _load(_HERE / "reference", *SWAGGER)
+
+
+def _load(folder: Path, *borrowed: Borrowed) -> Site:
+    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _own_files(folder)}
+    found = {file.name: borrow(file) for file in borrowed}
+    contents |= {name: body for name, body in found.items() if body is not None}
     digest = hashlib.sha256()
     for name in sorted(contents):
         digest.update(name.encode() + b"\0" + contents[name])
@@ -76,16 +99,16 @@ def borrow(file: Borrowed) -> bytes | None:
     try:
         body = Path(str(distribution(file.distribution).locate_file(file.path))).read_bytes()
     except (PackageNotFoundError, OSError) as error:
-        logger.warning("The dashboard has no charts: %s of the package %s: %s", file.name, file.distribution, error)
+        logger.warning("A page lacks %s of the package %s: %s", file.name, file.distribution, error)
         return None
     if hashlib.sha256(body).hexdigest() != file.sha256:
-        logger.warning("The dashboard has no charts: %s of the package %s was altered", file.name, file.distribution)
+        logger.warning("A page lacks %s of the package %s: it was altered", file.name, file.distribution)
         return None
     return body
 
 
-def _own_files() -> Iterator[Path]:
-    return (path for path in sorted(_FOLDER.rglob("*")) if path.suffix in _TYPES)
+def _own_files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.suffix in _TYPES)
 
 
 def _static_file(name: str, body: bytes) -> StaticFile:

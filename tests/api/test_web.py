@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,6 +64,17 @@ async def test_files_travel_compressed_to_who_can_read_that(client: httpx.AsyncC
     assert int(packed.headers["content-length"]) < len(plain.content) / 2
 
 
+async def test_the_reference_and_all_that_it_names_are_served(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+
+    named = re.findall('(?:src|href)="([^"]+)"', page.text)
+    assert len(named) >= 4
+    assert [path for path in named if (await client.get(path)).status_code != 200] == []
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert (await client.get("/reference/x/invented")).status_code == 404
+    assert "invented" not in (await client.get("/metrics")).text
+
+
 @pytest.mark.parametrize("path", ["/web/old/js/app.js", file("nothing.js"), file("%2e%2e/site.py")])
 async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
@@ -74,7 +86,7 @@ async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> N
 async def test_the_page_needs_no_token_and_the_api_does(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.get("/")).status_code == 200
     assert (await guarded.get(file("js/app.js"))).status_code == 200
-    for path in ("/api/v1/operations", "/api/v1/system", "/metrics", "/docs", "/web", "/webs/x"):
+    for path in ("/api/v1/operations", "/api/v1/system", "/metrics", "/docs", "/reference/x/y", "/web", "/webs/x"):
         assert (await guarded.get(path)).status_code == 401, path
     assert (await guarded.post("/")).status_code == 401
 

@@ -130,7 +130,8 @@ async def test_list_filters_by_status_type_and_parent(store: OperationStore) -> 
 
     assert ([found.operation_id for found in running], total) == (["op_train"], 1)
     assert [found.operation_id for found in loads] == ["op_load"]
-    assert [found.operation_id for found in (await store.list(parent_id="op_whole"))[0]] == ["op_fold"]
+    folds, total = await store.list(parent_id="op_whole")
+    assert ([found.operation_id for found in folds], total) == (["op_fold"], 1)
 
 
 async def test_it_answers(store: OperationStore) -> None:

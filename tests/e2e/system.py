@@ -155,8 +155,14 @@ class System:
 
     def worker_of(self, operation_id: str) -> psutil.Process:
         """The process that has this operation's files open, as soon as there is one."""
-        until(lambda: operation_id in dict(self.at_work()))
-        return dict(self.at_work())[operation_id]
+        found: dict[str, psutil.Process] = {}
+
+        def is_found() -> bool:
+            found.update(self.at_work())
+            return operation_id in found
+
+        until(is_found)
+        return found[operation_id]
 
     def at_work(self) -> list[tuple[str, psutil.Process]]:
         """Operations and the processes that work on them, which show by the files that they hold open."""

@@ -247,6 +247,22 @@ indicators: [{name: rsi, period: 14}, {name: atr}]
 """
 
 
+def test_a_training_in_folds_is_live(tab: Tab, system: System, bars: None) -> None:
+    whole = start(system, FOLDS.replace("epochs: 3", "epochs: 20000"))
+
+    page = tab.open(f"operations/{whole}")
+
+    losses = page.get_by_role("region", name="Validation loss")
+    value = losses.locator(".legend-item", has_text="Fold 1").locator(".legend-value")
+    until(lambda: value.count() == 1 and value.inner_text() != "")
+    seen = value.inner_text()
+    until(lambda: value.inner_text() != seen)
+    assert page.locator(".state.running").count() == 1
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel it").click()
+    page.locator(".state.cancelled").wait_for()
+
+
 def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: None) -> None:
     whole = system.ended(start(system, FOLDS))["operation_id"]
 
@@ -311,14 +327,15 @@ def test_colours_follow_the_system_until_one_chooses(tab: Tab) -> None:
     assert page.evaluate(background) == light
 
 
-@pytest.mark.parametrize("path", ["docs", "redoc"])
-def test_the_reference_needs_no_other_host(open_tab: OpenTab, system: System, path: str) -> None:
-    page = open_tab().page
+def test_the_reference_needs_no_other_host(tab: Tab, system: System) -> None:
+    page = tab.page
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
 
-    page.goto(f"{system.url}/{path}")
+    page.goto(f"{system.url}/docs")
     page.get_by_text("/api/v1/operations/{operation_id}/metrics").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    tab.picture("reference")
 
     assert [url for url in asked if not url.startswith((system.url, "data:", "blob:"))] == []
 

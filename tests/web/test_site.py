@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ktrdr.web import site
-from ktrdr.web.site import CHARTS, borrow, load_site
+from ktrdr.web.site import CHARTS, SWAGGER, Borrowed, borrow, load_site
 
 WEIGHT_LIMIT = 1_000_000
 
@@ -43,11 +43,9 @@ def test_everything_together_is_light() -> None:
     assert all(gzip.decompress(file.compressed) == file.body for file in found.files.values())
 
 
-def test_the_charts_are_those_of_their_makers() -> None:
-    charts = borrow(CHARTS)
-
-    assert charts is not None
-    assert b"Licensed under Apache License 2.0" in charts[:400]
+@pytest.mark.parametrize("file", [CHARTS, *SWAGGER], ids=lambda file: str(file.name))
+def test_what_others_made_is_as_they_released_it(file: Borrowed) -> None:
+    assert borrow(file) is not None
 
 
 @pytest.mark.parametrize(

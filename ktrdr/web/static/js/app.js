@@ -68,14 +68,7 @@ function showTheme() {
 }
 
 function toggleTheme() {
-  const theme = isDark() ? "light" : "dark";
-  document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem("ktrdr.theme", theme);
-  } catch {
-    // It holds for this page alone then.
-  }
-  document.dispatchEvent(new Event("theme"));
+  document.dispatchEvent(new CustomEvent("choose-theme", { detail: isDark() ? "light" : "dark" }));
 }
 
 // -- beginning -------------------------------------------------------------------------------------------------------

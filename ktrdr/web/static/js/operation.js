@@ -5,7 +5,7 @@ import { get, getText } from "./api.js";
 import { Chart, color } from "./charts.js";
 import { h, panel, problemCard, replace, setText, show as showIf } from "./dom.js";
 import { STATES, TERMINAL, duration, elapsed, eta, fixed, integer, kind, percent, what } from "./format.js";
-import { Overlay } from "./overlay.js";
+import { COLORS, Overlay } from "./overlay.js";
 import { meter } from "./pictures.js";
 import { poll } from "./poll.js";
 import { BASELINES, resultPanels } from "./results.js";
@@ -13,6 +13,7 @@ import { BASELINES, resultPanels } from "./results.js";
 const LIVE_MS = 1000;
 const WAITING_MS = 2000;
 const FRAME_POINTS = 20_000;
+const MOST_FOLDS = 200;
 
 export async function show({ root, id, life }) {
   const page = new Page(id, life);
@@ -31,7 +32,7 @@ class Page {
 
   get pace() {
     if (!this.operation) return WAITING_MS;
-    if (TERMINAL.has(this.operation.status)) return this.isWhole ? null : LIVE_MS;
+    if (TERMINAL.has(this.operation.status)) return this.isWhole && !this.curves?.isLive ? null : LIVE_MS;
     return this.operation.status === "RUNNING" ? LIVE_MS : WAITING_MS;
   }
 
@@ -68,12 +69,12 @@ class Page {
         [kind(type), series, metadata.model_type, range(metadata)].filter(Boolean).join(" · "),
         " · ",
         h("span", { class: "mono" }, this.id),
-        parent && [" · goes on from ", h("a", { href: `#/operations/${parent}` }, parent)],
+        parent && [metadata.fold ? " · a fold of " : " · goes on from ", h("a", { href: `#/operations/${parent}` }, parent)],
       ),
       this.meter,
       h("div", { class: "row progress-line" }, this.message, h("span", { class: "grow" }), this.time),
     );
-    this.curves = type !== "TRAINING" ? null : metadata.folds ? new FoldCurves(this.id, this.life) : new Curves(this.id, this.life);
+    this.curves = type !== "TRAINING" ? null : metadata.folds ? new FoldCurves(this.operation, this.life) : new Curves(this.id, this.life);
     this.strategy = metadata.strategy ? this._strategyPanel() : null;
     this.panels = h("div", { class: "columns" }, this.strategy, this.log.panel);
     const live = this.curves && h("div", { class: "panels" }, this.curves.panels);
@@ -134,7 +135,7 @@ class Page {
     this.isWhole = true;
     const found = resultPanels(this.operation, results, this.life);
     replace(this.results, found.top);
-    await this.curves?.finish(results);
+    this.curves?.finish?.(results);
     const last = this.strategy ?? this.log.panel;
     for (const each of found.panels) this.panels.insertBefore(each, last);
   }
@@ -203,29 +204,50 @@ class Curves {
   }
 }
 
-/** The curves of a training's folds, each of which is an operation of its own. */
+/** The curves of a training's folds, each of which is an operation of its own and may outlive the whole. */
 class FoldCurves {
-  constructor(id, life) {
-    Object.assign(this, { id, life });
+  constructor({ operation_id: id, parent_id: earlier }, life) {
+    Object.assign(this, { id, earlier, life });
     this.overlay = new Overlay(life, "each fold");
     this.panels = this.overlay.panels;
+    this.folds = new Map();
+    this.isDrawn = new Set();
+  }
+
+  get isLive() {
+    return [...this.folds.values()].some((fold) => !TERMINAL.has(fold.status));
   }
 
   async pull() {
-    const { operations } = await get("/operations", { parent: this.id, limit: 1000 }, this.life);
-    const folds = operations.filter(({ metadata }) => metadata.fold).map(({ operation_id, metadata }) => ({ operation_id, fold: metadata.fold }));
-    await this._draw(folds.sort((one, other) => one.fold - other.fold));
+    if (this.folds.size && !this.isLive) return;
+    const own = await foldsOf(this.id, this.life);
+    if (this.earlier) await this._takeOver();
+    for (const fold of own) this.folds.set(fold.number, fold);
+    await this._draw();
   }
 
-  /** A training that goes on from another took over the folds which that one had completed. */
-  async finish({ folds = [] }) {
-    await this._draw(folds);
+  /** A training that goes on from others has the folds which those had completed. */
+  async _takeOver() {
+    for (let id = this.earlier; id; id = (await get(`/operations/${id}`, {}, this.life)).parent_id) {
+      for (const fold of await foldsOf(id, this.life)) {
+        if (!this.folds.has(fold.number)) this.folds.set(fold.number, fold);
+      }
+    }
+    this.earlier = null;
   }
 
-  async _draw(folds) {
-    for (const { fold, operation_id: id } of folds) this.overlay.add({ id, name: `Fold ${fold}` });
-    await this.overlay.refresh();
+  /** What has ended is drawn once more and then left alone. */
+  async _draw() {
+    const open = [...this.folds.values()].filter((fold) => !this.isDrawn.has(fold.id)).sort((one, other) => one.number - other.number);
+    for (const { number, id } of open) this.overlay.add({ id, name: `Fold ${number}`, colorName: COLORS[(number - 1) % COLORS.length] });
+    await this.overlay.refresh(open.map((fold) => fold.id));
+    for (const fold of open) if (TERMINAL.has(fold.status)) this.isDrawn.add(fold.id);
   }
+}
+
+async function foldsOf(id, life) {
+  const { operations } = await get("/operations", { parent: id, limit: MOST_FOLDS }, life);
+  return operations.filter(({ metadata }) => metadata.fold).map(({ operation_id, metadata, status }) => ({ id: operation_id, number: metadata.fold, status }));
 }
 
 const epochs = () => ({ localization: { precision: 0 } });

@@ -21,19 +21,19 @@ export class Overlay {
     this.panels = COLUMNS.map(({ title }, index) => panel(title, {}, this.charts[index].box));
   }
 
-  add({ id, name, colorName = COLORS[this.ids.length % COLORS.length] }) {
+  add({ id, name, colorName }) {
     if (this.ids.includes(id)) return;
     this.ids.push(id);
     this.charts.forEach((chart, index) => chart.addLine(id, { colorName, format: COLUMNS[index].format, label: name }));
   }
 
-  async refresh() {
-    if (!this.ids.length) return;
-    await Promise.all(COLUMNS.map(({ column }, index) => this._draw(this.charts[index], column)));
+  async refresh(ids = this.ids) {
+    if (!ids.length) return;
+    await Promise.all(COLUMNS.map(({ column }, index) => this._draw(this.charts[index], column, ids)));
   }
 
-  async _draw(chart, column) {
-    const { curves } = await get("/charts/curves", { operation: this.ids, column, points: POINTS }, this.life);
+  async _draw(chart, column, ids) {
+    const { curves } = await get("/charts/curves", { operation: ids, column, points: POINTS }, this.life);
     for (const [id, { steps, values }] of Object.entries(curves)) {
       chart.set(id, steps.map((step, index) => ({ time: step, value: values[index] })).filter((point) => Number.isFinite(point.value)));
     }

@@ -30,7 +30,7 @@ function training(results, life) {
     evaluation?.calibration?.bins?.length && calibrationPanel(evaluation.calibration),
     money?.equity && equityPanel(money, life),
     results.test_money?.equity && equityPanel(results.test_money, life, "Money on the untouched test part"),
-    folds && foldsPanel(folds),
+    folds?.length > 0 && foldsPanel(folds),
     results.phases_seconds && phasesPanel(results.phases_seconds),
     checksPanel(results),
   ];
@@ -54,7 +54,7 @@ function tiles({ final_metrics: final, evaluation, money }) {
   const interval = evaluation?.accuracy_interval;
   return tileRow([
     ["Best validation loss", fixed(final.best_val_loss), `epoch ${integer(final.best_epoch)} of ${integer(final.total_epochs)}`],
-    [shareOf(evaluation), percent(evaluation?.accuracy), interval && `95 %: ${percent(interval[0])} to ${percent(interval[1])}`],
+    [evaluation?.class_names?.length === 0 ? "Right signs" : "Accuracy", percent(evaluation?.accuracy), interval && `95 %: ${percent(interval[0])} to ${percent(interval[1])}`],
     evaluation?.class_names?.length
       ? ["Balanced accuracy", percent(evaluation.balanced_accuracy), Number.isFinite(evaluation.mcc) && `MCC ${fixed(evaluation.mcc, 3)}`]
       : ["R²", fixed(evaluation?.r2, 3), `IC ${fixed(evaluation?.ic, 3)}`],
@@ -68,14 +68,11 @@ function tilesOfFolds({ final_metrics: final, folds, spread, lead }) {
   return tileRow([
     ["Folds ahead", `${integer(lead.folds_ahead)} of ${integer(folds.length)}`, "of their strongest naive baseline"],
     ["Lead", points(lead.mean), `± ${points(lead.standard_error).replace("+", "")}, p ${fixed(lead.p_value, 2)}`],
-    ["Accuracy", percent(spread.accuracy.mean), `${percent(spread.accuracy.min)} to ${percent(spread.accuracy.max)}`],
+    [spread.ic ? "Right signs" : "Accuracy", percent(spread.accuracy.mean), `${percent(spread.accuracy.min)} to ${percent(spread.accuracy.max)}`],
     ["Validation loss", fixed(spread.best_val_loss.mean), `± ${fixed(spread.best_val_loss.std)}`],
     ["Training took", duration(final.training_duration_seconds), `${integer(final.total_epochs)} epochs`],
   ]);
 }
-
-/** What the accuracy of a regression is the share of, too. */
-const shareOf = (evaluation) => (evaluation?.class_names?.length === 0 ? "Right signs" : "Accuracy");
 
 function tileRow(all) {
   return h(
@@ -190,7 +187,8 @@ function foldsPanel(folds) {
   );
   const head = columns.map((name, index) => h("th", { scope: "col", class: index > 1 ? "number" : "" }, name));
   const table = h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
-  return panel("Folds", { note: "each beside its strongest naive baseline" }, dots(shown, { label: "Accuracy of each fold and of its strongest naive baseline" }), h("div", { class: "scroll" }, table));
+  const note = folds[0].strongest_baseline && "each beside its strongest naive baseline";
+  return panel("Folds", { note }, dots(shown, { label: "Accuracy of each fold" }), h("div", { class: "scroll" }, table));
 }
 
 function phasesPanel(phases) {

@@ -1,16 +1,32 @@
 // Runs before the first paint, so that nothing flashes in the wrong colours: the person's choice, or else the system's.
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const decide = () => {
-    let chosen = null;
+  const root = document.documentElement;
+  const keptChoice = () => {
     try {
-      chosen = localStorage.getItem("ktrdr.theme");
+      return localStorage.getItem("ktrdr.theme");
     } catch {
-      // Storage may be forbidden; the system's own choice holds then.
+      return null; // Storage may be forbidden; a choice holds for this page alone then.
     }
-    document.documentElement.dataset.theme = chosen ?? (dark.matches ? "dark" : "light");
+  };
+  const show = (theme) => {
+    root.dataset.theme = theme;
     document.dispatchEvent(new Event("theme"));
   };
-  dark.addEventListener("change", decide);
-  decide();
+  const followSystem = () => show(dark.matches ? "dark" : "light");
+  const chosen = keptChoice();
+  if (chosen === "light" || chosen === "dark") show(chosen);
+  else {
+    followSystem();
+    dark.addEventListener("change", followSystem);
+  }
+  document.addEventListener("choose-theme", ({ detail }) => {
+    dark.removeEventListener("change", followSystem);
+    show(detail);
+    try {
+      localStorage.setItem("ktrdr.theme", detail);
+    } catch {
+      // As above.
+    }
+  });
 })();
