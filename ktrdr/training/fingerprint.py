@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ktrdr.errors import CheckpointMismatch
+from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.market.bars import fingerprint as fingerprint_of_bars
 from ktrdr.training.files import CARD
 
@@ -78,10 +78,18 @@ class Fingerprint:
 def check_model(folder: Path, fingerprint: Fingerprint) -> None:
     """Whether the model in `folder` was made from `fingerprint`.
 
-    Raises CheckpointMismatch, and OSError or ValueError when there is no card to tell.
+    Raises CheckpointMismatch; StorageError when its card is damaged, and FileNotFoundError when it has none.
     """
-    card = json.loads((folder / CARD).read_bytes())
-    made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+    path = folder / CARD
+    content = path.read_bytes()
+    try:
+        card = json.loads(content)
+        made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{path} is damaged and does not say what its model was made from",
+            hint="Remove it, and what it belongs to is trained again.",
+        ) from error
     made_from.check(fingerprint, f"the model of {folder.name}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.errors import CheckpointMismatch
+from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.training.checkpoint import Checkpoint, write
 from ktrdr.training.files import CARD
 from ktrdr.training.fingerprint import Fingerprint, check_latest, check_model
@@ -59,5 +59,13 @@ def test_a_model_says_what_it_was_made_from(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointMismatch, match="belongs to another training: fold differ"):
         check_model(tmp_path, OTHER)
-    with pytest.raises(OSError, match=CARD):
+    with pytest.raises(FileNotFoundError, match=CARD):
         check_model(tmp_path / "nowhere", FINGERPRINT)
+
+
+@pytest.mark.parametrize("content", ["", '{"strategy": {', "{}", "[]"])
+def test_a_damaged_card_is_told_and_not_passed_over(tmp_path: Path, content: str) -> None:
+    (tmp_path / CARD).write_text(content)
+
+    with pytest.raises(StorageError, match=f"{CARD} is damaged"):
+        check_model(tmp_path, FINGERPRINT)

@@ -130,7 +130,17 @@ def trainings(system: System, bars: None) -> list[str]:
 
 @pytest.fixture
 def long_training(system: System, bars: None) -> Iterator[str]:
-    operation_id = start(system, STRATEGY.format(name="A long one", epochs=20_000, seed=3))
+    yield from _until_it_is_cancelled(system, STRATEGY.format(name="A long one", epochs=20_000, seed=3))
+
+
+@pytest.fixture
+def long_folds(system: System, bars: None) -> Iterator[str]:
+    text = STRATEGY.format(name="Long folds", epochs=20_000, seed=4)
+    yield from _until_it_is_cancelled(system, text + "validation: {type: walk_forward, folds: 3}\n")
+
+
+def _until_it_is_cancelled(system: System, strategy: str) -> Iterator[str]:
+    operation_id = start(system, strategy)
     until(lambda: system.operation(operation_id)["status"] == "RUNNING")
     yield operation_id
     system.post(f"/operations/{operation_id}/cancel")

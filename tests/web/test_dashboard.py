@@ -247,10 +247,8 @@ indicators: [{name: rsi, period: 14}, {name: atr}]
 """
 
 
-def test_a_training_in_folds_is_live(tab: Tab, system: System, bars: None) -> None:
-    whole = start(system, FOLDS.replace("epochs: 3", "epochs: 20000"))
-
-    page = tab.open(f"operations/{whole}")
+def test_a_training_in_folds_is_live(tab: Tab, long_folds: str) -> None:
+    page = tab.open(f"operations/{long_folds}")
 
     losses = page.get_by_role("region", name="Validation loss")
     value = losses.locator(".legend-item", has_text="Fold 1").locator(".legend-value")

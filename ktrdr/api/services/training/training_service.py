@@ -163,7 +163,7 @@ class TrainingService:
         """What is taken over of an earlier attempt must be made of what the rest will be made of."""
         now = Fingerprint.of(strategy, self._read_all(strategy, payload))
         for fold, member in folds.items():
-            with suppress(OSError, ValueError):  # without a card it is not taken over
+            with suppress(FileNotFoundError):  # without a card it is not taken over
                 check_model(self._models / member.operation_id, replace(now, fold=fold))
             check_latest(self._models / member.operation_id / CHECKPOINTS, replace(now, fold=fold))
 

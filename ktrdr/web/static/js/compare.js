@@ -59,19 +59,21 @@ function choice(operation, chosen, ids) {
 async function compare(body, ids, life) {
   const runs = await Promise.all(ids.map((id, index) => read(id, COLORS[index], life)));
   nameApart(runs);
-  const charts = drawCurves(runs, life);
+  const curves = new Overlay(life, "each training");
+  for (const run of runs) curves.add(run);
+  let areWhole = false;
   const tables = h("div", {});
   const verdictBox = h("div", {});
-  replace(body, verdictBox, h("div", { class: "panels" }, charts.panels, equityPanel(runs, life), accuracyPanel(runs)), tables);
+  replace(body, verdictBox, h("div", { class: "panels" }, curves.panels, equityPanel(runs, life), accuracyPanel(runs)), tables);
   const draw = () => {
     replace(verdictBox, winner(runs));
     replace(tables, differences(runs));
   };
   draw();
-  await poll(life, () => (runs.every((run) => TERMINAL.has(run.operation.status)) && charts.isWhole ? null : LIVE_MS), async () => {
+  await poll(life, () => (runs.every((run) => TERMINAL.has(run.operation.status)) && areWhole ? null : LIVE_MS), async () => {
     const open = runs.filter((run) => !TERMINAL.has(run.operation.status));
-    await charts.refresh();
-    charts.isWhole = open.length === 0;
+    await curves.refresh();
+    areWhole = open.length === 0;
     for (const run of open) Object.assign(run, await read(run.id, run.colorName, life), { name: run.name });
     if (open.length) draw();
   });
@@ -90,12 +92,6 @@ function nameApart(runs) {
   for (const run of runs) {
     if (names.filter((name) => name === run.name).length > 1) run.name = `${run.name} ${run.id.split("_").at(-1)}`;
   }
-}
-
-function drawCurves(runs, life) {
-  const overlay = new Overlay(life, "each training");
-  runs.forEach((run) => overlay.add(run));
-  return overlay;
 }
 
 function equityPanel(runs, life) {
