@@ -8,7 +8,7 @@ usage() {
 usage: ./docker_dev.sh COMMAND
   start     build the image, start the server, wait until it is healthy
   stop      stop the server; the data stays
-  restart   start it anew, with the settings of the environment and of .env
+  restart   start it anew, with the settings of .env as they are now
   status    the container's state, and whether work can be done
   logs      print the log and follow it (Ctrl-C ends that); more words go to docker logs
   test      load bars and train a model inside the container
@@ -30,12 +30,38 @@ in_container() {
     docker exec ktrdr-backend ktrdr "$@"
 }
 
+prepare_env() {
+    [ -e .env ] || install -m 644 /dev/null .env
+    if [ -z "$(find -L .env -perm -o=r)" ]; then
+        echo "note: the container's user may not be allowed to read .env; allow it with: chmod o+r .env" >&2
+    fi
+    for name in LOG_LEVEL OPERATIONS_CACHE_TTL KTRDR_MAX_CONCURRENT KTRDR_STANDBY_WORKERS; do
+        if [ -n "${!name:-}" ]; then
+            echo "note: $name is set in this shell, but the container reads .env: add $name=${!name} there" >&2
+        fi
+    done
+}
+
+# Whatever runs in a container ends with it.
+tell_what_ends() {
+    local running
+    running=$(in_container operations list --status RUNNING --json 2>/dev/null |
+        sed -n 's/.*"operation_id": "\(.*\)".*/\1/p') || true
+    if [ -n "$running" ]; then
+        echo "note: these run, will be FAILED at the next start, and go on with: ktrdr operations resume ID" >&2
+        echo "$running" >&2
+    fi
+}
+
 start() {
+    prepare_env
     compose up --detach --build "$@" backend
     for _ in $(seq 120); do
         case "$(docker inspect --format '{{.State.Health.Status}}' ktrdr-backend)" in
             healthy)
-                echo "ktrdr serves at http://$(docker port ktrdr-backend 8000)"
+                echo "ktrdr serves at http://$(docker port ktrdr-backend 8000), with the settings of .env"
+                echo "After a change of .env: docker-compose restart backend. A training that runs then is FAILED afterwards;"
+                echo "go on with it by: docker exec ktrdr-backend ktrdr operations resume ID"
                 return
                 ;;
             unhealthy) break ;;
@@ -48,8 +74,14 @@ start() {
 
 case "${1:-}" in
     start) start ;;
-    stop) compose stop backend ;;
-    restart) start --force-recreate ;;
+    stop)
+        tell_what_ends
+        compose stop backend
+        ;;
+    restart)
+        tell_what_ends
+        start --force-recreate
+        ;;
     status)
         compose ps backend
         docker exec ktrdr-backend python -c \

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InputError
@@ -25,14 +25,28 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _in_capitals(value: object) -> object:
+    """A level written in any case; anything else as it is, so that the error shows it so."""
+    level = str(value).upper()
+    return level if level in get_args(LogLevel) else value
+
+
 class Settings(BaseSettings):
-    """All settings, each an environment variable of the same name (see `.env.example`)."""
+    """All settings, each an environment variable of the same name (see `.env.example`); an empty one is not set."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, validate_default=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(_in_capitals)] = Field(
         "INFO", description="Least severe level that is logged."
     )
     operations_cache_ttl: float = Field(
@@ -99,13 +113,13 @@ def read_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         faults = "; ".join(_fault(dict(entry)) for entry in error.errors())
         raise InputError(faults, hint="correct it in the environment or in .env") from None
-    except (SettingsError, UnicodeDecodeError) as error:
+    except (SettingsError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"the settings cannot be read: {error}") from None
 
 
 def _fault(entry: dict[str, Any]) -> str:
-    name = "_".join(str(part) for part in entry["loc"]).upper()
-    return f"{name} is {masked(name, entry['input'])!r}: {str(entry['msg']).lower()}"
+    name, message = "_".join(str(part) for part in entry["loc"]).upper(), str(entry["msg"])
+    return f"{name} is {masked(name, entry['input'])!r}: {message[:1].lower()}{message[1:]}"
 
 
 def masked(name: str, value: object) -> object:

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
@@ -19,6 +19,17 @@ def _day(value: object) -> object:
         raise PydanticCustomError("day", "must be a day such as 2023-06-30")
     return value
 
+
+def milliseconds(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(milliseconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Written with milliseconds, wherever it is shown."""
 
 Day = Annotated[date, BeforeValidator(_day)]
 """Written as YYYY-MM-DD; Pydantic alone would take numbers too, as seconds since 1970."""
@@ -189,10 +200,10 @@ class Operation(BaseModel):
     operation_id: str
     status: OperationStatus
     operation_type: str
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    created_at: Instant
+    updated_at: Instant
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
     progress: Progress
     metadata: dict[str, Any]
     error: OperationError | None = None
@@ -306,7 +317,7 @@ class OperationStarted(BaseModel):
         description="`running`, or `pending` while all workers are busy; of a repeated request also how it has ended."
     )
     message: str
-    created_at: datetime
+    created_at: Instant
 
 
 class Prune(Request):
@@ -329,7 +340,7 @@ class PrunedOperation(BaseModel):
     operation_id: str
     operation_type: str
     status: Literal["COMPLETED", "FAILED", "CANCELLED"]
-    completed_at: datetime
+    completed_at: Instant
     size_bytes: int
 
 
@@ -553,7 +564,7 @@ class Model(BaseModel):
     """One trained model as the registry knows it."""
 
     operation_id: str
-    created_at: datetime
+    created_at: Instant
     strategy: str
     symbols: list[str]
     timeframes: list[str]
@@ -708,4 +719,4 @@ class System(BaseModel):
     platform: str
     memory_total_bytes: int
     memory_available_bytes: int
-    started_at: datetime
+    started_at: Instant

@@ -204,7 +204,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
 
 @app.command()
 def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False, as_json: AsJson = False) -> None:
-    """Go on with a failed or cancelled training from its last checkpoint, as a new operation."""
+    """Go on with a failed or cancelled training from its last checkpoint, or load of bars, as a new operation."""
     client = connect(ctx)
     tell_started(client, client.resume(operation_id), follow=follow, as_json=as_json)
 

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _VIEWS_KEPT = 4096
 _METRICS_AT_ONCE = 1000
+_WORKER_GOES_ON = "the worker goes on; its results will be there at its end"
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
     OperationStatus.FAILED: "failed",
@@ -40,6 +41,8 @@ class OperationsService:
 
     It knows bridges and records, never what kind of work an operation does. All methods are called from one event
     loop. While an operation runs its bridge is the truth; at its end, everything moves to the store at once.
+    Until then view and metrics are those of the same refresh: `_metrics_cursors` says how many metrics it saw, and no
+    more are served before the next one.
     """
 
     def __init__(self, store: OperationStore, *, cache_ttl: float = 1.0, stall_timeout_s: float = 300.0) -> None:
@@ -242,10 +245,10 @@ class OperationsService:
         age = time.monotonic() - self._last_refresh.get(operation_id, -math.inf)
         if age < self._cache_ttl and not force_refresh:
             if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("Cache hit for operation %s (age=%.1fs)", operation_id, age)
+                logger.debug("Cache hit for operation %s (age=%.1fs)", operation_id, _tenths(age))
             return operation
         if operation_id in self._last_refresh:
-            logger.debug("Cache miss for operation %s (age=%.1fs) - refreshing", operation_id, age)
+            logger.debug("Cache miss for operation %s (age=%.1fs) - refreshing", operation_id, _tenths(age))
         else:
             logger.debug("Cache miss for operation %s (first read) - refreshing", operation_id)
         return self._refresh_from_bridge(operation, bridge)
@@ -256,11 +259,12 @@ class OperationsService:
         before = self._metrics_cursors.get(operation_id, 0)
         self._last_refresh[operation_id] = time.monotonic()
         try:
-            after, status = len(bridge._metrics_history), bridge.get_status()
+            # Metrics are counted first, because a worker writes an epoch's before its state: none is ahead of the view.
+            after = self._metrics_cursors[operation_id] = len(bridge._metrics_history)
+            status = bridge.get_status()
         except BridgeFileError as damage:
             return self._with_damage(operation, damage)
         refreshed = self._with_progress(operation, status)
-        self._metrics_cursors[operation_id] = after
         self._remember(refreshed)
         logger.debug("Refreshed operation %s from bridge (cursor %d → %d)", operation_id, before, after)
         logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
@@ -304,10 +308,14 @@ class OperationsService:
     ) -> tuple[list[dict[str, Any]], int]:
         """Metrics from `cursor` on, at most `limit`, and the cursor to ask with next time.
 
-        Raises OperationNotFound, and CursorError when the cursor is not within 0 and the number of metrics.
+        They are as old as the operation's view, and refreshed together with it.
+        Raises OperationNotFound, CursorError when the cursor is not within 0 and the number of metrics served, and
+        BridgeError when what was asked for cannot be read.
         """
-        await self.get_operation(operation_id)
+        operation = await self.get_operation(operation_id)
         available = await self._count_metrics(operation_id)
+        if cursor >= available:
+            self._check_readable(operation)
         if not 0 <= cursor <= available:
             raise CursorError(
                 f"cursor must be within 0 and {available}; it is {cursor}",
@@ -319,17 +327,28 @@ class OperationsService:
 
     async def _all_metrics(self, operation_id: str) -> list[dict[str, Any]]:
         """Before an end; a bridge that is damaged costs what cannot be read of it, not the end."""
+        bridge = self._local_bridges.get(operation_id)
+        if bridge is None:
+            return []
         try:
-            return await self._read_metrics(operation_id, 0, await self._count_metrics(operation_id))
+            with _bridge_errors():
+                count = len(bridge._metrics_history)
+            return await self._read_metrics(operation_id, 0, count)
         except BridgeError as damage:
-            left = self._local_bridges[operation_id]._salvaged_records()
+            left = bridge._salvaged_records()
             logger.error("Operation %s keeps %d metrics: %s", operation_id, len(left), damage.detail)
             return left
 
     async def _count_metrics(self, operation_id: str) -> int:
-        with _bridge_errors():
-            bridge = self._local_bridges.get(operation_id)
-            return len(bridge._metrics_history) if bridge else await self._store.count_metrics(operation_id)
+        """As the last refresh saw it, while there is a bridge."""
+        if operation_id in self._local_bridges:
+            return self._metrics_cursors[operation_id]
+        return await self._store.count_metrics(operation_id)
+
+    def _check_readable(self, operation: Operation) -> None:
+        """Raises BridgeError where there may be more than could be counted, so that it is not taken for the end."""
+        if (damage := operation.progress.get("unreadable")) and operation.operation_id in self._local_bridges:
+            raise BridgeError(damage, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
         """In pieces, so that a long history holds nobody up; where the bridge goes meanwhile, the store has all."""
@@ -459,7 +478,7 @@ def _bridge_errors() -> Iterator[None]:
     try:
         yield
     except BridgeFileError as damage:
-        raise BridgeError(str(damage), hint="the worker goes on; its results will be there at its end") from damage
+        raise BridgeError(str(damage), hint=_WORKER_GOES_ON) from damage
 
 
 def _check_same_request(earlier: Operation, operation_type: str, payload: Mapping[str, Any]) -> None:
@@ -470,6 +489,11 @@ def _check_same_request(earlier: Operation, operation_type: str, payload: Mappin
             hint="use a new key for each request",
             operation_id=earlier.operation_id,
         )
+
+
+def _tenths(age_s: float) -> float:
+    """Rounded down, so that an age below the TTL is never shown as the TTL."""
+    return math.floor(age_s * 10) / 10
 
 
 def _silent_s(operation: Operation, heard_at: str | None) -> float:

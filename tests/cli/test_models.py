@@ -43,7 +43,7 @@ def test_train_prints_the_id_on_stderr_and_json_on_stdout(server: FakeServer, kt
         "operation_id": TRAINING,
         "status": "running",
         "message": "Training started",
-        "created_at": "2023-06-30T10:00:00Z",
+        "created_at": "2023-06-30T10:00:00.000Z",
     }
     assert server.asked[0].json == {
         "strategy": strategy.read_text(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,6 @@ class Watched:
     views: list[dict[str, Any]] = field(default_factory=list)
     pages: list[dict[str, Any]] = field(default_factory=list)
     polling_script: str = ""
-    cursor_script: str = ""
     waiting_script: str = ""
 
 
@@ -92,69 +93,63 @@ def pace_s(backend: System, completed: dict[str, Any]) -> float:
     return min(0.04, statistics.median(durations))
 
 
-POLLING_SCRIPT = """
-for i in {1..6}; do
-  echo "=== Poll $i ==="
-  curl -s http://localhost:8000/api/v1/operations/$OPERATION_ID | jq '.progress'
-  sleep 1
-done
-"""
+@dataclass(frozen=True, slots=True)
+class CursorScript:
+    """What the guide's cursor script printed, and whether the cache's TTL outlasted its last two queries."""
 
-WAITING_SCRIPT = """
-while true; do
-  STATUS=$(curl -s http://localhost:8000/api/v1/operations/$OPERATION_ID | jq -r '.status')
-  echo "Status: $STATUS"
-  if [ "$STATUS" = "COMPLETED" ]; then
-    echo "Training completed!"
-    break
-  fi
-  sleep 1
-done
-"""
+    printed: str
+    ends_with_a_hit: bool
 
-# The wait in the middle lasts until the training has ended, so that nothing is added between the last two queries.
-CURSOR_SCRIPT = """
-echo "=== Initial Query (cursor=0, get all metrics) ==="
-RESPONSE=$(curl -s "http://localhost:8000/api/v1/operations/$OPERATION_ID/metrics?cursor=0")
-echo "$RESPONSE" | jq '.' > /dev/null
-CURSOR=$(echo "$RESPONSE" | jq -r '.new_cursor')
-COUNT=$(echo "$RESPONSE" | jq '.metrics | length')
-echo "Received $COUNT metrics, new cursor: $CURSOR"
 
-until [ "$STATUS" = "COMPLETED" ]; do
-  STATUS=$(curl -s "http://localhost:8000/api/v1/operations/$OPERATION_ID?wait=20" | jq -r '.status')
-done
-
-echo "=== Incremental Query (cursor=$CURSOR, get only new metrics) ==="
-RESPONSE=$(curl -s "http://localhost:8000/api/v1/operations/$OPERATION_ID/metrics?cursor=$CURSOR")
-NEW_CURSOR=$(echo "$RESPONSE" | jq -r '.new_cursor')
-NEW_COUNT=$(echo "$RESPONSE" | jq '.metrics | length')
-echo "Received $NEW_COUNT new metrics, new cursor: $NEW_CURSOR"
-
-echo "=== Verify no duplicates (query again with old cursor) ==="
-RESPONSE=$(curl -s "http://localhost:8000/api/v1/operations/$OPERATION_ID/metrics?cursor=$CURSOR")
-DUPLICATE_COUNT=$(echo "$RESPONSE" | jq '.metrics | length')
-echo "Should get same $NEW_COUNT metrics (not duplicated)"
-echo "Received $DUPLICATE_COUNT metrics"
-
-if [ "$DUPLICATE_COUNT" -eq "$NEW_COUNT" ]; then
-  echo "✅ PASS: No duplicates"
-else
-  echo "❌ FAIL: Duplicate count mismatch"
-fi
-"""
+CURSOR_CASES = (("0", "slow"), ("1", "fast"), ("1", "slow"), ("5", "fast"))
+"""Cache TTLs, and trainings with many epochs between two queries or with less than one."""
 
 
 @pytest.fixture(scope="session")
-def watched(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+def cursor_scripts(
+    backend: System, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Future[CursorScript]]]:
+    """The guide's cursor script, each time as the only client of a training that outlasts it."""
+    folder = tmp_path_factory.mktemp("cursors")
+    with ThreadPoolExecutor(len(CURSOR_CASES)) as servers:
+        yield {
+            case: servers.submit(_cursor_script, folder / "-".join(case), backend.home / "bars", *case)
+            for case in CURSOR_CASES
+            if HAS_SHELL
+        }
+
+
+def _cursor_script(folder: Path, bars: Path, ttl_s: str, speed: str) -> CursorScript:
+    system = System(folder, OPERATIONS_CACHE_TTL=ttl_s, KTRDR_STANDBY_WORKERS="0")
+    try:
+        shutil.copytree(bars, system.home / "bars")
+        system.start()
+        strategy = lengthened(folder, epochs=100_000)
+        if speed == "slow":
+            strategy.write_text(strategy.read_text().replace("batch_size: 32", "batch_size: 1"))
+        operation_id = system.train(strategy)
+        system.wait_for_epochs(operation_id, 5)
+        printed, _ = system.guide_script("test_cursor_behavior.sh", operation_id).communicate()
+        last_read = system.lines(rf"Cache (hit|miss) for operation {operation_id} ")[-1]
+        return CursorScript(printed, ends_with_a_hit="Cache hit" in last_read)
+    finally:
+        system.close()
+
+
+@pytest.fixture(scope="session")
+def watched(
+    backend: System,
+    pace_s: float,
+    cursor_scripts: dict[tuple[str, str], Future[CursorScript]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Watched:
+    """The scripts beside it, and those on servers of their own, take half a minute together."""
     backend.wait_warm()
     strategy = lengthened(tmp_path_factory.mktemp("strategies"), round(LONG_S / pace_s))
     seen = Watched(backend.train(strategy))
     backend.wait_for_epochs(seen.operation_id, 5)
-    scripts = []
-    if HAS_SHELL:
-        texts = (POLLING_SCRIPT, CURSOR_SCRIPT, WAITING_SCRIPT)
-        scripts = [backend.bash_popen(f"OPERATION_ID={seen.operation_id}\n{text}") for text in texts]
+    names = ("test_progress_polling.sh", "wait_for_completion.sh") if HAS_SHELL else ()
+    scripts = [backend.guide_script(name, seen.operation_id) for name in names]
     cursor = 0
     while not seen.views or seen.views[-1]["status"] not in TERMINAL:
         seen.pages.append(backend.metrics(seen.operation_id, cursor))
@@ -163,6 +158,5 @@ def watched(backend: System, pace_s: float, tmp_path_factory: pytest.TempPathFac
         time.sleep(0.2)
     seen.pages.append(backend.metrics(seen.operation_id, cursor))
     if scripts:
-        said = (script.communicate()[0] for script in scripts)
-        seen.polling_script, seen.cursor_script, seen.waiting_script = said
+        seen.polling_script, seen.waiting_script = (script.communicate()[0] for script in scripts)
     return seen

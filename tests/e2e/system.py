@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+GUIDE = Path(__file__).parent / "guide"
 STRATEGY = "config/strategies/test_e2e.yaml"
 REAL_BARS = REPOSITORY.parent / "shared" / "data" / "bars"
 
@@ -115,10 +116,11 @@ class System:
     def stop(self) -> None:
         """SIGTERM; what must follow is asserted here, so that every test that stops a server checks it."""
         assert self._process
-        idle = self.standby()
+        idle, seen = self.standby(), self.mark()
         self._process.terminate()
         assert self._process.wait(PATIENCE_S) == 0, self.log()[-3000:]
         assert gone(idle), "standby processes outlived the server"
+        assert self.lines("INFO Stopping", seen)
 
     def kill(self) -> None:
         assert self._process
@@ -248,6 +250,11 @@ class System:
         with self.bash_popen(script) as process:
             out, _ = process.communicate(timeout=PATIENCE_S)
         return out
+
+    def guide_script(self, name: str, operation_id: str) -> subprocess.Popen[str]:
+        """A script as the acceptance guide prints it, with this operation's id where it says to put one."""
+        text = (GUIDE / name).read_text(encoding="utf-8")
+        return self.bash_popen(text.replace("op_training_20250123_abc123", operation_id))
 
     def bash_popen(self, script: str) -> subprocess.Popen[str]:
         tools = self.folder / "tools"

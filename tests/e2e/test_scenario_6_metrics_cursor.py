@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import Future
 from itertools import pairwise
 from typing import Any
 
-from tests.e2e.conftest import Watched
+import pytest
+
+from tests.e2e.conftest import CURSOR_CASES, CursorScript, Watched
 from tests.e2e.system import System, check_problem, needs_shell
 
 
@@ -55,15 +58,44 @@ def test_a_cursor_past_the_end_says_which_are_valid(backend: System, completed: 
     assert problem["valid_range"] == [0, 10]
 
 
+def counts(printed: str) -> tuple[int, int, int, int, int]:
+    """Metrics and cursor of the first query, of the second, and metrics of the third."""
+    first = re.findall(r"Received (\d+) metrics, new cursor: (\d+)\n", printed)[0]
+    second = re.findall(r"Received (\d+) new metrics, new cursor: (\d+)\n", printed)[0]
+    (third,) = re.findall(r"Received (\d+) metrics\n", printed)
+    return int(first[0]), int(first[1]), int(second[0]), int(second[1]), int(third)
+
+
 @needs_shell
-def test_the_cursor_script_passes(watched: Watched) -> None:
-    said = watched.cursor_script
-    first, first_cursor = map(int, re.findall(r"Received (\d+) metrics, new cursor: (\d+)", said)[0])
-    newer, newer_cursor = map(int, re.findall(r"Received (\d+) new metrics, new cursor: (\d+)", said)[0])
+@pytest.mark.parametrize("case", CURSOR_CASES, ids="-".join)
+def test_the_cursor_script_counts_each_metric_once(
+    cursor_scripts: dict[tuple[str, str], Future[CursorScript]], case: tuple[str, str]
+) -> None:
+    first, first_cursor, newer, newer_cursor, _ = counts(cursor_scripts[case].result().printed)
 
     assert first == first_cursor >= 5
+    assert newer > 0
     assert newer_cursor == first_cursor + newer
-    assert "✅ PASS: No duplicates" in said
+
+
+@needs_shell
+@pytest.mark.parametrize("case", CURSOR_CASES, ids="-".join)
+def test_the_cursor_script_passes_where_the_cache_outlasts_its_last_two_queries(
+    cursor_scripts: dict[tuple[str, str], Future[CursorScript]], case: tuple[str, str]
+) -> None:
+    """A second does nearly always, unless the machine is busy; five always do; zero never does."""
+    ttl_s, script = case[0], cursor_scripts[case].result()
+    *_, newer, _, again = counts(script.printed)
+
+    assert ttl_s == "1" or script.ends_with_a_hit == (ttl_s == "5")
+    assert again == newer or (again > newer and not script.ends_with_a_hit)
+    assert ("✅ PASS: No duplicates" in script.printed) == (again == newer)
+
+
+def test_metrics_are_never_ahead_of_the_view(backend: System, watched: Watched) -> None:
+    """Each page was read just before its view."""
+    for page, view in zip(watched.pages, watched.views, strict=False):
+        assert page["new_cursor"] <= view["progress"]["current_step"]
 
 
 @needs_shell

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.errors import ConflictError, CursorError, OperationNotFound, OperationNotTerminal, OperationTerminal
-from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.errors import (
+    BridgeError,
+    ConflictError,
+    CursorError,
+    OperationNotFound,
+    OperationNotTerminal,
+    OperationTerminal,
+)
+from ktrdr.operations.bridge import BridgeFileError, BridgeLayout, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
@@ -132,6 +139,143 @@ async def test_many_readers_share_one_refresh(
     messages = [record.getMessage() for record in caplog.records]
     assert sum(message.startswith("Refreshed operation") for message in messages) == 1
     assert sum(message.startswith("Cache hit") for message in messages) == 99
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the service's monotonic clock shows, as its only item."""
+    now = [100.0]
+    monkeypatch.setattr("ktrdr.operations.service.time.monotonic", lambda: now[0])
+    return now
+
+
+async def test_within_the_ttl_a_cursor_gets_the_same_answer(
+    store: InMemoryOperationStore, start: Start, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    service = OperationsService(store, cache_ttl=1.0)
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    first = await service.get_metrics(operation_id)
+    caplog.set_level(logging.DEBUG, "ktrdr")
+    writer.epoch(2)
+
+    clock[0] += 0.99
+    again = await service.get_metrics(operation_id)
+    assert "Cache hit" in caplog.text
+    assert "(age=0.9s)" in caplog.text
+    clock[0] += 0.01
+    later = await service.get_metrics(operation_id)
+
+    assert again == first == ([{**first[0][0]}], 1)
+    assert first[0][0]["epoch"] == 1
+    assert later[1] == 2
+    assert later[0][0] == first[0][0]
+    assert "(cursor 1 → 2)" in caplog.text
+    await service.close()
+
+
+async def test_without_a_ttl_every_request_sees_the_newest(store: InMemoryOperationStore, start: Start) -> None:
+    service = OperationsService(store, cache_ttl=0.0)
+    operation_id, writer = await start(service)
+
+    seen = []
+    for number in (1, 2, 3):
+        writer.epoch(number)
+        seen.append((await service.get_metrics(operation_id))[1])
+
+    assert seen == [1, 2, 3]
+    await service.close()
+
+
+async def test_metrics_and_view_are_of_one_refresh(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    for number in (1, 2, 3):
+        writer.epoch(number)
+        view = await service.get_operation(operation_id, force_refresh=number == 2)
+        metrics, cursor = await service.get_metrics(operation_id)
+        assert len(metrics) == cursor == view.progress["current_step"] == service._metrics_cursors[operation_id]
+
+    assert cursor == 2
+
+
+async def test_a_refresh_between_count_and_state_leaves_metrics_behind_the_view(
+    service: OperationsService, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id, writer = await start(service)
+    bridge = service._local_bridges[operation_id]
+    read = bridge.get_status
+
+    def write_and_read() -> dict[str, object]:
+        writer.epoch(1)
+        return read()
+
+    monkeypatch.setattr(bridge, "get_status", write_and_read)
+    view = await service.get_operation(operation_id)
+
+    assert view.progress["current_step"] == 1
+    assert await service.get_metrics(operation_id) == ([], 0)
+
+
+async def test_the_valid_range_is_what_is_served(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    await service.get_metrics(operation_id)
+    writer.epoch(2)
+
+    with pytest.raises(CursorError) as refused:
+        await service.get_metrics(operation_id, 2)
+
+    assert refused.value.context["valid_range"] == [0, 1]
+    await service.complete_operation(operation_id, {})
+    assert (await service.get_metrics(operation_id, 2))[1] == 2
+
+
+async def test_a_cursor_from_before_a_restart_is_served(
+    service: OperationsService, store: InMemoryOperationStore, start: Start
+) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    _, cursor = await service.get_metrics(operation_id)
+
+    restarted = OperationsService(store, cache_ttl=60.0)
+    await restarted.unfinished()
+    restarted.register_local_bridge(operation_id, ProgressBridge(writer.path))
+
+    assert await restarted.get_metrics(operation_id, cursor) == ([], 1)
+    await restarted.close()
+
+
+async def test_metrics_are_served_where_only_the_state_is_damaged(service: OperationsService, start: Start) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    with writer.path.open("r+b") as file:
+        file.seek(writer._slots[0])
+        file.write(b"\xff" * 256)
+
+    assert "damaged" in (await service.get_operation(operation_id)).progress["unreadable"]
+    metrics, cursor = await service.get_metrics(operation_id)
+    assert [metric["epoch"] for metric in metrics] == [cursor] == [1]
+    with pytest.raises(BridgeError, match="damaged"):
+        await service.get_metrics(operation_id, cursor)
+    await service.fail_operation(operation_id, {"detail": "damage"})
+    assert await service.get_metrics(operation_id, cursor) == ([], 1)
+
+
+async def test_metrics_that_cannot_be_counted_are_an_error_and_no_end(
+    service: OperationsService, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation_id, writer = await start(service)
+    writer.epoch(1)
+    bridge = service._local_bridges[operation_id]
+
+    def fail(*_: int) -> bytes:
+        raise BridgeFileError("input/output error")
+
+    monkeypatch.setattr(bridge, "_peek", fail)
+
+    for cursor in (0, 1):
+        with pytest.raises(BridgeError, match="input/output error"):
+            await service.get_metrics(operation_id, cursor)
 
 
 async def test_metrics_keep_their_indices_across_the_end(service: OperationsService, start: Start) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
-from ktrdr.api.schemas import OperationStarted, Problem, StartedStatus
+from ktrdr.api.schemas import OperationStarted, Problem, StartedStatus, milliseconds
 from ktrdr.api.services.services import Services
 from ktrdr.operations.operation import Operation, OperationStatus
 
@@ -60,10 +59,10 @@ def operation_fields(operation: Operation) -> dict[str, Any]:
         "operation_id": operation.operation_id,
         "status": operation.status,
         "operation_type": operation.operation_type,
-        "created_at": _iso(operation.created_at),
-        "updated_at": _iso(operation.updated_at),
-        "started_at": _iso(operation.started_at),
-        "completed_at": _iso(operation.completed_at),
+        "created_at": milliseconds(operation.created_at),
+        "updated_at": milliseconds(operation.updated_at),
+        "started_at": operation.started_at and milliseconds(operation.started_at),
+        "completed_at": operation.completed_at and milliseconds(operation.completed_at),
         "progress": operation.progress,
         "metadata": operation.metadata,
         "error": operation.error,
@@ -107,7 +106,3 @@ class OperationBodies:
         if len(self._bodies) > _BODIES_KEPT:
             self._bodies.popitem(last=False)
         return body
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z") if instant else None
