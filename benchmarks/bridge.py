@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.outcome import Figure, at_least, below
-from ktrdr.api.services.training.progress_bridge import METRIC_COLUMNS, TrainingProgressBridge
+from ktrdr.jobs.training_bridge import METRIC_COLUMNS, TrainingProgressBridge
 
 ROUNDS = 15
 BATCHES = 20_000

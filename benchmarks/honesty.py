@@ -55,9 +55,10 @@ def judged(kind: Any, seeds: Sequence[int]) -> list[Verdict]:
 
 
 def verdict_on(kind: Kind, seed: int, count: int = BARS) -> Verdict:
+    from ktrdr.experiments.train import run_training
     from ktrdr.market.series_file import StoredBars
     from ktrdr.training.observer import SilentObserver
-    from ktrdr.training.run import TrainingRequest, run_training
+    from ktrdr.training.request import TrainingRequest
 
     series = StoredBars(bars_of(kind, seed, count), "planted")
     with tempfile.TemporaryDirectory(prefix="ktrdr-bench-") as folder:

@@ -12,7 +12,7 @@ ROUNDS = 5
 
 def run(rounds: int = ROUNDS) -> list[Figure]:
     from benchmarks import training_loop
-    from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
+    from ktrdr.jobs.training_bridge import TrainingProgressBridge
 
     with tempfile.TemporaryDirectory(prefix="ktrdr-bench-") as folder:
         path = Path(folder) / "bridge"

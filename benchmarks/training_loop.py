@@ -26,11 +26,11 @@ from torch.utils.data import DataLoader, Dataset
 from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoint, write
+from ktrdr.training.determinism import make_repeatable
+from ktrdr.training.families import build_model, build_trainer
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import TrainingState, train
-from ktrdr.training.models.families import build_model, build_trainer
 from ktrdr.training.observer import SilentObserver, TrainingObserver
-from ktrdr.training.run import make_repeatable
 from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
 FEATURES, WINDOW, BATCH, CLASSES = 10, 20, 32, 2

@@ -23,7 +23,7 @@ with TemporaryDirectory() as folder:
     print(bars.tail(3))
     print(bars.to_pandas().set_index("timestamp")["close"].pct_change().describe())
 
-    table = ktrdr.features(STRATEGY, "AAPL", ["1d"], start="2020-01-01", home=home)
+    table = ktrdr.build_features(STRATEGY, "AAPL", ["1d"], start="2020-01-01", home=home)
     print(table.drop_nulls().head(3))
 
     training = ktrdr.train(STRATEGY, "AAPL", ["1d"], start="2020-01-01", output=home / "model", home=home)

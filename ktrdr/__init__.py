@@ -1,6 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
-From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.features`, `ktrdr.train`; see `ktrdr.workbench`.
+From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features` and `ktrdr.train`, all of them in
+`ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -8,25 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ktrdr.workbench import bars as bars
-    from ktrdr.workbench import load as load
-    from ktrdr.workbench import train as train
+    from ktrdr.python_api import bars as bars
+    from ktrdr.python_api import build_features as build_features
+    from ktrdr.python_api import load as load
+    from ktrdr.python_api import train as train
 
 __version__: str
 
+_PYTHON_API = ("bars", "build_features", "load", "train")
+
 
 def __getattr__(name: str) -> Any:
-    """Nothing is imported before somebody asks for it."""
+    """Import what is asked for, so that `import ktrdr` alone costs nothing."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("ktrdr")
-    if name in ("bars", "load", "train"):
-        from ktrdr import workbench
+    if name in _PYTHON_API:
+        from ktrdr import python_api
 
-        return getattr(workbench, name)
-    if name == "features":
-        from importlib import import_module
-
-        return import_module("ktrdr.features")
+        return getattr(python_api, name)
     raise AttributeError(f"module 'ktrdr' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return ["__version__", *_PYTHON_API]

@@ -19,7 +19,7 @@ import uvicorn
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.schemas import Readiness
-from ktrdr.api.services import analysis_service, data_service
+from ktrdr.api.services import analysis_service, data_service, training_service
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
@@ -30,8 +30,7 @@ from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
-from ktrdr.api.services.training import training_service
-from ktrdr.api.services.training.training_service import TrainingService
+from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
@@ -160,9 +159,7 @@ def _sources(settings: Settings) -> Sources:
 
 def _lanes(settings: Settings) -> tuple[Lane, ...]:
     """Jobs by name: whoever serves need not import what its workers run."""
-    services = "ktrdr.api.services"
-    training, folds = f"{services}.training.job", f"{services}.training.folds_job"
-    data, analysis = f"{services}.data_job", f"{services}.analysis_job"
+    training, folds, data, analysis = (f"ktrdr.jobs.{name}" for name in ("training", "folds", "data_load", "analysis"))
     return (
         Lane(
             training_service.LANE,

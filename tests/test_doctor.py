@@ -29,7 +29,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
-from ktrdr.training.artifacts import write_model
+from ktrdr.saved_models.writing import write_model
 from ktrdr.training.checkpoint import Checkpoint, write
 from tests.contracts.test_operation_stores import operation
 from tests.training.test_checkpoint import FINGERPRINT, state_of

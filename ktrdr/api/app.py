@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from ktrdr.api import problems, prometheus
 from ktrdr.api.access import Access
-from ktrdr.api.middleware import RequestContext, Traffic
-from ktrdr.api.openapi import Documented
+from ktrdr.api.middleware import RequestContext, RequestMetrics
+from ktrdr.api.openapi import KtrdrFastAPI
 from ktrdr.api.routes import (
     charts,
     data,
@@ -27,7 +27,7 @@ from ktrdr.api.routes import (
     training,
     web,
 )
-from ktrdr.api.routes.wire import refusals
+from ktrdr.api.routes.responses import refusals
 from ktrdr.api.services.services import Services
 
 PREFIX = "/api/v1"
@@ -55,7 +55,7 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
         finally:
             await services.close()
 
-    app = Documented(
+    app = KtrdrFastAPI(
         title="ktrdr",
         version=version,
         summary="Trainings on market bars as operations that anyone can watch.",
@@ -69,11 +69,11 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
     )
     app.asks_for_token = bool(token)
     app.state.services = services
-    app.state.traffic = Traffic()
+    app.state.traffic = RequestMetrics()
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses={} if router is health.router else refusals(401))
     app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
-    app.add_middleware(operations.PollPath, prefix=PREFIX, operations=services.operations)
+    app.add_middleware(operations.CachedOperationMiddleware, prefix=PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)
     problems.install(app)

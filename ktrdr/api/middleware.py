@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(slots=True)
-class Traffic:
+class RequestMetrics:
     """Requests and their seconds, by method, route and status."""
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ class BodyTooLarge(HTTPException):
 class RequestContext:
     """Pure ASGI, because it stands on the poll path."""
 
-    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+    def __init__(self, app: ASGIApp, traffic: RequestMetrics) -> None:
         self._app = app
         self._traffic = traffic
         self._numbers = count(1)

@@ -16,7 +16,7 @@ _CHALLENGE = {"description": "Bearer", "required": True, "schema": _TEXT}
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "The server's KTRDR_API_TOKEN."}
 
 
-class Documented(FastAPI):
+class KtrdrFastAPI(FastAPI):
     asks_for_token = False
 
     def openapi(self) -> dict[str, Any]:

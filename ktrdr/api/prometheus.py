@@ -10,12 +10,12 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ktrdr.api.middleware import Traffic
+from ktrdr.api.middleware import RequestMetrics
 from ktrdr.api.services.services import Services
 
 
 class _Snapshot(Collector):
-    def __init__(self, traffic: Traffic, by_status: dict[str, int], lanes: dict[str, dict[str, int]]) -> None:
+    def __init__(self, traffic: RequestMetrics, by_status: dict[str, int], lanes: dict[str, dict[str, int]]) -> None:
         self._traffic = traffic
         self._by_status = by_status
         self._lanes = lanes

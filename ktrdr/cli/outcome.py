@@ -119,7 +119,7 @@ def _print_money(money: Mapping[str, Any]) -> None:
             *(_money_row(key.replace("_", " "), money[key]) for key in ("model", "buy_and_hold")),
             ("random, median", signed(chance["median"]), *[None] * 5),
         ],
-        title=f"Money on the {money['part']} part, {money['fee_bps'] + money['slippage_bps']:g} bps a trade",
+        title=f"BacktestResult on the {money['part']} part, {money['fee_bps'] + money['slippage_bps']:g} bps a trade",
     )
     typer.echo()
 

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import InputError, NoBars, ProviderError
-from ktrdr.market.answered import read_answered, write_answered
 from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_range, check_symbol, check_timeframe
-from ktrdr.market.pace import Pace
+from ktrdr.market.fetched_ranges import read_answered, write_answered
 from ktrdr.market.provider import Page, Provider, check_able, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
+from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.sessions import Instants, choose_calendar, instant, sessions_of
 from ktrdr.market.store import BarStore, MergeReport
@@ -248,7 +248,7 @@ class _Load:
         """Take in the pages of a range; whether all of them came."""
         wanted, (since, until) = self._wanted, part
         able = self._provider.capabilities
-        pace = Pace(self._store.root / ".pace" / able.source.replace(":", "-"), able.pause_s)
+        limiter = RateLimiter(self._store.root / ".pace" / able.source.replace(":", "-"), able.pause_s)
         # An end that nobody named is the provider's to know.
         last = None if until >= self._now and wanted.end is None else until - timedelta(microseconds=1)
         pages = self._provider.pages(
@@ -258,7 +258,7 @@ class _Load:
             while True:
                 if self._watcher.stop_requested():
                     raise Stopped
-                pace.keep(self._watcher.wait)
+                limiter.wait(self._watcher.wait)
                 if (page := next(pages, None)) is None:
                     return True
                 self._take(page, parts, number)

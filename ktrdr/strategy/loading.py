@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
-from ktrdr.strategy.faults import plain, shown, translated
 from ktrdr.strategy.spec import INDICATOR_KEYS, TIMEFRAMES, Indicator, Strategy
+from ktrdr.strategy.validation_errors import plain, shown, translated
 
 MAX_FAULTS = 50
 

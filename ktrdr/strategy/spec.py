@@ -35,13 +35,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
-class Windowed(Section):
+class ModelSpec(Section):
     """What every family has: the window that it sees."""
 
     sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
 
 
-class Network(Windowed):
+class Network(ModelSpec):
     layers: int = Field(2, ge=1, le=16, description="Number of stacked layers.")
     hidden_size: int = Field(64, ge=1, le=4096, description="Units in each layer.")
     dropout: Fraction = Field(0.0, description="Share of activations dropped between layers while training.")
@@ -83,7 +83,7 @@ class Transformer(Network):
         return self
 
 
-class GradientBoosting(Windowed):
+class GradientBoosting(ModelSpec):
     """Boosted trees over the window's values side by side; an epoch is one round."""
 
     type: Literal["gradient_boosting"]
@@ -176,11 +176,11 @@ class Indicator(Section):
         return schema
 
 
-class Ahead(Section):
+class LabelSpec(Section):
     horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
 
 
-class Direction(Ahead):
+class Direction(LabelSpec):
     """Whether the close `horizon` bars ahead is higher or lower."""
 
     type: Literal["direction"] = Field("direction", description="The direction of the move ahead.")
@@ -207,13 +207,13 @@ class Direction(Ahead):
         return self
 
 
-class ForwardReturn(Ahead):
+class ForwardReturn(LabelSpec):
     """The log return of the next `horizon` bars, a number: the training is a regression."""
 
     type: Literal["forward_return"]
 
 
-class TripleBarrier(Ahead):
+class TripleBarrier(LabelSpec):
     """Which barrier the close touches first: upper, lower, or the end of `horizon` bars (López de Prado, ch. 3)."""
 
     type: Literal["triple_barrier"]
@@ -223,7 +223,7 @@ class TripleBarrier(Ahead):
     lower: float = Field(2.0, gt=0, le=1000, description="Distance of the lower barrier, in deviations.")
 
 
-class Trend(Ahead):
+class Trend(LabelSpec):
     """The t-value of a line fitted to the log closes of a bar and the `horizon` bars after it."""
 
     type: Literal["trend"]
@@ -247,20 +247,20 @@ Labels = Annotated[
 Embargo = Annotated[int, Field(ge=0, le=1_000_000)] | Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
 
 
-class Splitting(Section):
+class ValidationSpec(Section):
     embargo: Embargo = Field(
         0, description="Bars, or a share of them as 1%, left out at every border, beyond what labels reach over."
     )
     test: float = Field(0.0, ge=0, lt=0.9, description="Share of the samples, the latest, that is never chosen by.")
 
 
-class Holdout(Splitting):
+class Holdout(ValidationSpec):
     """One border: training before, validation (training.validation_split) after."""
 
     type: Literal["holdout"] = "holdout"
 
 
-class WalkForward(Splitting):
+class WalkForward(ValidationSpec):
     """A model for each fold, trained on what was before it; the folds follow each other in time."""
 
     type: Literal["walk_forward"]
@@ -271,7 +271,7 @@ class WalkForward(Splitting):
     )
 
 
-class PurgedKFold(Splitting):
+class PurgedKFold(ValidationSpec):
     """A model for each fold, trained on what lies before and after it (López de Prado, ch. 7)."""
 
     type: Literal["purged_kfold"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import lightgbm
 
     from ktrdr.strategy.spec import Training
-    from ktrdr.training.models.gradient_boosting import GradientBoostingModel
+    from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
     from ktrdr.training.windows import Samples, TrainingTensors
 
 # As in LightGBM's own metrics: a probability below it is taken for it.

@@ -12,6 +12,13 @@ CARD = "model.json"
 METRICS = "metrics.parquet"
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.txt"
+WEIGHTS = "model.safetensors"
+STRATEGY = "strategy.yaml"
+PLOT = "metrics.png"
+EQUITY = "equity.png"
+
+FORMAT = 3
+"""Of a model's folder: card and weights of another number are not read."""
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -29,7 +29,7 @@ class StaticFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Borrowed:
+class VendoredFile:
     """A file of another installed package: `sha256` is that of its makers' own release, and nothing else is served."""
 
     name: str
@@ -38,20 +38,20 @@ class Borrowed:
     sha256: str
 
 
-CHARTS = Borrowed(
+CHARTS = VendoredFile(
     name="lightweight-charts.js",  # TradingView Lightweight Charts 5.2.0, Apache License 2.0
     distribution="lwcharts",
     path="lwcharts/vendor/lightweight-charts.standalone.production.js",
     sha256="c0992580867c4912cc9385b3c2728315bcc1a76c7f1087dca908430fccdf31d7",
 )
 SWAGGER = (  # Swagger UI 5.32.6, Apache License 2.0
-    Borrowed(
+    VendoredFile(
         name="swagger-ui-bundle.js",
         distribution="fastapi-offline",
         path="fastapi_offline/static/swagger-ui-bundle.js",
         sha256="4b5a9b35a1adf37f00d39c0bae23cdb37007e2946240ef035137cc85b4d55349",
     ),
-    Borrowed(
+    VendoredFile(
         name="swagger-ui.css",
         distribution="fastapi-offline",
         path="fastapi_offline/static/swagger-ui.css",
@@ -81,7 +81,7 @@ def load_reference() -> Site:
     return _load(_HERE / "reference", *SWAGGER)
 
 
-def _load(folder: Path, *borrowed: Borrowed) -> Site:
+def _load(folder: Path, *borrowed: VendoredFile) -> Site:
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _own_files(folder)}
     found = {file.name: borrow(file) for file in borrowed}
     contents |= {name: body for name, body in found.items() if body is not None}
@@ -94,7 +94,7 @@ def _load(folder: Path, *borrowed: Borrowed) -> Site:
     return Site(release, _static_file(PAGE, page), files)
 
 
-def borrow(file: Borrowed) -> bytes | None:
+def borrow(file: VendoredFile) -> bytes | None:
     """Its bytes, found without importing its package; None, and a line in the log, where they are not the right."""
     try:
         body = Path(str(distribution(file.distribution).locate_file(file.path))).read_bytes()

@@ -60,7 +60,7 @@ def test_the_bridge_needs_nothing_but_the_standard_library() -> None:
 
 
 def test_the_training_bridge_is_synchronous() -> None:
-    source = (ROOT / "ktrdr/api/services/training/progress_bridge.py").read_text(encoding="utf-8")
+    source = (ROOT / "ktrdr/jobs/training_bridge.py").read_text(encoding="utf-8")
 
     assert not [word for word in ("async", "await", "callback", "create_task", "import logging") if word in source]
 

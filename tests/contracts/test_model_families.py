@@ -13,14 +13,14 @@ from pydantic import TypeAdapter
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ktrdr.strategy.spec import Model, Training, Windowed
+from ktrdr.strategy.spec import Model, ModelSpec, Training
+from ktrdr.training.architectures.model import predict, weights_of
 from ktrdr.training.checkpoint import Checkpoint, read, write
-from ktrdr.training.descent import loss_sum_of
 from ktrdr.training.device import device_of
+from ktrdr.training.families import FAMILIES, build_model, build_trainer
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import EpochMetrics, TrainingState, train
-from ktrdr.training.models.families import FAMILIES, build_model, build_trainer
-from ktrdr.training.models.model import predict, weights_of
+from ktrdr.training.network_trainer import loss_sum_of
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
@@ -49,9 +49,9 @@ def _repeatable() -> Any:
     torch.use_deterministic_algorithms(mode=False)
 
 
-def spec_of(family: str, **changes: Any) -> Windowed:
+def spec_of(family: str, **changes: Any) -> ModelSpec:
     document = {"type": family, "sequence_length": WINDOW} | (NETWORK if family in NETWORKS else TREES) | changes
-    return TypeAdapter[Windowed](Model).validate_python(document)
+    return TypeAdapter[ModelSpec](Model).validate_python(document)
 
 
 def data_of(outputs: int, training: int = 60, validation: int = 30) -> TrainingTensors:

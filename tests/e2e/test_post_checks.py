@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
+from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
@@ -23,7 +23,7 @@ from ktrdr.settings import Settings
 from tests.e2e.system import REPOSITORY, TERMINAL, System, lengthened, needs_shell
 
 CLIENTS = 8
-PROGRESS_BRIDGE = REPOSITORY / "ktrdr/api/services/training/progress_bridge.py"
+PROGRESS_BRIDGE = REPOSITORY / "ktrdr/jobs/training_bridge.py"
 
 
 def test_every_operation_is_completed_or_running(backend: System, completed: dict[str, Any]) -> None:

@@ -17,9 +17,9 @@ from ktrdr.features.columns import SymbolBars, build_features
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
-from ktrdr.features.leaks import controls
-from ktrdr.features.leaks.controls import Targets
+from ktrdr.features.leaks import label_correlation
 from ktrdr.features.leaks.gate import audit, check_leaks
+from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import Kind
 from ktrdr.features.matrix import Build, Dataset, Part, build_dataset
 from ktrdr.features.scaling import Scaler, fit_scaler
@@ -283,9 +283,9 @@ def test_a_day_on_which_the_market_fell_is_one_event_and_no_leak() -> None:
     falls[78 * 100 : 78 * 101 : 3], falls[78 * 101 : 78 * 102 : 3] = -1, 1
     targets = Targets(np.arange(20_000), falls + np.random.default_rng(0).normal(0, 0.1, 20_000), falls, 1.0)
 
-    (score,) = controls.scores(np.abs(day - 100.0)[:, None], targets)
+    (score,) = label_correlation.scores(np.abs(day - 100.0)[:, None], targets)
 
-    assert score < controls.CHANCE
+    assert score < label_correlation.CHANCE
     assert not replace(targets, span=2000.0).is_enough
 
 

@@ -11,7 +11,7 @@ from ib_async import BarData
 from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.ib import IbProvider, _contract, refusal, to_frame
-from ktrdr.market.providers.retrying import MayPass
+from ktrdr.market.providers.retry import TransientError
 
 
 def bar(moment: date, close: float = 10.0, volume: float = 100.0) -> BarData:
@@ -56,7 +56,7 @@ def test_error_codes_mean_what_they_mean_to_a_load() -> None:
     unpaid = refusal(354, "Requested market data is not subscribed.", "X", "1d")
 
     assert isinstance(nothing, NoBars)
-    assert isinstance(pacing, MayPass)
+    assert isinstance(pacing, TransientError)
     assert "ib knows no X: No security definition" in str(unknown)
     assert type(unpaid) is ProviderError
     assert "not subscribed. (code 354)" in str(unpaid)

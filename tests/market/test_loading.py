@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import InputError, NoBars, ProviderError
-from ktrdr.market.answered import read_answered
 from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_range, range_filter
+from ktrdr.market.fetched_ranges import read_answered
 from ktrdr.market.loading import OVERLAP_BARS, Loaded, Stopped, Wanted, load
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able
 from ktrdr.market.store import BarStore

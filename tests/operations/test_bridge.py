@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.api.services.training import progress_bridge
-from ktrdr.api.services.training.progress_bridge import METRIC_COLUMNS, TrainingProgressBridge
+from ktrdr.jobs.training_bridge import METRIC_COLUMNS, TrainingProgressBridge
 from ktrdr.operations import bridge as protocol
 from ktrdr.operations.bridge import BridgeFileError, BridgeLayout, ProgressBridge
 from ktrdr.training.observer import Phase, TrainingObserver
@@ -201,7 +201,7 @@ class TestFile:
     def test_survives_a_killed_writer_and_takes_the_next(self, path: Path, reader: ProgressBridge) -> None:
         program = (
             "import os, signal, sys; from pathlib import Path\n"
-            "from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge\n"
+            "from ktrdr.jobs.training_bridge import TrainingProgressBridge\n"
             "bridge = TrainingProgressBridge(Path(sys.argv[1]), writable=True)\n"
             "for epoch in (1, 2, 3): bridge.on_epoch(epoch, 100 * epoch, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25)\n"
             "bridge.on_batch(4, 1, 2, 350); os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -295,7 +295,7 @@ class TestCompany:
 
     def test_the_training_bridge_loads_neither_torch_nor_fastapi(self) -> None:
         program = (
-            "import sys; import ktrdr.api.services.training.progress_bridge\n"
+            "import sys; import ktrdr.jobs.training_bridge\n"
             "print(*{'torch', 'fastapi', 'starlette', 'pydantic', 'numpy', 'polars'} & sys.modules.keys())"
         )
         root = Path(__file__).parents[2]

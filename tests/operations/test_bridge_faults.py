@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.api.services.training.progress_bridge import TrainingProgressBridge
+from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 
 ROOT = Path(__file__).parents[2]

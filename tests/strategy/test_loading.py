@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ktrdr.errors import Fault, StrategyError
 from ktrdr.features.columns import feature_names
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.strategy.faults import UNIONS
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.spec import LSTM, Direction, Holdout, PurgedKFold, Strategy, TripleBarrier
+from ktrdr.strategy.validation_errors import UNIONS
 
 jsonschema = pytest.importorskip("jsonschema")
 

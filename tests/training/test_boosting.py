@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ktrdr.errors import StorageError
+from ktrdr.experiments.train import ReadBars, run_training
+from ktrdr.saved_models.trained_model import load_model
 from ktrdr.strategy.spec import GradientBoosting, Training
-from ktrdr.training.artifacts import load_model
+from ktrdr.training.architectures.gradient_boosting import TREES
 from ktrdr.training.boosting import BoostingTrainer
+from ktrdr.training.families import build_trainer
 from ktrdr.training.loop import Ending, TrainingState, train
-from ktrdr.training.models.families import build_trainer
-from ktrdr.training.models.gradient_boosting import TREES
 from ktrdr.training.observer import SilentObserver
-from ktrdr.training.run import ReadBars, run_training
 from ktrdr.training.windows import Samples, TrainingTensors
 
 SAMPLES, WINDOW, FEATURES = 200, 3, 4

@@ -11,11 +11,11 @@ import torch
 
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.strategy.spec import LSTM, Training
+from ktrdr.training.architectures.model import weights_of
 from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
+from ktrdr.training.families import build_trainer
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import EpochMetrics, TrainingState
-from ktrdr.training.models.families import build_trainer
-from ktrdr.training.models.model import weights_of
 from ktrdr.training.windows import Samples, TrainingTensors
 
 FINGERPRINT = Fingerprint(

@@ -7,7 +7,7 @@ import torch
 
 from ktrdr.errors import InputError
 from ktrdr.strategy.spec import LSTM, TCN
-from ktrdr.training.models.families import FAMILIES, build_model
+from ktrdr.training.families import FAMILIES, build_model
 
 
 def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:

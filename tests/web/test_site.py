@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ktrdr.web import site
-from ktrdr.web.site import CHARTS, SWAGGER, Borrowed, borrow, load_site
+from ktrdr.web.site import CHARTS, SWAGGER, VendoredFile, borrow, load_site
 
 WEIGHT_LIMIT = 1_000_000
 
@@ -44,7 +44,7 @@ def test_everything_together_is_light() -> None:
 
 
 @pytest.mark.parametrize("file", [CHARTS, *SWAGGER], ids=lambda file: str(file.name))
-def test_what_others_made_is_as_they_released_it(file: Borrowed) -> None:
+def test_what_others_made_is_as_they_released_it(file: VendoredFile) -> None:
     assert borrow(file) is not None
 
 

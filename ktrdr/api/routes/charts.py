@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
-from ktrdr.api.routes.wire import Injected, json_of, refusals
+from ktrdr.api.routes.responses import Injected, json_of, refusals
 from ktrdr.api.schemas import Chart, Curves
 
 router = APIRouter(prefix="/charts", tags=["charts"])

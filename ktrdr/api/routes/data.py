@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import Bars, DataLoad, Day, OperationStarted, ProviderList, SeriesList
 from ktrdr.errors import InputError
 

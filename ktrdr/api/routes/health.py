@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import Injected, refusals
+from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas import Health, Readiness
 
 router = APIRouter(prefix="/health", tags=["health"])

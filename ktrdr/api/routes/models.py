@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import Export, Model, ModelList, OperationStarted, Prediction
 
 router = APIRouter(prefix="/models", tags=["models"])

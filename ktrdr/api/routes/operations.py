@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ktrdr.api.routes.wire import (
+from ktrdr.api.routes.responses import (
     IdempotencyKey,
     Injected,
     OperationBodies,
@@ -46,7 +46,7 @@ _ARTIFACT_TYPES = {
 }
 
 
-class PollPath:
+class CachedOperationMiddleware:
     """Answers the plain GET of one operation from cached bytes, ahead of routing, validation and models.
 
     All else goes on to `app`, the same GET too when it has a query or there is no such operation.

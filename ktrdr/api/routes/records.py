@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from ktrdr.api.routes.wire import Injected, refusals
+from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas import LogLines
 from ktrdr.errors import NotFoundError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from ktrdr.api.routes.wire import Injected, refusals
+from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas import Day, Quality, Resample, Resampled
 from ktrdr.api.services.series_service import Format
 

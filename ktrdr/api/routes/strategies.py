@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import Audit, OperationStarted, StrategyText, StrategyVerdict
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])

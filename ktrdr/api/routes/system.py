@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ktrdr.api.routes.wire import Injected, refusals
+from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas import System
 
 router = APIRouter(prefix="/system", tags=["health"])

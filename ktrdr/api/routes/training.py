@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from ktrdr.api.routes.wire import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas import OperationStarted, TrainingStart
 
 router = APIRouter(prefix="/training", tags=["training"])

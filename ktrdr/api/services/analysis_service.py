@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ktrdr.api.schemas import Audit, Export, OnBars, Prediction, TrainingStart
-from ktrdr.api.services.analysis_progress_bridge import AUDIT, EXPORT, PREDICTION, PREFLIGHT, AnalysisProgressBridge
 from ktrdr.api.services.model_service import ModelService
-from ktrdr.api.services.training.training_service import TrainingService
+from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.jobs.analysis_bridge import AUDIT, EXPORT, PREDICTION, PREFLIGHT, AnalysisProgressBridge
 from ktrdr.market.bars import check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation

@@ -12,10 +12,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ktrdr.api.schemas import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
-from ktrdr.api.services.data_job import upload_in
-from ktrdr.api.services.data_progress_bridge import DataProgressBridge
 from ktrdr.errors import ConflictError, InputError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.jobs.data_load import upload_in
+from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.market.bars import check_range, check_symbol, check_timeframe
 from ktrdr.market.provider import Capabilities, check_able
 from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for

@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ktrdr.api.schemas import Model
-from ktrdr.api.services.training.training_service import OPERATION_TYPE
+from ktrdr.api.services.training_service import OPERATION_TYPE
 from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.store import BarStore

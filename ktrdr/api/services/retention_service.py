@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ktrdr.api.schemas import Prune, Pruned, PrunedOperation
-from ktrdr.api.services.training.training_service import OPERATION_TYPE
+from ktrdr.api.services.training_service import OPERATION_TYPE
 from ktrdr.errors import StorageError
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService

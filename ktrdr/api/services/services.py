@@ -15,7 +15,7 @@ from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
-from ktrdr.api.services.training.training_service import TrainingService
+from ktrdr.api.services.training_service import TrainingService
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.operations.service import OperationsService
 

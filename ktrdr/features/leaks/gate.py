@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ktrdr.features.columns import build_features
 from ktrdr.features.labels.types import label_of
+from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.inspection import Effort, Inspection
+from ktrdr.features.leaks.label_checks import Measure
 from ktrdr.features.leaks.leak import Leak
-from ktrdr.features.leaks.outcomes import Measure
-from ktrdr.features.leaks.tally import Tally
 from ktrdr.features.matrix import Build, Dataset, Fit, build_dataset
 from ktrdr.features.scaling import fit_scaler
 from ktrdr.features.splits import fold_count

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.leaks import controls, instants
-from ktrdr.features.leaks.controls import Targets
+from ktrdr.features.leaks import cut_points, label_correlation
+from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.histories import History
+from ktrdr.features.leaks.label_checks import Measure, Outcomes
+from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text
-from ktrdr.features.leaks.outcomes import Measure, Outcomes
-from ktrdr.features.leaks.parts import Samples, scaler_leaks, split_leaks, target_leaks, value_leaks, window_rows
-from ktrdr.features.leaks.tally import Tally
+from ktrdr.features.leaks.split_checks import Samples, scaler_leaks, split_leaks, target_leaks, value_leaks, window_rows
 from ktrdr.features.leaks.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _Symbol:
     def _instants(self, whole: Columns) -> Rows:
         validation = Samples.of("validation", self.all.dataset.validation, self.number).rows
         first = int(validation.min()) if len(validation) else self.end
-        chosen = instants.instants(self.history, whole, (self.end - 1, first, first - 1), self.all.effort.instants)
+        chosen = cut_points.instants(self.history, whole, (self.end - 1, first, first - 1), self.all.effort.instants)
         return np.asarray(chosen[chosen != self.end])
 
     # Labels.
@@ -143,22 +143,22 @@ class _Symbol:
         if not targets.is_enough:
             return
         tally.control_samples += len(targets.rows)
-        random, horizon = instants.generator(self.history), self.all.strategy.labels.horizon
+        random, horizon = cut_points.generator(self.history), self.all.strategy.labels.horizon
         names = self.all.dataset.feature_names
-        mixed = controls.scores(self._values(0), controls.shuffled(targets, horizon, random))
+        mixed = label_correlation.scores(self._values(0), label_correlation.shuffled(targets, horizon, random))
         for lag, found in enumerate(self._scores):
             tally.note_control(found, names, float(mixed.max()))
-            for place in np.flatnonzero(found >= controls.LEAK):
-                if mixed[place] >= controls.CHANCE or self._own_past >= controls.CHANCE:
+            for place in np.flatnonzero(found >= label_correlation.LEAK):
+                if mixed[place] >= label_correlation.CHANCE or self._own_past >= label_correlation.CHANCE:
                     tally.void_controls.add(f"{names[place]} of {self.symbol}")
                 else:
                     yield self._told(int(place), lag, float(found[place]), float(mixed[place]))
 
     def _knows_label(self, name: str) -> bool:
         names = self.all.dataset.feature_names
-        if name not in names or not self._targets.is_enough or self._own_past >= controls.CHANCE:
+        if name not in names or not self._targets.is_enough or self._own_past >= label_correlation.CHANCE:
             return False
-        return bool(max(found[names.index(name)] for found in self._scores) >= controls.LEAK)
+        return bool(max(found[names.index(name)] for found in self._scores) >= label_correlation.LEAK)
 
     @cached_property
     def _targets(self) -> Targets:
@@ -169,8 +169,8 @@ class _Symbol:
     @cached_property
     def _scores(self) -> list[NDArray[np.float64]]:
         """Of the features of a window's last bar and of some before it, as the model sees them."""
-        lags = range(min(controls.LAGS, self.all.dataset.sequence_length))
-        return [controls.scores(self._values(lag), self._targets) for lag in lags]
+        lags = range(min(label_correlation.LAGS, self.all.dataset.sequence_length))
+        return [label_correlation.scores(self._values(lag), self._targets) for lag in lags]
 
     def _values(self, lag: int) -> NDArray[np.float64]:
         part = self.all.dataset.train
@@ -180,7 +180,7 @@ class _Symbol:
 
     @cached_property
     def _own_past(self) -> float:
-        return controls.own_past(self._measured, self._targets)
+        return label_correlation.own_past(self._measured, self._targets)
 
     @cached_property
     def _measured(self) -> Measured:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.columns import Columns
-    from ktrdr.features.leaks.tally import Tally
+    from ktrdr.features.leaks.counters import Tally
     from ktrdr.features.matrix import Build
     from ktrdr.strategy.spec import Strategy
 

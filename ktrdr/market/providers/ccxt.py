@@ -27,7 +27,7 @@ from ktrdr.market.bars import (
     range_filter,
 )
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
-from ktrdr.market.providers.retrying import MayPass, patiently
+from ktrdr.market.providers.retry import TransientError, with_retries
 from ktrdr.market.sessions import ALWAYS
 
 PREFIX = "ccxt:"
@@ -85,7 +85,7 @@ class CcxtProvider:
         check_able(_capabilities(client), timeframe, start, end)
         until = min(until or self.now(), self.now())
         with _provider_errors(self.name, symbol):
-            market = patiently(lambda: self._market(client, symbol), wait)
+            market = with_retries(lambda: self._market(client, symbol), wait)
         rows = 0
         for page in self._walk(client, market, symbol, timeframe, since, until, wait):
             rows += len(page.frame)
@@ -141,7 +141,7 @@ class CcxtProvider:
         limit, step = _page_rows(client), TIMEFRAMES[timeframe]
         position, is_first = since or _DAWN, True
         while position < until:
-            frame = patiently(
+            frame = with_retries(
                 lambda position=position: self._rows(client, market, symbol, timeframe, position, limit),  # type: ignore[misc]
                 wait,
             )
@@ -201,32 +201,32 @@ def _provider_errors(name: str, symbol: str) -> Iterator[None]:
         yield
     except BarsError as error:
         detail = f"{name}'s answer for {symbol} holds no right bars: {error.detail}"
-        raise MayPass(ProviderError(detail, hint="try again later", symbol=symbol)) from error
-    except (KtrdrError, MayPass):
+        raise TransientError(ProviderError(detail, hint="try again later", symbol=symbol)) from error
+    except (KtrdrError, TransientError):
         raise
     except Exception as error:
         # ccxt lets through whatever its parsing of an answer runs into.
         raise _failure(error, name, symbol) from error
 
 
-def _failure(error: Exception, name: str, symbol: str) -> ProviderError | MayPass:
+def _failure(error: Exception, name: str, symbol: str) -> ProviderError | TransientError:
     import ccxt
 
     told = _told(error)
     if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
         detail, hint = f"{name} refuses for now: {told}", "wait some minutes and try again"
-        return MayPass(ProviderError(detail, hint=hint, symbol=symbol), refused=True)
+        return TransientError(ProviderError(detail, hint=hint, symbol=symbol), refused=True)
     if "451 Unavailable" in told:
         return ProviderError(f"{name} does not serve this place: {told}", hint="ask another exchange", symbol=symbol)
     if isinstance(error, ccxt.ExchangeNotAvailable):
-        return MayPass(ProviderError(f"{name} fails for now: {told}", hint="try again later", symbol=symbol))
+        return TransientError(ProviderError(f"{name} fails for now: {told}", hint="try again later", symbol=symbol))
     if isinstance(error, ccxt.NetworkError):
         detail = f"{name} cannot be reached: {told}"
-        return MayPass(ProviderUnreachable(detail, hint="check the network and try again", symbol=symbol))
+        return TransientError(ProviderUnreachable(detail, hint="check the network and try again", symbol=symbol))
     if isinstance(error, ccxt.BaseError) and not isinstance(error, ccxt.BadResponse):
         return ProviderError(f"{name} refuses {symbol}: {told}", hint="check symbol and dates", symbol=symbol)
     detail = f"{name}'s answer for {symbol} cannot be read: {told}"
-    return MayPass(ProviderError(detail, hint="try again later", symbol=symbol))
+    return TransientError(ProviderError(detail, hint="try again later", symbol=symbol))
 
 
 class _Unreadable(Exception):

@@ -27,7 +27,7 @@ from ktrdr.market.bars import (
     range_filter,
 )
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
-from ktrdr.market.providers.retrying import MayPass, patiently
+from ktrdr.market.providers.retry import TransientError, with_retries
 
 if TYPE_CHECKING:
     from ib_async import IB, BarData, Contract
@@ -156,7 +156,7 @@ class IbProvider:
                 except NoBars:
                     return []
 
-            frame = to_frame(patiently(ask, wait), timeframe)
+            frame = to_frame(with_retries(ask, wait), timeframe)
             wanted = frame.filter(range_filter(position, through), closed_by(self.now(), timeframe))
             rows += len(wanted)
             yield Page(wanted, self.name, through, _note(contract))
@@ -222,22 +222,22 @@ def _provider_errors(symbol: str, timeframe: str) -> Iterator[None]:
     asked = {"symbol": symbol, "timeframe": timeframe}
     try:
         yield
-    except (KtrdrError, MayPass):
+    except (KtrdrError, TransientError):
         raise
     except RequestError as error:
         raise refusal(error.code, error.message, symbol, timeframe) from error
     except (OSError, TimeoutError) as error:
         detail = f"TWS does not answer any more: {error or 'it is silent'}"
-        raise MayPass(ProviderUnreachable(detail, hint="try again", **asked)) from error
+        raise TransientError(ProviderUnreachable(detail, hint="try again", **asked)) from error
 
 
-def refusal(code: int, message: str, symbol: str, timeframe: str) -> ProviderError | MayPass:
+def refusal(code: int, message: str, symbol: str, timeframe: str) -> ProviderError | TransientError:
     """What IB's error codes mean for a load."""
     told, asked = f"{' '.join(message.split())} (code {code})", {"symbol": symbol, "timeframe": timeframe}
     if code == _NO_CONTRACT:
         return ProviderError(f"ib knows no {symbol}: {told}", hint="write stocks as AAPL, pairs as EUR.USD", **asked)
     if _PACING.search(message):
-        return MayPass(
+        return TransientError(
             ProviderError(f"ib refuses for now: {told}", hint="try again in ten minutes", **asked), refused=True
         )
     if code == _HISTORY_FAULT and _NOTHING_THERE.search(message):

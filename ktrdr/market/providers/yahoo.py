@@ -17,7 +17,7 @@ import polars as pl
 from ktrdr.errors import BarsError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, in_range, stands_at_dates
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
-from ktrdr.market.providers.retrying import MayPass, patiently
+from ktrdr.market.providers.retry import TransientError, with_retries
 
 HOST = "query2.finance.yahoo.com"
 INTERVALS = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "1d": "1d", "1w": "1wk"}
@@ -69,7 +69,7 @@ class YahooProvider:
         timeframe = check_able(self.capabilities, timeframe, start, end, now)
         rows = 0
         for since, until in self._windows(timeframe, start, end, now):
-            page = patiently(lambda since=since, until=until: self._page(symbol, timeframe, since, until), wait)  # type: ignore[misc]
+            page = with_retries(lambda since=since, until=until: self._page(symbol, timeframe, since, until), wait)  # type: ignore[misc]
             rows += len(page.frame)
             yield page
         if not rows:
@@ -215,7 +215,9 @@ def _provider_errors(symbol: str, timeframe: str) -> Iterator[None]:
         yield
     except BarsError as error:
         detail = f"yahoo's answer for {symbol} {timeframe} holds no right bars: {error.detail}"
-        raise MayPass(ProviderError(detail, hint="try again later", symbol=symbol, timeframe=timeframe)) from error
+        raise TransientError(
+            ProviderError(detail, hint="try again later", symbol=symbol, timeframe=timeframe)
+        ) from error
     except KtrdrError:
         raise
     except ImportError as error:
@@ -225,13 +227,13 @@ def _provider_errors(symbol: str, timeframe: str) -> Iterator[None]:
         raise _failure(error, symbol, timeframe) from error
 
 
-def _failure(error: Exception, symbol: str, timeframe: str) -> ProviderError | MayPass:
+def _failure(error: Exception, symbol: str, timeframe: str) -> ProviderError | TransientError:
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError, YFTzMissingError
 
     asked = {"symbol": symbol, "timeframe": timeframe}
     if isinstance(error, YFRateLimitError):
         detail, hint = "yahoo refuses for now: too many requests", "wait some minutes and try again"
-        return MayPass(ProviderError(detail, hint=hint, **asked), refused=True)
+        return TransientError(ProviderError(detail, hint=hint, **asked), refused=True)
     if isinstance(error, YFTzMissingError):
         return ProviderError(f"yahoo knows no symbol {symbol}", hint="look it up at finance.yahoo.com", **asked)
     if isinstance(error, YFTickerMissingError):
@@ -242,13 +244,13 @@ def _failure(error: Exception, symbol: str, timeframe: str) -> ProviderError | M
         )
     if isinstance(error, OSError):
         told = str(error).partition(". See http")[0].removeprefix("Failed to perform, ")
-        return MayPass(
+        return TransientError(
             ProviderUnreachable(f"yahoo cannot be reached: {told}", hint="check the network and try again", **asked)
         )
     if isinstance(error, _ServerFailed):
-        return MayPass(ProviderError(f"yahoo fails for now: {error}", hint="try again later", **asked))
+        return TransientError(ProviderError(f"yahoo fails for now: {error}", hint="try again later", **asked))
     detail = f"yahoo's answer for {symbol} {timeframe} cannot be read: {_how(error)}"
-    return MayPass(ProviderError(detail, hint="try again later", **asked))
+    return TransientError(ProviderError(detail, hint="try again later", **asked))
 
 
 def _how(error: Exception) -> str:

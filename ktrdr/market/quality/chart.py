@@ -139,7 +139,7 @@ def _draw_shares(axes: Axes, bins: Bins) -> None:
         axes.axvspan(begin.astype(object), (begin + width).astype(object), color=VERMILION, alpha=0.18, linewidth=0)
     axes.set_ylim(0, 104)
     axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
-    _dress(axes)
+    _style_axes(axes)
     axes.set_title(f"Bars present, by {bins.word}", loc="left", fontsize=10, color=INK)
     _legend(axes, [("all", BLUE), (f"at least {100 * _POOR:g} %", ORANGE), ("fewer", VERMILION)])
 
@@ -178,7 +178,7 @@ def _draw_prices(axes: Axes, series: BarArrays, report: QualityReport) -> None:
         if fault.severity != "note" and fault.kind not in ("missing", "missing_sessions"):
             for moment in fault.instants:
                 axes.axvline(moment.replace(tzinfo=None), color=COLOURS[fault.severity], linewidth=1, alpha=0.9)  # type: ignore[arg-type]
-    _dress(axes)
+    _style_axes(axes)
     _plain_numbers(axes)
     _dates(axes)
     axes.set_title("Price, low to high; lines: the first places of each fault", loc="left", fontsize=10, color=INK)
@@ -202,7 +202,7 @@ def _dates(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 
 
-def _dress(axes: Axes) -> None:
+def _style_axes(axes: Axes) -> None:
     axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, length=0)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, first_of, runs
+from ktrdr.market.quality.formatting import bars, clock, place, span, times
 from ktrdr.market.quality.report import Gap, QualityFault, Severity
-from ktrdr.market.quality.words import bars, clock, place, span, times
 from ktrdr.market.sessions import DAY, FX, Instants, Sessions, instant, local
 
 GAPS_KEPT = 100

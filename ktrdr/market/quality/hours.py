@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, first_of, runs
 from ktrdr.market.quality.coverage import Coverage, week_of
+from ktrdr.market.quality.formatting import bars, clock, place, times
 from ktrdr.market.quality.report import QualityFault
-from ktrdr.market.quality.words import bars, clock, place, times
 from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local
 
 _HOUR = np.timedelta64(3_600_000_000, "us")

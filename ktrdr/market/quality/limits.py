@@ -8,8 +8,8 @@ import polars as pl
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.market.quality.check import check
+from ktrdr.market.quality.formatting import bars, span
 from ktrdr.market.quality.report import Gap, QualityReport
-from ktrdr.market.quality.words import bars, span
 
 _NAMED = 5
 

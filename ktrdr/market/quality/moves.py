@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ktrdr.market.bars import PRICES, ROUNDING
 from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, first_of, runs, spread
+from ktrdr.market.quality.formatting import bars, time
 from ktrdr.market.quality.report import QualityFault
-from ktrdr.market.quality.words import bars, time
 from ktrdr.market.sessions import Instants
 
 # New shares for old ones. Smaller ratios (5 for 4) cannot be told from a bad day.

@@ -9,8 +9,8 @@ import polars as pl
 
 from ktrdr.market.bars import PRICES, ROUNDING
 from ktrdr.market.quality.bars import BarArrays, Flags, as_instants, first_of
+from ktrdr.market.quality.formatting import bars, times
 from ktrdr.market.quality.report import QualityFault
-from ktrdr.market.quality.words import bars, times
 from ktrdr.market.sessions import FX, Sessions
 
 

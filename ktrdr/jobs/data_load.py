@@ -1,0 +1,148 @@
+"""The job of a data load, run in a worker process: fetch what is missing, check, merge into the store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from ktrdr.errors import KtrdrError
+from ktrdr.executors.dispatcher import INPUT
+from ktrdr.jobs.data_load_bridge import DataProgressBridge
+from ktrdr.market.loading import Loaded, Stopped, Wanted, load
+from ktrdr.market.provider import Page, Provider
+from ktrdr.market.providers import Sources, provider_for
+from ktrdr.market.providers.csv import FileProvider
+from ktrdr.market.quality.stored import check_stored
+from ktrdr.market.ranges import BEGINNING
+from ktrdr.market.store import BarStore
+
+logger = logging.getLogger(__name__)
+
+_LOOKS_UP_S = 0.1
+
+
+def warm_up() -> None:
+    """Importing this module has brought Polars; the calendars, which every load is checked against, take as long."""
+    with suppress(ImportError):
+        import exchange_calendars  # noqa: F401
+
+
+def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+    store = BarStore(Path(payload["bars"]))
+    symbol, timeframe, replaces = payload["symbol"], payload["timeframe"], payload.get("replace", False)
+    wanted = Wanted(
+        symbol,
+        timeframe,
+        _day(payload, "start"),
+        _day(payload, "end"),
+        replaces=replaces,
+        clips=payload.get("clip", False),
+    )
+    with DataProgressBridge(folder / "bridge", writable=True) as bridge:
+        bridge.on_begin()
+        provider = _provider(payload, folder, store)
+        loaded = load(store, provider, wanted, _Watcher(bridge, stop))
+        bridge.on_loaded(loaded.rows_fetched)
+    logger.info("Loaded %d rows of %s %s from %s", loaded.rows_fetched, symbol, timeframe, loaded.provider)
+    return _outcome(operation_id, loaded, store, wanted)
+
+
+def _provider(payload: dict[str, Any], folder: Path, store: BarStore) -> Provider:
+    if filename := payload.get("filename"):
+        return FileProvider(
+            upload_in(folder, filename), filename, payload.get("columns") or {}, payload.get("timezone") or ""
+        )
+    stored = None if payload.get("replace") else store.find(payload["symbol"], payload["timeframe"])
+    return provider_for(payload["provider"], stored, Sources(**payload.get("sources", {})))
+
+
+@dataclass(frozen=True, slots=True)
+class _Watcher:
+    bridge: DataProgressBridge
+    stop: Callable[[], bool]
+
+    def on_page(self, page: Page, rows: int, share: float) -> None:
+        stamps = page.frame["timestamp"]
+        ends = (stamps[0], stamps[-1]) if len(stamps) else (None, None)
+        self.bridge.on_page(len(stamps), *ends, rows_so_far=rows, share=share)
+
+    def on_storing(self, rows: int) -> None:
+        self.bridge.on_storing(rows)
+
+    def stop_requested(self) -> bool:
+        return self.stop()
+
+    def wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.stop():
+                raise Stopped
+            time.sleep(min(_LOOKS_UP_S, left))
+
+
+def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted) -> dict[str, Any]:
+    results = _results(loaded, store, wanted)
+    metadata = {"provider": loaded.provider}
+    if loaded.was_stopped:
+        return {"status": "cancelled", "results": results, "metadata": metadata}
+    if loaded.failure is None:
+        return {"status": "completed", "results": results, "metadata": metadata}
+    kept = f"; {loaded.rows_new:,} new rows that came before are stored" if loaded.rows_new else ""
+    error = {
+        "code": loaded.failure.code,
+        "detail": f"{loaded.failure.detail}{kept}",
+        "hint": f"{loaded.failure.hint}; ask for the rest with: ktrdr operations resume {operation_id}".lstrip("; "),
+    }
+    return {"status": "failed", "error": error, "results": results}
+
+
+def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> dict[str, Any]:
+    results: dict[str, Any] = {
+        "symbol": wanted.symbol,
+        "timeframe": wanted.timeframe,
+        "provider": loaded.provider,
+        "note": loaded.note,
+        "pages": loaded.pages,
+        "asked": [[_told(since), _told(until)] for since, until in loaded.asked],
+        "rows_fetched": loaded.rows_fetched,
+        "rows_new": loaded.rows_new,
+        "rows_changed": loaded.rows_changed,
+        "largest_change": loaded.largest_change,
+    }
+    if (stored := store.find(wanted.symbol, wanted.timeframe)) is None:
+        return {**results, "rows_total": 0}
+    return {
+        **results,
+        "rows_total": stored.rows,
+        "first": stored.first.isoformat(),
+        "last": stored.last.isoformat(),
+        "quality": _verdict(store, wanted),
+    }
+
+
+def _verdict(store: BarStore, wanted: Wanted) -> dict[str, Any] | None:
+    """What is to be said of the whole series; of one that cannot be judged, nothing."""
+    try:
+        return check_stored(store, wanted.symbol, wanted.timeframe).to_dict()
+    except KtrdrError as error:
+        logger.warning("%s %s is not judged: %s", wanted.symbol, wanted.timeframe, error.detail)
+        return None
+
+
+def _told(moment: datetime) -> str | None:
+    return None if moment == BEGINNING else moment.isoformat()
+
+
+def upload_in(folder: Path, filename: str) -> Path:
+    """Where an operation's uploaded file lies, under a name of ours and with the user's suffix."""
+    return folder / INPUT / f"upload{Path(filename).suffix.lower()}"
+
+
+def _day(payload: dict[str, Any], key: str) -> date | None:
+    return date.fromisoformat(payload[key]) if payload.get(key) else None

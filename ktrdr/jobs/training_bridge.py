@@ -1,0 +1,78 @@
+"""The bridge of a training: what its worker writes, batch by batch and epoch by epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.training.observer import Phase
+
+METRIC_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "duration",
+)
+
+_MESSAGES = {
+    Phase.INITIALIZING: "Initializing training...",
+    Phase.PREPARING: "Preparing features and windows",
+    Phase.CHECKING: "Checking that nothing looks ahead",
+    Phase.TRAINING: "Epoch {step}/{total}",
+    Phase.EVALUATING: "Evaluating the best epoch",
+    Phase.SAVING: "Saving model and report",
+    Phase.COMPLETED: "Training completed",
+}
+
+_TRAINING = int(Phase.TRAINING)
+
+
+class TrainingProgressBridge(ProgressBridge):
+    """Observes a training (`ktrdr.training.observer.TrainingObserver`) by writing it down, and by nothing else."""
+
+    @staticmethod
+    def create_for(path: Path, epochs: int) -> None:
+        ProgressBridge.create(
+            path,
+            BridgeLayout(
+                phases=tuple(_MESSAGES[phase] for phase in Phase),
+                total_steps=epochs,
+                columns=METRIC_COLUMNS,
+                integer_columns=("epoch",),
+                step_field="epoch_index",
+                total_field="total_epochs",
+                planned_records=min(epochs, 10_000),
+            ),
+        )
+
+    def on_phase(self, phase: Phase) -> None:
+        _, step, part, parts, items, _ = self._read_state()
+        self._update_state(int(phase), step, part, parts, items)
+
+    def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
+        self._update_state(_TRAINING, epoch, batch, batches, samples_seen)
+
+    def on_epoch(
+        self,
+        epoch: int,
+        samples_seen: int,
+        train_loss: float,
+        train_accuracy: float,
+        val_loss: float,
+        val_accuracy: float,
+        learning_rate: float,
+        duration: float,
+        progress_type: str = "epoch",
+        *,
+        ended_at: float | None = None,
+    ) -> None:
+        if ended_at is not None:
+            self._append_earlier(
+                ended_at, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration
+            )
+        elif progress_type == "epoch":
+            self._append_metric(epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration)
+        self._update_state(_TRAINING, epoch, 1, 1, samples_seen)

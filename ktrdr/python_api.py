@@ -1,0 +1,222 @@
+"""ktrdr from Python, without a server: what a notebook or a script needs, with the same bits as through the API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ktrdr.errors import InputError
+from ktrdr.features import columns
+from ktrdr.features.columns import SymbolBars
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.splits import fold_count
+from ktrdr.features.timeframes import on_timeframes
+from ktrdr.home import Home
+from ktrdr.market.store import BarStore
+from ktrdr.settings import read_settings
+from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.spec import Strategy
+from ktrdr.training.files import METRICS, PREDICTIONS, SUMMARY
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.market.loading import Loaded
+    from ktrdr.market.provider import Page
+    from ktrdr.training.observer import TrainingObserver
+
+
+Day = date | str | None
+
+
+def bars(symbol: str, timeframe: str, *, start: Day = None, end: Day = None, home: Path | None = None) -> pl.DataFrame:
+    """Stored bars: timestamp (UTC, the opening instant), open, high, low, close, volume. Both dates are inclusive.
+
+    `home` is the folder that holds everything; by default that of the settings. Raises SeriesNotFound.
+    """
+    return BarStore(_open_home(home).bars).read(symbol, timeframe, _parse_day(start), _parse_day(end))
+
+
+def load(
+    symbol: str,
+    timeframe: str,
+    *,
+    provider: str = "auto",
+    start: Day = None,
+    end: Day = None,
+    home: Path | None = None,
+) -> Loaded:
+    """Bring a stored series up to date, as `ktrdr data load` does: only what is missing is asked for.
+
+    Raises InputError and ProviderError.
+    """
+    from ktrdr.market import loading
+    from ktrdr.market.providers import provider_for
+
+    store = BarStore(_open_home(home).bars)
+    source = provider_for(provider, store.find(symbol, timeframe))
+    return loading.load(
+        store, source, loading.Wanted(symbol, timeframe, _parse_day(start), _parse_day(end)), _Unwatched()
+    )
+
+
+class _Unwatched:
+    def on_page(self, page: Page, rows: int, share: float) -> None:
+        pass
+
+    def on_storing(self, rows: int) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def stop_requested(self) -> bool:
+        return False
+
+
+def build_features(
+    strategy: Strategy | str | Path,
+    symbol: str,
+    timeframes: Sequence[str] = (),
+    *,
+    start: Day = None,
+    end: Day = None,
+    home: Path | None = None,
+) -> pl.DataFrame:
+    """One row for each bar of the shortest timeframe: its opening instant and the unscaled features, null in warm-up.
+
+    `strategy` is a Strategy, YAML text or a path. Raises StrategyError, InputError, SeriesNotFound and
+    TrainingDataError.
+    """
+    import polars as pl
+
+    chosen, _ = _load_strategy(strategy, timeframes)
+    bars = _read_bars(chosen, symbol, start, end, home)
+    table = columns.build_features(chosen, bars)
+    known = np.arange(len(table.values)) >= table.warmup
+    values = {
+        name: pl.Series(column).set(pl.Series(~known), None)
+        for name, column in zip(table.names, table.values.T, strict=True)
+    }
+    return pl.DataFrame({"timestamp": bars[chosen.timeframes[0]]["timestamp"], **values})
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that ended: `results` are those of the API, `folder` holds the model and its artifacts."""
+
+    results: dict[str, Any]
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> pl.DataFrame:
+        """One row for each epoch."""
+        return self._table(METRICS)
+
+    @cached_property
+    def predictions(self) -> pl.DataFrame:
+        """One row for each sample that the model was judged on."""
+        return self._table(PREDICTIONS)
+
+    @property
+    def summary(self) -> str:
+        return (self.folder / SUMMARY).read_text(encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self.summary
+
+    def _table(self, name: str) -> pl.DataFrame:
+        import polars as pl
+
+        return pl.read_parquet(self.folder / name)
+
+
+def train(
+    strategy: Strategy | str | Path,
+    symbols: str | Sequence[str],
+    timeframes: Sequence[str] = (),
+    *,
+    start: Day = None,
+    end: Day = None,
+    output: Path | None = None,
+    home: Path | None = None,
+    observer: TrainingObserver | None = None,
+) -> Training:
+    """Train in this process, all folds one after the other, from the bars in the store.
+
+    `strategy` is a Strategy, YAML text or a path; `output` the folder for model and artifacts, by default one named
+    after strategy and instant in the present folder. Sets torch's threads, seed and determinism for the process.
+
+    Raises what `ktrdr.experiments.train.run_training` raises, and StrategyError, InputError, SeriesNotFound.
+    """
+    from ktrdr.experiments.folds import summarise
+    from ktrdr.experiments.train import run_training
+    from ktrdr.training.observer import SilentObserver
+    from ktrdr.training.request import TrainingRequest
+
+    chosen, text = _load_strategy(strategy, timeframes)
+    named = [symbols] if isinstance(symbols, str) else list(symbols)
+    folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
+    folds: list[tuple[str, dict[str, Any]]] = []
+    for fold in range(count := fold_count(chosen)):
+        own = folder if count == 1 else folder / f"fold-{fold + 1}"
+        request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
+        outcome = run_training(
+            request,
+            lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+            observer or SilentObserver(),
+        )
+        folds.append((str(own), json.loads(json.dumps(asdict(outcome)))))
+    if count == 1:
+        return Training(folds[0][1], folder)
+    about = {"strategy_name": chosen.slug, "symbols": named, "timeframes": list(chosen.timeframes)}
+    return Training({"status": "success", **summarise(folds, folder, about)}, folder)
+
+
+def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:
+    """The strategy on its timeframes, and its YAML text. Raises StrategyError and InputError."""
+    if isinstance(strategy, Strategy):
+        text = strategy.model_dump_json(exclude_none=True)  # JSON is YAML
+    elif isinstance(strategy, Path) or "\n" not in strategy:
+        text = _read_text(Path(strategy))
+    else:
+        text = strategy
+    return on_timeframes(load_strategy(text, IndicatorCatalogue()), timeframes), text
+
+
+def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | None) -> SymbolBars:
+    """What the store holds of one symbol. Raises SeriesNotFound."""
+    store = BarStore(_open_home(home).bars)
+    return {name: store.read(symbol, name, _parse_day(start), _parse_day(end)) for name in strategy.timeframes}
+
+
+def _open_home(home: Path | None) -> Home:
+    return Home(home or read_settings().ktrdr_home)
+
+
+def _parse_day(day: Day) -> date | None:
+    """Raises InputError."""
+    if not isinstance(day, str):
+        return day
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise InputError(f"{day!r} is no date", hint="write YYYY-MM-DD") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}", hint="give a path, YAML text or a Strategy") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None

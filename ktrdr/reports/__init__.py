@@ -1,0 +1,8 @@
+"""What people look at after a training: two plots and a page of plain text."""
+
+from ktrdr.reports.equity_plot import plot_equity
+from ktrdr.reports.metrics_plot import plot_metrics
+from ktrdr.reports.report_data import TrainingReport
+from ktrdr.reports.summary import summary
+
+__all__ = ["TrainingReport", "plot_equity", "plot_metrics", "summary"]

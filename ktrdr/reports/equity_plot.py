@@ -1,0 +1,107 @@
+"""equity.png: what trading on the predictions made of the capital, beside holding, and how far it fell on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.reports.plot_style import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    draw_title,
+    label_right,
+    new_figure,
+    pad,
+    png,
+    style_axes,
+)
+from ktrdr.reports.report_data import TrainingReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ktrdr.evaluation.backtest import BacktestResult
+
+Floats = NDArray[np.float64]
+
+# Beyond so many times its least value a curve hides its beginnings on an even scale.
+MOST_ON_AN_EVEN_SCALE = 6.0
+
+
+def plot_equity(report: TrainingReport, money: BacktestResult) -> bytes:
+    from matplotlib.ticker import PercentFormatter
+
+    figure = new_figure(6.2)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
+    figure.subplots_adjust(left=0.055, right=0.825, top=0.755, bottom=0.07, hspace=0.24)
+    draw_title(figure, report)
+    instants = np.array([each.removesuffix("Z") for each in money["equity"]["timestamps"]], "datetime64[us]")
+    model, held = (np.array(money["equity"][name]) for name in ("model", "buy_and_hold"))
+    _equity(top, money, instants, model, held)
+    fall, fall_held = _drawdown(model), _drawdown(held)
+    bottom.fill_between(instants, fall, 0, color=VERMILION, alpha=0.18, linewidth=0)
+    bottom.plot(instants, fall, color=VERMILION, linewidth=1.2)
+    bottom.plot(instants, fall_held, color=BLUE, linewidth=1.2)
+    bottom.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bottom.set_ylim(min(-0.01, 1.08 * float(min(fall.min(), fall_held.min()))), 0)
+    bottom.set_title("Below the highest value so far", loc="left", fontsize=10, color=INK, y=1.0, pad=6)
+    deepest = [
+        (f"{money['model']['max_drawdown']:.1%} at most", float(fall[-1]), VERMILION, "bold"),
+        (f"{money['buy_and_hold']['max_drawdown']:.1%} at most", float(fall_held[-1]), BLUE, "normal"),
+    ]
+    _style_axes(bottom, instants)
+    label_right(bottom, deepest, gap=0.16)
+    return png(figure)
+
+
+def _equity(axes: Axes, money: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.axhline(1.0, color=GREY, linewidth=1.0, zorder=1)
+    axes.plot(instants, held, color=BLUE, linewidth=1.5)
+    axes.plot(instants, model, color=VERMILION, linewidth=1.8)
+    lowest, highest = (float(edge) for edge in (min(model.min(), held.min()), max(model.max(), held.max())))
+    if 0 < MOST_ON_AN_EVEN_SCALE * lowest < highest:
+        axes.set_yscale("log")
+        axes.set_ylim(lowest / 1.1, highest * 1.1)
+    else:
+        pad(axes, [lowest, highest, 1.0])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    chance, costs = money["random_entries"], money["fee_bps"] + money["slippage_bps"]
+    axes.set_title(
+        f"Capital, from 1, over the {money['part']} part; a trade costs {costs / 100:g}% of its value\n"
+        f"better than {chance['percentile']:.0f}% of {chance['draws']} random entries of the same turnover",
+        loc="left",
+        fontsize=11,
+        color=INK,
+        linespacing=1.5,
+        y=1.0,
+        pad=10,
+    )
+    _style_axes(axes, instants)
+    ends = [
+        (f"model {money['model']['total_return']:+.1%}", float(model[-1]), VERMILION, "bold"),
+        (f"buy and hold {money['buy_and_hold']['total_return']:+.1%}", float(held[-1]), BLUE, "normal"),
+    ]
+    label_right(axes, ends, gap=0.075)
+
+
+def _style_axes(axes: Axes, instants: NDArray[np.datetime64]) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    if len(instants) > 1:
+        axes.set_xlim(instants[0], instants[-1])
+    style_axes(axes)
+
+
+def _drawdown(equity: Floats) -> Floats:
+    drawdown: Floats = equity / np.maximum(np.maximum.accumulate(equity), 1.0) - 1
+    return drawdown

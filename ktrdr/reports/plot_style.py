@@ -1,0 +1,111 @@
+"""How all plots of a training are drawn: colours, axes, and lines that are named where they end."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ktrdr.reports.report_data import TrainingReport, model_in_short, range_of, sources, symbols_in_short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart too.
+BLUE, VERMILION, GREEN, PURPLE, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#9A5B8A", "#6B6B6B", "#1A1A1A"
+
+# Label, its line's end, its colour, and its weight.
+EndLabel = tuple[str, float, str, str]
+
+
+def new_figure(height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, height), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 4})
+    return buffer.getvalue()
+
+
+def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
+    """Name and inputs, as far from the top edge on each figure."""
+    line = " · ".join(
+        [
+            symbols_in_short(report.request.symbols),
+            f"{', '.join(report.strategy.timeframes)} from {sources(report, at_most=1)}",
+            range_of(report.dataset.coverage),
+            model_in_short(report.strategy),
+            *more,
+        ]
+    )
+    inch = 1 / figure.get_figheight()
+    title = textwrap.shorten(report.strategy.name, 90, placeholder="…")
+    figure.text(0.055, 1 - 0.405 * inch, literal(title), fontsize=15, fontweight="bold", color=INK)
+    figure.text(0.055, 1 - 0.675 * inch, literal(textwrap.shorten(line, 150, placeholder="…")), fontsize=10, color=GREY)
+
+
+def literal(text: str) -> str:
+    # matplotlib reads what stands between two dollar signs as mathematics.
+    return text.replace("$", r"\$")
+
+
+def style_axes(axes: Axes) -> None:
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=GREY, length=0)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color("#BBBBBB")
+
+
+def pad(axes: Axes, values: Sequence[float]) -> None:
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 0.05
+    axes.set_ylim(low - room, high + room)
+
+
+def label_right(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> None:
+    """Name each line beside its end; names that would overlap move apart and keep a leader to their line."""
+    from matplotlib.transforms import IdentityTransform
+
+    to_axes = axes.transData + axes.transAxes.inverted() if axes.get_figure() else IdentityTransform()
+    wanted = [float(to_axes.transform((axes.get_xlim()[1], value))[1]) for _, value, _, _ in labels]
+    for (label, _, colour, weight), line_at, label_at in zip(labels, wanted, spread(wanted, gap), strict=True):
+        axes.plot(
+            [1.004, 1.02], [line_at, label_at], transform=axes.transAxes, color=colour, linewidth=0.9, clip_on=False
+        )
+        axes.text(
+            1.027, label_at, label, transform=axes.transAxes, va="center", fontsize=9.5, color=colour, fontweight=weight
+        )
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Positions at least `gap` apart, in the order of `wanted`, each group centred on where its members want to be."""
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    groups: list[list[int]] = []
+    for index in order:
+        groups.append([index])
+        while len(groups) > 1 and _lowest(groups[-1], wanted, gap) < _highest(groups[-2], wanted, gap) + gap:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    placed = [0.0] * len(wanted)
+    for group in groups:
+        for step, index in enumerate(group):
+            placed[index] = _lowest(group, wanted, gap) + step * gap
+    return placed
+
+
+def _lowest(group: Sequence[int], wanted: Sequence[float], gap: float) -> float:
+    centre = sum(wanted[index] for index in group) / len(group)
+    return centre - gap * (len(group) - 1) / 2
+
+
+def _highest(group: Sequence[int], wanted: Sequence[float], gap: float) -> float:
+    return _lowest(group, wanted, gap) + gap * (len(group) - 1)

@@ -1,0 +1,83 @@
+"""A training that ended, as plots and page tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ktrdr.evaluation.backtest import BacktestResult
+    from ktrdr.evaluation.evaluate import Evaluation
+    from ktrdr.features.matrix import Dataset, SymbolCoverage
+    from ktrdr.strategy.spec import Strategy
+    from ktrdr.training.architectures.model import Layer
+    from ktrdr.training.fingerprint import Fingerprint
+    from ktrdr.training.loop import Ending, EpochMetrics
+    from ktrdr.training.request import TrainingRequest
+
+Providers = Mapping[str, "str | Mapping[str, str]"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """`providers` maps each symbol to the provider of its bars, or to one for each timeframe.
+
+    `layers` are those of a network, none of other models. `leak_gate` and `preflight` are what the gate
+    and the look ahead say of themselves: a sentence under "verdict", a list of them under "warnings".
+    """
+
+    request: TrainingRequest
+    dataset: Dataset
+    fingerprint: Fingerprint
+    providers: Providers
+    layers: tuple[Layer, ...]
+    history: tuple[EpochMetrics, ...]
+    best_epoch: int
+    evaluation: Evaluation
+    ending: Ending
+    money: BacktestResult | None = None
+    test_evaluation: Evaluation | None = None
+    test_money: BacktestResult | None = None
+    leak_gate: Mapping[str, Any] | None = None
+    preflight: Mapping[str, Any] | None = None
+
+    @property
+    def best(self) -> EpochMetrics:
+        return self.history[self.best_epoch - 1]
+
+    @property
+    def strategy(self) -> Strategy:
+        return self.request.strategy
+
+
+def model_in_short(strategy: Strategy) -> str:
+    """`LSTM 2×64`, `gradient boosting, 15 leaves`."""
+    model = strategy.model
+    if model.type == "gradient_boosting":
+        return f"gradient boosting, {model.leaves} leaves"
+    name = {"transformer": "Transformer"}.get(model.type, model.type.upper())
+    return f"{name} {model.layers}×{model.hidden_size}"
+
+
+def sources_of(providers: Providers, symbol: str) -> str:
+    given = providers[symbol]
+    return given if isinstance(given, str) else ", ".join(dict.fromkeys(given.values()))
+
+
+def sources(report: TrainingReport, at_most: int = 100) -> str:
+    names = list(dict.fromkeys(sources_of(report.providers, symbol) for symbol in report.providers))
+    return ", ".join(names) if len(names) <= at_most else f"{len(names)} providers"
+
+
+def symbols_in_short(symbols: Sequence[str]) -> str:
+    return ", ".join(symbols) if len(symbols) <= 6 else f"{', '.join(symbols[:5])} and {len(symbols) - 5} more"
+
+
+def range_of(coverage: Sequence[SymbolCoverage]) -> str:
+    return f"{day(min(part.first for part in coverage))} to {day(max(part.last for part in coverage))}"
+
+
+def day(instant: datetime) -> str:
+    return instant.date().isoformat()

@@ -1,0 +1,161 @@
+"""A trained network as one ONNX file that takes unscaled features, compared with the network before it is given out."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ktrdr.errors import ConflictError, KtrdrError
+from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
+from ktrdr.training.files import write_file
+
+if TYPE_CHECKING:
+    from ktrdr.saved_models.trained_model import TrainedModel
+
+LARGEST_DIFFERENCE = 1e-5
+INPUT = "features"
+OUTPUTS = "outputs"
+PROBABILITIES = "probabilities"
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`largest_difference` of any output from the network's own, relative where that is above 1."""
+
+    path: str
+    size_bytes: int
+    windows_compared: int
+    largest_difference: float
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+class ScaledModel(nn.Module):
+    """From unscaled features [windows, length, features], as float64, to what the model says of each window.
+
+    The scaler counts in float64, as it did in the training; only its results are float32.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(model.module).cpu()
+        self.is_regression = not model.class_names
+        self.target_scale = model.target_scale
+        self.register_buffer("center", torch.from_numpy(model.scaler.center))
+        self.register_buffer("scale", torch.from_numpy(model.scaler.scale))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.network(((features - self.center) / self.scale).float())
+        meant = outputs[:, 0].double() * self.target_scale if self.is_regression else outputs.double().softmax(1)
+        return outputs, meant
+
+
+def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, about: Mapping[str, str]) -> Exported:
+    """Write the model to `path` once onnxruntime says the same of `windows` [windows, length, features] as it does.
+
+    `about` is kept in the file, beside the names of features and classes.
+
+    Raises:
+        ConflictError: packages are missing, or the model is no network.
+        KtrdrError: onnxruntime says something else.
+    """
+    if isinstance(model.module, GradientBoostingModel):
+        raise ConflictError("only networks can be exported to ONNX; gradient boosting can not")
+    scaled = ScaledModel(model).eval()
+    names = [OUTPUTS, PREDICTION if scaled.is_regression else PROBABILITIES]
+    features = torch.from_numpy(np.ascontiguousarray(windows))
+    content = _described(_graph(scaled, features[:2], names), {**about, **_facts(model)})
+    with torch.inference_mode():
+        expected = [tensor.numpy() for tensor in scaled(features)]
+    difference = _largest_difference(_run(content, windows), expected)
+    if not difference <= LARGEST_DIFFERENCE:
+        raise KtrdrError(
+            f"the exported model differs from the trained one by {difference:.2g}, more than {LARGEST_DIFFERENCE:g}, "
+            f"in {len(windows):,} windows; nothing was written",
+            hint="this is a fault of the export, not of the model",
+        )
+    write_file(path, content)
+    length, width = windows.shape[1:]
+    meaning = "in units of the label" if scaled.is_regression else f"of {', '.join(model.class_names)}"
+    return Exported(
+        str(path),
+        len(content),
+        len(windows),
+        difference,
+        {INPUT: f"float64 [windows, {length}, {width}], unscaled, as ktrdr.features.columns.build_features makes them"},
+        {OUTPUTS: "float32, the network's own outputs", names[1]: f"float64, {meaning}"},
+    )
+
+
+def _graph(scaled: ScaledModel, example: Tensor, names: list[str]) -> bytes:
+    buffer = io.BytesIO()
+    dynamic = {name: {0: "windows"} for name in (INPUT, *names)}
+    with warnings.catch_warnings():
+        # It warns of its age, and of what the comparison then looks at.
+        warnings.simplefilter("ignore")
+        # The exporter by torch.export takes half a minute where this one takes half a second; pyproject.toml keeps
+        # torch below the release that may lack it.
+        torch.onnx.export(
+            scaled,
+            (example,),
+            cast(Any, buffer),
+            dynamo=False,
+            input_names=[INPUT],
+            output_names=names,
+            dynamic_axes=dynamic,
+        )
+    return buffer.getvalue()
+
+
+def _described(content: bytes, about: Mapping[str, str]) -> bytes:
+    import onnx
+
+    graph = onnx.load_from_string(content)
+    onnx.helper.set_model_props(graph, dict(about))
+    onnx.checker.check_model(graph)
+    described: bytes = graph.SerializeToString()
+    return described
+
+
+def _facts(model: TrainedModel) -> dict[str, str]:
+    return {
+        "feature_names": json.dumps(model.feature_names),
+        "class_names": json.dumps(model.class_names),
+        "sequence_length": str(model.sequence_length),
+        "timeframes": json.dumps(model.strategy.timeframes),
+        "strategy": model.strategy.model_dump_json(),
+    }
+
+
+def _run(content: bytes, windows: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    found: list[NDArray[np.float64]] = session.run(None, {INPUT: windows})
+    return found
+
+
+def _largest_difference(found: list[NDArray[np.float64]], expected: list[NDArray[np.float64]]) -> float:
+    """NaN when anything is."""
+    differences = [
+        np.abs(one.astype(np.float64) - other) / np.maximum(1, np.abs(other))
+        for one, other in zip(found, expected, strict=True)
+    ]
+    return float(np.max([each.max() for each in differences]))

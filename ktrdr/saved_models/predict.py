@@ -1,0 +1,99 @@
+"""Predictions of a trained model from what it saved alone, by the code that made its training's samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from ktrdr.errors import TrainingDataError
+from ktrdr.evaluation.outputs import columns_of
+from ktrdr.features.columns import Columns, SymbolBars, build_features
+from ktrdr.features.timeframes import closes_at
+from ktrdr.saved_models.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The last windows of a symbol, unscaled: window i is `values[i : i + length]`, of all the (first + i)-th."""
+
+    values: NDArray[np.float64]
+    length: int
+    first: int
+    timestamps: NDArray[np.datetime64]
+    closes: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def stacked(self) -> NDArray[np.float64]:
+        """[windows, length, features], a view."""
+        return sliding_window_view(self.values, self.length, axis=0).transpose(0, 2, 1)
+
+
+def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = None) -> dict[str, pl.DataFrame]:
+    """The bars of every timeframe that have closed."""
+    instant = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None), "us")
+
+    def closed(timeframe: str, frame: pl.DataFrame) -> pl.DataFrame:
+        closes = closes_at(frame["timestamp"].to_numpy().astype("datetime64[us]"), timeframe, strategy.calendar)
+        return frame.head(int(np.searchsorted(closes, instant, "right")))
+
+    return {timeframe: closed(timeframe, frame) for timeframe, frame in bars.items()}
+
+
+def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -> Windows:
+    """Of the newest `last` bars, or of as many as have a whole window.
+
+    Indicators remember all bars since the first: only from the same first bar on do they come to the same bits.
+
+    Raises TrainingDataError when no window is whole, or a feature in one is not finite.
+    """
+    base, length = bars[strategy.timeframes[0]], strategy.model.sequence_length
+    columns = build_features(strategy, bars)
+    there = len(columns.values) - columns.warmup - length + 1
+    if there < 1:
+        raise TrainingDataError(
+            f"{symbol} has too few closed bars for a window: there are {len(columns.values):,}; "
+            f"at least {columns.warmup + length:,} are needed: warm-up {columns.warmup:,} + window {length:,}.",
+            hint="load a longer range",
+            symbol=symbol,
+        )
+    ends = min(last, there)
+    timestamps = base["timestamp"].tail(ends).to_numpy().astype("datetime64[us]")
+    values = columns.values[len(columns.values) - ends - length + 1 :]
+    _check_finite(symbol, columns, values, base["timestamp"].tail(len(values)))
+    return Windows(values, length, there - ends, timestamps, base["close"].tail(ends).to_numpy())
+
+
+def predict_last(
+    model: TrainedModel, symbol: str, bars: SymbolBars, last: int, now: datetime | None = None
+) -> pl.DataFrame:
+    """What the model says at the last closed bars: timestamp, close, and the columns of `columns_of`.
+
+    `bars` are of every timeframe of the strategy, from the first day of the training on.
+    """
+    windows = last_windows(model.strategy, symbol, closed_bars(model.strategy, bars, now), last)
+    said = columns_of(model.outputs(windows.values, symbol, windows.first), model.class_names, model.target_scale)
+    timestamps = pl.Series(windows.timestamps).dt.replace_time_zone("UTC")
+    return pl.DataFrame({"timestamp": timestamps, "close": windows.closes, **said})
+
+
+def _check_finite(symbol: str, columns: Columns, values: NDArray[np.float64], timestamps: pl.Series) -> None:
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    row, column = (int(index) for index in np.argwhere(~finite)[0])
+    raise TrainingDataError(
+        f"{symbol}: feature {columns.names[column]} is {values[row, column]} at {timestamps[row].isoformat()}.",
+        hint="It has no value for such bars; choose a range without them.",
+        symbol=symbol,
+    )

@@ -1,0 +1,27 @@
+"""What decides the bits of a training beside its inputs: the versions of libraries and of this package."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+_LIBRARIES = ("ktrdr", "torch", "numpy", "scipy", "scikit-learn", "lightgbm", "polars", "TA-Lib", "exchange-calendars")
+_ROOMS = ("market", "strategy", "features", "training", "experiments")
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what decides the bits of a training."""
+    installed = {name: version(name) for name in _LIBRARIES}
+    return installed | {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def code_version() -> dict[str, str]:
+    """The package's version, and a hash of the code between bars and weights, which says more while it is changed."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for path in sorted(path for room in _ROOMS for path in (package / room).rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return {"version": version("ktrdr"), "sha256": digest.hexdigest()}

@@ -1,0 +1,140 @@
+"""Whether a training that was run again came to the same bits, and what was different where it did not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ktrdr.errors import ArtifactNotFound, StorageError
+from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
+
+_INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
+_TIMES = ("duration", "ended_at")
+# Times, places and the state of the machine differ from run to run; names that end in "seconds" are left out too.
+_NOT_RESULTS = frozenset({"preflight", "reproduction", "model_path", "artifacts", "operation_id"})
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """`differences` are of results: weights, metrics, scores, predictions; `inputs` says what else was not the same."""
+
+    of: str
+    identical: bool
+    differences: list[str]
+    inputs: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_with(original: Path, again: Path) -> Reproduction:
+    """Compare the folders of two trainings, the second made to be like the first.
+
+    Raises ArtifactNotFound and StorageError when the files of one are gone or damaged.
+    """
+    first, second = _card(original), _card(again)
+    differences = [
+        *_weights(original, again),
+        *_table("metrics", original / METRICS, again / METRICS),
+        *_table("predictions", original / PREDICTIONS, again / PREDICTIONS),
+        *_lines("results", first.get("results"), second.get("results")),
+    ]
+    inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
+    return Reproduction(str(first.get("operation_id")), not differences, differences, inputs)
+
+
+def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, datetime] | None:
+    """First and last bar that a training read of a series, so that bars which came later are none of its inputs.
+
+    None where its card does not say.
+    """
+    try:
+        about = _card(folder)["data_ranges"][symbol][timeframe]
+        return datetime.fromisoformat(about["first"]), datetime.fromisoformat(about["last"])
+    except (ArtifactNotFound, StorageError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    try:
+        card: dict[str, Any] = json.loads(path.read_bytes())
+        return card
+    except FileNotFoundError as error:
+        raise ArtifactNotFound(f"there is no model in {folder}", path=str(folder)) from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}", path=str(path)) from error
+
+
+def _weights(original: Path, again: Path) -> Iterator[str]:
+    first, second = (_tensors(folder) for folder in (original, again))
+    for name in sorted(first.keys() | second.keys()):
+        one, other = first.get(name), second.get(name)
+        if one is None or other is None or one.shape != other.shape:
+            yield f"weights {name}: {_shape(one)} → {_shape(other)}"
+        elif one.tobytes() != other.tobytes():
+            apart = np.abs(one.astype(np.float64) - other)
+            yield f"weights {name}: {int(np.sum(apart != 0)):,} of {one.size:,} differ, by {apart.max():.2g} at most"
+
+
+def _tensors(folder: Path) -> dict[str, Any]:
+    from safetensors.numpy import load
+
+    path = folder / WEIGHTS
+    try:
+        tensors: dict[str, Any] = load(path.read_bytes())
+        return tensors
+    except FileNotFoundError as error:
+        raise ArtifactNotFound(f"there are no weights in {folder}", path=str(folder)) from error
+    except Exception as error:
+        raise StorageError(f"{path} cannot be read: {error}", path=str(path)) from error
+
+
+def _shape(array: Any) -> str:
+    return "none" if array is None else "x".join(map(str, array.shape)) or "a number"
+
+
+def _table(name: str, original: Path, again: Path) -> Iterator[str]:
+    """The first row in which two tables differ."""
+    if not (original.is_file() and again.is_file()):
+        return
+    first, second = (pl.read_parquet(path).drop(_TIMES, strict=False) for path in (original, again))
+    if first.columns != second.columns or len(first) != len(second):
+        yield f"{name}: {len(first):,} rows → {len(second):,} rows"
+        return
+    for column in first.columns:
+        same = first[column].eq_missing(second[column])
+        if not same.all():
+            row = int((~same).arg_max() or 0)
+            count = int((~same).sum())
+            yield f"{name}: {column} differs in {count:,} of {len(first):,} rows, first in row {row + 1}: " + (
+                f"{first[column][row]} → {second[column][row]}"
+            )
+
+
+def _lines(name: str, first: object, second: object) -> list[str]:
+    found = list(_differing(name, first, second))
+    more = len(found) - _SHOWN
+    return [*found[:_SHOWN], f"{name}: and {more} more"] if more > 0 else found
+
+
+def _differing(name: str, first: object, second: object) -> Iterator[str]:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in [*first, *(key for key in second if key not in first)]:
+            if key not in _NOT_RESULTS and not key.endswith("seconds"):
+                yield from _differing(f"{name}.{key}", first.get(key), second.get(key))
+    elif first != second:
+        yield f"{name}: {_brief(first)} → {_brief(second)}"
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

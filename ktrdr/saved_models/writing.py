@@ -1,0 +1,151 @@
+"""Writes the files of a trained model: weights, card, metrics and predictions."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from ktrdr.evaluation.outputs import columns_of
+from ktrdr.market.series_file import ends
+from ktrdr.saved_models.provenance import code_version, libraries
+from ktrdr.training.files import (
+    CARD,
+    EQUITY,
+    FORMAT,
+    METRICS,
+    PLOT,
+    PREDICTIONS,
+    STRATEGY,
+    SUMMARY,
+    WEIGHTS,
+    write_file,
+)
+from ktrdr.training.loop import EpochMetrics
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.features.columns import SymbolBars
+    from ktrdr.features.matrix import Dataset
+    from ktrdr.training.fingerprint import Fingerprint
+    from ktrdr.training.request import TrainingRequest
+
+
+def model_card(
+    request: TrainingRequest,
+    dataset: Dataset,
+    fingerprint: Fingerprint,
+    providers: Mapping[str, Any],
+    results: Mapping[str, Any],
+    *,
+    bars: Mapping[str, SymbolBars],
+    device: str,
+) -> dict[str, Any]:
+    """Enough to predict with the weights beside it, and to train the same weights again."""
+    training = request.strategy.training
+    return {
+        "format": FORMAT,
+        "operation_id": request.operation_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_version(),
+        "libraries": libraries(),
+        "device": device,
+        "seed": training.seed,
+        "threads": training.threads,
+        "strategy_name": request.strategy_name,
+        "strategy": fingerprint.strategy,
+        "strategy_text": request.strategy_text,
+        "symbols": list(request.symbols),
+        "first_windows": _first_windows(dataset),
+        "timeframes": list(request.strategy.timeframes),
+        "fold": request.fold,
+        "start": request.start.isoformat() if request.start else None,
+        "end": request.end.isoformat() if request.end else None,
+        "data_sha256": fingerprint.data,
+        "data_ranges": {symbol: {name: _range(frame) for name, frame in own.items()} for symbol, own in bars.items()},
+        "data_providers": dict(providers),
+        "feature_names": list(dataset.feature_names),
+        "class_names": list(dataset.class_names),
+        "labels": fingerprint.strategy["labels"],
+        "sequence_length": dataset.sequence_length,
+        "scaler": dataset.scaler.to_dict(),
+        "cuts": dataset.cuts.to_dict() if dataset.cuts else None,
+        "target_scale": dataset.target_scale,
+        "results": dict(results),
+    }
+
+
+def _first_windows(dataset: Dataset) -> dict[str, int]:
+    """Where each symbol's rows begin in `Dataset.values`."""
+    kept = [coverage.bars - coverage.warmup_rows for coverage in dataset.coverage]
+    return dict(zip(dataset.symbols, np.cumsum([0, *kept]).tolist(), strict=False))
+
+
+def _range(frame: pl.DataFrame) -> dict[str, Any]:
+    first, last = ends(frame)
+    return {"rows": len(frame), "first": first.isoformat(), "last": last.isoformat()}
+
+
+def write_model(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    write_file(folder / WEIGHTS, save(weights))
+    write_file(folder / CARD, json.dumps(card, indent=2, allow_nan=False).encode())
+
+
+def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
+    import polars as pl
+
+    buffer = io.BytesIO()
+    table = pl.DataFrame([asdict(metrics) for metrics in history])
+    instants = (pl.col("ended_at") * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
+    table.with_columns(instants).write_parquet(buffer)
+    write_file(folder / METRICS, buffer.getvalue())
+
+
+def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> None:
+    """One row for each sample of the parts that `outputs` names, with what the model gave for it.
+
+    In a classification `label` and `predicted` are classes, beside the probability of each; in a regression both are
+    in units of the label.
+    """
+    import polars as pl
+
+    tables = [
+        pl.DataFrame(
+            {
+                "timestamp": pl.Series(part.timestamps).dt.replace_time_zone("UTC"),
+                "symbol": np.array(dataset.symbols)[part.symbols],
+                "part": name,
+                "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
+                **columns_of(given, dataset.class_names, dataset.target_scale),
+            }
+        )
+        for name, given in outputs.items()
+        for part in [getattr(dataset, name)]
+    ]
+    buffer = io.BytesIO()
+    pl.concat(tables).write_parquet(buffer)
+    write_file(folder / PREDICTIONS, buffer.getvalue())
+
+
+def paths(folder: Path) -> dict[str, str]:
+    """Where each artifact of a training lies, by the name that the API knows it by."""
+    names = {
+        "metrics_plot": PLOT,
+        "equity_plot": EQUITY,
+        "model_summary": SUMMARY,
+        "model_card": CARD,
+        "metrics_table": METRICS,
+        "predictions": PREDICTIONS,
+        "strategy": STRATEGY,
+    }
+    return {name: str(folder / file) for name, file in names.items()}

@@ -1,0 +1,172 @@
+"""Networks learn by gradient descent: index selections of one permutation, and nothing in a batch that isn't training.
+
+After nanochat's `base_train.py`: tensors stay where they are, and a number is read from them once per epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ktrdr.training.architectures.model import CHUNK, apart, weights_of
+from ktrdr.training.loop import OnBatch, Score, StopRequested
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Training
+    from ktrdr.training.windows import Samples, TrainingTensors
+
+
+class NetworkTrainer:
+    """A network, its optimiser and the generators: of the permutations, and torch's own, which dropout draws from."""
+
+    def __init__(self, model: nn.Module, data: TrainingTensors, settings: Training) -> None:
+        self.model = model.to(data.windows.device)
+        self.data = data
+        self.settings = settings
+        self.optimizer = build_optimizer(settings, model)
+        # Of the CPU, whatever the device, so that every device sees the samples in the same order.
+        self.sampler = torch.Generator().manual_seed(settings.seed)
+        self._best: dict[str, Tensor] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def epoch(self, epoch: int, on_batch: OnBatch, stop_requested: StopRequested) -> Score | None:
+        model, optimizer, windows = self.model, self.optimizer, self.data.windows
+        class_weights, clip = self.data.class_weights, self.settings.gradient_clip
+        parameters = list(model.parameters())
+        samples = len(self.data.train)
+        batches = math.ceil(samples / self.settings.batch_size)
+        samples_seen = (epoch - 1) * samples
+        starts, labels, weights = self._shuffled(batches)
+        loss_sum, correct = _zeros(windows.device)
+
+        model.train()
+        for batch in range(batches):
+            expected = labels[batch]
+            outputs = model(windows.index_select(0, starts[batch]))
+            loss = loss_sum_of(outputs, expected, weights[batch], class_weights)
+            optimizer.zero_grad()
+            (loss / len(expected)).backward()  # type: ignore[no-untyped-call]
+            if clip is not None:
+                nn.utils.clip_grad_norm_(parameters, clip)
+            optimizer.step()
+            loss_sum += loss.detach()
+            correct += hits_of(outputs.detach(), expected)
+            samples_seen += len(expected)
+            on_batch(epoch, batch + 1, batches, samples_seen)
+            if stop_requested():
+                return None
+        return Score(loss_sum.item() / samples, correct.item() / samples)
+
+    def validate(self, stop_requested: StopRequested = lambda: False) -> Score | None:
+        return validate(self.model, self.data, stop_requested)
+
+    def keep_best(self) -> None:
+        self._best = weights_of(self.model)
+
+    def best_weights(self) -> dict[str, Tensor]:
+        return self._best
+
+    def capture(self) -> Callable[[], dict[str, Tensor]]:
+        tensors = {f"model.{name}": tensor for name, tensor in weights_of(self.model).items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+        for parameter, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{parameter}.{name}": apart(tensor) for name, tensor in moments.items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        tensors["random.sampler"] = self.sampler.get_state()
+        if (generator := self._device_generator) is not None:
+            tensors["random.device"] = generator.get_rng_state()
+        return lambda: tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(_under("model.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimizer.", tensors).items():
+            parameter, moment = name.split(".", 1)
+            # The optimiser would take the tensor itself and step it in place.
+            moments.setdefault(int(parameter), {})[moment] = tensor.clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self._best = _under("best.", tensors)
+        self.sampler.set_state(tensors["random.sampler"])
+        torch.set_rng_state(tensors["random.torch"])
+        if (generator := self._device_generator) is not None and "random.device" in tensors:
+            generator.set_rng_state(tensors["random.device"])
+
+    def _shuffled(self, batches: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+        train, size = self.data.train, self.settings.batch_size
+        order = torch.randperm(len(train), generator=self.sampler).to(train.starts.device)
+        weights = (None,) * batches if train.weights is None else torch.split(train.weights[order], size)
+        return torch.split(train.starts[order], size), torch.split(train.labels[order], size), weights
+
+    @property
+    def _device_generator(self) -> Any:
+        """Where dropout draws from when that is not the CPU's generator."""
+        device = self.data.windows.device
+        return None if device.type == "cpu" else torch.get_device_module(device)
+
+
+def build_optimizer(settings: Training, model: nn.Module) -> torch.optim.Optimizer:
+    algorithms: dict[str, type[Any]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    optimizer: torch.optim.Optimizer = algorithms[settings.optimizer](
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    return optimizer
+
+
+def validate(model: nn.Module, data: TrainingTensors, stop_requested: StopRequested = lambda: False) -> Score | None:
+    """Of the validation part, or None when it was stopped on the way."""
+    samples = data.validation
+    loss_sum, correct = _zeros(data.windows.device)
+    model.eval()
+    with torch.inference_mode():
+        for starts, labels, weights in _chunks(samples):
+            outputs = model(data.windows.index_select(0, starts))
+            loss_sum += loss_sum_of(outputs, labels, weights, data.class_weights)
+            correct += hits_of(outputs, labels)
+            if stop_requested():
+                return None
+    weights = data.loss_weights(samples)
+    total = len(samples) if weights is None else weights.to(loss_sum.dtype).sum().item()
+    return Score(loss_sum.item() / total, correct.item() / len(samples))
+
+
+def loss_sum_of(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_weights: Tensor | None) -> Tensor:
+    """The losses of the samples, each times its weight, added up."""
+    if labels.is_floating_point():
+        losses = (outputs.squeeze(1) - labels).square()
+    elif weights is None:
+        return cross_entropy(outputs, labels, weight=class_weights, reduction="sum")
+    else:
+        losses = cross_entropy(outputs, labels, weight=class_weights, reduction="none")
+    return (losses if weights is None else losses * weights).sum()
+
+
+def hits_of(outputs: Tensor, labels: Tensor) -> Tensor:
+    """How many classes are right; of a regression, how many signs."""
+    if labels.is_floating_point():
+        return ((outputs.squeeze(1) > 0) == (labels > 0)).sum()
+    return (outputs.argmax(1) == labels).sum()
+
+
+def _chunks(samples: Samples) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+    starts, labels = torch.split(samples.starts, CHUNK), torch.split(samples.labels, CHUNK)
+    weights = (None,) * len(starts) if samples.weights is None else torch.split(samples.weights, CHUNK)
+    return list(zip(starts, labels, weights, strict=True))
+
+
+def _zeros(device: torch.device) -> tuple[Tensor, Tensor]:
+    # Apple's GPUs have no doubles.
+    wide = torch.float32 if device.type == "mps" else torch.float64
+    return torch.zeros((), dtype=wide, device=device), torch.zeros((), dtype=torch.int64, device=device)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

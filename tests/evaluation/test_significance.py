@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ktrdr.evaluation.significance import Sampling, judge, lead_over
+from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.features.matrix import Part
+
+Floats = NDArray[np.float64]
+
+
+def alone(samples: int, lag: int = 0) -> Sampling:
+    """One symbol: a sample at each instant."""
+    return Sampling(np.arange(samples), lag)
+
+
+def part_of(days: Sequence[int], symbols: Sequence[int], horizon: int) -> Part:
+    rows, labels = np.array(days, np.int64), np.zeros(len(days), np.int64)
+    timestamps = np.datetime64("2020-01-01", "us") + rows * np.timedelta64(1, "D")
+    weights = np.ones(len(days), np.float32)
+    measures = np.zeros(len(days))
+    return Part(rows, labels, labels, timestamps, np.array(symbols), rows, rows + horizon, measures, weights)
+
+
+def test_without_overlap_it_is_mcnemars_test() -> None:
+    model, rival = np.array([1.0] * 30 + [0.0] * 14 + [1.0] * 56), np.array([0.0] * 30 + [1.0] * 14 + [1.0] * 56)
+
+    found = lead_over(model, rival, alone(100))
+
+    assert found["lead"] == pytest.approx(0.16)
+    assert found["lead"] / found["standard_error"] == pytest.approx((30 - 14) / math.sqrt(30 + 14))
+    assert 0.005 < found["p_value"] < 0.012
+
+
+def test_the_variance_is_newey_and_wests() -> None:
+    values, lag = np.random.default_rng(0).normal(size=60), 4
+    by_hand = values @ values + 2 * sum((1 - k / (lag + 1)) * (values[k:] @ values[:-k]) for k in range(1, lag + 1))
+
+    assert alone(60, lag).variance(values) == pytest.approx(by_hand)
+
+
+def test_two_symbols_that_move_together_tell_no_more_than_one() -> None:
+    gains = np.random.default_rng(1).choice([-1.0, 0.0, 1.0], 200)
+    nothing = np.zeros(200)
+    twice = Sampling(np.tile(np.arange(200), 2), 0)
+
+    one, two = lead_over(gains, nothing, alone(200)), lead_over(np.tile(gains, 2), np.tile(nothing, 2), twice)
+
+    assert two == pytest.approx(one)
+    assert twice.effective_samples(np.tile(np.abs(gains), 2)) == pytest.approx(200, abs=1)
+
+
+def test_the_lag_reaches_over_the_longest_label() -> None:
+    days = list(range(50))
+
+    assert Sampling.of(part_of(days, [0] * 50, horizon=1)).lag == 0
+    assert Sampling.of(part_of(days, [0] * 50, horizon=5)).lag == 8
+    assert Sampling.of(part_of(days[:4], [0] * 4, horizon=40)).lag == 3
+    # Bars of two symbols that never open together: half as far apart.
+    apart = part_of(days, [0, 1] * 25, horizon=5)
+    assert Sampling.of(apart).lag == 16
+
+
+@pytest.mark.parametrize(("horizon", "low", "high"), [(1, 0.02, 0.08), (10, 0.015, 0.085)])
+def test_where_there_is_nothing_to_know_it_finds_something_as_rarely_as_it_says(
+    horizon: int, low: float, high: float
+) -> None:
+    """Stubborn guesses against labels that overlap: what makes naive tests see things."""
+    random, samples, tries = np.random.default_rng(5), 300, 600
+    sampling = Sampling.of(part_of(range(samples), [0] * samples, horizon))
+    found, naive = 0, 0
+    for _ in range(tries):
+        price = np.concatenate([[0.0], np.cumsum(random.normal(size=samples + horizon))])
+        ups = price[horizon : horizon + samples] > price[:samples]
+        guesses = np.cumsum(random.random(samples) < 0.1) % 2 == 0
+        model, majority = (guesses == ups).astype(float), ups.astype(float)
+        found += lead_over(model, majority, sampling)["p_value"] < 0.05
+        naive += lead_over(model, majority, alone(samples))["p_value"] < 0.05
+
+    assert low <= found / tries <= high
+    assert horizon == 1 or naive / tries > 0.15
+
+
+def test_what_never_differs_is_no_lead() -> None:
+    same = np.ones(20)
+
+    assert lead_over(same, same, alone(20)) == {"lead": 0, "standard_error": 0, "p_value": 0.5}
+
+
+def told(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
+    sampling = alone(len(model))
+    found = judge(model, model, naive, {"logistic_regression": yardstick}, sampling, level=0.025)
+    figures = {"model": model, **naive, "logistic_regression": yardstick}
+    return verdict(
+        VerdictInput(
+            part,
+            len(model),
+            tuple(naive),
+            "logistic_regression",
+            {name: f"{hits.mean():.1%}" for name, hits in figures.items()},
+            "percentage points",
+            100.0,
+            None,
+        ),
+        found,
+        sampling,
+    )
+
+
+def hits(share: float, start: int = 0, samples: int = 200) -> Floats:
+    return np.roll(np.arange(samples) < round(share * samples), start).astype(float)
+
+
+def test_the_verdict_says_what_can_be_chance() -> None:
+    naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
+
+    ahead = told(hits(0.6, 30), naive, hits(0.58, 50))
+    behind = told(hits(0.52, 30), naive, hits(0.58, 50))
+    well = told(hits(0.8), naive, hits(0.58), part="test")
+
+    assert "is ahead of its baselines, 60.0% against 55.0% (majority) and 50.0% (persistence), but" in ahead
+    assert "Its lead over a logistic regression on the last bar's features (58.0%) can be chance" in ahead
+    assert "The best epoch was chosen on these same rows, which flatters it; the test's level, 2.5%" in ahead
+    assert "does not beat the majority baseline: 52.0% against 55.0%" in behind
+    assert "A logistic regression on the last bar's features does as well or better (58.0%)." in behind
+    assert "beats its baselines beyond chance: 80.0% against 55.0% (majority)" in well
+    assert "It beats a logistic regression on the last bar's features too (58.0%)." in well
+    assert "Nothing was chosen by these rows" in well
+    assert all("200 " in sentence and " percentage points over " in sentence for sentence in (ahead, behind))
+
+
+def test_a_copy_of_a_baseline_is_called_one() -> None:
+    naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
+
+    assert "On all 200 validation samples it is as right or wrong as the majority baseline." in told(
+        hits(0.55), naive, hits(0.5)
+    )

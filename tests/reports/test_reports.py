@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ktrdr.evaluation.backtest import backtest
+from ktrdr.evaluation.evaluate import evaluate
+from ktrdr.features.matrix import Dataset, build_dataset
+from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
+from ktrdr.reports.plot_style import spread
+from ktrdr.strategy.spec import Strategy
+from ktrdr.training.architectures.model import layers
+from ktrdr.training.families import build_model
+from ktrdr.training.fingerprint import Fingerprint
+from ktrdr.training.loop import Ending, EpochMetrics
+from tests.small_trainings import planted_bars
+
+BARS = {"UP": {"1d": planted_bars(seed=1)}, "DOWN": {"1d": planted_bars(seed=2)}}
+LSTM = {"type": "lstm", "layers": 1, "hidden_size": 12, "sequence_length": 5}
+
+
+def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
+    document = {"name": "Turning tides", "model": model, "indicators": [{"name": "rsi", "period": 5}], **sections}
+    strategy = Strategy.model_validate(document).on(["1d"])
+    dataset = build_dataset(strategy, BARS)
+    network = build_model(strategy.model, len(dataset.feature_names), dataset.outputs)
+    frames = {symbol: frames["1d"] for symbol, frames in BARS.items()}
+    outputs = {name: noise(len(part.labels), dataset.outputs) for name, part in parts_of(dataset)}
+    evaluations = {name: evaluate(outputs[name], dataset, part) for name, part in parts_of(dataset)}
+    money = {name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)}
+    return TrainingReport(
+        request_of(strategy),
+        dataset,
+        Fingerprint(strategy.model_dump(mode="json"), 0, {"UP": {"1d": "a" * 64}, "DOWN": {"1d": "b" * 64}}),
+        {"UP": {"1d": "sample"}, "DOWN": {"1d": "synthetic"}},
+        tuple(layers(network)),
+        history_of(10),
+        4,
+        evaluations["validation"],
+        Ending.ALL_EPOCHS,
+        money["validation"],
+        evaluations.get("test"),
+        money.get("test"),
+        {"verdict": "No leak was found.", "passed": True},
+        {"warnings": ["few samples", "class up is rare"], "errors": []},
+    )
+
+
+def parts_of(dataset: Dataset) -> list[tuple[str, Any]]:
+    return [("validation", dataset.validation), *([("test", dataset.test)] if dataset.test else [])]
+
+
+def noise(samples: int, outputs: int) -> Any:
+    return np.random.default_rng(0).normal(size=(samples, outputs)).astype(np.float32)
+
+
+def request_of(strategy: Strategy, **changes: Any) -> Any:
+    given = {"operation_id": "op_1", "symbols": ("UP", "DOWN"), "start": None, "end": None, "output": Path("models")}
+    return SimpleNamespace(strategy=strategy, **(given | changes))
+
+
+def history_of(epochs: int) -> tuple[EpochMetrics, ...]:
+    return tuple(
+        EpochMetrics(n, 32 * n, 0.7 / n, 1 - 0.5 / n, 0.7 - 0.1 * math.sin(n), 0.5 + 0.01 * math.sin(n), 1e-3, 0.1, n)
+        for n in range(1, epochs + 1)
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> TrainingReport:
+    return report_of()
+
+
+@pytest.fixture(scope="module")
+def regression() -> TrainingReport:
+    boosting = {"type": "gradient_boosting", "leaves": 7}
+    return report_of(boosting, labels={"type": "forward_return"}, validation={"type": "holdout", "test": 0.2})
+
+
+def size_of(image: bytes) -> tuple[int, int]:
+    assert image.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(image[start : start + 4], "big") for start in (16, 20))
+    return width, height
+
+
+@pytest.mark.parametrize("epochs", [1, 10, 200])
+def test_the_plot_is_a_png_of_one_size_however_many_epochs(epochs: int, report: TrainingReport) -> None:
+    image = plot_metrics(replace(report, history=history_of(epochs), best_epoch=1))
+
+    assert size_of(image) == (1320, 594)
+
+
+def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingReport) -> None:
+    strategy = report.strategy.model_copy(update={"name": "costs $5 or $6_ " + "long " * 30})
+    flat = tuple(replace(metrics, train_loss=0.0, val_loss=0.0, val_accuracy=1.0) for metrics in history_of(2))
+    odd = replace(report, request=request_of(strategy), history=flat, best_epoch=1)
+    assert report.money
+
+    assert size_of(plot_metrics(odd)) == (1320, 594)
+    assert size_of(plot_equity(odd, report.money)) == (1320, 682)
+
+
+def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
+    assert regression.money
+
+    assert size_of(plot_metrics(regression)) == (1320, 594)
+    assert size_of(plot_equity(regression, regression.money)) == (1320, 682)
+
+
+@pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
+def test_equity_that_rests_soars_or_ends_is_drawn(equity: list[float], report: TrainingReport) -> None:
+    assert report.money
+    days = [f"2020-01-0{day}T00:00:00Z" for day in range(1, len(equity) + 1)]
+    curve: Any = {"timestamps": days, "model": equity, "buy_and_hold": [1.0] * len(equity)}
+
+    assert size_of(plot_equity(report, {**report.money, "equity": curve})) == (1320, 682)
+
+
+def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: TrainingReport) -> None:
+    page = summary(report, {"training": 5.0})
+
+    titles = re.findall(r"^(.+)\n-+$", page, re.MULTILINE)
+    assert titles[:3] == ["Verdict", "Validation rows", "Backtest on the validation rows"]
+    assert "Test rows" not in titles
+    flowing = " ".join(page.split())
+    assert report.evaluation["verdict"] in flowing
+    assert report.money
+    assert report.money["verdict"] in flowing
+    assert re.search(r"^Leaks +No leak was found\.$", page, re.MULTILINE)
+    assert re.search(r"^Beforehand +Few samples\. Class up is rare\.$", page, re.MULTILINE)
+    for name in ("this model", "majority", "persistence", "logistic regression", "true class", "total return"):
+        assert re.search(rf"^{name} +\S", page, re.MULTILINE)
+    samples = report.evaluation["validation_samples"]
+    assert f"{samples:,} samples" in page
+
+
+def test_the_summary_of_a_boosted_regression_with_a_test_part(regression: TrainingReport) -> None:
+    page = summary(regression, {"training": 5.0})
+
+    assert regression.test_evaluation
+    assert regression.test_evaluation["part"] == "test"
+    assert regression.test_evaluation["verdict"] in " ".join(page.split())
+    for title in ("Test rows", "Backtest on the test rows", "Targets", "Model"):
+        assert f"\n{title}\n" in page
+    assert "gradient boosting, 7 leaves" in page
+    assert re.search(r"^ridge regression +\d", page, re.MULTILINE)
+    assert re.search(r"^min_leaf_samples +20$", page, re.MULTILINE)
+    assert not [line for line in page.splitlines() if len(line) > 100]
+
+
+def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(report: TrainingReport) -> None:
+    request = request_of(report.strategy, output=Path("/models/op 1"), start=date(2023, 1, 1), end=date(2023, 6, 30))
+
+    page = summary(replace(report, request=request), {"preparing": 0.1234, "training": 5.0})
+
+    assert "Best epoch 4 of 10: validation loss 0.7757, training loss 0.1750" in page
+    assert "--strategy '/models/op 1/strategy.yaml'" in page
+    assert "--symbols UP,DOWN" in page
+    assert "--timeframes 1d" in page
+    assert "--start-date 2023-01-01" in page
+    assert re.search(r"^Bars from +sample, synthetic$", page, re.MULTILINE)
+    assert re.search(r"^DOWN +2020-01-01 .* synthetic$", page, re.MULTILINE)
+    assert re.search(r"^training +5\.000$", page, re.MULTILINE)
+    assert re.search(r"^total +5\.123$", page, re.MULTILINE)
+    assert re.search(rf"^UP 1d +{'a' * 64}$", page, re.MULTILINE)
+    total = sum(layer.parameters for layer in report.layers)
+    assert f"{total:,}" in page
+    for coverage in report.dataset.coverage:
+        rows = " ".join(line for line in page.splitlines() if line.startswith(coverage.symbol))
+        assert f"{coverage.train_samples}" in rows
+        assert f"{coverage.border.date()}" in rows
+
+
+def test_no_line_of_the_summary_is_longer_than_a_hundred(report: TrainingReport) -> None:
+    long = report.strategy.model_copy(update={"name": "n" * 128, "description": "word " * 200})
+    coverage = tuple(
+        replace(part, symbol="S" * 32, bars=2_500_000, train_samples=1_999_999) for part in report.dataset.coverage
+    )
+    dataset = replace(report.dataset, coverage=coverage)
+    request = request_of(long, symbols=tuple(f"SYMBOL{n}" for n in range(60)))
+
+    providers = {"S" * 32: {"1h": "synthetic", "1d": "a provider with a very long name indeed"}}
+    page = summary(replace(report, request=request, dataset=dataset, providers=providers), {"training": 5.0})
+
+    assert not [line for line in page.splitlines() if len(line) > 100 and "--symbols" not in line]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_labels_keep_their_distance_and_their_order(wanted: list[float]) -> None:
+    placed = spread(wanted, 0.07)
+
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    gaps = [placed[after] - placed[before] for before, after in pairwise(order)]
+    assert all(gap >= 0.07 - 1e-9 for gap in gaps)
+    if all(wanted[b] - wanted[a] >= 0.07 for a, b in pairwise(order)):
+        assert placed == pytest.approx(wanted)

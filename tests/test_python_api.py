@@ -1,0 +1,75 @@
+"""From Python, without a server: the example runs, and a training gives the same bits as through the server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ktrdr
+from ktrdr.errors import InputError, SeriesNotFound
+
+REPOSITORY = Path(__file__).parents[1]
+STRATEGY = """
+name: Bench
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
+training: {epochs: 2}
+indicators: [{name: rsi, period: 14}]
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    loaded = ktrdr.load("AAPL", "1d", provider="sample", start="2021-01-01", home=home)
+    assert loaded.rows_new > 900
+    return home
+
+
+def test_the_example_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "examples" / "from_python.py"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "val_loss" in done.stdout
+
+
+def test_bars_and_features_are_tables_of_the_same_rows(home: Path) -> None:
+    bars = ktrdr.bars("AAPL", "1d", start="2022-01-01", end="2022-12-31", home=home)
+    table = ktrdr.build_features(STRATEGY, "AAPL", ["1d"], start="2022-01-01", end="2022-12-31", home=home)
+
+    assert table["timestamp"].equals(bars["timestamp"])
+    assert table.columns == ["timestamp", "log_return", "rsi_14"]
+    assert table["rsi_14"].null_count() == 14
+    assert list(bars.to_pandas()["close"]) == bars["close"].to_list()
+
+
+def test_a_training_comes_with_its_tables_and_its_summary(home: Path, tmp_path: Path) -> None:
+    trained = ktrdr.train(STRATEGY, "AAPL", ["1d"], output=tmp_path / "one", home=home)
+
+    assert trained.results["status"] == "success"
+    assert trained.results["leak_gate"]["passed"]
+    assert trained.metrics["epoch"].to_list() == [1, 2]
+    assert len(trained.predictions) == trained.results["evaluation"]["validation_samples"]
+    assert str(trained).startswith("Bench\n")
+
+
+def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> None:
+    strategy = f"{STRATEGY}validation: {{type: purged_kfold, folds: 2}}\n"
+
+    trained = ktrdr.train(strategy, ["AAPL"], ["1d"], output=tmp_path / "folds", home=home)
+
+    assert [fold["fold"] for fold in trained.results["folds"]] == [1, 2]
+    assert trained.summary.startswith("bench on AAPL, 1d, in folds")
+
+
+def test_what_is_not_there_is_told(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(SeriesNotFound, match="MSFT"):
+        ktrdr.bars("MSFT", "1d", home=home)
+    with pytest.raises(InputError, match=r"there is no file nowhere\.yaml"):
+        ktrdr.train("nowhere.yaml", "AAPL", home=home)
+    with pytest.raises(InputError, match="is no date"):
+        ktrdr.bars("AAPL", "1d", start="2022", home=home)
