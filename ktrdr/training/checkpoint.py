@@ -21,14 +21,22 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ktrdr.errors import StorageError
 from ktrdr.training.files import storage_error, write_file
-from ktrdr.training.fingerprint import FORMAT, METADATA_KEY, Fingerprint, checkpoint_of, newest_first
+from ktrdr.training.fingerprint import (
+    FORMAT,
+    METADATA_KEY,
+    Fingerprint,
+    checkpoint_head,
+    checkpoint_of,
+    newest_first,
+)
 from ktrdr.training.loop import EpochMetrics, TrainingState
+from ktrdr.training.tensor_file import TensorFile
 
 logger = logging.getLogger(__name__)
 
@@ -122,10 +130,9 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
 def read(path: Path) -> Checkpoint:
     """Raises StorageError when the file is not a whole checkpoint."""
     try:
-        with safe_open(path, framework="pt") as file:
-            head = json.loads(file.metadata()[METADATA_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if head["format"] != FORMAT or head["crc32"] != _checksum(tensors):
+        file = TensorFile.open(path)
+        head, tensors = checkpoint_head(file), load_file(path)
+        if head["format"] != FORMAT or head["crc32"] != file.crc32():
             raise StorageError(f"{path} is damaged or of another format", path=str(path))
         return Checkpoint(
             Fingerprint(**head["fingerprint"]),

@@ -1,12 +1,8 @@
-"""What a training was made from, and what a checkpoint says that it was made from. Needs no torch.
-
-A checkpoint is a safetensors file: the length of its head in eight bytes, the head in JSON, the tensors.
-"""
+"""What a training was made from, and what a checkpoint says that it was made from. Needs no torch."""
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.market.bars import fingerprint as fingerprint_of_bars
 from ktrdr.training.files import CARD
+from ktrdr.training.tensor_file import TensorFile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
 FORMAT = 3  # of checkpoints
-
-_LENGTH = struct.Struct("<Q")
-_LONGEST_HEAD = 100_000_000  # safetensors' own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +106,24 @@ def newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*.safetensors"), reverse=True)
 
 
-def _head(path: Path) -> dict[str, Any] | None:
-    """What the checkpoint says beside its tensors, or None where it is torn or of another format."""
+def checkpoint_head(file: TensorFile) -> dict[str, Any]:
+    """What a checkpoint says beside its tensors. Raises ValueError when the file is none."""
     try:
-        with path.open("rb") as file:
-            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-            head = json.loads(file.read(min(length, _LONGEST_HEAD)))
-        found: dict[str, Any] = json.loads(head["__metadata__"][METADATA_KEY])
-        ends = [tensor["data_offsets"][1] for name, tensor in head.items() if name != "__metadata__"]
-        is_whole = path.stat().st_size == _LENGTH.size + length + max(ends)
-    except (OSError, struct.error, ValueError, KeyError, TypeError):
+        head = json.loads(file.metadata[METADATA_KEY])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"it is no checkpoint ({error})") from error
+    if not isinstance(head, dict):
+        raise ValueError("it is no checkpoint (its head is no object)")
+    return head
+
+
+def _head(path: Path) -> dict[str, Any] | None:
+    """The head of a checkpoint, or None where it is torn or of another format."""
+    try:
+        head = checkpoint_head(TensorFile.open(path))
+    except (OSError, ValueError):
         return None
-    return found if is_whole and found.get("format") == FORMAT else None
+    return head if head.get("format") == FORMAT else None
 
 
 def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:
