@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import ipaddress
 import logging
@@ -37,6 +36,7 @@ from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
+from ktrdr.launch import Server
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
@@ -258,11 +258,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="ktrdr serve", description="Run the ktrdr server.")
-    parser.add_argument("--host", help="address to listen on (KTRDR_API_HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (KTRDR_API_PORT)")
-    parser.add_argument("--insecure", action="store_true", help="listen beyond this machine without a token")
-    chosen = parser.parse_args(arguments)
+    chosen = Server.parse(arguments)
     overrides = {"ktrdr_api_host": chosen.host, "ktrdr_api_port": chosen.port}
     try:
         settings = read_settings(**{name: value for name, value in overrides.items() if value is not None})

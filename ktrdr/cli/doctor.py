@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ktrdr.cli.options import AsJson
+from ktrdr.launch import Doctor
 
 
 def doctor(
@@ -30,10 +28,4 @@ def doctor(
     from ktrdr.settings import read_settings
 
     read_settings()
-    command = [sys.executable, "-P", "-m", "ktrdr.doctor"]
-    command += ["--home", str(home)] if home is not None else []
-    command += ["--repair"] if repair else []
-    command += ["--json"] if as_json else []
-    if sys.platform == "win32":
-        raise typer.Exit(subprocess.run(command, check=False).returncode)
-    os.execv(sys.executable, command)
+    Doctor(home=home, repair=repair, json=as_json).launch()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Annotated
 
 import typer
+
+from ktrdr.launch import Server
 
 
 def serve(
@@ -30,10 +29,4 @@ def serve(
     from ktrdr.settings import read_settings
 
     read_settings()
-    command = [sys.executable, "-P", "-m", "ktrdr.server"]
-    command += ["--host", host] if host is not None else []
-    command += ["--port", str(port)] if port is not None else []
-    command += ["--insecure"] if insecure else []
-    if sys.platform == "win32":
-        raise typer.Exit(subprocess.run(command, check=False).returncode)
-    os.execv(sys.executable, command)
+    Server(host=host, port=port, insecure=insecure).launch()
