@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Files: written whole or not at all, and their sizes in words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import uuid
 from pathlib import Path
 
 _DRAFT = ".tmp"
+# Registries and bridges are built in a file of this name.
+_DRAFTS = (_DRAFT, ".new")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -38,10 +40,27 @@ def make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
+def drafts_within(folder: Path) -> list[Path]:
+    """Files below `folder` whose writers were killed, or still write, before they were renamed into their places."""
+    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in paths if path.suffix in _DRAFTS)
+
+
 def remove_drafts(path: Path) -> None:
     """What writers of `path` left that were killed; nobody may be writing it now. Raises OSError."""
     for draft in path.parent.glob(f".{path.name}.*{_DRAFT}"):
         draft.unlink(missing_ok=True)
+
+
+def size_text(size_bytes: float) -> str:
+    """`512 B`, `1.4 kB`, `83.1 GB`: in powers of 1000."""
+    if size_bytes < 1000:
+        return f"{size_bytes:.0f} B"
+    for unit in ("kB", "MB"):
+        size_bytes /= 1000
+        if size_bytes < 1000:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / 1000:.1f} GB"
 
 
 def _sync_folder(folder: Path) -> None:

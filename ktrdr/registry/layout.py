@@ -77,13 +77,14 @@ def salvage(damaged: Path, fresh: Path) -> tuple[int, int]:
     with connected(fresh, writes=True) as connection:
         Base.metadata.create_all(connection)
     with contextlib.closing(sqlite3.connect(fresh)) as target:
-        counts = [_salvage_table(damaged, target, table) for table in Base.metadata.sorted_tables]
+        for table in Base.metadata.sorted_tables:
+            _salvage_table(damaged, target, table)
         target.execute("DELETE FROM metrics WHERE operation_id NOT IN (SELECT operation_id FROM operations)")
         target.commit()
-    return counts[0], counts[1]
+        return _count(target, "operations"), _count(target, "metrics")
 
 
-def _salvage_table(damaged: Path, target: sqlite3.Connection, table: Table) -> int:
+def _salvage_table(damaged: Path, target: sqlite3.Connection, table: Table) -> None:
     names = [column.name for column in table.columns]
     readable = _READABLE[table.name]
     # From both ends, since a scan stops at the first page that is damaged.
@@ -96,5 +97,8 @@ def _salvage_table(damaged: Path, target: sqlite3.Connection, table: Table) -> i
             for row in source.execute(order):
                 with contextlib.suppress(sqlite3.IntegrityError):
                     target.execute(f"INSERT OR IGNORE INTO {table.name} ({columns}) VALUES ({marks})", row)
-    count: int = target.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]
+
+
+def _count(database: sqlite3.Connection, table: str) -> int:
+    count: int = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     return count

@@ -7,11 +7,9 @@ import io
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import psutil
 import pytest
 import torch
 
-from ktrdr import doctor
+from ktrdr.doctor.__main__ import main
 from ktrdr.executors.outcome import write_outcome
 from ktrdr.home import Home, HomeLock
 from ktrdr.market.provider import fetch
@@ -32,6 +30,7 @@ from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.saved_models.writing import write_model
 from ktrdr.training.checkpoint import Checkpoint, write
 from tests.contracts.test_operation_stores import operation
+from tests.damage import cut, fill
 from tests.training.test_checkpoint import FINGERPRINT, state_of
 
 DONE, LEFT = "op_training_a", "op_training_b"
@@ -81,7 +80,7 @@ def home(sound: Path, tmp_path: Path) -> Path:
 def examined(home: Path, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit code and what is told as JSON."""
     with redirect_stdout(io.StringIO()) as out:
-        code = doctor.main(["--home", str(home), "--json", *options])
+        code = main(["--home", str(home), "--json", *options])
     report: dict[str, Any] = json.loads(out.getvalue())
     return code, report
 
@@ -112,78 +111,25 @@ def test_a_sound_home_is_healthy_and_left_as_it_is(home: Path) -> None:
     assert files(home) == before
 
 
-def cut(path: str, keep: float = 0.6) -> Callable[[Path], None]:
-    def damage(home: Path) -> None:
-        content = (home / path).read_bytes()
-        (home / path).write_bytes(content[: int(len(content) * keep)])
-
-    return damage
-
-
-def flip(path: str, at: float = 0.9) -> Callable[[Path], None]:
-    def damage(home: Path) -> None:
-        content = bytearray((home / path).read_bytes())
-        content[int(len(content) * at)] ^= 0xFF
-        (home / path).write_bytes(content)
-
-    return damage
-
-
-def fill(path: str, content: bytes = b"garbage" * 99) -> Callable[[Path], None]:
-    def damage(home: Path) -> None:
-        (home / path).write_bytes(content)
-
-    return damage
-
-
-def change(statement: str) -> Callable[[Path], None]:
-    def damage(home: Path) -> None:
-        with closing(sqlite3.connect(home / "registry.sqlite")) as database:
-            database.executescript(statement)
-
-    return damage
-
-
-MENDABLE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "registry of an older layout": (
-        change("PRAGMA legacy_alter_table=ON; ALTER TABLE operations DROP COLUMN parent_id"),
-        "older layout: it has no operations.parent_id",
-    ),
-    "registry without a table": (change("DROP TABLE metrics"), "has no table metrics"),
-    "registry of garbage": (fill("registry.sqlite"), "not a database"),
-    "registry cut off": (cut("registry.sqlite"), "registry.sqlite is damaged"),
-    "record of garbage": (
-        change(f"UPDATE operations SET details='{{' WHERE operation_id='{LEFT}'"),
-        f"such as that of {LEFT}",
-    ),
-    "unknown status": (
-        change(f"UPDATE operations SET status='?' WHERE operation_id='{LEFT}'"),
-        f"such as that of {LEFT}",
-    ),
-    "bridge cut off": (cut(f"operations/{LEFT}/bridge"), f"{LEFT}/bridge is damaged: its head"),
-    "bridge of garbage": (fill(f"operations/{LEFT}/bridge"), "not a bridge of this version"),
-    "outcome of garbage": (fill(f"operations/{DONE}/outcome.json"), f"{DONE}/outcome.json is damaged"),
-    "outcome without status": (fill(f"operations/{DONE}/outcome.json", b"[1]"), "names no status"),
-    "job of garbage": (fill(f"operations/{DONE}/job.json", b"\xff"), f"{DONE}/job.json is damaged"),
-    "bars of garbage": (fill("bars/AAPL/1d.parquet"), "AAPL/1d.parquet is damaged"),
-    "bars with a flipped bit": (flip("bars/AAPL/1d.parquet", 0.3), "AAPL/1d.parquet is damaged"),
-    "checkpoint cut off": (cut(CHECKPOINT), "epoch-000000.safetensors is damaged: it is not as long"),
-    "checkpoint with a flipped bit": (flip(CHECKPOINT), "does not match its checksum"),
-    "checkpoint of garbage": (fill(CHECKPOINT), "epoch-000000.safetensors is damaged"),
+MENDABLE = {
+    "registry": "registry.sqlite",
+    "operations": f"operations/{DONE}/outcome.json",
+    "bars": "bars/AAPL/1d.parquet",
+    "models": CHECKPOINT,
 }
 
 
-@pytest.mark.parametrize("fault", MENDABLE)
-def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, fault: str) -> None:
-    damage, words = MENDABLE[fault]
-    damage(home)
+@pytest.mark.parametrize("subject", MENDABLE)
+def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, subject: str) -> None:
+    fill(home / MENDABLE[subject])
     before = files(home)
 
     code, report = examined(home)
-    assert code == 1
-    (told,) = faults(report)
-    assert words in told["what"]
-    assert told["advice"]
+    assert (code, report["healthy"]) == (1, False)
+    (fault,) = faults(report)
+    assert (fault["subject"], fault["repairable"], fault["repaired"]) == (subject, True, None)
+    assert Path(MENDABLE[subject]).name in fault["what"]
+    assert fault["advice"]
     assert files(home) == before
 
     code, report = examined(home, "--repair")
@@ -196,27 +142,19 @@ def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, fault: str) -> N
     assert examined(home)[0] == 0
 
 
-BEYOND_REPAIR: dict[str, tuple[Callable[[Path], None], str]] = {
-    "model gone": (lambda home: shutil.rmtree(home / "models" / DONE), f"{DONE} is COMPLETED and its folder is gone"),
-    "card gone": (lambda home: (home / "models" / DONE / "model.json").unlink(), f"{DONE}/model.json is gone"),
-}
-
-
-@pytest.mark.parametrize("fault", BEYOND_REPAIR)
-def test_what_cannot_be_repaired_is_told_with_advice(home: Path, fault: str) -> None:
-    damage, words = BEYOND_REPAIR[fault]
-    damage(home)
+def test_what_cannot_be_repaired_is_told_with_advice(home: Path) -> None:
+    shutil.rmtree(home / "models" / DONE)
 
     code, report = examined(home, "--repair")
 
     assert code == 1
-    (told,) = faults(report)
-    assert words in told["what"]
-    assert "train again" in told["advice"]
+    (fault,) = faults(report)
+    assert (fault["what"], fault["repairable"]) == (f"{DONE} is COMPLETED and its folder is gone", False)
+    assert "train again" in fault["advice"]
 
 
 def test_what_is_missing_once_it_was_moved_away_stays_a_fault(home: Path) -> None:
-    cut(MODEL)(home)
+    cut(home / MODEL)
 
     code, report = examined(home, "--repair")
 
@@ -224,27 +162,6 @@ def test_what_is_missing_once_it_was_moved_away_stays_a_fault(home: Path) -> Non
     moved, missing = faults(report)
     assert (moved["what"].split(" is damaged")[0], bool(moved["repaired"])) == (f"{DONE}/model.safetensors", True)
     assert (missing["what"], missing["repaired"]) == (f"{DONE}/model.safetensors is gone", None)
-
-
-def test_what_can_be_read_of_a_damaged_registry_goes_into_the_new_one(home: Path) -> None:
-    many = [training(f"op_many_{number:03}", OperationStatus.COMPLETED) for number in range(200)]
-    asyncio.run(record(Home(home), *many))
-    path = home / "registry.sqlite"
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2 // 4096 * 4096
-    content[middle : middle + 4096] = bytes(4096)
-    path.write_bytes(content)
-
-    _, report = examined(home, "--repair")
-
-    (told,) = [fault for fault in faults(report) if fault["subject"] == "registry"]
-    assert told["repaired"]
-    with closing(sqlite3.connect(path)) as database:
-        (operations,) = database.execute("SELECT count(*) FROM operations").fetchone()
-        (metrics,) = database.execute("SELECT count(*) FROM metrics").fetchone()
-    assert operations > 100
-    assert metrics > 100
-    assert f"{operations:,} operations" in told["repaired"]
 
 
 def test_leftovers_do_no_harm_and_are_moved_away_when_asked(home: Path) -> None:
@@ -266,22 +183,8 @@ def test_leftovers_do_no_harm_and_are_moved_away_when_asked(home: Path) -> None:
     assert set(files(Path(report["backup"]))) == {"bars/AAPL/.1d.parquet.0f.tmp", "uploads/0f.csv"}
 
 
-def test_a_folder_without_record_is_told_and_moved_away_when_asked(home: Path) -> None:
-    lost = home / "operations" / "op_training_lost"
-    lost.mkdir()
-    (lost / "job.json").write_text("{}")
-
-    code, report = examined(home)
-    assert code == 0
-    assert "op_training_lost has a folder but no record" in [finding["what"] for finding in report["findings"]]
-
-    _, report = examined(home, "--repair")
-    assert not lost.exists()
-    assert set(files(Path(report["backup"]))) == {"operations/op_training_lost/job.json"}
-
-
 def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
-    fill("bars/AAPL/1d.parquet")(home)
+    fill(home / "bars/AAPL/1d.parquet")
     before = files(home)
 
     with HomeLock(Home(home)):
@@ -296,7 +199,7 @@ def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
 def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> None:
     worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
     asyncio.run(record(Home(home), training("op_live", OperationStatus.RUNNING, worker)))
-    fill("bars/AAPL/1d.parquet")(home)
+    fill(home / "bars/AAPL/1d.parquet")
 
     code, report = examined(home, "--repair")
 
@@ -306,9 +209,9 @@ def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> N
 
 
 def test_it_is_told_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fill("bars/AAPL/1d.parquet")(home)
+    fill(home / "bars/AAPL/1d.parquet")
 
-    assert doctor.main(["--home", str(home)]) == 1
+    assert main(["--home", str(home)]) == 1
 
     out = capsys.readouterr().out
     assert "FAULT  bars        AAPL/1d.parquet is damaged" in out
@@ -316,13 +219,37 @@ def test_it_is_told_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out.endswith("1 fault.\nWhat can be repaired is repaired by: ktrdr doctor --repair\n")
 
 
+def test_a_walk_forward_is_healthy_without_weights_of_its_own(home: Path) -> None:
+    whole = "op_training_folds"
+    asyncio.run(record(Home(home), training(whole, OperationStatus.COMPLETED)))
+    for root in (home / "models", home / "operations"):
+        (root / whole).mkdir()
+    (home / "models" / whole / "model.json").write_text(json.dumps({"operation_ids": [DONE, LEFT]}))
+
+    code, report = examined(home)
+
+    assert (code, faults(report)) == (0, [])
+
+
+def test_a_registry_elsewhere_is_not_compared_with_folders(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "models" / "op_unknown").mkdir()
+    monkeypatch.setenv("KTRDR_HOME", str(home))
+    monkeypatch.setenv("KTRDR_DATABASE_URL", "postgresql+asyncpg://localhost/ktrdr")
+
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(["--json"]) == 0
+
+    notes = [finding["what"] for finding in json.loads(out.getvalue())["findings"] if finding["level"] == "note"]
+    assert notes == ["KTRDR_DATABASE_URL names another place; records are not compared with folders"]
+
+
 def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(["--home", str(tmp_path / "none")]) == 2
+    assert main(["--home", str(tmp_path / "none")]) == 2
     assert "there is no folder" in capsys.readouterr().err
 
 
 def test_torch_is_not_needed(home: Path) -> None:
-    script = "import sys; from ktrdr import doctor; doctor.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    script = "import sys; from ktrdr.doctor.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", script, "--home", str(home)], capture_output=True, check=False)
 

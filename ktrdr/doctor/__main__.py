@@ -1,0 +1,41 @@
+"""The program: `python -m ktrdr.doctor`, which `ktrdr doctor` becomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ktrdr.doctor.examination import examine, repair
+from ktrdr.doctor.report import as_json, as_text, note_on_repair
+from ktrdr.errors import InputError, KtrdrError
+from ktrdr.home import Home
+from ktrdr.launch import Doctor
+from ktrdr.settings import read_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 healthy or repaired, 1 faults, 2 wrong use."""
+    try:
+        return run(Doctor.parse(arguments))
+    except KtrdrError as error:
+        sys.stderr.write(f"error: {error.detail}\nhint: {error.hint}\n")
+        return 2
+
+
+def run(chosen: Doctor) -> int:
+    settings = read_settings(**({"ktrdr_home": chosen.home} if chosen.home else {}))
+    home = Home(settings.ktrdr_home)
+    if not home.root.is_dir():
+        hint = "name one with --home, or see KTRDR_HOME with: ktrdr config show"
+        raise InputError(f"there is no folder {home.root}", hint=hint)
+    registry_elsewhere = bool(settings.ktrdr_database_url) and not chosen.home
+    found = examine(home, registry_elsewhere=registry_elsewhere)
+    if chosen.repair and not found.is_in_use:
+        found = repair(found, registry_elsewhere=registry_elsewhere)
+    note = note_on_repair(found, wants_repair=chosen.repair)
+    sys.stdout.write((as_json if chosen.json else as_text)(found, note) + "\n")
+    return 1 if found.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Collects what each room finds in its part of a home, and runs the repairs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ktrdr.doctor import folder
+from ktrdr.errors import StorageError
+from ktrdr.executors import check as executors_check
+from ktrdr.findings import Backup, Finding, Level
+from ktrdr.home import Home, HomeLock, holder_of, is_held
+from ktrdr.market import check as market_check
+from ktrdr.registry import check as registry_check
+from ktrdr.saved_models import check as saved_models_check
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A home as it stands.
+
+    home: what was examined
+    server_pid: the process id of the server that runs on it; None where none does
+    findings: what was repaired, then a line for each part that is sound and each thing that is not
+    backup: where repairs have moved what they replaced; None where there was nothing to move
+    """
+
+    home: Home
+    server_pid: int | None
+    findings: tuple[Finding, ...]
+    backup: Path | None = None
+
+    @property
+    def faults(self) -> list[Finding]:
+        """Those that are still there."""
+        return [finding for finding in self.findings if finding.level is Level.FAULT and not finding.repaired]
+
+    @property
+    def is_repaired(self) -> bool:
+        return any(finding.repaired for finding in self.findings)
+
+    @property
+    def is_repairable(self) -> bool:
+        return any(finding.repair and not finding.repaired for finding in self.findings)
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.server_pid is not None or any(
+            finding.subject == executors_check.WORKERS for finding in self.findings
+        )
+
+
+def examine(home: Home, *, registry_elsewhere: bool = False) -> Examination:
+    """Changes nothing. `registry_elsewhere` says that the home's records are not in its own file."""
+    server_pid = holder_of(home) if is_held(home) else None
+    return Examination(home, server_pid, tuple(_findings(home, server_pid, registry_elsewhere)))
+
+
+def _findings(home: Home, server_pid: int | None, registry_elsewhere: bool) -> Iterator[Finding]:
+    yield from folder.check(home.root)
+    registry = registry_check.elsewhere() if registry_elsewhere else registry_check.check(home.registry)
+    yield from registry.findings
+    yield from executors_check.check(home.operations, registry.records)
+    yield from market_check.check(home.bars)
+    yield from saved_models_check.check(home.models, registry.recorded_ids, registry.completed_trainings)
+    if server_pid is None:
+        yield from folder.check_leftovers(home)
+
+
+def repair(found: Examination, *, registry_elsewhere: bool = False) -> Examination:
+    """Repair what can be repaired of a home that is not in use, and examine it again.
+
+    Raises StorageError when the disk refuses, and HomeInUse; what was repaired until then stays so.
+    """
+    if not found.is_repairable:
+        return found
+    backup = Backup(found.home.root)
+    with HomeLock(found.home):
+        repaired = tuple(_repaired(found.findings, backup))
+    # What was moved away may be missing now.
+    now = examine(found.home, registry_elsewhere=registry_elsewhere)
+    kept = backup.folder if backup.folder.is_dir() else None
+    return replace(now, findings=(*repaired, *now.findings), backup=kept)
+
+
+def _repaired(findings: Iterable[Finding], backup: Backup) -> Iterator[Finding]:
+    for finding in findings:
+        if finding.repair:
+            try:
+                yield replace(finding, repaired=finding.repair(backup))
+            except (OSError, sqlite3.Error) as error:
+                raise StorageError(f"{finding.what}: it cannot be repaired: {error}", hint="make room") from error

@@ -1,0 +1,50 @@
+"""Checks the folder of a home itself, and what has been left over in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ktrdr.files import drafts_within, size_text
+from ktrdr.findings import Finding, Level, subfolders
+from ktrdr.home import Home
+
+_MIN_FREE_BYTES = 200 * 1024**2
+_ADVICE = "fix its permissions, or choose another folder with KTRDR_HOME"
+
+
+def check(root: Path) -> Iterator[Finding]:
+    if os.statvfs(root).f_flag & os.ST_RDONLY:
+        yield _fault(f"{root} is on a disk that is mounted read-only", _ADVICE)
+        return
+    folders = (root, *subfolders(root).values())
+    refused = [folder for folder in folders if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
+    yield from (_fault(f"{folder} cannot be read and written", _ADVICE) for folder in refused)
+    free = shutil.disk_usage(root).free
+    if free < _MIN_FREE_BYTES:
+        yield _fault(f"only {size_text(free)} are free", "make room: see ktrdr operations prune, and the folder backup")
+    elif not refused:
+        yield Finding(Level.OK, "folder", f"can be written, {size_text(free)} free")
+
+
+def _fault(what: str, advice: str) -> Finding:
+    return Finding(Level.FAULT, "folder", what, advice)
+
+
+def check_leftovers(home: Home) -> Iterator[Finding]:
+    """What writers have left that were killed; of a home in use it may be what they are writing."""
+    drafts = [path for folder in (home.bars, home.models, home.operations) for path in drafts_within(folder)]
+    uploads = sorted(home.uploads.iterdir()) if home.uploads.is_dir() else []
+    if drafts:
+        yield _leftover(home, drafts, "temporary files of writers that were killed")
+    if uploads:
+        yield _leftover(home, uploads, "uploads that never ended")
+
+
+def _leftover(home: Home, paths: Sequence[Path], kind: str) -> Finding:
+    size = size_text(sum(path.stat().st_size for path in paths if path.is_file()))
+    what = f"{len(paths):,} {kind}, {size}, such as {paths[0].relative_to(home.root)}"
+    advice = "they do no harm; --repair moves them away"
+    return Finding(Level.NOTE, "leftovers", what, advice, lambda backup: backup.move(*paths))

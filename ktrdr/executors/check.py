@@ -1,0 +1,81 @@
+"""Checks the folders of operations, and which of the recorded operations have a living worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ktrdr.executors.local import is_alive
+from ktrdr.executors.outcome import read_outcome
+from ktrdr.findings import Finding, Level, check_json, damage, subfolders, summarised
+from ktrdr.operations.check import RecordedOperation, bridge_damage
+
+WORKERS = "workers"
+_OPERATIONS = "operations"
+
+Folders = Mapping[str, Path]
+Records = Mapping[str, RecordedOperation]
+
+
+def check(root: Path, records: Sequence[RecordedOperation] | None) -> list[Finding]:
+    """`root` holds a folder for each operation; `records` is None where the registry cannot tell them."""
+    folders = subfolders(root)
+    known = {record.operation_id: record for record in records or ()}
+    unrecorded = () if records is None else _unrecorded(folders, known)
+    findings = [*unrecorded, *_unfinished(folders, known), *_without_folder(folders, known), *_each(folders, known)]
+    return summarised(_OPERATIONS, f"{len(folders):,} folders", findings)
+
+
+def _unrecorded(folders: Folders, records: Records) -> Iterator[Finding]:
+    return (_unknown_folder(folder) for name, folder in folders.items() if name not in records)
+
+
+def _unknown_folder(folder: Path) -> Finding:
+    return Finding(
+        Level.NOTE,
+        _OPERATIONS,
+        f"{folder.name} has a folder but no record",
+        "nothing shows it: put the registry back that has it; or --repair moves the folder away",
+        lambda backup: backup.move(folder),
+    )
+
+
+def _unfinished(folders: Folders, records: Records) -> Iterator[Finding]:
+    unfinished = [record for record in records.values() if not record.has_ended]
+    working = [record for record in unfinished if record.worker and is_alive(record.worker)]
+    if working:
+        names = ", ".join(record.operation_id for record in working)
+        yield Finding(Level.NOTE, WORKERS, f"{len(working)} at work: {names}")
+    for record in unfinished:
+        if record not in working:
+            without_folder = "" if record.operation_id in folders else "; it has no folder"
+            what = f"{record.operation_id} is {record.status} and no worker is at it{without_folder}"
+            yield Finding(Level.NOTE, _OPERATIONS, what, "the next start of the server settles it: ktrdr serve")
+
+
+def _without_folder(folders: Folders, records: Records) -> Iterator[Finding]:
+    gone = [name for name, record in records.items() if record.has_ended and name not in folders]
+    if gone:
+        what = f"{len(gone):,} have no folder any more, such as {gone[0]}"
+        yield Finding(Level.NOTE, _OPERATIONS, what, "record, results and metrics are in the registry")
+
+
+def _each(folders: Folders, records: Records) -> Iterator[Finding]:
+    for name, folder in folders.items():
+        yield from _check_folder(folder, has_ended=name in records and records[name].has_ended)
+
+
+def _check_folder(folder: Path, *, has_ended: bool) -> list[Finding]:
+    bridge, job, outcome = (folder / name for name in ("bridge", "job.json", "outcome.json"))
+    reasons = {
+        bridge: bridge_damage(bridge, has_ended=has_ended),
+        job: damage(check_json, job),
+        outcome: damage(lambda _: read_outcome(folder), outcome),
+    }
+    advice = "the registry has what it held; --repair moves it away" if has_ended else "--repair moves it away"
+    return [_damaged_file(path, reason, advice) for path, reason in reasons.items() if reason]
+
+
+def _damaged_file(path: Path, reason: str, advice: str) -> Finding:
+    what = f"{path.parent.name}/{path.name} is damaged: {reason}"
+    return Finding(Level.FAULT, _OPERATIONS, what, advice, lambda backup: backup.move(path))

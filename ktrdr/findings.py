@@ -1,0 +1,111 @@
+"""What a check of a home finds, and how it is repaired: each room checks what it owns, `ktrdr.doctor` collects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+BACKUP = "backup"
+
+Item = TypeVar("Item")
+
+
+class Level(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    """Harmless, or mended by the next start of the server."""
+    FAULT = "FAULT"
+
+
+class Backup:
+    """A folder, made when the first thing goes into it, in which everything keeps its path within the home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.folder = home / BACKUP / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+
+    def place_for(self, path: Path) -> Path:
+        place = self.folder / path.relative_to(self._home)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def move(self, *paths: Path) -> str:
+        for path in paths:
+            if path.exists() or path.is_symlink():
+                os.rename(path, self.place_for(path))
+        return f"moved to {self.folder.relative_to(self._home)}"
+
+    def copy(self, *paths: Path) -> None:
+        for path in paths:
+            if path.exists():
+                shutil.copy2(path, self.place_for(path))
+
+
+Repair = Callable[[Backup], str]
+"""Mends something and puts what it replaces into the backup; returns what was done, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line about a home.
+
+    level: how bad it is
+    subject: the part of the home, such as `bars`
+    what: the place and what is wrong there, or how much is sound
+    advice: what to do about it; empty where nothing is to be done
+    repair: mends it; None where only a person can
+    repaired: what the repair has done, in words; empty until then
+    """
+
+    level: Level
+    subject: str
+    what: str
+    advice: str = ""
+    repair: Repair | None = field(default=None, repr=False)
+    repaired: str = ""
+
+
+def summarised(subject: str, summary: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings; where none is a fault, a line that the part is sound comes first."""
+    found = list(findings)
+    has_faults = any(finding.level is Level.FAULT for finding in found)
+    return found if has_faults else [Finding(Level.OK, subject, summary), *found]
+
+
+def check_each(check: Callable[[Item], Iterable[Finding]], items: Iterable[Item]) -> Iterator[Finding]:
+    """The findings of all items, in their order; several threads read."""
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for findings in pool.map(lambda item: list(check(item)), items):
+            yield from findings
+
+
+def subfolders(root: Path) -> dict[str, Path]:
+    """The folders in `root` by name, in its order; none where it does not exist or may not be read."""
+    if not os.access(root, os.R_OK | os.X_OK):
+        return {}
+    return {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
+
+
+def damage(read: Callable[[Path], object], path: Path) -> str:
+    """Why `read` refuses `path` with OSError or ValueError; empty when it does not, or when nothing is there."""
+    try:
+        read(path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def check_json(path: Path) -> None:
+    """Raises OSError, and ValueError when the file holds no JSON object."""
+    if not isinstance(json.loads(path.read_bytes()), dict):
+        raise ValueError("it is no JSON object")

@@ -1,0 +1,25 @@
+"""Checks every stored series against its checksums and the rules of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ktrdr.errors import StorageError
+from ktrdr.findings import Finding, Level, check_each, summarised
+from ktrdr.market import series_file
+
+
+def check(root: Path) -> list[Finding]:
+    """`root` holds a folder for each symbol."""
+    paths = sorted(root.glob("*/*.parquet"))
+    return summarised("bars", f"{len(paths):,} series", check_each(_check_series, paths))
+
+
+def _check_series(path: Path) -> Iterator[Finding]:
+    try:
+        series_file.info(path)
+        series_file.read(path)
+    except StorageError as damage:
+        what = damage.detail.replace(str(path), f"{path.parent.name}/{path.name}")
+        yield Finding(Level.FAULT, "bars", what, damage.hint, lambda backup: backup.move(path))

@@ -1,0 +1,121 @@
+"""Checks a SQLite registry, repairs it, and reads what other checks must know of its records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from ktrdr.files import size_text
+from ktrdr.findings import Backup, Finding, Level
+from ktrdr.operations.check import RecordedOperation
+from ktrdr.operations.operation import WorkerIdentity
+from ktrdr.registry import layout
+
+_REGISTRY = "registry"
+_RECORDS = "SELECT operation_id, operation_type, status, worker_pid, worker_started_at FROM operations"
+_RECORD_COLUMNS = {
+    f"operations.{name}"
+    for name in ("operation_type", "status", "worker_pid", "worker_started_at", "details", "results")
+}
+_RESTORE = "put a copy of it back; or --repair makes a new one from the records that can still be read"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCheck:
+    """What a registry says, and what is wrong with it.
+
+    records: every operation; None where they cannot be known
+    findings: one line that it is sound, or what is wrong
+    """
+
+    records: Sequence[RecordedOperation] | None
+    findings: Sequence[Finding]
+
+    @property
+    def recorded_ids(self) -> set[str] | None:
+        return None if self.records is None else {record.operation_id for record in self.records}
+
+    @property
+    def completed_trainings(self) -> set[str]:
+        return {record.operation_id for record in self.records or () if record.is_completed_training}
+
+
+def elsewhere() -> RegistryCheck:
+    """In place of a check, where settings name a registry that is no file of the home."""
+    note = "KTRDR_DATABASE_URL names another place; records are not compared with folders"
+    return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, note)])
+
+
+def check(path: Path) -> RegistryCheck:
+    if not path.exists():
+        advice = "normal for a new home; else put a copy of it back before the next start"
+        return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", advice)])
+    try:
+        with layout.connected(path) as connection:
+            return _check_tables(path, connection)
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error)
+        if "locked" in cause:
+            locked = Finding(Level.FAULT, _REGISTRY, f"{path.name} is locked", "look again later")
+            return RegistryCheck(None, [locked])
+        return RegistryCheck(None, [_damaged(path, cause)])
+
+
+def _check_tables(path: Path, connection: Connection) -> RegistryCheck:
+    damage = list(connection.execute(text("PRAGMA integrity_check(5)")).scalars())
+    if damage != ["ok"]:
+        return RegistryCheck(None, [_damaged(path, "; ".join(damage))])
+    if tables := layout.missing_tables(connection):
+        return RegistryCheck(None, [_damaged(path, f"it has no table {', '.join(tables)}")])
+    columns = layout.missing_columns(connection)
+    older = [_older_layout(path, columns)] if columns else []
+    if _RECORD_COLUMNS.intersection(columns):
+        return RegistryCheck(None, older)
+    if broken := layout.unreadable_records(connection):
+        how = f"{len(broken):,} records cannot be read, such as that of {broken[0]}"
+        return RegistryCheck(None, [_damaged(path, how), *older])
+    records = [_record(row) for row in connection.execute(text(_RECORDS))]
+    sound = Finding(Level.OK, _REGISTRY, f"{len(records):,} operations, {size_text(path.stat().st_size)}")
+    return RegistryCheck(records, older or [sound])
+
+
+def _record(row: Sequence[Any]) -> RecordedOperation:
+    operation_id, operation_type, status, pid, started_at = row
+    worker = WorkerIdentity(pid, started_at) if pid is not None and started_at is not None else None
+    return RecordedOperation(operation_id, operation_type, status, worker)
+
+
+def _older_layout(path: Path, columns: Sequence[str]) -> Finding:
+    what = f"{path.name} is of an older layout: it has no {', '.join(columns)}"
+    advice = "--repair adds them, or makes a new registry with what can be taken over"
+    return Finding(Level.FAULT, _REGISTRY, what, advice, lambda backup: _bring_up_to_date(path, backup))
+
+
+def _damaged(path: Path, how: str) -> Finding:
+    what = f"{path.name} is damaged: {how}"
+    return Finding(Level.FAULT, _REGISTRY, what, _RESTORE, lambda backup: _rebuild(path, backup))
+
+
+def _bring_up_to_date(path: Path, backup: Backup) -> str:
+    backup.copy(path, *layout.log_files(path))
+    try:
+        with layout.connected(path, writes=True) as connection:
+            layout.add_missing_columns(connection)
+    except SQLAlchemyError:
+        return _rebuild(path, backup)
+    return f"added the columns; the file as it was is in {backup.folder}"
+
+
+def _rebuild(path: Path, backup: Backup) -> str:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    operations, metrics = layout.salvage(path, fresh)
+    backup.move(path, *layout.log_files(path))
+    os.replace(fresh, path)
+    return f"made a new one with {operations:,} operations and {metrics:,} metrics; the old one is in {backup.folder}"
