@@ -269,17 +269,37 @@ def _source_faults(indicator: Indicator) -> Iterator[Fault]:
     function = indicator.name.lower()
     slots = _slots(function)
     free = [slot.column for slot in slots if slot.free]
-    reads = ", ".join(slot.column for slot in slots)
-    if indicator.source is not None and len(free) != 1:
-        rule = "is for functions of one free series" if not free else "names one series, but the function reads several"
-        use = "" if not free else "; name them under sources"
-        yield Fault("source", f"{rule}; {function} reads {reads}{use}", indicator.source)
-    if indicator.sources is not None and len(free) < 2:
-        yield Fault("sources", f"is for functions of several free series; {function} reads {reads}")
-    elif indicator.sources is not None and len(indicator.sources) != len(free):
-        yield Fault("sources", f"must name {len(free)} series; it names {len(indicator.sources)}")
-    if indicator.sources is None and (unknown := [column for column in free if column not in BAR_COLUMNS]):
-        yield Fault("sources", f"must be given: {function} reads {reads}, and bars have no {', '.join(unknown)}")
+    unknown = [column for column in free if column not in BAR_COLUMNS]
+    reads = f"{function} reads {', '.join(slot.column for slot in slots)}"
+    source, sources = indicator.source, indicator.sources
+    names = len(sources or ())
+    rules = (
+        (
+            source is not None and not free,
+            Fault("source", f"is for functions of one free series; {reads}", source),
+        ),
+        (
+            source is not None and len(free) > 1,
+            Fault(
+                "source",
+                f"names one series, but the function reads several; {reads}; name them under sources",
+                source,
+            ),
+        ),
+        (
+            sources is not None and len(free) < 2,
+            Fault("sources", f"is for functions of several free series; {reads}"),
+        ),
+        (
+            sources is not None and len(free) > 1 and names != len(free),
+            Fault("sources", f"must name {len(free)} series; it names {names}"),
+        ),
+        (
+            sources is None and unknown,
+            Fault("sources", f"must be given: {reads}, and bars have no {', '.join(unknown)}"),
+        ),
+    )
+    return (fault for is_broken, fault in rules if is_broken)
 
 
 def _range_faults(indicator: Indicator) -> Iterator[Fault]:
