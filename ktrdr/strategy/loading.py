@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -39,11 +39,17 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
         fault = Fault("strategy", f"must be a mapping of keys to values; it is {shown(document.data)}", line=1)
         raise StrategyError([*document.faults, fault], hint=_HINT)
     strategy, faults = _validated(document)
-    indicators, more = _checked_indicators(document, catalogue)
-    faults = [*document.faults, *faults, *more, *_timeframe_faults(document), *_calendar_faults(document, faults)]
+    indicators = _checked_indicators(document, catalogue)
+    faults = [
+        *document.faults,
+        *faults,
+        *indicators.faults,
+        *_timeframe_faults(document),
+        *_calendar_faults(document, faults),
+    ]
     if strategy is None or faults:
         raise StrategyError(_presentable(faults), hint=_HINT)
-    return strategy.model_copy(update={"indicators": indicators})
+    return strategy.model_copy(update={"indicators": tuple(indicators.resolved)})
 
 
 def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, Any]:
@@ -99,31 +105,74 @@ def _items(document: Document) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
-# Names made so far: by what, and on which bars (None: on those of every timeframe).
-_Makers = dict[str, list[tuple[str, str | None]]]
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What makes a feature, on the bars of `timeframe`, or on those of every timeframe where it is None."""
+
+    place: str
+    timeframe: str | None
+
+    def overlaps(self, other: _Maker) -> bool:
+        return self.timeframe is None or other.timeframe is None or self.timeframe == other.timeframe
 
 
-def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> tuple[tuple[Indicator, ...], list[Fault]]:
-    makers: _Makers = {"log_return": [("features.returns", None)]} if _returns(document.data) else {}
-    resolved: list[Indicator] = []
-    faults: list[Fault] = []
-    for number, item in enumerate(_items(document)):
-        own: Path = ("indicators", number)
-        whole = _indicator(item)
-        if (indicator := whole or _indicator(_sound_part(item))) is None:
-            continue
-        found = list(catalogue.check(indicator))
-        if whole is None:
-            found = [fault for fault in found if fault.path not in ("source", "sources")]
-        elif not found:
-            resolved.append(catalogue.resolve(indicator))
-            names = catalogue.feature_names(indicator)
-            found = list(_name_clashes(path_text(own), names, indicator.timeframe, makers))
-        faults += [_placed(fault, own, document) for fault in found]
-    if not makers and not document.data.get("indicators"):
+class _Indicators:
+    """The indicators of a document, added in its order.
+
+    resolved: those without a fault, with every default written out
+    faults: what is wrong with the others
+    """
+
+    def __init__(self, document: Document, catalogue: IndicatorCatalogue) -> None:
+        self.resolved: list[Indicator] = []
+        self.faults: list[Fault] = []
+        self._document = document
+        self._catalogue = catalogue
+        self._makers: dict[str, list[_Maker]] = {}
+
+    def add_returns(self) -> None:
+        self._makers["log_return"] = [_Maker("features.returns", None)]
+
+    def add(self, number: int, item: Any) -> None:
+        path: Path = ("indicators", number)
+        if (indicator := _indicator(item)) is not None:
+            faults = self._add_whole(path_text(path), indicator)
+        elif (part := _indicator(_sound_part(item))) is not None:
+            faults = [fault for fault in self._catalogue.check(part) if fault.path not in ("source", "sources")]
+        else:
+            faults = []
+        self.faults += [_placed(fault, path, self._document) for fault in faults]
+
+    def _add_whole(self, place: str, indicator: Indicator) -> Sequence[Fault]:
+        if faults := self._catalogue.check(indicator):
+            return faults
+        self.resolved.append(self._catalogue.resolve(indicator))
+        return self._note_names(self._catalogue.feature_names(indicator), _Maker(place, indicator.timeframe))
+
+    def _note_names(self, names: Sequence[str], maker: _Maker) -> list[Fault]:
+        """One fault at most, though several names may clash."""
+        clashes = [
+            Fault("", f"makes the feature {name}, which {other.place} makes too; name it otherwise with `as`")
+            for name in names
+            for other in self._makers.get(name, ())
+            if maker.overlaps(other)
+        ]
+        for name in names:
+            self._makers.setdefault(name, []).append(maker)
+        return clashes[:1]
+
+
+def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> _Indicators:
+    indicators = _Indicators(document, catalogue)
+    if _returns(document.data):
+        indicators.add_returns()
+    elif not document.data.get("indicators"):
         message = "must be true when there are no indicators, or the model has nothing to look at"
-        faults.append(Fault("features.returns", message, False, line=document.line(("features", "returns"))))
-    return tuple(resolved), faults
+        path: Path = ("features", "returns")
+        indicators.faults.append(Fault(path_text(path), message, False, line=document.line(path)))
+    for number, item in enumerate(_items(document)):
+        indicators.add(number, item)
+    return indicators
 
 
 def _returns(data: Mapping[str, Any]) -> bool:
@@ -144,21 +193,6 @@ def _sound_part(item: Any) -> Any:
         return item
     numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in INDICATOR_KEYS}
     return {"name": item.get("name")} | {key: value for key, value in numbers.items() if math.isfinite(value)}
-
-
-def _name_clashes(place: str, names: Sequence[str], timeframe: str | None, makers: _Makers) -> Iterator[Fault]:
-    """Notes the names as made at `place`; a clash is told once for each indicator."""
-    clash = next(
-        ((name, maker) for name in names for maker, other in makers.get(name, []) if _overlap(timeframe, other)), None
-    )
-    for name in names:
-        makers.setdefault(name, []).append((place, timeframe))
-    if clash:
-        yield Fault("", f"makes the feature {clash[0]}, which {clash[1]} makes too; name it otherwise with `as`")
-
-
-def _overlap(one: str | None, other: str | None) -> bool:
-    return one is None or other is None or one == other
 
 
 def _placed(fault: Fault, own: Path, document: Document) -> Fault:
