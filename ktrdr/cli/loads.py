@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -100,26 +101,35 @@ def load_all(client: Client, requests: Sequence[DataLoad]) -> list[Load]:
     if all(load.operation is None for load in loads):
         assert loads[0].error
         raise loads[0].error
-    console = words_console()
-    shown: Callable[[], Any] = _Lines(loads).show
     try:
-        if console.is_terminal:
-            from rich.live import Live
-
-            with Live(console=console, get_renderable=lambda: _bars(loads), refresh_per_second=4):
-                for _ in _polls(client, loads):
-                    pass
-        else:
+        with _display(loads) as update:
             for _ in _polls(client, loads):
-                shown()
+                update()
     except KeyboardInterrupt:
         going = [load.operation.operation_id for load in loads if load.operation and not load.has_ended]
         say("Detached; the loads go on. Come back with:\n" + "\n".join(f"  ktrdr operations watch {i}" for i in going))
         raise typer.Exit(DETACHED) from None
     for load in loads:
-        if load.operation:
-            load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+        _fetch_results(client, load)
     return loads
+
+
+def _fetch_results(client: Client, load: Load) -> None:
+    if load.operation:
+        load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+
+
+@contextmanager
+def _display(loads: Sequence[Load]) -> Iterator[Callable[[], None]]:
+    """Shows the loads, anew whenever what it yields is called: bars on a terminal, lines elsewhere."""
+    console = words_console()
+    if not console.is_terminal:
+        yield _Lines(loads).show
+        return
+    from rich.live import Live
+
+    with Live(console=console, get_renderable=lambda: _bars(loads), refresh_per_second=4) as live:
+        yield live.refresh
 
 
 def _started(client: Client, request: DataLoad) -> Load:
@@ -281,8 +291,7 @@ def _round(client: Client, requests: Sequence[DataLoad]) -> None:
     for _ in _polls(client, loads):
         pass
     for load in loads:
-        if load.operation:
-            load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+        _fetch_results(client, load)
         if error := _error_of(load):
             say(f"{_clock()}  {error.detail}")
         elif load.results.get("rows_new") or load.results.get("rows_changed"):
