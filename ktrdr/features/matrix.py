@@ -171,20 +171,12 @@ def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build) -
     opens = frames[base]["timestamp"].to_numpy().astype("datetime64[us]")
     _check_finite(symbol, columns, opens)
     measured = label_of(strategy.labels).measure(strategy.labels, frames[base])
-    newest = _newest_settled(measured.settled)
+    newest = measured.newest_settled()
     first = columns.warmup + strategy.model.sequence_length - 1
     is_candidate = (measured.settled >= 0) & (newest >= 0) & (np.arange(len(opens)) >= first)
     rows = np.flatnonzero(is_candidate).astype(np.int64)
     closes = closes_at(opens, base, strategy.calendar)
     return _Series(symbol, columns, measured, newest, Timeline(opens, closes, rows, measured.settled[rows]))
-
-
-def _newest_settled(settled: Rows) -> Rows:
-    """For each bar the newest row whose label its close, or an earlier one, has settled; -1 where there is none."""
-    newest = np.full(len(settled), -1, np.int64)
-    known = np.flatnonzero(settled >= 0)
-    np.maximum.at(newest, settled[known], known)
-    return np.maximum.accumulate(newest)
 
 
 def _training_rows(strategy: Strategy, series: list[_Series], splits: list[Split]) -> NDArray[np.float64]:

@@ -30,6 +30,13 @@ class Measured:
     def known(self) -> NDArray[np.bool_]:
         return self.settled >= 0
 
+    def newest_settled(self) -> NDArray[np.int64]:
+        """For each bar the newest row whose label its close, or an earlier one, has settled; -1 where there is none."""
+        newest = np.full(len(self.settled), -1, np.int64)
+        known = np.flatnonzero(self.known)
+        np.maximum.at(newest, self.settled[known], known)
+        return np.maximum.accumulate(newest)
+
 
 @dataclass(frozen=True, slots=True)
 class Cuts:

@@ -110,7 +110,7 @@ def own_past(measured: Measured, targets: Targets) -> float:
 
     Where a label follows from those before it, as on a curve, features may tell it as well and know nothing.
     """
-    past = np.maximum(_newest_settled(measured)[targets.rows][:, None] - np.arange(_PAST), 0)
+    past = np.maximum(measured.newest_settled()[targets.rows][:, None] - np.arange(_PAST), 0)
     known = np.nan_to_num(measured.values[past])
     design = np.column_stack((known, np.ones(len(known))))
     line, *_ = np.linalg.lstsq(design, targets.measures, rcond=None)
@@ -120,9 +120,3 @@ def own_past(measured: Measured, targets: Targets) -> float:
 def _standard(values: Values) -> Values:
     centered = values - values.mean()
     return np.asarray(centered / (np.sqrt(np.sum(centered**2)) or 1.0))
-
-
-def _newest_settled(measured: Measured) -> NDArray[np.int64]:
-    newest, known = np.zeros(len(measured.settled), np.int64), np.flatnonzero(measured.known)
-    np.maximum.at(newest, measured.settled[known], known)
-    return np.maximum.accumulate(newest)
