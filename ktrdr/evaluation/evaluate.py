@@ -14,6 +14,7 @@ from ktrdr.evaluation.metrics import Calibration, ClassScores, Floats, Integers,
 from ktrdr.evaluation.outputs import probabilities_of
 from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Sampling, Significance, judge
 from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.features.ranks import ranks
 
 if TYPE_CHECKING:
     from ktrdr.features.matrix import Dataset, Part
@@ -160,7 +161,7 @@ def _regression(
         ic=mine["ic"],
         ic_t=metrics.correlation_t(targets, predicted, sampling),
         rank_ic=mine["rank_ic"],
-        rank_ic_t=metrics.correlation_t(metrics.ranks(targets), metrics.ranks(predicted), sampling),
+        rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), sampling),
         baselines=beside,
     )
 

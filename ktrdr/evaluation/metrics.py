@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.features.ranks import ranks
+
 if TYPE_CHECKING:
     from ktrdr.evaluation.significance import Sampling
 
@@ -106,12 +108,6 @@ def number_scores(targets: Floats, predicted: Floats, training_mean: float) -> N
 def sign_hits(targets: Floats, predicted: Floats) -> NDArray[np.bool_]:
     """No move at all counts as down, as it does among labels of two classes."""
     return np.asarray((targets > 0) == (predicted > 0))
-
-
-def ranks(values: Floats) -> Floats:
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(values), np.float64)
 
 
 def correlation(one: Floats, two: Floats) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.features.labels.label import Measured
+from ktrdr.features.ranks import ranks
 
 if TYPE_CHECKING:
     from ktrdr.features.leaks.split_checks import Samples
@@ -89,12 +90,6 @@ def scores(columns: Values, targets: Targets) -> Values:
 
 def _gini(ranked: Values, is_upper: NDArray[np.bool_]) -> float:
     return float(abs(2 * (ranked[is_upper].mean() - ranked[~is_upper].mean()) / len(ranked)))
-
-
-def ranks(values: Values) -> Values:
-    """From 1 on, the mean of them where values are equal."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places])
 
 
 def shuffled(targets: Targets, horizon: int, random: np.random.Generator) -> Targets:
