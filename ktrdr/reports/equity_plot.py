@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.reports.plot_style import (
-    BLUE,
-    GREY,
-    INK,
-    VERMILION,
-    draw_title,
-    label_right,
-    new_figure,
-    pad,
-    png,
-    style_axes,
-)
+from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
+from ktrdr.reports.plot_labels import draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
 
 if TYPE_CHECKING:

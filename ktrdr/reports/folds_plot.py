@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from ktrdr.plot_style import BLUE, GREY, RULE, new_figure, png, style_axes
 
 Results = dict[str, Any]
 
@@ -49,34 +50,25 @@ def _short(name: str) -> str:
 
 def plot(told: Sequence[Results], sentence: str) -> bytes:
     """PNG: the accuracy of each fold beside its strongest naive baseline."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    figure = Figure(figsize=(10, 5), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5, width=10)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.08, right=0.97, top=0.8, bottom=0.14)
     places = np.arange(len(told))
     accuracy, baseline = ([fold[name] for fold in told] for name in ("accuracy", "baseline_accuracy"))
-    axes.vlines(places, baseline, accuracy, color="#BBBBBB", linewidth=2, zorder=1)
+    axes.vlines(places, baseline, accuracy, color=RULE, linewidth=2, zorder=1)
     axes.scatter(
-        places, baseline, color="#6B6B6B", s=260, marker="_", linewidth=2.5, zorder=3, label="strongest naive baseline"
+        places, baseline, color=GREY, s=260, marker="_", linewidth=2.5, zorder=3, label="strongest naive baseline"
     )
-    axes.scatter(places, accuracy, color="#0072B2", s=60, label="this model")
-    axes.axhline(float(np.mean(accuracy)), color="#0072B2", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    axes.scatter(places, accuracy, color=BLUE, s=60, label="this model")
+    axes.axhline(float(np.mean(accuracy)), color=BLUE, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.set_xticks(places, [f"{fold['from'][:10]}\n{fold['to'][:10]}" for fold in told], fontsize=8.5)
     axes.margins(y=0.18)
     axes.set_xlim(-0.5, len(told) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.tick_params(length=0, colors="#6B6B6B")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color("#BBBBBB")
+    style_axes(axes)
     axes.legend(loc="best", frameon=False, fontsize=9)
     figure.text(0.08, 0.93, "Accuracy on each fold's validation samples", fontsize=13, fontweight="bold")
-    figure.text(0.08, 0.84, "\n".join(textwrap.wrap(sentence, 110)), fontsize=9.5, color="#6B6B6B")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    figure.text(0.08, 0.84, "\n".join(textwrap.wrap(sentence, 110)), fontsize=9.5, color=GREY)
+    return png(figure)

@@ -7,20 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ktrdr.evaluation.evaluate import is_classification, is_regression
-from ktrdr.reports.plot_style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    PURPLE,
-    VERMILION,
-    draw_title,
-    label_right,
-    new_figure,
-    pad,
-    png,
-    style_axes,
-)
+from ktrdr.plot_style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_figure, png, style_axes
+from ktrdr.reports.plot_labels import draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
 
 if TYPE_CHECKING:

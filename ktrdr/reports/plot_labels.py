@@ -1,38 +1,20 @@
-"""How all plots of a training are drawn: colours, axes, and lines that are named where they end."""
+"""What is written into the plots of a training: the title, and the name of each line where it ends."""
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ktrdr.plot_style import GREY, INK, literal
 from ktrdr.reports.report_data import TrainingReport, model_in_short, range_of, sources, symbols_in_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart too.
-BLUE, VERMILION, GREEN, PURPLE, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#9A5B8A", "#6B6B6B", "#1A1A1A"
-
 # Label, its line's end, its colour, and its weight.
 EndLabel = tuple[str, float, str, str]
-
-
-def new_figure(height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, height), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 4})
-    return buffer.getvalue()
 
 
 def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
@@ -50,20 +32,6 @@ def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
     title = textwrap.shorten(report.strategy.name, 90, placeholder="…")
     figure.text(0.055, 1 - 0.405 * inch, literal(title), fontsize=15, fontweight="bold", color=INK)
     figure.text(0.055, 1 - 0.675 * inch, literal(textwrap.shorten(line, 150, placeholder="…")), fontsize=10, color=GREY)
-
-
-def literal(text: str) -> str:
-    # matplotlib reads what stands between two dollar signs as mathematics.
-    return text.replace("$", r"\$")
-
-
-def style_axes(axes: Axes) -> None:
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=GREY, length=0)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color("#BBBBBB")
 
 
 def pad(axes: Axes, values: Sequence[float]) -> None:

@@ -18,7 +18,7 @@ from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.matrix import Dataset, build_dataset
 from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
-from ktrdr.reports.plot_style import spread
+from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import layers
 from ktrdr.training.families import build_model

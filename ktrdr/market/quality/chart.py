@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,12 @@ from ktrdr.market.quality.bars import BarArrays, Numbers
 from ktrdr.market.quality.coverage import coverage_of
 from ktrdr.market.quality.report import QualityFault, QualityReport
 from ktrdr.market.sessions import Instants, sessions_of
+from ktrdr.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, literal, new_figure, png, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart too.
-BLUE, ORANGE, VERMILION, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#6B6B6B", "#1A1A1A"
 COLOURS = {"error": VERMILION, "warning": ORANGE, "note": GREY}
 
 _BINS, _POINTS = 150, 3000
@@ -46,7 +44,7 @@ def draw(report: QualityReport, frame: pl.DataFrame) -> bytes:
     told = list(report.faults[:_FAULTS_SHOWN])
     lines = [textwrap.wrap(fault.message, _LINE) for fault in told]
     words = _LINE_INCHES * max(1, sum(map(len, lines))) + 0.35
-    figure = _figure(_TOP_INCHES + words)
+    figure = new_figure(_TOP_INCHES + words)
     height = figure.get_figheight()
     bottom = (words + 0.45) / height
     shares, prices = figure.subplots(
@@ -63,9 +61,7 @@ def draw(report: QualityReport, frame: pl.DataFrame) -> bytes:
     _draw_shares(shares, bins_of(report, series))
     _draw_prices(prices, series, report)
     _write_faults(figure, told, lines, bottom - 0.52 / height)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 4})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def bins_of(report: QualityReport, series: BarArrays) -> Bins:
@@ -101,15 +97,6 @@ def _bounds(first: np.datetime64, last: np.datetime64, step: Any, unit: str) -> 
 # The parts.
 
 
-def _figure(height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, height), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _headline(figure: Figure, report: QualityReport) -> None:
     inch = 1 / figure.get_figheight()
     guess = f" (a guess: {report.calendar.why})" if report.calendar.is_guess else ""
@@ -139,7 +126,8 @@ def _draw_shares(axes: Axes, bins: Bins) -> None:
         axes.axvspan(begin.astype(object), (begin + width).astype(object), color=VERMILION, alpha=0.18, linewidth=0)
     axes.set_ylim(0, 104)
     axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
-    _style_axes(axes)
+    style_axes(axes)
+    axes.margins(x=0.005)
     axes.set_title(f"Bars present, by {bins.word}", loc="left", fontsize=10, color=INK)
     _legend(axes, [("all", BLUE), (f"at least {100 * _POOR:g} %", ORANGE), ("fewer", VERMILION)])
 
@@ -178,7 +166,8 @@ def _draw_prices(axes: Axes, series: BarArrays, report: QualityReport) -> None:
         if fault.severity != "note" and fault.kind not in ("missing", "missing_sessions"):
             for moment in fault.instants:
                 axes.axvline(moment.replace(tzinfo=None), color=COLOURS[fault.severity], linewidth=1, alpha=0.9)  # type: ignore[arg-type]
-    _style_axes(axes)
+    style_axes(axes)
+    axes.margins(x=0.005)
     _plain_numbers(axes)
     _dates(axes)
     axes.set_title("Price, low to high; lines: the first places of each fault", loc="left", fontsize=10, color=INK)
@@ -202,16 +191,6 @@ def _dates(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 
 
-def _style_axes(axes: Axes) -> None:
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=GREY, length=0)
-    axes.margins(x=0.005)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color("#BBBBBB")
-
-
 def _write_faults(figure: Figure, faults: list[QualityFault], lines: list[list[str]], top: float) -> None:
     step = _LINE_INCHES / figure.get_figheight()
     if not faults:
@@ -220,5 +199,5 @@ def _write_faults(figure: Figure, faults: list[QualityFault], lines: list[list[s
     for fault, wrapped in zip(faults, lines, strict=True):
         figure.text(0.055, y, fault.severity, fontsize=9.5, color=COLOURS[fault.severity], fontweight="bold", va="top")
         for line in wrapped:
-            figure.text(0.115, y, line.replace("$", r"\$"), fontsize=9.5, color=INK, va="top")
+            figure.text(0.115, y, literal(line), fontsize=9.5, color=INK, va="top")
             y -= step
