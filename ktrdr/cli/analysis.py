@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from ktrdr.cli.output import bar_time, duration, fixed, number, print_fields, print_table, say, size
+from ktrdr.cli.output import bar_time, duration, fixed, number, print_fields, print_table, say
+from ktrdr.files import size_text
 
 Results = Mapping[str, Any]
 
@@ -45,7 +46,7 @@ def print_export(results: Results) -> None:
             ("model", results.get("model")),
             ("format", results.get("format")),
             ("file", (results.get("artifacts") or {}).get("onnx")),
-            ("size", size(results.get("size_bytes") or 0)),
+            ("size", size_text(results.get("size_bytes") or 0)),
             *((f"input {name}", about) for name, about in (results.get("inputs") or {}).items()),
             *((f"output {name}", about) for name, about in (results.get("outputs") or {}).items()),
             ("compared on", f"{results.get('windows_compared')} windows of {results.get('compared_on')}"),
@@ -91,7 +92,7 @@ def _plan(results: Results) -> list[tuple[str, object]]:
         ("features", results.get("features")),
         ("window", results.get("window")),
         ("parameters", f"{parameters:,} ({results.get('parameters_per_sample', 0):,.1f} for each training sample)"),
-        ("peak memory", f"{size(results.get('peak_memory_bytes') or 0)}, free {_free(results)}"),
+        ("peak memory", f"{size_text(results.get('peak_memory_bytes') or 0)}, free {_free(results)}"),
         ("one epoch", _time(results.get("epoch_seconds"))),
         ("all epochs", _time(results.get("total_seconds"))),
     ]
@@ -99,7 +100,7 @@ def _plan(results: Results) -> list[tuple[str, object]]:
 
 
 def _free(results: Results) -> str:
-    return size(results.get("available_memory_bytes") or 0)
+    return size_text(results.get("available_memory_bytes") or 0)
 
 
 def _time(seconds: Any) -> str | None:

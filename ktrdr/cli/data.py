@@ -11,12 +11,13 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.loads import keep_current, load_all, parse_every, parse_from, series_of, tell
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import bar_time, fixed, print_json, print_table, say, size
+from ktrdr.cli.output import bar_time, fixed, print_json, print_table, say
 from ktrdr.cli.series import check as check_series
 from ktrdr.cli.series import export as export_series
 from ktrdr.cli.series import resample as resample_series
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
+from ktrdr.files import size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import DataLoad
@@ -215,7 +216,7 @@ def list_series(ctx: typer.Context, as_json: AsJson = False) -> None:
                 bar_time(series.first, series.timeframe),
                 bar_time(series.last, series.timeframe),
                 series.provider,
-                size(series.size_bytes),
+                size_text(series.size_bytes),
                 f"{series.quality.verdict} {series.quality.score:g}" if series.quality else None,
             )
             for series in found.series
@@ -268,7 +269,7 @@ def import_file(
     if file.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{file} is neither .csv nor .parquet", hint="the name's ending says what a file holds")
     client = connect(ctx)
-    say(f"Sending {file} ({size(file.stat().st_size)})")
+    say(f"Sending {file} ({size_text(file.stat().st_size)})")
     try:
         started = client.import_file(file, symbol, timeframe, replace=replace, columns=column or (), timezone=timezone)
     except OSError as error:

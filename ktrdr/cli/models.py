@@ -24,10 +24,11 @@ from ktrdr.cli.options import (
     split_list,
 )
 from ktrdr.cli.outcome import finish, print_training, scores
-from ktrdr.cli.output import fixed, print_fields, print_json, print_table, say, size
+from ktrdr.cli.output import fixed, print_fields, print_json, print_table, say
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, NotFoundError, TrainingDataError
+from ktrdr.files import size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Model, Operation, OperationStarted, TrainingStart
@@ -307,7 +308,7 @@ def export(
         written = output.write_bytes(client.artifact(operation.operation_id, "onnx"))
     except OSError as error:
         raise InputError(f"{output} cannot be written: {error.strerror}") from None
-    say(f"Saved {output} ({size(written)})")
+    say(f"Saved {output} ({size_text(written)})")
 
 
 @app.command()

@@ -12,9 +12,10 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results
-from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say, size
+from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say
 from ktrdr.cli.watch import watch as watch_live
 from ktrdr.errors import InputError
+from ktrdr.files import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -262,11 +263,11 @@ def prune(
         print_table(
             ("id", "status", "ended", ">size"),
             [
-                (gone.operation_id, gone.status, brief_time(gone.completed_at), size(gone.size_bytes))
+                (gone.operation_id, gone.status, brief_time(gone.completed_at), size_text(gone.size_bytes))
                 for gone in pruned.operations
             ],
         )
     count = f"{len(pruned.operations):,} {'operation' if len(pruned.operations) == 1 else 'operations'}"
-    say(f"{'Would remove' if dry_run else 'Removed'} {count} ({size(pruned.size_bytes)}); {pruned.kept:,} stay")
+    say(f"{'Would remove' if dry_run else 'Removed'} {count} ({size_text(pruned.size_bytes)}); {pruned.kept:,} stay")
     for folder in pruned.leftovers:
         say(f"note: {folder} could not be removed; see ktrdr.log")

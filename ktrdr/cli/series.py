@@ -11,8 +11,9 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
-from ktrdr.cli.output import bar_time, print_fields, print_json, print_table, say, size
+from ktrdr.cli.output import bar_time, print_fields, print_json, print_table, say
 from ktrdr.errors import InputError, StorageError
+from ktrdr.files import size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Quality
@@ -168,7 +169,7 @@ def export(
         raise InputError(f"{output} is neither .csv nor .parquet", hint="the name's ending says what to write")
     query = {"format": kind, "start": start_date, "end": end_date}
     written = _write(output, connect(ctx).export_bars(symbol, timeframe, query))
-    say(f"Wrote {output} ({size(written)})")
+    say(f"Wrote {output} ({size_text(written)})")
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> int:

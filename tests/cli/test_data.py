@@ -75,6 +75,33 @@ def test_load_waits_and_says_plainly_which_provider_served(server: FakeServer, k
     assert f"note: {LOADED['note']}" in ran.err
 
 
+def test_several_loads_have_a_line_for_what_is_new_of_each(server: FakeServer, ktrdr: Run) -> None:
+    server.on("POST", "/data/load", started(LOAD, "Load started"))
+    serve_load(server)
+
+    ran = ktrdr("data", "load", "AAPL", "MSFT", "1d")
+
+    assert ran.code == 0
+    lines = [f"{symbol} 1d: Loading AAPL 1d from sample" for symbol in ("AAPL", "MSFT")]
+    assert ran.err.splitlines()[:3] == [*lines, f"note: AAPL 1d, MSFT 1d: {LOADED['note']}"]
+    assert [line.split()[2] for line in ran.out.splitlines()[1:]] == ["completed", "completed"]
+
+
+def test_several_loads_have_a_bar_each_on_a_terminal(
+    server: FakeServer, ktrdr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    server.on("POST", "/data/load", started(LOAD, "Load started"))
+    serve_load(server)
+
+    ran = ktrdr("data", "load", "AAPL", "MSFT", "1d")
+
+    assert ran.code == 0
+    assert "100 %" in ran.err
+    assert "AAPL 1d: Loading" not in ran.err
+
+
 def test_a_failed_load_is_exit_code_1(server: FakeServer, ktrdr: Run) -> None:
     server.on("POST", "/data/load", started(LOAD, "Load started"))
     error = {"code": "provider_failed", "detail": "yahoo knows no XXXX", "hint": "check the symbol"}
