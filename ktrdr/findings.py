@@ -75,9 +75,9 @@ class Finding:
 
 def summarised(subject: str, summary: str, findings: Iterable[Finding]) -> list[Finding]:
     """The findings; where none is a fault, a line that the part is sound comes first."""
-    found = list(findings)
-    has_faults = any(finding.level is Level.FAULT for finding in found)
-    return found if has_faults else [Finding(Level.OK, subject, summary), *found]
+    every = list(findings)
+    has_faults = any(finding.level is Level.FAULT for finding in every)
+    return every if has_faults else [Finding(Level.OK, subject, summary), *every]
 
 
 def check_each(check: Callable[[Item], Iterable[Finding]], items: Iterable[Item]) -> Iterator[Finding]:

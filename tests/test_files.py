@@ -61,5 +61,5 @@ def test_drafts_are_found_in_every_folder_below(tmp_path: Path) -> None:
     ("size_bytes", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (36_864, "36.9 kB"), (13e6, "13.0 MB"), (2.5e12, "2500.0 GB")],
 )
-def test_sizes_are_told_in_powers_of_a_thousand(size_bytes: float, text: str) -> None:
+def test_sizes_are_in_powers_of_a_thousand(size_bytes: float, text: str) -> None:
     assert size_text(size_bytes) == text

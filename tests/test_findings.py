@@ -17,9 +17,9 @@ def test_a_part_without_faults_is_sound() -> None:
 
 
 def test_findings_of_many_items_come_in_the_order_of_the_items() -> None:
-    found = check_each(lambda number: [Finding(Level.NOTE, "bars", str(number))] * (number % 3), range(50))
+    findings = check_each(lambda number: [Finding(Level.NOTE, "bars", str(number))] * (number % 3), range(50))
 
-    assert [finding.what for finding in found] == [str(n) for n in range(50) for _ in range(n % 3)]
+    assert [finding.what for finding in findings] == [str(n) for n in range(50) for _ in range(n % 3)]
 
 
 def test_a_backup_keeps_paths_and_is_made_when_it_is_needed(tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ def run(chosen: Doctor) -> int:
         hint = "name one with --home, or see KTRDR_HOME with: ktrdr config show"
         raise InputError(f"there is no folder {home.root}", hint=hint)
     registry_elsewhere = bool(settings.ktrdr_database_url) and not chosen.home
-    found = examine(home, registry_elsewhere=registry_elsewhere)
-    if chosen.repair and not found.is_in_use:
-        found = repair(found, registry_elsewhere=registry_elsewhere)
-    note = note_on_repair(found, wants_repair=chosen.repair)
-    sys.stdout.write((as_json if chosen.json else as_text)(found, note) + "\n")
-    return 1 if found.faults else 0
+    examination = examine(home, registry_elsewhere=registry_elsewhere)
+    if chosen.repair and not examination.is_in_use:
+        examination = repair(examination, registry_elsewhere=registry_elsewhere)
+    note = note_on_repair(examination, wants_repair=chosen.repair)
+    sys.stdout.write((as_json if chosen.json else as_text)(examination, note) + "\n")
+    return 1 if examination.faults else 0
 
 
 if __name__ == "__main__":

@@ -69,20 +69,19 @@ def _findings(home: Home, server_pid: int | None, registry_elsewhere: bool) -> I
         yield from folder.check_leftovers(home)
 
 
-def repair(found: Examination, *, registry_elsewhere: bool = False) -> Examination:
+def repair(examination: Examination, *, registry_elsewhere: bool = False) -> Examination:
     """Repair what can be repaired of a home that is not in use, and examine it again.
 
     Raises StorageError when the disk refuses, and HomeInUse; what was repaired until then stays so.
     """
-    if not found.is_repairable:
-        return found
-    backup = Backup(found.home.root)
-    with HomeLock(found.home):
-        repaired = tuple(_repaired(found.findings, backup))
+    if not examination.is_repairable:
+        return examination
+    backup = Backup(examination.home.root)
+    with HomeLock(examination.home):
+        repaired = tuple(_repaired(examination.findings, backup))
     # What was moved away may be missing now.
-    now = examine(found.home, registry_elsewhere=registry_elsewhere)
-    kept = backup.folder if backup.folder.is_dir() else None
-    return replace(now, findings=(*repaired, *now.findings), backup=kept)
+    now = examine(examination.home, registry_elsewhere=registry_elsewhere)
+    return replace(now, findings=(*repaired, *now.findings), backup=backup.folder if backup.folder.is_dir() else None)
 
 
 def _repaired(findings: Iterable[Finding], backup: Backup) -> Iterator[Finding]:

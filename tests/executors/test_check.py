@@ -34,30 +34,30 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "operations"
 
 
-def told(findings: list[Finding], level: Level = Level.NOTE) -> list[str]:
+def messages(findings: list[Finding], level: Level = Level.NOTE) -> list[str]:
     return [finding.what for finding in findings if finding.level is level]
 
 
 def test_what_was_left_running_is_settled_by_the_next_server(root: Path) -> None:
     findings = check(root, RECORDS)
 
-    assert told(findings, Level.OK) == ["2 folders"]
-    assert told(findings) == [f"{LEFT} is RUNNING and no worker is at it"]
+    assert messages(findings, Level.OK) == ["2 folders"]
+    assert messages(findings) == [f"{LEFT} is RUNNING and no worker is at it"]
 
 
 def test_a_living_worker_is_named(root: Path) -> None:
     worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
     findings = check(root, [RECORDS[0], RecordedOperation(LEFT, "TRAINING", "RUNNING", worker)])
 
-    assert told(findings) == [f"1 at work: {LEFT}"]
+    assert messages(findings) == [f"1 at work: {LEFT}"]
     assert [finding.subject for finding in findings if finding.level is Level.NOTE] == [WORKERS]
 
 
 def test_records_without_folders_are_no_faults(root: Path) -> None:
     findings = check(root.parent / "none", RECORDS)
 
-    assert told(findings, Level.FAULT) == []
-    assert told(findings) == [
+    assert messages(findings, Level.FAULT) == []
+    assert messages(findings) == [
         f"{LEFT} is RUNNING and no worker is at it; it has no folder",
         f"1 have no folder any more, such as {DONE}",
     ]
@@ -79,8 +79,8 @@ def test_a_folder_without_record_is_moved_away_when_asked(root: Path) -> None:
 
 
 def test_folders_are_compared_with_records_only_where_these_are_known(root: Path) -> None:
-    assert told(check(root, None)) == []
-    assert len(told(check(root, []))) == 2
+    assert messages(check(root, None)) == []
+    assert len(messages(check(root, []))) == 2
 
 
 FAULTS: dict[str, tuple[str, Damage, str]] = {
@@ -109,7 +109,7 @@ def test_a_damaged_file_is_moved_away_when_asked(root: Path, name: str) -> None:
     backup = Backup(root.parent)
     fault.repair(backup)
     assert (backup.folder / "operations" / place).read_bytes() == content
-    assert told(check(root, RECORDS), Level.FAULT) == []
+    assert messages(check(root, RECORDS), Level.FAULT) == []
 
 
 def test_an_ended_operation_may_have_a_bridge_of_an_earlier_version(root: Path) -> None:
@@ -117,6 +117,6 @@ def test_an_ended_operation_may_have_a_bridge_of_an_earlier_version(root: Path) 
         bridge = root / name / "bridge"
         bridge.write_bytes(b"KTRDRBR1" + bridge.read_bytes()[8:])
 
-    faults = told(check(root, RECORDS), Level.FAULT)
+    faults = messages(check(root, RECORDS), Level.FAULT)
 
     assert [fault.split("/")[0] for fault in faults] == [LEFT]

@@ -105,17 +105,17 @@ async def test_a_fault_is_repaired_and_the_file_as_it_was_is_kept(path: Path, na
     damage(path)
     before = path.read_bytes()
 
-    found = fault(check(path))
-    assert words in found.what
-    assert found.advice
+    finding = fault(check(path))
+    assert words in finding.what
+    assert finding.advice
     assert path.read_bytes() == before
-    assert found.repair
+    assert finding.repair
     backup = Backup(path.parent)
-    done = found.repair(backup)
+    done = finding.repair(backup)
 
     assert str(backup.folder) in done
     assert (backup.folder / path.name).read_bytes() == before
-    assert [finding.level for finding in check(path).findings] == [Level.OK]
+    assert [one.level for one in check(path).findings] == [Level.OK]
 
 
 async def test_a_locked_registry_is_looked_at_again_later(path: Path) -> None:
@@ -125,9 +125,9 @@ async def test_a_locked_registry_is_looked_at_again_later(path: Path) -> None:
         database.execute("CREATE TABLE other (name TEXT)")
         path.with_name(f"{path.name}-wal").touch()  # as one that somebody has open: it may not be read as it lies
 
-        found = fault(check(path))
+        finding = fault(check(path))
 
-    assert (found.what, found.repair) == ("registry.sqlite is locked", None)
+    assert (finding.what, finding.repair) == ("registry.sqlite is locked", None)
 
 
 async def test_a_repair_takes_over_what_can_be_read_of_a_damaged_page(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ async def test_a_repair_takes_over_what_can_be_read_of_a_damaged_page(tmp_path: 
     content[middle : middle + 4096] = bytes(4096)
     path.write_bytes(content)
 
-    found = fault(check(path))
-    assert found.repair
-    done = found.repair(Backup(tmp_path))
+    finding = fault(check(path))
+    assert finding.repair
+    done = finding.repair(Backup(tmp_path))
 
     with closing(sqlite3.connect(path)) as database:
         (operations,) = database.execute("SELECT count(*) FROM operations").fetchone()

@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def told(findings: list[Finding], level: Level = Level.FAULT) -> list[str]:
+def messages(findings: list[Finding], level: Level = Level.FAULT) -> list[str]:
     return [finding.what for finding in findings if finding.level is level]
 
 
@@ -53,7 +53,7 @@ def test_a_damaged_file_is_moved_away_when_asked_and_is_missing_then(root: Path,
     backup = Backup(root.parent)
     fault.repair(backup)
     assert (backup.folder / "models" / DONE / name).exists()
-    assert told(check(root, IDS, IDS)) == [f"{DONE}/{name} is gone"]
+    assert messages(check(root, IDS, IDS)) == [f"{DONE}/{name} is gone"]
 
 
 def test_a_completed_training_without_its_folder_cannot_be_repaired(root: Path) -> None:
@@ -65,16 +65,16 @@ def test_a_completed_training_without_its_folder_cannot_be_repaired(root: Path) 
 
 
 def test_files_without_record_are_noted_where_records_are_known(root: Path) -> None:
-    assert told(check(root, frozenset(), frozenset()), Level.NOTE) == [f"{DONE} has files but no record"]
-    assert told(check(root, None, frozenset()), Level.NOTE) == []
+    assert messages(check(root, frozenset(), frozenset()), Level.NOTE) == [f"{DONE} has files but no record"]
+    assert messages(check(root, None, frozenset()), Level.NOTE) == []
 
 
 def test_a_training_that_has_not_completed_needs_no_files(root: Path) -> None:
     for path in (root / DONE).iterdir():
         path.unlink()
 
-    assert told(check(root, IDS, frozenset())) == []
-    assert len(told(check(root, IDS, IDS))) == 3
+    assert messages(check(root, IDS, frozenset())) == []
+    assert len(messages(check(root, IDS, IDS))) == 3
 
 
 def test_a_training_in_folds_has_no_weights_of_its_own(root: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_training_in_folds_has_no_weights_of_its_own(root: Path) -> None:
     folds.mkdir()
     (folds / "model.json").write_text(json.dumps({"operation_ids": [DONE]}))
 
-    assert told(check(root, IDS | {folds.name}, IDS | {folds.name})) == []
+    assert messages(check(root, IDS | {folds.name}, IDS | {folds.name})) == []
 
     (folds / "model.json").unlink()
-    assert f"{folds.name}/model.json is gone" in told(check(root, IDS | {folds.name}, IDS | {folds.name}))
+    assert f"{folds.name}/model.json is gone" in messages(check(root, IDS | {folds.name}, IDS | {folds.name}))
