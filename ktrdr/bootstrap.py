@@ -18,7 +18,6 @@ import uvicorn
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.schemas import Readiness
-from ktrdr.api.services import analysis_service, data_service, training_service
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
@@ -36,6 +35,8 @@ from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
+from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
+from ktrdr.jobs.service import JobService
 from ktrdr.launch import Server
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
@@ -49,8 +50,6 @@ logger = logging.getLogger(__name__)
 # They mostly wait for their providers, whose own limits all loads keep together.
 _DATA_LOADS_AT_ONCE = 4
 _ANALYSES_AT_ONCE = 2
-# One mostly waits for its folds, which take their turns among the trainings.
-_TRAININGS_IN_FOLDS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,8 @@ def build_services(settings: Settings) -> Services:
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
     executor = LocalExecutor(_lanes(settings), log_file=home.log_file, log_level=settings.log_level)
-    dispatcher = Dispatcher(operations, executor, home.operations)
+    dispatcher = Dispatcher(operations, executor, KindsTable(), home)
+    jobs = JobService(operations, dispatcher)
     health = HealthService(
         operations,
         is_alive=is_alive,
@@ -119,19 +119,18 @@ def build_services(settings: Settings) -> Services:
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
-    training = TrainingService(operations, dispatcher, store, catalogue, bars=home.bars, models=home.models)
+    training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     models = ModelService(operations, store, models=home.models)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
         training=training,
-        data=DataService(
-            operations, dispatcher, store, bars=home.bars, uploads=home.uploads, sources=_sources(settings)
-        ),
+        data=DataService(jobs, store, uploads=home.uploads, sources=_sources(settings)),
+        jobs=jobs,
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
         models=models,
-        analysis=AnalysisService(operations, dispatcher, training, models, store),
+        analysis=AnalysisService(jobs, training, models, store),
         retention=RetentionService(operations, roots=(home.operations, home.models)),
         charts=ChartService(operations, store, catalogue, models=home.models),
         logs=LogService(home.log_file),
@@ -158,38 +157,17 @@ def _sources(settings: Settings) -> Sources:
 
 
 def _lanes(settings: Settings) -> tuple[Lane, ...]:
-    """Jobs by name: whoever serves need not import what its workers run."""
-    training, folds, data, analysis = (f"ktrdr.jobs.{name}" for name in ("training", "folds", "data_load", "analysis"))
+    def lane(name: str, limit: int, standby: int) -> Lane:
+        return Lane(
+            name, job="ktrdr.jobs.entry:run", warm_up=f"ktrdr.jobs.warm_up:{name}", limit=limit, standby=standby
+        )
+
+    idle = settings.ktrdr_standby_workers
     return (
-        Lane(
-            training_service.LANE,
-            job=f"{training}:run",
-            warm_up=f"{training}:warm_up",
-            limit=settings.ktrdr_max_concurrent,
-            standby=settings.ktrdr_standby_workers,
-        ),
-        Lane(
-            data_service.LANE,
-            job=f"{data}:run",
-            warm_up=f"{data}:warm_up",
-            limit=_DATA_LOADS_AT_ONCE,
-            standby=min(1, settings.ktrdr_standby_workers),
-        ),
-        Lane(
-            training_service.FOLDS_LANE,
-            job=f"{folds}:run",
-            warm_up=f"{folds}:warm_up",
-            limit=_TRAININGS_IN_FOLDS_AT_ONCE,
-            standby=0,
-        ),
-        Lane(
-            analysis_service.LANE,
-            job=f"{analysis}:run",
-            warm_up=f"{analysis}:warm_up",
-            limit=_ANALYSES_AT_ONCE,
-            # Each idle one holds torch in memory: the first is for trainings.
-            standby=min(1, max(0, settings.ktrdr_standby_workers - 1)),
-        ),
+        lane(TRAINING_LANE, settings.ktrdr_max_concurrent, idle),
+        lane(DATA_LANE, _DATA_LOADS_AT_ONCE, min(1, idle)),
+        # Each idle one holds torch in memory: the first is for trainings.
+        lane(ANALYSIS_LANE, _ANALYSES_AT_ONCE, min(1, max(0, idle - 1))),
     )
 
 

@@ -46,8 +46,9 @@ def _unfinished(folders: Folders, records: Records) -> Iterator[Finding]:
     if working:
         names = ", ".join(record.operation_id for record in working)
         yield Finding(Level.NOTE, WORKERS, f"{len(working)} at work: {names}")
+    waited_for = {record.parent_id for record in unfinished}
     for record in unfinished:
-        if record not in working:
+        if record not in working and record.operation_id not in waited_for:
             without_folder = "" if record.operation_id in folders else "; it has no folder"
             what = f"{record.operation_id} is {record.status} and no worker is at it{without_folder}"
             yield Finding(Level.NOTE, _OPERATIONS, what, "the next start of the server settles it: ktrdr serve")

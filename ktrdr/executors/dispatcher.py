@@ -10,12 +10,22 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import crash_of, has_begun, read_outcome, release_room, reserve_room, write_outcome
+from ktrdr.executors.outcome import (
+    Outcome,
+    crash_of,
+    has_begun,
+    read_outcome,
+    release_room,
+    reserve_room,
+    write_outcome,
+)
+from ktrdr.executors.plans import PlanRunner
+from ktrdr.executors.work import WorkTable
 from ktrdr.files import write_atomically
+from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.operations.service import OperationsService
@@ -27,22 +37,30 @@ _RECORD_AGAIN_S = 5.0
 
 
 class Dispatcher:
-    """Binds OperationsService and Executor: neither knows the other.
+    """Binds OperationsService and Executor: neither knows the other. What a job needs, `table` tells.
 
-    Each operation has a folder, `<root>/<operation_id>`, with `job.json`, `bridge` and, at the end, `outcome.json`.
+    Each operation has a folder, `<home>/operations/<operation_id>`, with `job.json`, `bridge` and, at the end,
+    `outcome.json`. One that is made of operations is run by its plan until its parts have ended.
     """
 
     def __init__(
-        self, operations: OperationsService, executor: Executor, root: Path, *, cancel_grace_s: float = 30.0
+        self,
+        operations: OperationsService,
+        executor: Executor,
+        table: WorkTable,
+        home: Home,
+        *,
+        cancel_grace_s: float = 30.0,
     ) -> None:
         self._operations = operations
         self._executor = executor
-        self._root = root
+        self._table = table
+        self._home = home
         self._cancel_grace_s = cancel_grace_s
         self._cancelling: dict[str, asyncio.TimerHandle] = {}
-        self._announcements: dict[str, Callable[[], None]] = {}
+        self.plans = PlanRunner(operations, table, home.operations, launch=self.launch, submit=self._submit)
         self._records: set[asyncio.Task[None]] = set()
-        self._condemned: dict[str, dict[str, Any]] = {}
+        self._condemned: dict[str, Outcome] = {}
 
     async def start(self) -> None:
         """Start the executor, then take up what an earlier server left unfinished."""
@@ -57,35 +75,45 @@ class Dispatcher:
                 # One that was running may have a result: the health check settles it when the registry allows.
                 if operation.status is OperationStatus.PENDING:
                     self._fail_soon(operation.operation_id, problem)
+        for operation in unfinished:
+            if operation.operation_id in self.plans:
+                await self._go_on(operation.operation_id)
+
+    async def _go_on(self, whole_id: str) -> None:
+        """With a whole that an earlier server left unfinished, or was just cancelling."""
+        if self.plans.is_cancelled(whole_id):
+            with suppress(OperationTerminal):
+                await self.cancel(whole_id)
+        self.plans.advance_soon(whole_id)
 
     def folder(self, operation_id: str) -> Path:
-        return self._root / operation_id
+        return self._home.operations / operation_id
 
-    async def launch(
-        self,
-        operation: Operation,
-        prepare: Callable[[Path], None],
-        announce: Callable[[], None],
-    ) -> Operation:
-        """Give the operation a folder, and a worker as soon as its lane has room.
+    async def launch(self, operation: Operation, prepare: Callable[[Path], None] = lambda folder: None) -> Operation:
+        """Give the operation a folder, and a worker as soon as its lane has room, or let its plan begin.
 
-        `prepare` puts into the folder what the job needs: the file `bridge`, and under `input` whatever is of no use
-        once the operation has ended. `announce` is called when its worker starts, now or later.
-        Raises StorageError, with the operation FAILED.
+        `prepare` puts under `input` in the folder what the job needs beside its payload, and what is of no use once
+        the operation has ended. Raises StorageError, with the operation FAILED.
         """
         operation_id = operation.operation_id
         try:
             await asyncio.to_thread(self._prepare, operation, prepare)
-            self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
-            self._announcements[operation_id] = announce
-            await self._submit(operation)
+            if self._table.plan(operation):
+                await self._begin_plan(operation)
+            else:
+                self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
+                await self._submit(operation)
         except StorageError as problem:
-            self._announcements.pop(operation_id, None)
             self._executor.withdraw(operation_id)
             shutil.rmtree(self.folder(operation_id), ignore_errors=True)
             await self._fail(operation_id, problem)
             raise
         return await self._operations.get_operation(operation_id)
+
+    async def _begin_plan(self, operation: Operation) -> None:
+        await self.plans.take_up(operation)
+        await self._operations.start_operation(operation.operation_id, worker=None)
+        await self.plans.advance(operation.operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
         """Ask for the end of an operation, and of those that are part of it.
@@ -100,13 +128,13 @@ class Dispatcher:
                 operation_id=operation_id,
                 operation_status=str(operation.status),
             )
-        await self._cancel_parts(operation_id)
+        if self._table.plan(operation) and operation.worker is None:
+            return await self._cancel_plan(operation_id)
         if self._executor.withdraw(operation_id):
-            self._announcements.pop(operation_id, None)
             self._remove_leftovers(operation_id)
-            self._leave(operation_id, {"status": "cancelled"})
+            self._leave(operation_id, Outcome("cancelled"))
             cancelled = await self._operations.cancel_operation(operation_id)
-            await self._number_queue(operation.payload["lane"])
+            await self._number_queue(self._table.lane(operation))
             return cancelled
         if operation_id not in self._cancelling:
             loop = asyncio.get_running_loop()
@@ -114,24 +142,25 @@ class Dispatcher:
             self._executor.stop(operation_id)
         return operation
 
-    async def _cancel_parts(self, operation_id: str) -> None:
-        for part in await self._operations.unfinished():
-            if part.parent_id == operation_id:
-                with suppress(OperationTerminal):
-                    await self.cancel(part.operation_id)
+    async def _cancel_plan(self, operation_id: str) -> Operation:
+        self._executor.withdraw(operation_id)  # where only its end waited for a worker
+        for part_id in await self.plans.cancel(operation_id):
+            with suppress(OperationTerminal):
+                await self.cancel(part_id)
+        self.plans.advance_soon(operation_id)
+        return await self._operations.get_operation(operation_id)
 
-    def _leave(self, operation_id: str, outcome: dict[str, Any]) -> None:
+    def _leave(self, operation_id: str, outcome: Outcome) -> None:
         """Write down what became of an operation whose worker did not, for whoever waits for it by its folder."""
         with suppress(OSError):
             write_outcome(self.folder(operation_id), outcome)
 
     def _end_deaf(self, operation_id: str) -> None:
-        self._condemned[operation_id] = {
-            "code": "cancel_ignored",
-            "detail": f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
+        self._condemned[operation_id] = Outcome.failed(
+            "cancel_ignored",
+            f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
             "what it would have written at its end is missing",
-            "hint": "",
-        }
+        )
         self._executor.terminate(operation_id)
 
     async def settle_lost(self, operation: Operation) -> None:
@@ -141,11 +170,11 @@ class Dispatcher:
     def fail_stalled(self, operation: Operation) -> None:
         """End the worker of an operation that reports nothing any more, as its progress says."""
         progress = operation.progress
-        self._condemned[operation.operation_id] = {
-            "code": "stalled",
-            "detail": f'the worker reported nothing for {progress["silent_s"]:g} s, last "{progress["message"]}"',
-            "hint": "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
-        }
+        self._condemned[operation.operation_id] = Outcome.failed(
+            "stalled",
+            f'the worker reported nothing for {progress["silent_s"]:g} s, last "{progress["message"]}"',
+            "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
+        )
         self._executor.terminate(operation.operation_id)
 
     async def close(self) -> None:
@@ -153,15 +182,15 @@ class Dispatcher:
             timer.cancel()
         for record in self._records:
             record.cancel()
+        await self.plans.close()
         await self._executor.close()
 
     # -- from the executor ---------------------------------------------------------------------------------------
 
     async def _on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
         started = await self._operations.start_operation(operation_id, worker)
-        if announce := self._announcements.pop(operation_id, None):
-            announce()
-        await self._number_queue(started.payload["lane"])
+        self._table.announce(started)
+        await self._number_queue(self._table.lane(started))
 
     async def _on_exited(self, worker_exit: WorkerExit) -> None:
         try:
@@ -174,33 +203,55 @@ class Dispatcher:
         timer = self._cancelling.pop(operation_id, None)
         if timer:
             timer.cancel()
-        try:
-            outcome = read_outcome(self.folder(operation_id))
-        except (OSError, ValueError) as error:
-            outcome = {"status": "failed", "error": _damaged(self.folder(operation_id), error)}
+        outcome = self._read_outcome(operation_id)
         if outcome is None and timer is None and self._never_began(worker_exit):
-            await self._submit(await self._operations.queue_again(operation_id))
+            await self._queue_again(operation_id)
             return
         if outcome is None:
-            reached = await self._operations.get_operation(operation_id, force_refresh=True)
-            reason = self._condemned.get(operation_id) or _lost(
-                worker_exit, crash_of(self.folder(operation_id)), reached.progress["message"]
-            )
-            outcome = {"status": "failed", "error": reason}
+            outcome = await self._explain_loss(worker_exit)
             if timer:
-                outcome = {"status": "cancelled", "results": {"note": reason["detail"]}}
+                outcome = Outcome("cancelled", {"note": outcome.error["detail"]})
             self._leave(operation_id, outcome)
         self._condemned.pop(operation_id, None)
         self._remove_leftovers(operation_id)
-        results, metadata = outcome.get("results", {}), outcome.get("metadata", {})
-        if outcome["status"] == "completed":
-            await self._operations.complete_operation(operation_id, results, metadata)
-            for path in outcome.get("leftovers", ()):
-                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-        elif outcome["status"] == "cancelled":
-            await self._operations.cancel_operation(operation_id, results, metadata)
+        await self._record(operation_id, outcome)
+
+    def _read_outcome(self, operation_id: str) -> Outcome | None:
+        folder = self.folder(operation_id)
+        try:
+            return read_outcome(folder)
+        except (OSError, ValueError) as error:
+            return _damaged(folder, error)
+
+    async def _explain_loss(self, worker_exit: WorkerExit) -> Outcome:
+        """Of a worker that left no outcome."""
+        operation_id = worker_exit.operation_id
+        if condemned := self._condemned.get(operation_id):
+            return condemned
+        reached = await self._operations.get_operation(operation_id, force_refresh=True)
+        return _lost(worker_exit, crash_of(self.folder(operation_id)), reached.progress["message"])
+
+    async def _queue_again(self, operation_id: str) -> None:
+        """An operation whose worker never got its job."""
+        if operation_id in self.plans:
+            await self._submit(await self._operations.start_operation(operation_id, worker=None))
         else:
-            await self._operations.fail_operation(operation_id, outcome["error"], results)
+            await self._submit(await self._operations.queue_again(operation_id))
+
+    async def _record(self, operation_id: str, outcome: Outcome) -> None:
+        if outcome.status == "completed":
+            await self._operations.complete_operation(operation_id, outcome.results, outcome.metadata)
+            for name in outcome.leftovers:
+                await self._remove_below_home(self._home.root / name)
+        elif outcome.status == "cancelled":
+            await self._operations.cancel_operation(operation_id, outcome.results, outcome.metadata)
+        else:
+            await self._operations.fail_operation(operation_id, outcome.error, outcome.results)
+
+    async def _remove_below_home(self, folder: Path) -> None:
+        """Outcomes of 0.1.0 name absolute paths; in a copied home those are of the home that it was copied from."""
+        if folder.is_relative_to(self._home.root):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _never_began(self, worker_exit: WorkerExit) -> bool:
         """Whether a server ended between recording a start and giving the worker its job."""
@@ -220,6 +271,7 @@ class Dispatcher:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             reserve_room(folder)
+            self._table.create_bridge(operation, folder / "bridge")
             prepare(folder)
             # The last file: where it is, all that the job needs is there.
             write_atomically(folder / "job.json", json.dumps(dict(operation.payload)).encode())
@@ -238,7 +290,7 @@ class Dispatcher:
     async def _fail(self, operation_id: str, problem: StorageError) -> None:
         """Record the failure now or, while the registry cannot be written, as soon as it can."""
         try:
-            await self._operations.fail_operation(operation_id, _error(problem))
+            await self._operations.fail_operation(operation_id, Outcome.of_error(problem).error)
         except StorageError:
             self._fail_soon(operation_id, problem)
 
@@ -251,42 +303,62 @@ class Dispatcher:
             await asyncio.sleep(_RECORD_AGAIN_S)
             with suppress(StorageError):
                 with suppress(OperationTerminal):
-                    await self._operations.fail_operation(operation_id, _error(problem))
+                    await self._operations.fail_operation(operation_id, Outcome.of_error(problem).error)
                 return
 
     async def _submit(self, operation: Operation) -> None:
         if not await self._executor.submit(self._job(operation)):
-            await self._number_queue(operation.payload["lane"])
+            await self._number_queue(self._table.lane(operation))
 
     async def _number_queue(self, lane: str) -> None:
         for position, operation_id in enumerate(self._executor.queue(lane), start=1):
             await self._operations.show_waiting(operation_id, position)
 
     def _job(self, operation: Operation) -> Job:
-        return Job(operation.operation_id, operation.payload["lane"], self.folder(operation.operation_id))
+        return Job(operation.operation_id, self._table.lane(operation), self.folder(operation.operation_id))
 
     async def _take_up(self, operation: Operation) -> None:
         operation_id = operation.operation_id
-        folder = self.folder(operation_id)
+        is_plan = self._table.plan(operation) is not None
+        await self._open_progress(operation)
+        if operation.status is OperationStatus.RUNNING and operation.worker:
+            if await self._executor.adopt(self._job(operation), operation.worker):
+                logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
+                return
+            await self._settle(WorkerExit(operation_id, None, watched=False))
+        elif operation.status is OperationStatus.RUNNING and not is_plan:
+            await self._settle(WorkerExit(operation_id, None, watched=False))
+        elif operation.status is OperationStatus.PENDING:
+            await self._take_up_waiting(operation, is_plan)
+
+    async def _take_up_waiting(self, operation: Operation, is_plan: bool) -> None:
+        operation_id = operation.operation_id
+        if not (self.folder(operation_id) / "job.json").exists():
+            if self._table.part_index(operation) is not None:
+                await self.launch(operation)  # all that it needs is in its payload
+                return
+            outcome = Outcome.failed(
+                "worker_died", "the server stopped while this operation was being created", "start it again"
+            )
+            self._leave(operation_id, outcome)
+            await self._record(operation_id, outcome)
+        elif is_plan:
+            await self._operations.start_operation(operation_id, worker=None)
+        else:
+            await self._submit(operation)
+
+    async def _open_progress(self, operation: Operation) -> None:
+        operation_id = operation.operation_id
+        if self._table.plan(operation):
+            await self.plans.take_up(operation)
+            return
         try:
             self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
         except BridgeError as error:
             logger.warning("Operation %s has no readable progress: %s", operation_id, error.detail)
-        if operation.status is OperationStatus.RUNNING:
-            if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
-                logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
-                return
-            await self._settle(WorkerExit(operation_id, None, watched=False))
-        elif (folder / "job.json").exists():
-            await self._submit(operation)
-        else:
-            detail = "the server stopped while this operation was being created"
-            reason = {"code": "worker_died", "detail": detail, "hint": "start it again"}
-            self._leave(operation_id, {"status": "failed", "error": reason})
-            await self._operations.fail_operation(operation_id, reason)
 
 
-def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> dict[str, Any]:
+def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
     code, hint = (
         worker_exit.code,
         "what it had reported is kept; see ktrdr.log, and crash.log in the operation's folder",
@@ -304,16 +376,12 @@ def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> dict[str, Any]:
     if code == -signal.SIGKILL:
         hint = "when nobody killed it, the kernel did for want of memory (see dmesg); what it had reported is kept"
     detail = f'the worker process {how} without leaving a result; it had reached "{reached}"'
-    return {"code": "worker_died", "detail": detail, "hint": hint}
+    return Outcome.failed("worker_died", detail, hint)
 
 
-def _damaged(folder: Path, error: OSError | ValueError) -> dict[str, Any]:
-    return {
-        "code": StorageError.code,
-        "detail": f"the worker ended, but the outcome that it left in {folder} cannot be read: {error}",
-        "hint": "see what else is damaged with: ktrdr doctor; a training can be resumed",
-    }
-
-
-def _error(problem: StorageError) -> dict[str, Any]:
-    return {"code": problem.code, "detail": problem.detail, "hint": problem.hint}
+def _damaged(folder: Path, error: OSError | ValueError) -> Outcome:
+    return Outcome.failed(
+        StorageError.code,
+        f"the worker ended, but the outcome that it left in {folder} cannot be read: {error}",
+        "see what else is damaged with: ktrdr doctor; a training can be resumed",
+    )

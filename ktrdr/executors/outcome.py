@@ -4,38 +4,71 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, get_args
 
+from ktrdr.errors import KtrdrError
 from ktrdr.files import write_atomically
 
+PARTS = "parts.json"
+"""In the folder of an operation made of operations: the ids of its parts, for the job that finishes it."""
+
 _NAME = "outcome.json"
-_STATUSES = ("completed", "failed", "cancelled")
 _CRASH_LOG = "crash.log"
 _RESERVE = "reserve"
 _RESERVED_BYTES = 256 * 1024
 
 
-def write_outcome(folder: Path, outcome: dict[str, Any]) -> None:
-    """`outcome` has `status` (completed, failed, cancelled) and, as they apply, `results`, `metadata` and `error`.
+Status = Literal["completed", "failed", "cancelled"]
 
-    `leftovers` are folders of no use once it is recorded as completed.
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job.
+
+    results: of the kind of work, also as far as a failed or cancelled job came
+    metadata: what the operation's record shows from now on
+    error: of a failed job: code, detail and hint
+    leftovers: folders below the home that are of no use once the operation is recorded as completed
     """
+
+    status: Status
+    results: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] = field(default_factory=dict)
+    leftovers: tuple[str, ...] = ()
+
+    @classmethod
+    def failed(cls, code: str, detail: str, hint: str = "", results: Mapping[str, Any] | None = None) -> Outcome:
+        return cls("failed", results or {}, error={"code": code, "detail": detail, "hint": hint})
+
+    @classmethod
+    def of_error(cls, error: KtrdrError) -> Outcome:
+        return cls.failed(error.code, error.detail, error.hint)
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
     release_room(folder)
-    write_atomically(folder / _NAME, json.dumps(_json_safe(outcome), allow_nan=False).encode())
+    write_atomically(folder / _NAME, json.dumps(_json_safe(asdict(outcome)), allow_nan=False).encode())
 
 
-def read_outcome(folder: Path) -> dict[str, Any] | None:
+def read_outcome(folder: Path) -> Outcome | None:
     """None when the worker ended without one. Raises OSError, and ValueError when the file holds no outcome."""
     try:
-        outcome = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+        content = json.loads((folder / _NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    if not isinstance(outcome, dict) or outcome.get("status") not in _STATUSES:
+    if not isinstance(content, dict) or content.get("status") not in get_args(Status):
         raise ValueError("it names no status")
-    needed: dict[str, Any] = {"results": {}, "metadata": {}, "error": None if outcome["status"] == "failed" else {}}
-    if not all(isinstance(outcome.get(part, default), dict) for part, default in needed.items()):
+    try:
+        outcome = Outcome(**content | {"leftovers": tuple(content.get("leftovers", ()))})
+    except TypeError as error:
+        raise ValueError(f"it holds what no outcome has: {error}") from error
+    parts = (outcome.results, outcome.metadata, outcome.error)
+    if not all(isinstance(part, dict) for part in parts) or (outcome.status == "failed" and not outcome.error):
         raise ValueError("its results, metadata or error are no objects")
     return outcome
 

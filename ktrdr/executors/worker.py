@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
-from ktrdr.executors.outcome import open_crash_log, write_outcome
+from ktrdr.executors.outcome import Outcome, open_crash_log, write_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class StopSignal:
         self.requested = True
 
 
-JobFunction = Callable[[str, dict[str, Any], Path, StopSignal], dict[str, Any]]
-"""(operation id, payload, folder, stop) -> outcome; see `executors/outcome.py`."""
+JobFunction = Callable[[str, dict[str, Any], Path, StopSignal], Outcome]
+"""(operation id, payload, folder, stop) -> outcome"""
 
 
 def resolve(name: str) -> Callable[..., Any]:
@@ -102,19 +102,21 @@ def run_job(job: str, operation_id: str, folder: Path, stop: StopSignal) -> None
     _end_at_once()
 
 
-def outcome_of(job: str, operation_id: str, folder: Path, stop: StopSignal) -> dict[str, Any]:
+def outcome_of(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
     """The job's outcome; here every exception of a job turns into one, also where it cannot be imported."""
     try:
         function: JobFunction = resolve(job)
         return function(operation_id, _payload(folder / "job.json"), folder, stop)
     except KtrdrError as error:
-        return _failed(error.code, error.detail, error.hint)
+        return Outcome.of_error(error)
     except MemoryError:
-        return _failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
+        return Outcome.failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
     except Exception as error:  # noqa: BLE001
         with suppress(OSError):
             (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-        return _failed("worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder")
+        return Outcome.failed(
+            "worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder"
+        )
 
 
 def _payload(path: Path) -> dict[str, Any]:
@@ -133,10 +135,6 @@ def _damaged(path: Path, how: str) -> StorageError:
         f"{path}, which says what to do, cannot be read: {how}",
         hint="start the operation anew; see what else is damaged with: ktrdr doctor",
     )
-
-
-def _failed(code: str, detail: str, hint: str) -> dict[str, Any]:
-    return {"status": "failed", "error": {"code": code, "detail": detail, "hint": hint}}
 
 
 def _detach() -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import date
-from pathlib import Path
 from typing import Any
 
+from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import preflight
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
 from ktrdr.features.matrix import build_dataset
 from ktrdr.features.splits import fold_count
-from ktrdr.jobs.analysis_bridge import AUDIT, EXPORT, PREDICTION, PREFLIGHT, AnalysisProgressBridge
+from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
+from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
 from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import closed_bars, last_windows, predict_last
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
@@ -31,39 +32,28 @@ ONNX = "model.onnx"
 _WINDOWS_COMPARED = 256
 
 Results = dict[str, Any]
-Stop = Callable[[], bool]
+Work = Callable[[Any, JobContext, AnalysisProgressBridge], Results]
 
 
-def warm_up() -> None:
-    """Importing this module has done it: torch is in memory."""
+def run(job: AnyJob, context: JobContext) -> Outcome:
+    work: Work = _WORK[job.kind]
+    with AnalysisProgressBridge(context.folder / "bridge", writable=True) as bridge:
+        results = work(job, context, bridge)
+    logger.info("Completed the %s of operation %s", job.kind, context.operation_id)
+    return Outcome("completed", results)
 
 
-class _Stopped(Exception):
-    """The operation was cancelled."""
-
-
-def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Stop) -> Results:
-    job = _JOBS[payload["kind"]]
-    with AnalysisProgressBridge(folder / "bridge", writable=True) as bridge:
-        try:
-            results = job(payload, folder, bridge, stop)
-        except _Stopped:
-            return {"status": "cancelled"}
-    logger.info("Completed %s of %s", payload["kind"], payload.get("model") or payload.get("strategy_name"))
-    return {"status": "completed", "results": results}
-
-
-def _predict(payload: Mapping[str, Any], folder: Path, bridge: AnalysisProgressBridge, stop: Stop) -> Results:
+def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    model = _load(payload)
-    symbol, base = payload["symbol"], model.strategy.timeframes[0]
-    bars = _bars_for(model, symbol, payload)
-    _check(stop)
-    bridge.on_step(2, items=payload["last"])
-    table = predict_last(model, symbol, bars, payload["last"])
+    model = _load(job, context)
+    symbol, base = job.symbol, model.strategy.timeframes[0]
+    bars = _bars_for(model, symbol, context)
+    _check(context.stop)
+    bridge.on_step(2, items=job.last)
+    table = predict_last(model, symbol, bars, job.last)
     bridge.on_step(3, items=len(table))
     return {
-        "model": payload["model"],
+        "model": job.model,
         "symbol": symbol,
         "timeframe": base,
         "class_names": list(model.class_names),
@@ -75,87 +65,78 @@ def _predict(payload: Mapping[str, Any], folder: Path, bridge: AnalysisProgressB
     }
 
 
-def _export(payload: Mapping[str, Any], folder: Path, bridge: AnalysisProgressBridge, stop: Stop) -> Results:
+def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    model = _load(payload)
+    model = _load(job, context)
     symbol = next(iter(model.symbols))
-    bars = closed_bars(model.strategy, _bars_for(model, symbol, payload))
+    bars = closed_bars(model.strategy, _bars_for(model, symbol, context))
     windows = last_windows(model.strategy, symbol, bars, _WINDOWS_COMPARED)
-    _check(stop)
+    _check(context.stop)
     bridge.on_step(2)
-    exported = export_onnx(model, windows.stacked(), folder / ONNX, {"model": payload["model"], "symbol": symbol})
+    exported = export_onnx(model, windows.stacked(), context.folder / ONNX, {"model": job.model, "symbol": symbol})
     bridge.on_step(4, items=exported.windows_compared)
     told = asdict(exported)
     return {
-        "model": payload["model"],
-        "format": payload["format"],
+        "model": job.model,
+        "format": job.format,
         "compared_on": symbol,
         "artifacts": {"onnx": told.pop("path")},
         **told,
     }
 
 
-def _preflight(payload: Mapping[str, Any], folder: Path, bridge: AnalysisProgressBridge, stop: Stop) -> Results:
+def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    strategy = _strategy(payload)
-    dataset = build_dataset(strategy, _all_bars(strategy, payload), payload["fold"])
-    _check(stop)
+    strategy = _strategy(job)
+    dataset = build_dataset(strategy, _all_bars(job, context), 0)
+    _check(context.stop)
     bridge.on_step(2)
     make_repeatable(strategy.training.seed, strategy.training.threads)
-    throughput = measure(strategy, dataset, stop, lambda samples: bridge.on_step(2, items=samples))
-    _check(stop)
+    throughput = measure(strategy, dataset, context.stop, lambda samples: bridge.on_step(2, items=samples))
+    _check(context.stop)
     found = preflight(strategy, dataset, model_parameters=throughput.parameters, throughput=throughput)
     bridge.on_step(3)
     return {**found.to_dict(), "folds": fold_count(strategy)}
 
 
-def _audit(payload: Mapping[str, Any], folder: Path, bridge: AnalysisProgressBridge, stop: Stop) -> Results:
+def _audit(job: AuditJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    strategy = _strategy(payload)
-    bars = _all_bars(strategy, payload)
-    report = audit(strategy, bars, lambda done, total: bridge.on_step(2, done, max(total, 1), done), stop)
-    _check(stop)
+    strategy = _strategy(job)
+    bars = _all_bars(job, context)
+    report = audit(strategy, bars, lambda done, total: bridge.on_step(2, done, max(total, 1), done), context.stop)
+    _check(context.stop)
     bridge.on_step(3)
     return report.to_dict()
 
 
-_JOBS: Mapping[str, Callable[[Mapping[str, Any], Path, AnalysisProgressBridge, Stop], Results]] = {
-    PREDICTION: _predict,
-    EXPORT: _export,
-    PREFLIGHT: _preflight,
-    AUDIT: _audit,
-}
+_WORK: Mapping[str, Work] = {"prediction": _predict, "export": _export, "preflight": _preflight, "audit": _audit}
 
 
-def _check(stop: Stop) -> None:
+def _check(stop: Callable[[], bool]) -> None:
     if stop():
-        raise _Stopped
+        raise JobStopped
 
 
-def _load(payload: Mapping[str, Any]) -> TrainedModel:
-    model = load_model(Path(payload["folder"]))
+def _load(job: ModelJob, context: JobContext) -> TrainedModel:
+    model = load_model(context.home.models / job.folder)
     training = model.strategy.training
     make_repeatable(training.seed, training.threads)
     return model
 
 
-def _bars_for(model: TrainedModel, symbol: str, payload: Mapping[str, Any]) -> SymbolBars:
+def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBars:
     """From the day on from which it was trained, because indicators remember where they began."""
-    store = BarStore(Path(payload["bars"]))
+    store = BarStore(context.home.bars)
     return {timeframe: store.read(symbol, timeframe, model.start) for timeframe in model.strategy.timeframes}
 
 
-def _strategy(payload: Mapping[str, Any]) -> Strategy:
-    return load_strategy(payload["strategy"], IndicatorCatalogue()).on(payload["timeframes"])
+def _strategy(job: StrategyOnBars) -> Strategy:
+    return load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
 
 
-def _all_bars(strategy: Strategy, payload: Mapping[str, Any]) -> dict[str, SymbolBars]:
-    store, start, end = BarStore(Path(payload["bars"])), _day(payload["start"]), _day(payload["end"])
+def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]:
+    store = BarStore(context.home.bars)
     return {
-        symbol: {timeframe: store.read(symbol, timeframe, start, end) for timeframe in strategy.timeframes}
-        for symbol in payload["symbols"]
+        symbol: {timeframe: store.read(symbol, timeframe, job.start, job.end) for timeframe in job.timeframes}
+        for symbol in job.symbols
     }
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None

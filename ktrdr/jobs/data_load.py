@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import KtrdrError
 from ktrdr.executors.dispatcher import INPUT
+from ktrdr.executors.outcome import Outcome
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
+from ktrdr.jobs.entry import JobContext
 from ktrdr.market.loading import Loaded, Stopped, Wanted, load
 from ktrdr.market.provider import Page, Provider
 from ktrdr.market.providers import Sources, provider_for
@@ -21,45 +22,30 @@ from ktrdr.market.providers.csv import FileProvider
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.ranges import BEGINNING
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.jobs import DataLoadJob
 
 logger = logging.getLogger(__name__)
 
 _LOOKS_UP_S = 0.1
 
 
-def warm_up() -> None:
-    """Importing this module has brought Polars; the calendars, which every load is checked against, take as long."""
-    with suppress(ImportError):
-        import exchange_calendars  # noqa: F401
-
-
-def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
-    store = BarStore(Path(payload["bars"]))
-    symbol, timeframe, replaces = payload["symbol"], payload["timeframe"], payload.get("replace", False)
-    wanted = Wanted(
-        symbol,
-        timeframe,
-        _day(payload, "start"),
-        _day(payload, "end"),
-        replaces=replaces,
-        clips=payload.get("clip", False),
-    )
-    with DataProgressBridge(folder / "bridge", writable=True) as bridge:
+def run(job: DataLoadJob, context: JobContext) -> Outcome:
+    store = BarStore(context.home.bars)
+    wanted = Wanted(job.symbol, job.timeframe, job.start, job.end, replaces=job.replace, clips=job.clip)
+    with DataProgressBridge(context.folder / "bridge", writable=True) as bridge:
         bridge.on_begin()
-        provider = _provider(payload, folder, store)
-        loaded = load(store, provider, wanted, _Watcher(bridge, stop))
+        provider = _provider(job, context.folder, store)
+        loaded = load(store, provider, wanted, _Watcher(bridge, context.stop))
         bridge.on_loaded(loaded.rows_fetched)
-    logger.info("Loaded %d rows of %s %s from %s", loaded.rows_fetched, symbol, timeframe, loaded.provider)
-    return _outcome(operation_id, loaded, store, wanted)
+    logger.info("Loaded %d rows of %s %s from %s", loaded.rows_fetched, job.symbol, job.timeframe, loaded.provider)
+    return _outcome(context.operation_id, loaded, store, wanted)
 
 
-def _provider(payload: dict[str, Any], folder: Path, store: BarStore) -> Provider:
-    if filename := payload.get("filename"):
-        return FileProvider(
-            upload_in(folder, filename), filename, payload.get("columns") or {}, payload.get("timezone") or ""
-        )
-    stored = None if payload.get("replace") else store.find(payload["symbol"], payload["timeframe"])
-    return provider_for(payload["provider"], stored, Sources(**payload.get("sources", {})))
+def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
+    if job.filename:
+        return FileProvider(upload_in(folder, job.filename), job.filename, job.columns, job.timezone)
+    stored = None if job.replace else store.find(job.symbol, job.timeframe)
+    return provider_for(job.provider, stored, Sources(**job.endpoints.model_dump()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +72,16 @@ class _Watcher:
             time.sleep(min(_LOOKS_UP_S, left))
 
 
-def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted) -> dict[str, Any]:
+def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted) -> Outcome:
     results = _results(loaded, store, wanted)
     metadata = {"provider": loaded.provider}
     if loaded.was_stopped:
-        return {"status": "cancelled", "results": results, "metadata": metadata}
+        return Outcome("cancelled", results, metadata)
     if loaded.failure is None:
-        return {"status": "completed", "results": results, "metadata": metadata}
+        return Outcome("completed", results, metadata)
     kept = f"; {loaded.rows_new:,} new rows that came before are stored" if loaded.rows_new else ""
-    error = {
-        "code": loaded.failure.code,
-        "detail": f"{loaded.failure.detail}{kept}",
-        "hint": f"{loaded.failure.hint}; ask for the rest with: ktrdr operations resume {operation_id}".lstrip("; "),
-    }
-    return {"status": "failed", "error": error, "results": results}
+    hint = f"{loaded.failure.hint}; ask for the rest with: ktrdr operations resume {operation_id}".lstrip("; ")
+    return Outcome.failed(loaded.failure.code, f"{loaded.failure.detail}{kept}", hint, results)
 
 
 def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> dict[str, Any]:
@@ -142,7 +124,3 @@ def _told(moment: datetime) -> str | None:
 def upload_in(folder: Path, filename: str) -> Path:
     """Where an operation's uploaded file lies, under a name of ours and with the user's suffix."""
     return folder / INPUT / f"upload{Path(filename).suffix.lower()}"
-
-
-def _day(payload: dict[str, Any], key: str) -> date | None:
-    return date.fromisoformat(payload[key]) if payload.get(key) else None

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
-from typing import Any
 
+from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.train import run_training
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.jobs import TrainingJob
 from ktrdr.saved_models.reproduce import bars_of
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.fingerprint import CHECKPOINTS
 from ktrdr.training.request import TrainingOutcome, TrainingRequest
 
 
-def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
-    models = Path(payload["models"])
+def run(job: TrainingJob, context: JobContext) -> Outcome:
+    models = context.home.models
     request = TrainingRequest(
-        operation_id=operation_id,
-        strategy=load_strategy(payload["strategy"], IndicatorCatalogue()).on(payload["timeframes"]),
-        strategy_name=payload["strategy_name"],
-        strategy_text=payload["strategy"],
-        symbols=tuple(payload["symbols"]),
-        start=_day(payload["start"]),
-        end=_day(payload["end"]),
-        output=models / operation_id,
-        fold=payload["fold"],
-        reproduces=models / payload["reproduces"] if payload.get("reproduces") else None,
+        operation_id=context.operation_id,
+        strategy=load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes),
+        strategy_name=job.strategy_name,
+        strategy_text=job.strategy,
+        symbols=job.symbols,
+        start=job.start,
+        end=job.end,
+        output=models / context.operation_id,
+        fold=job.fold,
+        reproduces=models / job.reproduces if job.reproduces else None,
     )
-    store = BarStore(Path(payload["bars"]))
+    store = BarStore(context.home.bars)
 
     def read(symbol: str, timeframe: str) -> StoredBars:
         start, end = request.start, request.end
@@ -42,21 +42,17 @@ def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable
             start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
         return store.read_stored(symbol, timeframe, start, end)
 
-    resume_from = payload.get("resume_from")
-    with TrainingProgressBridge(folder / "bridge", writable=True) as bridge:
-        outcome = run_training(request, read, bridge, stop, Path(resume_from) if resume_from else None)
-    return _describe(outcome, request.output / CHECKPOINTS)
+    resume_from = models / job.resume_from if job.resume_from else None
+    with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
+        outcome = run_training(request, read, bridge, context.stop, resume_from)
+    return _describe(outcome, request.output / CHECKPOINTS, context.home.root)
 
 
-def _describe(outcome: TrainingOutcome, checkpoints: Path) -> dict[str, Any]:
+def _describe(outcome: TrainingOutcome, checkpoints: Path, root: Path) -> Outcome:
     fields = asdict(outcome)
     status = fields.pop("status")
     metadata = {"final_epoch": fields.pop("final_epoch"), "best_val_loss": fields.pop("best_val_loss")}
     if status != "success":
-        return {"status": status, "results": fields, "metadata": metadata}
+        return Outcome(status, fields, metadata)
     # Nothing goes on from a training that is recorded as completed; until then, a kill may still make it necessary.
-    return {"status": "completed", "results": fields, "metadata": metadata, "leftovers": [str(checkpoints)]}
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
+    return Outcome("completed", fields, metadata, leftovers=(checkpoints.relative_to(root).as_posix(),))

@@ -19,6 +19,7 @@ class RecordedOperation:
     operation_type: str
     status: str
     worker: WorkerIdentity | None
+    parent_id: str | None = None
 
     @property
     def has_ended(self) -> bool:

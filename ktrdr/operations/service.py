@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,6 +56,11 @@ class OperationsService:
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._removed: set[str] = set()
         self._ending = asyncio.Lock()
+        self._listeners: list[Callable[[Operation], None]] = []
+
+    def on_end(self, listener: Callable[[Operation], None]) -> None:
+        """From now on call `listener` with every operation that has ended, once its end is in the store."""
+        self._listeners.append(listener)
 
     # -- the life of an operation --------------------------------------------------------------------------------
 
@@ -110,9 +115,14 @@ class OperationsService:
         logger.debug("_local_bridges contains %s", operation_id)
         logger.debug("_metrics_cursors[%s] = 0", operation_id)
 
-    async def start_operation(self, operation_id: str, worker: WorkerIdentity) -> Operation:
+    async def start_operation(self, operation_id: str, worker: WorkerIdentity | None) -> Operation:
+        """`worker` is None for an operation that its parts do. One that runs already gets its worker by this."""
         bridge = self._local_bridges.get(operation_id)
-        started = (await self._load(operation_id)).moved_to(OperationStatus.RUNNING, worker=worker)
+        operation = await self._load(operation_id)
+        if operation.status is OperationStatus.RUNNING:
+            started = replace(operation, worker=worker)
+        else:
+            started = operation.moved_to(OperationStatus.RUNNING, worker=worker)
         if bridge:
             started = self._with_progress(started, _status_of(bridge))
         await self._store.update(started)
@@ -203,6 +213,8 @@ class OperationsService:
         for waiter in self._waiters.get(operation_id, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        for listener in self._listeners:
+            listener(ended)
         return ended
 
     async def remove_operation(self, operation_id: str) -> None:
@@ -236,9 +248,15 @@ class OperationsService:
 
         Raises OperationNotFound.
         """
+        return self._seen(self._views.get(operation_id) or await self._load(operation_id), force_refresh)
+
+    def peek(self, operation_id: str) -> Operation | None:
+        """As `get_operation`, of an operation whose view is in memory; None of another."""
         operation = self._views.get(operation_id)
-        if operation is None:
-            operation = await self._load(operation_id)
+        return self._seen(operation) if operation else None
+
+    def _seen(self, operation: Operation, force_refresh: bool = False) -> Operation:
+        operation_id = operation.operation_id
         bridge = self._local_bridges.get(operation_id)
         if operation.status is not OperationStatus.RUNNING or bridge is None:
             return operation
@@ -399,6 +417,11 @@ class OperationsService:
         """The results of terminal operations by their ids."""
         return await self._store.results_of([operation.operation_id for operation in operations])
 
+    async def children(self, operation_id: str) -> Sequence[Operation]:
+        """The operations that name this one as their parent, oldest first."""
+        found, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
+        return [await self._freshest(operation) for operation in reversed(found)]
+
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without a look at their bridges."""
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
@@ -432,6 +455,8 @@ class OperationsService:
     async def show_waiting(self, operation_id: str, queue_position: int) -> None:
         """Let the view of a pending operation tell its place in the queue, counted from 1."""
         operation = await self._load(operation_id)
+        if operation.status is not OperationStatus.PENDING:  # a whole whose end waits for a worker
+            return
         message = f"Waiting, place {queue_position} in the queue"
         progress = {**INITIAL_PROGRESS, "message": message, "queue_position": queue_position}
         self._remember(replace(operation, progress=progress))

@@ -18,10 +18,10 @@ from ktrdr.operations.operation import WorkerIdentity
 from ktrdr.registry import layout
 
 _REGISTRY = "registry"
-_RECORDS = "SELECT operation_id, operation_type, status, worker_pid, worker_started_at FROM operations"
+_RECORDS = "SELECT operation_id, operation_type, status, worker_pid, worker_started_at, parent_id FROM operations"
 _RECORD_COLUMNS = {
     f"operations.{name}"
-    for name in ("operation_type", "status", "worker_pid", "worker_started_at", "details", "results")
+    for name in ("operation_type", "status", "worker_pid", "worker_started_at", "parent_id", "details", "results")
 }
 _RESTORE = "put a copy of it back; or --repair makes a new one from the records that can still be read"
 
@@ -86,9 +86,9 @@ def _check_tables(path: Path, connection: Connection) -> RegistryCheck:
 
 
 def _record(row: Sequence[Any]) -> RecordedOperation:
-    operation_id, operation_type, status, pid, started_at = row
+    operation_id, operation_type, status, pid, started_at, parent_id = row
     worker = WorkerIdentity(pid, started_at) if pid is not None and started_at is not None else None
-    return RecordedOperation(operation_id, operation_type, status, worker)
+    return RecordedOperation(operation_id, operation_type, status, worker, parent_id)
 
 
 def _older_layout(path: Path, columns: Sequence[str]) -> Finding:

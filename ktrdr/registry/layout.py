@@ -38,6 +38,14 @@ def connected(path: Path, *, writes: bool = False) -> Iterator[Connection]:
         yield connection
 
 
+def create_tables(connection: Connection) -> None:
+    """What is missing of tables and of their indexes."""
+    Base.metadata.create_all(connection)
+    for table in Base.metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+
+
 def missing_tables(connection: Connection) -> list[str]:
     present = inspect(connection).get_table_names()
     return [table.name for table in Base.metadata.sorted_tables if table.name not in present]

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_e
 
 from ktrdr.errors import StorageError
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
-from ktrdr.registry.layout import log_files, missing_columns
-from ktrdr.registry.tables import Base, MetricRow, OperationRow
+from ktrdr.registry.layout import create_tables, log_files, missing_columns
+from ktrdr.registry.tables import MetricRow, OperationRow
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class SqlOperationStore:
                     f"the registry {self._file or ''} is of an older layout: it has no {', '.join(missing)}",
                     hint="bring it up to date with: ktrdr doctor --repair",
                 )
-            await connection.run_sync(Base.metadata.create_all)
+            await connection.run_sync(create_tables)
         await self.ping()
 
     async def add(self, operation: Operation) -> bool:

@@ -48,6 +48,7 @@ class OperationRow(Base):
     __table_args__ = (
         Index("operations_by_creation", "created_at", "operation_id"),
         Index("operations_by_status", "status"),
+        Index("operations_by_parent", "parent_id"),
     )
 
 

@@ -120,7 +120,7 @@ async def test_health_and_readiness(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{API}/health")).json() == {"status": "ok"}
     ready = (await client.get(f"{API}/health/ready")).json()
     assert (ready["status"], ready["registry"], ready["store"]) == ("ready", "ok", "ok")
-    assert set(ready["workers"]) == {"training", "folds", "data", "analysis"}
+    assert set(ready["workers"]) == {"training", "data", "analysis"}
 
 
 async def test_prometheus_counts_by_route(client: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import InputError
+from ktrdr.executors.outcome import Outcome
 
 PATIENCE_S = 30.0
 
@@ -18,14 +19,14 @@ def warm_up() -> None:
     pass
 
 
-def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> dict[str, Any]:
+def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
     what = payload.get("do", "complete")
     if what == "wait":
         deadline = time.monotonic() + PATIENCE_S
         while not stop() and not (folder / "go").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
         if stop():
-            return {"status": "cancelled", "results": {"partial": True}}
+            return Outcome("cancelled", {"partial": True})
     elif what == "raise":
         raise ZeroDivisionError("by nothing")
     elif what == "refuse":
@@ -34,4 +35,4 @@ def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable
         os._exit(0)
     elif what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"status": "completed", "results": {"operation": operation_id, "pid": os.getpid()}}
+    return Outcome("completed", {"operation": operation_id, "pid": os.getpid()})

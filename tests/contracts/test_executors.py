@@ -14,7 +14,7 @@ import pytest
 from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.outcome import read_outcome, reserve_room
+from ktrdr.executors.outcome import Outcome, read_outcome, reserve_room
 from ktrdr.operations.operation import WorkerIdentity
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ class Rig:
         (folder / "job.json").write_text(json.dumps(payload))
         return Job(name, LANE.name, folder)
 
-    async def outcome_of(self, job: Job) -> dict[str, Any] | None:
+    async def outcome_of(self, job: Job) -> Outcome | None:
         await self.listener.exit_of(job.operation_id)
         return read_outcome(job.folder)
 
@@ -84,8 +84,8 @@ async def test_a_job_leaves_its_outcome(rig: Rig) -> None:
     outcome = await rig.outcome_of(job)
     assert rig.listener.started == ["a"]
     assert outcome is not None
-    assert outcome["status"] == "completed"
-    assert outcome["results"]["operation"] == "a"
+    assert outcome.status == "completed"
+    assert outcome.results["operation"] == "a"
 
 
 async def test_jobs_beyond_the_limit_wait_in_order(rig: Rig) -> None:
@@ -124,7 +124,7 @@ async def test_a_running_job_hears_stop(rig: Rig) -> None:
 
     rig.executor.stop("a")
 
-    assert await rig.outcome_of(job) == {"status": "cancelled", "results": {"partial": True}}
+    assert await rig.outcome_of(job) == Outcome("cancelled", {"partial": True})
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ async def test_an_exception_is_an_outcome(rig: Rig, what: str, code: str, detail
 
     outcome = await rig.outcome_of(job)
     assert outcome is not None
-    assert outcome["status"] == "failed"
-    assert (outcome["error"]["code"], outcome["error"]["detail"]) == (code, detail)
+    assert outcome.status == "failed"
+    assert (outcome.error["code"], outcome.error["detail"]) == (code, detail)
 
 
 @pytest.mark.parametrize("content", [b'{"do":', b"\xff", b"[1]"])
@@ -154,8 +154,8 @@ async def test_a_job_that_cannot_be_read_is_named(rig: Rig, content: bytes) -> N
 
     outcome = await rig.outcome_of(job)
     assert outcome is not None
-    error = outcome["error"]
-    assert (outcome["status"], error["code"]) == ("failed", "storage_failed")
+    error = outcome.error
+    assert (outcome.status, error["code"]) == ("failed", "storage_failed")
     assert str(job.folder / "job.json") in error["detail"]
     assert "ktrdr doctor" in error["hint"]
 
@@ -170,7 +170,7 @@ async def test_a_job_that_cannot_be_imported_says_why(kind: str, tmp_path: Path)
 
     outcome = await rig.outcome_of(job)
     assert outcome is not None
-    assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome["error"]["detail"]
+    assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome.error["detail"]
     await rig.executor.close()
 
 

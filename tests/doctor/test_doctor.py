@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from ktrdr.doctor.__main__ import main
-from ktrdr.executors.outcome import write_outcome
+from ktrdr.executors.outcome import Outcome, write_outcome
 from ktrdr.home import Home, HomeLock
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.sample import SampleProvider
@@ -63,7 +63,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home.models / name).mkdir(parents=True)
         ProgressBridge.create(folder / "bridge", BridgeLayout(phases=("Working",), total_steps=1))
         (folder / "job.json").write_text("{}")
-    write_outcome(home.operations / DONE, {"status": "completed", "results": {}})
+    write_outcome(home.operations / DONE, Outcome("completed"))
     write_model(home.models / DONE, {"weights": torch.ones(8)}, {"format": 1})
     (home.models / DONE / "metrics.parquet").write_bytes(b"PAR1 something PAR1")
     write(home.models / LEFT / "checkpoints", Checkpoint.capture(state_of(), FINGERPRINT))

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from ktrdr.executors.check import WORKERS, check
-from ktrdr.executors.outcome import write_outcome
+from ktrdr.executors.outcome import Outcome, write_outcome
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.check import RecordedOperation
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         ProgressBridge.create(folder / "bridge", BridgeLayout(phases=("Working",), total_steps=1))
         (folder / "job.json").write_text("{}")
-    write_outcome(tmp_path / "operations" / DONE, {"status": "completed", "results": {}})
+    write_outcome(tmp_path / "operations" / DONE, Outcome("completed"))
     return tmp_path / "operations"
 
 
@@ -120,3 +120,11 @@ def test_an_ended_operation_may_have_a_bridge_of_an_earlier_version(root: Path) 
     faults = messages(check(root, RECORDS), Level.FAULT)
 
     assert [fault.split("/")[0] for fault in faults] == [LEFT]
+
+
+def test_a_whole_that_waits_for_its_parts_misses_no_worker(root: Path) -> None:
+    waits = RecordedOperation("op_training_whole", "TRAINING", "RUNNING", None)
+    part = RecordedOperation(LEFT, "TRAINING", "RUNNING", WorkerIdentity(os.getpid(), 1.0), "op_training_whole")
+
+    assert not [what for what in messages(check(root, [waits, part])) if what.startswith("op_training_whole is")]
+    assert [what for what in messages(check(root, [waits])) if what.startswith("op_training_whole is")]

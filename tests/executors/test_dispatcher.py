@@ -19,7 +19,9 @@ from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor, is_alive
-from ktrdr.executors.outcome import has_begun, write_outcome
+from ktrdr.executors.outcome import Outcome, has_begun, write_outcome
+from ktrdr.executors.work import WorkTable
+from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -32,8 +34,23 @@ pytestmark = pytest.mark.anyio
 PATIENCE_S = 30.0
 
 
-def prepare(folder: Path) -> None:
-    ProgressBridge.create(folder / "bridge", BridgeLayout(phases=("Working",), total_steps=1))
+class OneLane(WorkTable):
+    """Every operation is a job of the contract suite's lane."""
+
+    def lane(self, operation: Operation) -> str:
+        return LANE.name
+
+    def create_bridge(self, operation: Operation, path: Path) -> None:
+        ProgressBridge.create(path, BridgeLayout(phases=("Working",), total_steps=1))
+
+    def announce(self, operation: Operation) -> None:
+        pass
+
+    def plan(self, operation: Operation) -> None:
+        return None
+
+    def part_index(self, operation: Operation) -> None:
+        return None
 
 
 @dataclass
@@ -43,13 +60,11 @@ class Rig:
     dispatcher: Dispatcher
 
     async def create(self, **payload: Any) -> Operation:
-        operation, _ = await self.operations.create_operation(
-            "TEST", metadata={}, payload={"lane": LANE.name, **payload}
-        )
+        operation, _ = await self.operations.create_operation("TEST", metadata={}, payload=payload)
         return operation
 
     async def launch(self, **payload: Any) -> Operation:
-        return await self.dispatcher.launch(await self.create(**payload), prepare, announce=lambda: None)
+        return await self.dispatcher.launch(await self.create(**payload))
 
     async def close(self) -> None:
         await self.dispatcher.close()
@@ -68,7 +83,8 @@ def build(
     **options: Any,
 ) -> Rig:
     operations = OperationsService(store, **options)
-    dispatcher = Dispatcher(operations, executor or InlineExecutor([LANE]), root, cancel_grace_s=cancel_grace_s)
+    runs = executor or InlineExecutor([LANE])
+    dispatcher = Dispatcher(operations, runs, OneLane(), Home(root), cancel_grace_s=cancel_grace_s)
     return Rig(store, operations, dispatcher)
 
 
@@ -163,7 +179,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Pat
     operation = await rig.create()
 
     with pytest.raises(StorageError, match="cannot be written"):
-        await rig.dispatcher.launch(operation, prepare, announce=lambda: None)
+        await rig.dispatcher.launch(operation)
 
     failed = await rig.operations.get_operation(operation.operation_id)
     assert failed.status is OperationStatus.FAILED
@@ -227,15 +243,11 @@ async def test_a_job_that_its_worker_never_got_waits_again(tmp_path: Path) -> No
 
 
 async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
-    def prepare_with_input(folder: Path) -> None:
-        prepare(folder)
+    def put_input(folder: Path) -> None:
         (folder / INPUT).mkdir()
         (folder / INPUT / "upload.csv").write_text("a gigabyte, say")
 
-    running, waiting = [
-        await rig.dispatcher.launch(await rig.create(do="wait"), prepare_with_input, announce=lambda: None)
-        for _ in range(2)
-    ]
+    running, waiting = [await rig.dispatcher.launch(await rig.create(do="wait"), put_input) for _ in range(2)]
     assert (rig.dispatcher.folder(waiting.operation_id) / INPUT).is_dir()
 
     for operation in (waiting, running):
@@ -292,17 +304,22 @@ async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: 
     await after.close()
 
 
-async def test_leftovers_go_once_the_end_is_recorded(rig: Rig) -> None:
+async def test_leftovers_go_once_the_end_is_recorded(tmp_path: Path) -> None:
+    rig = build(InMemoryOperationStore(), tmp_path / "home")
+    await rig.dispatcher.start()
     operation = await rig.launch(do="wait")
-    kept, leftover = rig.dispatcher.folder("kept"), rig.dispatcher.folder("leftover")
-    for folder in (kept, leftover):
+    kept, leftover, elsewhere = (tmp_path / "home" / "kept", tmp_path / "home" / "leftover", tmp_path / "elsewhere")
+    for folder in (kept, leftover, elsewhere):
         folder.mkdir()
-    write_outcome(rig.dispatcher.folder(operation.operation_id), {"status": "completed", "leftovers": [str(leftover)]})
+    outcome = Outcome("completed", leftovers=("leftover", str(elsewhere)))
+    write_outcome(rig.dispatcher.folder(operation.operation_id), outcome)
 
     await rig.dispatcher.settle_lost(operation)
 
     assert (await rig.end_of(operation)).status is OperationStatus.COMPLETED
     assert (kept.exists(), leftover.exists()) == (True, False)
+    assert elsewhere.exists(), "a copied home must not touch the one that it was copied from"
+    await rig.close()
 
 
 async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:

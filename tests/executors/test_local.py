@@ -73,7 +73,7 @@ async def test_a_worker_outlives_its_executor_and_is_adopted(rig: Rig, tmp_path:
 
     outcome = await heir.outcome_of(job)
     assert outcome is not None
-    assert outcome["status"] == "completed"
+    assert outcome.status == "completed"
     await heir.executor.close()
 
 

@@ -28,8 +28,8 @@ from ktrdr.api.schemas import (
     Pruned,
     Results,
 )
-from ktrdr.api.services import data_service
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
+from ktrdr.jobs.kinds import job_of, kind_of
 from ktrdr.operations import operation as records
 from ktrdr.operations.service import OperationsService
 
@@ -187,13 +187,9 @@ async def resume_operation(
 ) -> OperationStarted:
     """Go on with a failed or cancelled training, from its last checkpoint, or with a load of bars, for those that are
     still missing, as a new operation that names its parent."""
-    parent = await services.operations.get_operation(operation_id)
-    if parent.operation_type == data_service.OPERATION_TYPE:
-        operation, what = await services.data.resume(operation_id, idempotency_key), "Data load"
-    else:
-        operation, what = await services.training.resume(operation_id, idempotency_key), "Training"
+    operation = await services.jobs.resume(operation_id, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, what)
+    return started(operation, kind_of(job_of(operation)).title)
 
 
 @router.post("/prune", responses=refusals(403, 413, 422, 503))

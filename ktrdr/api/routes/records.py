@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas import LogLines
 from ktrdr.errors import NotFoundError
+from ktrdr.jobs.kinds import strategy_text
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 
@@ -21,8 +22,8 @@ router = APIRouter(prefix="/operations", tags=["operations"])
 async def get_strategy(operation_id: str, services: Injected) -> Response:
     """The strategy's YAML as it was sent, from the start of the operation on."""
     operation = await services.operations.get_operation(operation_id)
-    text = operation.payload.get("strategy")
-    if not isinstance(text, str):
+    text = strategy_text(operation)
+    if text is None:
         raise NotFoundError(f"operation {operation_id} ({operation.operation_type}) was given no strategy")
     return Response(text, media_type="application/yaml")
 

@@ -5,37 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
-from ktrdr.api.schemas import Audit, Export, OnBars, Prediction, TrainingStart
+from ktrdr.api.schemas import Audit, Export, Prediction, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound
-from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.jobs.analysis_bridge import AUDIT, EXPORT, PREDICTION, PREFLIGHT, AnalysisProgressBridge
+from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
-from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.jobs import AuditJob, ExportJob, PredictionJob, PreflightJob
 
-LANE = "analysis"
 EXPORT_PACKAGES = ("onnx", "onnxruntime")
 
 
 class AnalysisService:
-    """Checks what can be checked at once; the work itself is done by `analysis_job` in a worker."""
+    """Checks what can be checked at once; the work itself is done in a worker (`ktrdr.jobs.analysis`)."""
 
     def __init__(
         self,
-        operations: OperationsService,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         training: TrainingService,
         models: ModelService,
         store: BarStore,
     ) -> None:
-        self._operations = operations
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._training = training
         self._models = models
         self._store = store
@@ -54,15 +48,16 @@ class AnalysisService:
                 hint=f"ask for {symbol} {model.timeframes[0]}",
             )
         await asyncio.to_thread(self._check_stored, symbol, model.timeframes)
-        payload = {
-            "model": model_id,
-            "folder": str(self._models.folder(model)),
-            "symbol": symbol,
-            "last": request.last,
-        }
-        metadata = {"symbols": [symbol], "timeframes": model.timeframes, "strategy": model.strategy, "model": model_id}
-        what = f"a prediction of {symbol} {timeframe}"
-        return await self._launch(PREDICTION, what, payload, metadata, idempotency_key)
+        job = PredictionJob(
+            model=model_id,
+            folder=self._models.folder(model).name,
+            symbols=(symbol,),
+            timeframes=tuple(model.timeframes),
+            strategy=model.strategy,
+            symbol=symbol,
+            last=request.last,
+        )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     async def export(self, model_id: str, request: Export, idempotency_key: str | None = None) -> Operation:
         """A model as a file that other programs run.
@@ -80,53 +75,25 @@ class AnalysisService:
                 f"an export to {request.format} needs {', '.join(missing)} where the server runs",
                 hint="install it there with: pip install 'ktrdr[onnx]'",
             )
-        payload = {"model": model_id, "folder": str(self._models.folder(model)), "format": request.format}
-        metadata = {
-            "symbols": model.symbols,
-            "timeframes": model.timeframes,
-            "strategy": model.strategy,
-            "model": model_id,
-        }
-        return await self._launch(EXPORT, f"an export of {model_id}", payload, metadata, idempotency_key)
+        job = ExportJob(
+            model=model_id,
+            folder=self._models.folder(model).name,
+            symbols=tuple(model.symbols),
+            timeframes=tuple(model.timeframes),
+            strategy=model.strategy,
+            format=request.format,
+        )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     async def preflight(self, request: TrainingStart, idempotency_key: str | None = None) -> Operation:
         """What a training would meet: samples, balance, memory and time. Raises as a training's start does."""
-        return await self._on_bars(PREFLIGHT, request, request.strategy_name, idempotency_key)
+        on_bars = await asyncio.to_thread(self._training.prepare, request, request.strategy_name)
+        return await self._jobs.start(PreflightJob(**on_bars.model_dump()), idempotency_key=idempotency_key)
 
     async def audit(self, request: Audit, idempotency_key: str | None = None) -> Operation:
         """Look for leaks in a strategy's features, at every bar. Raises as a training's start does."""
-        return await self._on_bars(AUDIT, request, "", idempotency_key)
-
-    async def _on_bars(self, kind: str, request: OnBars, name: str, idempotency_key: str | None) -> Operation:
-        start = TrainingStart(**{**request.model_dump(), "strategy_name": name})
-        strategy, prepared = await asyncio.to_thread(self._training.prepare, start)
-        metadata = {
-            "symbols": prepared["symbols"],
-            "timeframes": prepared["timeframes"],
-            "strategy": prepared["strategy_name"],
-            "model_type": strategy.model.type,
-            "start_date": prepared["start"],
-            "end_date": prepared["end"],
-        }
-        what = f"the {kind.lower()} of {prepared['strategy_name']}"
-        return await self._launch(kind, what, prepared, metadata, idempotency_key)
-
-    async def _launch(
-        self, kind: str, what: str, payload: dict[str, Any], metadata: dict[str, Any], idempotency_key: str | None
-    ) -> Operation:
-        operation, is_new = await self._operations.create_operation(
-            kind,
-            metadata=metadata,
-            payload={**payload, "lane": LANE, "kind": kind, "bars": str(self._store.root)},
-            idempotency_key=idempotency_key,
-        )
-        if not is_new:
-            return operation
-
-        def prepare(folder: Path) -> None:
-            AnalysisProgressBridge.create_for(folder / "bridge", kind, what)
-
-        return await self._dispatcher.launch(operation, prepare, announce=lambda: None)
+        on_bars = await asyncio.to_thread(self._training.prepare, request, "")
+        return await self._jobs.start(AuditJob(**on_bars.model_dump()), idempotency_key=idempotency_key)
 
     def _check_stored(self, symbol: str, timeframes: Sequence[str]) -> None:
         try:

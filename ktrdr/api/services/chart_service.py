@@ -19,6 +19,7 @@ from ktrdr.errors import ArtifactNotFound, CursorError, InputError, OperationNot
 from ktrdr.features.indicators import IndicatorCatalogue, Scale
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
+from ktrdr.jobs.kinds import strategy_text
 from ktrdr.market.bars import check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
@@ -115,8 +116,8 @@ class ChartService:
         }
 
     def _training(self, operation: Operation, results: Mapping[str, Any]) -> _Training:
-        text = operation.payload.get("strategy")
-        if not isinstance(text, str):
+        text = strategy_text(operation)
+        if text is None:
             raise InputError(f"operation {operation.operation_id} ({operation.operation_type}) has no strategy to draw")
         strategy = load_strategy(text, self._catalogue).on(operation.metadata["timeframes"])
         # The home may have moved since; the folder's own name has not.

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
-from typing import Any
 
 from ktrdr.api.schemas import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
 from ktrdr.errors import ConflictError, InputError, StorageError
-from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.jobs.data_load import upload_in
-from ktrdr.jobs.data_load_bridge import DataProgressBridge
+from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol, check_timeframe
 from ktrdr.market.provider import Capabilities, check_able
 from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for
@@ -25,31 +23,24 @@ from ktrdr.market.quality.report import Verdict
 from ktrdr.market.quality.stored import verdict_of
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import BarStore, check_provider
-from ktrdr.operations.operation import Operation, OperationStatus
-from ktrdr.operations.service import OperationsService
-
-LANE = "data"
-OPERATION_TYPE = "DATA_LOAD"
-_RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
+from ktrdr.operations.operation import Operation
+from ktrdr.payloads.jobs import DataLoadJob, Endpoints
 
 
 class DataService:
     def __init__(
         self,
-        operations: OperationsService,
-        dispatcher: Dispatcher,
+        jobs: JobService,
         store: BarStore,
         *,
         uploads: Path,
-        bars: Path,
         sources: Sources,
     ) -> None:
-        self._operations = operations
-        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._store = store
         self._uploads = uploads
-        self._bars = bars
         self._sources = sources
+        jobs.resume_with("data_load", self._resume)
 
     async def providers(self, name: str = "") -> ProviderList:
         """All, or the one that is named. Raises InputError."""
@@ -80,17 +71,17 @@ class DataService:
         # What ccxt's exchanges can do takes seconds to find out, which the load itself does.
         if not request.clip and not isinstance(provider, CcxtProvider):
             check_able(provider.capabilities, timeframe, request.start_date, request.end_date)
-        return await self._start(
-            symbol,
-            timeframe,
-            request.provider,
+        job = DataLoadJob(
+            symbol=symbol,
+            timeframe=timeframe,
+            provider=request.provider,
+            start=request.start_date,
+            end=request.end_date,
             replace=request.replace,
             clip=request.clip,
-            sources=asdict(self._sources),
-            start=request.start_date.isoformat() if request.start_date else None,
-            end=request.end_date.isoformat() if request.end_date else None,
-            idempotency_key=idempotency_key,
+            endpoints=Endpoints(**asdict(self._sources)),
         )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     async def start_import(
         self,
@@ -119,84 +110,39 @@ class DataService:
         upload = self._uploads / f"{uuid.uuid4().hex}{suffix}"
         try:
             content_sha256 = await _receive(upload, chunks)
-            return await self._start(
-                symbol,
-                timeframe,
-                suffix[1:],
+            job = DataLoadJob(
+                symbol=symbol,
+                timeframe=timeframe,
+                provider=suffix[1:],
                 filename=PurePath(filename).name,
                 content_sha256=content_sha256,
-                upload=upload,
                 replace=replace,
                 columns=dict(columns or {}),
                 timezone=timezone,
-                idempotency_key=idempotency_key,
             )
+            return await self._jobs.start(job, idempotency_key=idempotency_key, prepare=_move_in(upload, suffix))
         finally:
             upload.unlink(missing_ok=True)
 
-    async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
-        """A new load of what a failed or cancelled one was to bring and did not.
-
-        Raises OperationNotFound, and ConflictError when there is nothing to go on with.
-        """
-        parent = await self._operations.get_operation(operation_id)
-        if parent.operation_type != OPERATION_TYPE or parent.status not in _RESUMABLE:
+    async def _resume(self, parent: Operation, job: DataLoadJob) -> DataLoadJob:
+        """The same load again: it asks for what is still missing. Raises ConflictError for a file's."""
+        if job.filename:
             raise ConflictError(
-                f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
-                "only failed and cancelled loads can be resumed",
-                operation_status=str(parent.status),
+                f"the file of operation {parent.operation_id} is not kept",
+                hint=f"send it again with: ktrdr data import FILE {job.symbol} {job.timeframe}",
             )
-        payload = dict(parent.payload)
-        symbol, timeframe, provider = (payload.pop(name) for name in ("symbol", "timeframe", "provider"))
-        if payload.get("filename"):
-            raise ConflictError(
-                f"the file of operation {operation_id} is not kept",
-                hint=f"send it again with: ktrdr data import FILE {symbol} {timeframe}",
-            )
-        stored = None if payload.get("replace") else await asyncio.to_thread(self._store.find, symbol, timeframe)
-        await asyncio.to_thread(provider_for, provider, stored, self._sources)
-        details = {name: value for name, value in payload.items() if name not in ("lane", "bars")}
-        return await self._start(
-            symbol, timeframe, provider, parent_id=operation_id, idempotency_key=idempotency_key, **details
-        )
+        stored = None if job.replace else await asyncio.to_thread(self._store.find, job.symbol, job.timeframe)
+        await asyncio.to_thread(provider_for, job.provider, stored, self._sources)
+        return job
 
-    async def _start(
-        self,
-        symbol: str,
-        timeframe: str,
-        provider: str,
-        *,
-        upload: Path | None = None,
-        parent_id: str | None = None,
-        idempotency_key: str | None,
-        **details: Any,
-    ) -> Operation:
-        series = {"symbol": symbol, "timeframe": timeframe, "provider": provider}
-        operation, is_new = await self._operations.create_operation(
-            OPERATION_TYPE,
-            metadata={
-                "symbols": [symbol],
-                "timeframes": [timeframe],
-                "provider": provider,
-                "start_date": details.get("start"),
-                "end_date": details.get("end"),
-            },
-            payload={"lane": LANE, "bars": str(self._bars), **series, **details},
-            parent_id=parent_id,
-            idempotency_key=idempotency_key,
-        )
-        if not is_new:
-            return operation
-        source = details.get("filename") or provider
 
-        def prepare(folder: Path) -> None:
-            DataProgressBridge.create_for(folder / "bridge", f"{symbol} {timeframe}", source)
-            if upload:
-                kept = upload_in(folder, source)
-                kept.parent.mkdir()
-                upload.replace(kept)
+def _move_in(upload: Path, suffix: str) -> Callable[[Path], None]:
+    def prepare(folder: Path) -> None:
+        path = upload_in(folder, f"upload{suffix}")
+        path.parent.mkdir()
+        upload.replace(path)
 
-        return await self._dispatcher.launch(operation, prepare, announce=lambda: None)
+    return prepare
 
 
 async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> str:

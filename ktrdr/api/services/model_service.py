@@ -10,8 +10,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ktrdr.api.schemas import Model
-from ktrdr.api.services.training_service import OPERATION_TYPE
 from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
+from ktrdr.jobs.kinds import KINDS, has_model
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
@@ -30,7 +30,7 @@ class ModelService:
     async def list(self, limit: int) -> tuple[list[Model], int]:
         """The newest, and how many there are in all."""
         completed, total = await self._operations.list_operations(
-            status=OperationStatus.COMPLETED, operation_type=OPERATION_TYPE, limit=limit
+            status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=limit
         )
         results = await self._operations.get_results_of(completed)
         return [_model(operation, results.get(operation.operation_id, {})) for operation in completed], total
@@ -38,7 +38,7 @@ class ModelService:
     async def get(self, operation_id: str) -> Model:
         """Raises NotFoundError when there is no such operation, or no model of it."""
         operation = await self._operations.get_operation(operation_id)
-        if operation.operation_type != OPERATION_TYPE or operation.status is not OperationStatus.COMPLETED:
+        if not has_model(operation):
             raise NotFoundError(
                 f"operation {operation_id} is {operation.status} ({operation.operation_type}); it has no model",
                 hint="list models with: ktrdr models list",

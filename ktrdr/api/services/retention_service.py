@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ktrdr.api.schemas import Prune, Pruned, PrunedOperation
-from ktrdr.api.services.training_service import OPERATION_TYPE
 from ktrdr.errors import StorageError
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.jobs.kinds import has_model
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _best(every: Iterable[Operation], count: int) -> list[Operation]:
     rivals: defaultdict[tuple[object, ...], list[tuple[float, Operation]]] = defaultdict(list)
     for operation in every:
         metadata, loss = operation.metadata, operation.metadata.get("best_val_loss")
-        if operation.operation_type != OPERATION_TYPE or operation.status is not OperationStatus.COMPLETED:
+        if not has_model(operation):
             continue
         if isinstance(loss, int | float) and math.isfinite(loss):
             group = (metadata["strategy"], *sorted(metadata["symbols"]), *metadata["timeframes"])

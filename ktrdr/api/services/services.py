@@ -17,6 +17,7 @@ from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.jobs.service import JobService
 from ktrdr.operations.service import OperationsService
 
 
@@ -26,6 +27,7 @@ class Services:
     dispatcher: Dispatcher
     training: TrainingService
     data: DataService
+    jobs: JobService
     series: SeriesService
     strategies: StrategyService
     models: ModelService

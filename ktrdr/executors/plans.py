@@ -1,0 +1,202 @@
+"""Runs plans: whenever a part of a whole has ended, the plan is asked what must exist next.
+
+Nothing waits in a process and nothing polls. What is known of a whole is its record, its parts' records and its
+folder, so that a restarted server comes to the same decisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ktrdr.errors import KtrdrError, OperationNotFound
+from ktrdr.executors.outcome import PARTS
+from ktrdr.executors.work import WorkTable
+from ktrdr.files import write_atomically
+from ktrdr.operations.bridge import BridgeFileError
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.plan import Part, PartRequest, Plan, Start
+from ktrdr.operations.plan_bridge import PlanBridge
+from ktrdr.operations.service import OperationsService
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_S = 5.0
+_CANCELLED = "cancelled"
+
+
+@dataclass(slots=True, eq=False)
+class _Whole:
+    """What the server knows of a whole that has not ended: its parts by index, as last seen or as they ended."""
+
+    parts: dict[int, Operation]
+    bridge: PlanBridge | None = None
+    ended: dict[int, Part] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class PlanRunner:
+    """Starts parts, keeps the progress of wholes, and hands a whole to a worker for its end.
+
+    `launch` gives a new operation its folder and worker; `submit` gives a whole the worker that finishes it.
+    """
+
+    def __init__(
+        self,
+        operations: OperationsService,
+        table: WorkTable,
+        root: Path,
+        *,
+        launch: Callable[[Operation], Awaitable[Operation]],
+        submit: Callable[[Operation], Awaitable[None]],
+    ) -> None:
+        self._operations = operations
+        self._table = table
+        self._root = root
+        self._launch = launch
+        self._submit = submit
+        self._wholes: dict[str, _Whole] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        operations.on_end(self._on_end)
+
+    async def take_up(self, operation: Operation) -> None:
+        """Know a whole that was launched now or before a restart; `advance_soon` makes it go on."""
+        whole_id = operation.operation_id
+        whole = self._wholes[whole_id] = _Whole(await self.parts_of(operation))
+        try:
+            whole.bridge = PlanBridge(self._root / whole_id / "bridge", lambda: self._views(whole))
+        except BridgeFileError as damage:
+            logger.warning("Operation %s has no readable progress: %s", whole_id, damage)
+        else:
+            self._operations.register_local_bridge(whole_id, whole.bridge)
+
+    async def parts_of(self, operation: Operation) -> dict[int, Operation]:
+        """The operations that are its parts, by index; those of an earlier attempt that it took over too."""
+        plan = self._table.plan(operation)
+        parts: dict[int, Operation] = {}
+        for index, part_id in (plan.taken_over if plan else {}).items():
+            with suppress(OperationNotFound):
+                parts[index] = await self._operations.get_operation(part_id)
+        for child in await self._operations.children(operation.operation_id):
+            if (place := self._table.part_index(child)) is not None:
+                parts[place] = child
+        return dict(sorted(parts.items()))
+
+    async def cancel(self, whole_id: str) -> list[str]:
+        """Start nothing more of a whole. The ids of its parts that have not ended."""
+        whole = self._wholes[whole_id]
+        async with whole.lock:
+            (self._root / whole_id / _CANCELLED).touch()
+        return [part.operation_id for part in whole.parts.values() if not part.status.is_terminal]
+
+    def __contains__(self, operation_id: str) -> bool:
+        """Whether it is a whole that has not ended."""
+        return operation_id in self._wholes
+
+    def is_cancelled(self, whole_id: str) -> bool:
+        return (self._root / whole_id / _CANCELLED).exists()
+
+    def advance_soon(self, whole_id: str) -> None:
+        if self._is_closed:
+            return
+        # The task outlives the request that caused it, and must not log in its name.
+        task = asyncio.get_running_loop().create_task(self._advance_or_retry(whole_id), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def advance(self, whole_id: str) -> None:
+        """Do what the plan says now. Raises KtrdrError when the registry or the disk does not allow it."""
+        if (whole := self._wholes.get(whole_id)) is None:
+            return
+        async with whole.lock:
+            operation = await self._operations.get_operation(whole_id)
+            plan = self._table.plan(operation)
+            if operation.status.is_terminal or operation.worker or plan is None:
+                return
+            ended = await self._ended(whole)
+            _record(whole, plan, ended)
+            if self.is_cancelled(whole_id):
+                if len(ended) == len(whole.parts):
+                    await self._operations.cancel_operation(whole_id, plan.partial_results(ended))
+                return
+            decision = plan.next(ended)
+            if isinstance(decision, Start):
+                await self._start(whole_id, whole, decision.parts)
+            elif decision.error is None:
+                await self._finish(operation, ended)
+            else:
+                await self._operations.fail_operation(whole_id, decision.error, plan.partial_results(ended))
+
+    async def close(self) -> None:
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _on_end(self, operation: Operation) -> None:
+        self._wholes.pop(operation.operation_id, None)
+        whole = self._wholes.get(operation.parent_id or "")
+        if whole and operation.parent_id and (index := self._table.part_index(operation)) is not None:
+            whole.parts[index] = operation
+            self.advance_soon(operation.parent_id)
+
+    async def _advance_or_retry(self, whole_id: str) -> None:
+        while True:
+            try:
+                await self.advance(whole_id)
+                return
+            except KtrdrError as error:
+                logger.warning("Operation %s cannot go on yet: %s", whole_id, error.detail)
+            await asyncio.sleep(_AGAIN_S)
+
+    # -- doing what a plan says ----------------------------------------------------------------------------------
+
+    async def _start(self, whole_id: str, whole: _Whole, requests: Sequence[PartRequest]) -> None:
+        for request in requests:
+            if request.index in whole.parts:
+                continue
+            part, _ = await self._operations.create_operation(
+                request.operation_type, metadata=request.metadata, payload=request.payload, parent_id=whole_id
+            )
+            whole.parts[request.index] = part
+            await self._launch(part)
+
+    async def _finish(self, operation: Operation, ended: Sequence[Part]) -> None:
+        members = json.dumps([part.operation_id for part in ended]).encode()
+        await asyncio.to_thread(write_atomically, self._root / operation.operation_id / PARTS, members)
+        await self._submit(operation)
+
+    # -- what is known of parts ----------------------------------------------------------------------------------
+
+    async def _ended(self, whole: _Whole) -> list[Part]:
+        for index, operation in whole.parts.items():
+            if operation.status.is_terminal and index not in whole.ended:
+                results = await self._operations.get_results(operation.operation_id)
+                reason = str((operation.error or {}).get("detail", ""))
+                whole.ended[index] = Part(index, operation.operation_id, operation.status, results, reason)
+        return [whole.ended[index] for index in sorted(whole.ended)]
+
+    def _views(self, whole: _Whole) -> list[Operation]:
+        """The parts as clients see them now."""
+        return [self._operations.peek(part.operation_id) or part for part in whole.parts.values()]
+
+
+def _record(whole: _Whole, plan: Plan, ended: Sequence[Part]) -> None:
+    """Append the completed parts that the whole's bridge lacks; its first column names the part."""
+    if whole.bridge is None:
+        return
+    name = whole.bridge.layout.columns[0]
+    with suppress(BridgeFileError):  # a damaged bridge costs the whole's metrics, not the whole
+        recorded = {record[name] for record in whole.bridge.get_metrics()[0]}
+        for values in (plan.record(part) for part in ended if part.is_completed):
+            if values[0] not in recorded:
+                whole.bridge.record(values)

@@ -1,0 +1,28 @@
+"""The port through which the dispatcher learns what an operation's work needs, without knowing any kind of work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.plan import Plan
+
+
+class WorkTable(Protocol):
+    """Answers from an operation's payload. Each method raises StorageError when the payload cannot be read."""
+
+    def lane(self, operation: Operation) -> str:
+        """The lane that its job runs in."""
+
+    def create_bridge(self, operation: Operation, path: Path) -> None:
+        """Write a new bridge file of the layout that its job fills."""
+
+    def announce(self, operation: Operation) -> None:
+        """Log that its worker starts."""
+
+    def plan(self, operation: Operation) -> Plan | None:
+        """How it goes on where it is made of operations, else None."""
+
+    def part_index(self, operation: Operation) -> int | None:
+        """Its place in its parent's plan, or None when it is no part of one."""

@@ -1,0 +1,79 @@
+"""The plan of a training in folds: all folds at once, as trainings, then what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ktrdr.errors import KtrdrError
+from ktrdr.executors.outcome import Outcome
+from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
+from ktrdr.operations.plan import Finish, Part, PartRequest, Start
+from ktrdr.payloads.jobs import FoldsJob
+
+_COLUMNS = ("fold", "best_epoch", "val_loss", "val_accuracy", "total_epochs")
+
+
+def create_folds_bridge(job: FoldsJob, path: Path) -> None:
+    """One record for each fold, in the order in which they end."""
+    layout = BridgeLayout(
+        phases=(f"{{items}} of {job.folds} folds trained",),
+        total_steps=job.folds,
+        columns=_COLUMNS,
+        integer_columns=("fold", "best_epoch", "total_epochs"),
+        planned_records=job.folds,
+    )
+    ProgressBridge.create(path, layout)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldsPlan:
+    """A `Plan`; the index of a part is its fold."""
+
+    operation_id: str
+    job: FoldsJob
+
+    @property
+    def total(self) -> int:
+        return self.job.folds
+
+    @property
+    def taken_over(self) -> Mapping[int, str]:
+        return self.job.completed
+
+    def next(self, ended: Sequence[Part]) -> Start | Finish:
+        if len(ended) < self.total:
+            return Start([self._request(fold) for fold in range(self.total)])
+        if all(part.is_completed for part in ended):
+            return Finish()
+        return Finish(self._error(ended))
+
+    def record(self, part: Part) -> Sequence[float]:
+        final = part.results["final_metrics"]
+        values = (final["best_epoch"], final["best_val_loss"], final["best_val_accuracy"], final["total_epochs"])
+        return (part.index + 1, *values)
+
+    def partial_results(self, ended: Sequence[Part]) -> Mapping[str, Any]:
+        folds = [
+            {"fold": part.index + 1, "operation_id": part.operation_id, **part.results["final_metrics"]}
+            for part in ended
+            if part.is_completed
+        ]
+        return {"folds": folds}
+
+    def _request(self, fold: int) -> PartRequest:
+        training = self.job.training_of(fold)
+        return PartRequest(fold, "TRAINING", training.model_dump(mode="json"), training.describe())
+
+    def _error(self, ended: Sequence[Part]) -> Mapping[str, Any]:
+        missing = [part for part in ended if not part.is_completed]
+        reasons = "; ".join(
+            f"fold {part.index + 1} ({part.operation_id}) {part.reason or 'was cancelled'}" for part in missing
+        )
+        return Outcome.failed(
+            KtrdrError.code,
+            f"{len(missing)} of {self.total} folds have no model: {reasons}",
+            f"train what is missing with: ktrdr operations resume {self.operation_id}",
+        ).error

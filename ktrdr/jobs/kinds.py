@@ -1,0 +1,188 @@
+"""The table of the kinds of work; a new one is a job in `ktrdr.payloads.jobs`, a module in this room and an entry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
+from ktrdr.jobs.data_load_bridge import DataProgressBridge
+from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
+from ktrdr.jobs.training_bridge import TrainingProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.plan import Plan
+from ktrdr.payloads.jobs import (
+    AnyJob,
+    AuditJob,
+    DataLoadJob,
+    ExportJob,
+    PredictionJob,
+    PreflightJob,
+    StrategyOnBars,
+    TrainingJob,
+    parse_job,
+)
+
+logger = logging.getLogger(__name__)
+
+TRAINING_LANE = "training"
+DATA_LANE = "data"
+ANALYSIS_LANE = "analysis"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of work.
+
+    name: as in the job's `kind`
+    operation_type: what operations of this kind are called, also in their ids
+    title: for people
+    lane: which limit and which warm processes it shares
+    run: the function that does it, `package.module:function`, which only a worker imports
+    create_bridge: writes the bridge file that the job fills, from the job and the file's path
+    is_resumable: whether an operation that failed or was cancelled can be gone on with
+    makes_model: whether one that completed has a model
+    announce: logs that the worker starts
+    plan: of a kind that is made of operations, from the operation's id and the job
+    """
+
+    name: str
+    operation_type: str
+    title: str
+    lane: str
+    run: str
+    create_bridge: Callable[[Any, Path], None]
+    is_resumable: bool = False
+    makes_model: bool = False
+    announce: Callable[[Any], None] = lambda job: None
+    plan: Callable[[str, Any], Plan] | None = None
+
+
+def _announce_training(job: TrainingJob) -> None:
+    logger.debug("Bridge registered, starting training worker")
+    logger.info("Starting training: symbols=%s, epochs=%s", list(job.symbols), job.epochs)
+
+
+def _create_training_bridge(job: TrainingJob, path: Path) -> None:
+    TrainingProgressBridge.create_for(path, job.epochs or 1)
+
+
+def _create_data_load_bridge(job: DataLoadJob, path: Path) -> None:
+    DataProgressBridge.create_for(path, f"{job.symbol} {job.timeframe}", job.filename or job.provider)
+
+
+def _create_prediction_bridge(job: PredictionJob, path: Path) -> None:
+    what = f"a prediction of {job.symbol} {job.timeframes[0]}"
+    AnalysisProgressBridge.create_for(path, "PREDICTION", what)
+
+
+def _create_export_bridge(job: ExportJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, "EXPORT", f"an export of {job.model}")
+
+
+def _create_strategy_bridge(job: PreflightJob | AuditJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, job.kind.upper(), f"the {job.kind} of {job.strategy_name}")
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "training",
+            "TRAINING",
+            "Training",
+            TRAINING_LANE,
+            "ktrdr.jobs.training:run",
+            _create_training_bridge,
+            is_resumable=True,
+            makes_model=True,
+            announce=_announce_training,
+        ),
+        Kind(
+            "folds",
+            "TRAINING",
+            "Training",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.folds:run",
+            create_folds_bridge,
+            is_resumable=True,
+            makes_model=True,
+            plan=FoldsPlan,
+        ),
+        Kind(
+            "data_load",
+            "DATA_LOAD",
+            "Data load",
+            DATA_LANE,
+            "ktrdr.jobs.data_load:run",
+            _create_data_load_bridge,
+            is_resumable=True,
+        ),
+        Kind(
+            "prediction",
+            "PREDICTION",
+            "Prediction",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.analysis:run",
+            _create_prediction_bridge,
+        ),
+        Kind("export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", _create_export_bridge),
+        Kind(
+            "preflight",
+            "PREFLIGHT",
+            "Preflight",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.analysis:run",
+            _create_strategy_bridge,
+        ),
+        Kind("audit", "AUDIT", "Audit", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", _create_strategy_bridge),
+    )
+}
+
+
+MODEL_TYPES = frozenset(kind.operation_type for kind in KINDS.values() if kind.makes_model)
+
+
+def kind_of(job: AnyJob) -> Kind:
+    return KINDS[job.kind]
+
+
+def job_of(operation: Operation) -> AnyJob:
+    """Raises StorageError when its payload cannot be read."""
+    return parse_job(operation.payload)
+
+
+def has_model(operation: Operation) -> bool:
+    return operation.status is OperationStatus.COMPLETED and operation.operation_type in MODEL_TYPES
+
+
+def strategy_text(operation: Operation) -> str | None:
+    """The YAML that the operation was given, where it was given any."""
+    job = job_of(operation)
+    return job.strategy if isinstance(job, StrategyOnBars) else None
+
+
+class KindsTable:
+    """The kinds as the dispatcher asks for them (`ktrdr.executors.work.WorkTable`)."""
+
+    def lane(self, operation: Operation) -> str:
+        return kind_of(job_of(operation)).lane
+
+    def create_bridge(self, operation: Operation, path: Path) -> None:
+        job = job_of(operation)
+        kind_of(job).create_bridge(job, path)
+
+    def announce(self, operation: Operation) -> None:
+        job = job_of(operation)
+        kind_of(job).announce(job)
+
+    def plan(self, operation: Operation) -> Plan | None:
+        job = job_of(operation)
+        plan = kind_of(job).plan
+        return plan(operation.operation_id, job) if plan else None
+
+    def part_index(self, operation: Operation) -> int | None:
+        return job_of(operation).part

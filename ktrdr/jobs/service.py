@@ -1,0 +1,77 @@
+"""JobService: from a job to an operation that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from ktrdr.errors import ConflictError
+from ktrdr.executors.dispatcher import Dispatcher
+from ktrdr.jobs.kinds import KINDS, job_of, kind_of
+from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.jobs import AnyJob
+
+_RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
+
+Resume = Callable[[Operation, Any], Awaitable[AnyJob]]
+"""(the operation to go on from, its job) -> the job that goes on."""
+
+
+class JobService:
+    def __init__(self, operations: OperationsService, dispatcher: Dispatcher) -> None:
+        self._operations = operations
+        self._dispatcher = dispatcher
+        self._resume: dict[str, Resume] = {}
+
+    async def start(
+        self,
+        job: AnyJob,
+        *,
+        parent_id: str | None = None,
+        idempotency_key: str | None = None,
+        prepare: Callable[[Path], None] = lambda folder: None,
+    ) -> Operation:
+        """A new operation that does `job` now or as soon as its lane has room; or the one that was started with the
+        same key before.
+
+        `prepare` puts into the operation's folder what the job needs beside itself.
+        Raises ConflictError when the key was used for another request, StorageError with the operation FAILED.
+        """
+        operation, is_new = await self._operations.create_operation(
+            kind_of(job).operation_type,
+            metadata=job.describe(),
+            payload=job.model_dump(mode="json"),
+            parent_id=parent_id,
+            idempotency_key=idempotency_key,
+        )
+        return await self._dispatcher.launch(operation, prepare) if is_new else operation
+
+    async def find_repeated(self, job: AnyJob, idempotency_key: str | None) -> Operation | None:
+        """The operation that was started with this key before. Raises ConflictError when it was of another request."""
+        return await self._operations.find_repeated(
+            kind_of(job).operation_type, job.model_dump(mode="json"), idempotency_key
+        )
+
+    def resume_with(self, kind: str, resume: Resume) -> None:
+        """Name what makes the job that goes on from an operation of this kind."""
+        self._resume[kind] = resume
+
+    async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
+        """A new operation that goes on from one that failed or was cancelled, and names it as its parent.
+
+        Raises OperationNotFound, ConflictError when there is nothing to go on from, and CheckpointMismatch when bars
+        or strategy are not what they were.
+        """
+        parent = await self._operations.get_operation(operation_id)
+        job = job_of(parent)
+        if not kind_of(job).is_resumable or parent.status not in _RESUMABLE:
+            what = ", ".join(sorted({kind.title.lower() + "s" for kind in KINDS.values() if kind.is_resumable}))
+            raise ConflictError(
+                f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
+                f"only these can be resumed, once they have failed or were cancelled: {what}",
+                operation_status=str(parent.status),
+            )
+        resumed = await self._resume[job.kind](parent, job)
+        return await self.start(resumed, parent_id=operation_id, idempotency_key=idempotency_key)

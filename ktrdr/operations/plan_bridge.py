@@ -1,0 +1,51 @@
+"""The bridge of a whole: a record for each completed part, and a progress made of its parts' when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ktrdr.operations.bridge import ProgressBridge
+from ktrdr.operations.operation import Operation, OperationStatus
+
+
+class PlanBridge(ProgressBridge):
+    """Written by the server, when parts end. Its layout has one phase, whose {items} are the completed parts."""
+
+    def __init__(self, path: Path, parts: Callable[[], Sequence[Operation]]) -> None:
+        super().__init__(path, writable=True)
+        self._parts = parts
+
+    def record(self, values: Sequence[float]) -> None:
+        """Append the record of a completed part."""
+        self._append_metric(*values)
+
+    def get_status(self) -> dict[str, Any]:
+        """As of any bridge. A part counts by its own percentage while it runs, and in whole once it has completed."""
+        parts, total = self._parts(), self.layout.total_steps
+        completed = sum(part.status is OperationStatus.COMPLETED for part in parts)
+        percentage = sum(_percentage(part) for part in parts) / total
+        return {
+            "percentage": round(min(percentage, 99.9), 2),
+            "message": self.layout.phases[0].format(items=completed, total=total),
+            "current_step": completed,
+            "items_processed": completed,
+            "updated_at": _heard_at(parts).isoformat(),
+        }
+
+
+def _percentage(part: Operation) -> float:
+    """What counts of a part: nothing of one that failed or was cancelled."""
+    if part.status.is_terminal and part.status is not OperationStatus.COMPLETED:
+        return 0.0
+    percentage: float = part.progress["percentage"]
+    return percentage
+
+
+def _heard_at(parts: Sequence[Operation]) -> datetime:
+    """When the last part reported something; a whole with parts that wait for their turn is not silent."""
+    if not parts or any(part.status is OperationStatus.PENDING for part in parts):
+        return datetime.now(UTC)
+    return max(part.updated_at for part in parts)

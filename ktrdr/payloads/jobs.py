@@ -1,0 +1,241 @@
+"""What an operation is to do: one model for each kind of work, as it is stored and as a worker gets it.
+
+A job names things relative to the home: models and operations by their ids, bars by symbol and timeframe. So a home
+that was moved or copied works where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import PureWindowsPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ktrdr.errors import StorageError
+
+VERSION = 1
+
+Metadata = dict[str, Any]
+"""What an operation's record shows of its job."""
+
+
+class Job(BaseModel):
+    """The base of all jobs; `part` is the job's index within the plan that it is a part of, if it is one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    version: int = VERSION
+    kind: str
+    part: int | None = None
+
+    def describe(self) -> Metadata:
+        """What the operation's record shows."""
+        raise NotImplementedError
+
+
+class StrategyOnBars(BaseModel):
+    """A strategy and the stored bars that it is to meet.
+
+    strategy: the YAML text as it was sent
+    strategy_name: the name under which people know it
+    model_type: the strategy's `model.type`
+    symbols, timeframes: of the bars; the first timeframe is that of the samples
+    start, end: the days that bars are taken from, both inclusive; None for no bound
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    strategy: str
+    strategy_name: str
+    model_type: str = ""
+    symbols: tuple[str, ...]
+    timeframes: tuple[str, ...]
+    start: date | None = None
+    end: date | None = None
+
+    def describe(self) -> Metadata:
+        return {
+            "symbols": list(self.symbols),
+            "timeframes": list(self.timeframes),
+            "strategy": self.strategy_name,
+            "model_type": self.model_type,
+            "start_date": self.start.isoformat() if self.start else None,
+            "end_date": self.end.isoformat() if self.end else None,
+        }
+
+
+class TrainingJob(StrategyOnBars, Job):
+    """One training, or one fold of a training in folds.
+
+    epochs: as many as the strategy asks for
+    fold: which of the folds that the strategy's validation makes, counted from 0
+    folds: how many those are
+    resume_from: the operation whose last checkpoint this one goes on from
+    reproduces: the operation whose model this one is to make again
+    """
+
+    kind: Literal["training"] = "training"
+    epochs: int | None = None
+    fold: int = 0
+    folds: int = 1
+    resume_from: str | None = None
+    reproduces: str | None = None
+
+    def describe(self) -> Metadata:
+        return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
+
+
+class FoldsJob(StrategyOnBars, Job):
+    """A training in folds: a plan, whose parts are the trainings of its folds.
+
+    epochs: of each fold
+    folds: how many there are
+    completed: operations of an earlier attempt that are taken over as they are, by fold
+    checkpoints: operations of an earlier attempt that folds go on from, by fold
+    """
+
+    kind: Literal["folds"] = "folds"
+    epochs: int | None = None
+    folds: int
+    completed: dict[int, str] = Field(default_factory=dict)
+    checkpoints: dict[int, str] = Field(default_factory=dict)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"folds": self.folds}
+
+    def training_of(self, fold: int) -> TrainingJob:
+        shared = self.model_dump(include=set(StrategyOnBars.model_fields) | {"epochs", "folds"})
+        return TrainingJob(**shared, fold=fold, part=fold, resume_from=self.checkpoints.get(fold))
+
+
+class PreflightJob(StrategyOnBars, Job):
+    kind: Literal["preflight"] = "preflight"
+
+
+class AuditJob(StrategyOnBars, Job):
+    kind: Literal["audit"] = "audit"
+
+
+class ModelJob(Job):
+    """Work with a trained model.
+
+    model: the operation that trained it
+    folder: the name of the model's folder below `models`; that of the last fold where the training was one in folds
+    about: what the record shows: symbols, timeframes and strategy
+    """
+
+    model: str
+    folder: str
+    symbols: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = ()
+    strategy: str = ""
+
+    def describe(self) -> Metadata:
+        return {
+            "symbols": list(self.symbols),
+            "timeframes": list(self.timeframes),
+            "strategy": self.strategy,
+            "model": self.model,
+        }
+
+
+class PredictionJob(ModelJob):
+    """The model's predictions at the newest `last` closed bars of `symbol`."""
+
+    kind: Literal["prediction"] = "prediction"
+    symbol: str
+    last: int
+
+
+class ExportJob(ModelJob):
+    kind: Literal["export"] = "export"
+    format: Literal["onnx"] = "onnx"
+
+
+class Endpoints(BaseModel):
+    """Where providers are reached, as the server's settings say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ib_host: str = "127.0.0.1"
+    ib_port: int = 7497
+    yahoo_url: str = ""
+
+
+class DataLoadJob(Job):
+    """Bars into the store, from a provider or from a file that was sent.
+
+    start, end: the days asked for, both inclusive; None for no bound
+    replace: drop what is stored of the series first
+    clip: ask for as much as the provider has where it has less than was asked for
+    filename: the sent file's own name; the file itself lies in the operation's folder
+    content_sha256: of that file
+    columns: the file's names of our columns, where they differ
+    timezone: of instants in the file that have none
+    """
+
+    kind: Literal["data_load"] = "data_load"
+    symbol: str
+    timeframe: str
+    provider: str
+    start: date | None = None
+    end: date | None = None
+    replace: bool = False
+    clip: bool = False
+    endpoints: Endpoints = Endpoints()
+    filename: str | None = None
+    content_sha256: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    timezone: str = ""
+
+    def describe(self) -> Metadata:
+        return {
+            "symbols": [self.symbol],
+            "timeframes": [self.timeframe],
+            "provider": self.provider,
+            "start_date": self.start.isoformat() if self.start else None,
+            "end_date": self.end.isoformat() if self.end else None,
+        }
+
+
+AnyJob = TrainingJob | FoldsJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob
+
+_adapter: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="kind")])
+
+
+def parse_job(payload: Mapping[str, Any]) -> AnyJob:
+    """The job in a stored payload, those of version 0.1.0 included. Raises StorageError."""
+    version = payload.get("version", 0)
+    if isinstance(version, int) and version > VERSION:
+        raise StorageError(
+            f"the job was written by a newer ktrdr (version {version}; this one reads {VERSION})",
+            hint="run the newer ktrdr on this home",
+        )
+    try:
+        return _adapter.validate_python(dict(payload) if version else _from_0_1_0(payload))
+    except (ValidationError, KeyError, TypeError) as error:
+        raise StorageError(f"the job cannot be read: {error}", hint="start the operation anew") from error
+
+
+# What payloads of 0.1.0 hold besides: absolute folders, and what follows from the kind.
+_DROPPED_FROM_0_1_0 = {"lane", "bars", "models", "part_of", "sources"}
+
+
+def _from_0_1_0(payload: Mapping[str, Any]) -> Metadata:
+    """Payloads of 0.1.0 have no version, name lanes instead of kinds, and operations by the paths of their folders."""
+    job = {name: value for name, value in payload.items() if name not in _DROPPED_FROM_0_1_0 and value is not None}
+    kinds = {"data": "data_load", "analysis": str(payload.get("kind", "")).lower()}
+    lane: str = payload["lane"]
+    job["kind"] = kinds.get(lane, lane)
+    if lane == "data":
+        job["endpoints"] = payload.get("sources", {})
+    if "part_of" in payload:
+        job |= {"part": payload["fold"], "folds": payload["fold"] + 2}
+    if lane in ("folds", "analysis"):
+        job.pop("fold", None)
+    for name in ("resume_from", "folder"):
+        if name in job:
+            job[name] = PureWindowsPath(job[name]).name  # which reads slashes of both kinds
+    return job

@@ -1,0 +1,150 @@
+"""Jobs as they are stored: what goes in comes out, and what 0.1.0 stored is still read."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ktrdr.errors import StorageError
+from ktrdr.payloads.jobs import (
+    AnyJob,
+    AuditJob,
+    DataLoadJob,
+    Endpoints,
+    ExportJob,
+    FoldsJob,
+    PredictionJob,
+    PreflightJob,
+    TrainingJob,
+    parse_job,
+)
+
+ON_BARS: dict[str, Any] = {
+    "strategy": "name: x\n",
+    "strategy_name": "x",
+    "model_type": "lstm",
+    "symbols": ("AAPL", "MSFT"),
+    "timeframes": ("1d",),
+    "start": date(2023, 1, 1),
+}
+MODEL: dict[str, Any] = {"model": "op_1", "folder": "op_2", "symbols": ("AAPL",), "timeframes": ("1d",)}
+JOBS: tuple[AnyJob, ...] = (
+    TrainingJob(**ON_BARS, epochs=10),
+    TrainingJob(**ON_BARS, epochs=10, fold=1, folds=3, part=1, resume_from="op_0"),
+    FoldsJob(**ON_BARS, epochs=10, folds=3, completed={0: "op_a"}, checkpoints={2: "op_b"}),
+    PreflightJob(**ON_BARS),
+    AuditJob(**ON_BARS),
+    PredictionJob(**MODEL, symbol="AAPL", last=5),
+    ExportJob(**MODEL),
+    DataLoadJob(symbol="AAPL", timeframe="1d", provider="auto", endpoints=Endpoints(yahoo_url="http://localhost")),
+)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
+def test_a_job_is_read_as_it_was_written(job: AnyJob) -> None:
+    assert parse_job(job.model_dump(mode="json")) == job
+
+
+def test_a_fold_is_a_training_of_its_own() -> None:
+    folds = JOBS[2]
+    assert isinstance(folds, FoldsJob)
+
+    training = folds.training_of(2)
+
+    assert training == TrainingJob(**ON_BARS, epochs=10, fold=2, folds=3, part=2, resume_from="op_b")
+    assert (training.describe()["fold"], folds.describe()["folds"]) == (3, 3)
+
+
+OLD_ON_BARS = {
+    "strategy": "name: x\n",
+    "strategy_name": "x",
+    "symbols": ["AAPL"],
+    "timeframes": ["1d"],
+    "start": None,
+    "end": "2023-06-30",
+    "fold": 0,
+    "bars": "/old/home/bars",
+    "models": "/old/home/models",
+}
+NEW_ON_BARS: dict[str, Any] = {
+    "strategy": "name: x\n",
+    "strategy_name": "x",
+    "symbols": ("AAPL",),
+    "timeframes": ("1d",),
+    "end": date(2023, 6, 30),
+}
+
+
+@pytest.mark.parametrize(
+    ("payload", "job"),
+    [
+        ({**OLD_ON_BARS, "lane": "training"}, TrainingJob(**NEW_ON_BARS)),
+        (
+            {**OLD_ON_BARS, "lane": "training", "resume_from": "/old/home/models/op_0"},
+            TrainingJob(**NEW_ON_BARS, resume_from="op_0"),
+        ),
+        (
+            {**OLD_ON_BARS, "lane": "training", "reproduces": "op_0"},
+            TrainingJob(**NEW_ON_BARS, reproduces="op_0"),
+        ),
+        (
+            {**OLD_ON_BARS, "lane": "training", "fold": 1, "part_of": "op_w"},
+            TrainingJob(**NEW_ON_BARS, fold=1, part=1, folds=3),
+        ),
+        ({**OLD_ON_BARS, "lane": "folds", "folds": 3}, FoldsJob(**NEW_ON_BARS, folds=3)),
+        ({**OLD_ON_BARS, "lane": "analysis", "kind": "PREFLIGHT"}, PreflightJob(**NEW_ON_BARS)),
+        (
+            {
+                "model": "op_1",
+                "folder": "/old/home/models/op_2",
+                "symbol": "AAPL",
+                "last": 5,
+                "lane": "analysis",
+                "kind": "PREDICTION",
+                "bars": "/old/home/bars",
+            },
+            PredictionJob(model="op_1", folder="op_2", symbol="AAPL", last=5),
+        ),
+        (
+            {
+                "lane": "data",
+                "bars": "/old/home/bars",
+                "symbol": "AAPL",
+                "timeframe": "1d",
+                "provider": "yahoo",
+                "replace": False,
+                "clip": True,
+                "sources": {"ib_host": "gateway", "ib_port": 4002, "yahoo_url": ""},
+                "start": "2023-01-01",
+                "end": None,
+            },
+            DataLoadJob(
+                symbol="AAPL",
+                timeframe="1d",
+                provider="yahoo",
+                clip=True,
+                endpoints=Endpoints(ib_host="gateway", ib_port=4002),
+                start=date(2023, 1, 1),
+            ),
+        ),
+    ],
+)
+def test_what_0_1_0_stored_is_read_without_its_absolute_paths(payload: dict[str, Any], job: AnyJob) -> None:
+    assert parse_job(payload) == job
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"version": 2, "kind": "training"}, r"written by a newer ktrdr \(version 2; this one reads 1\)"),
+        ({"version": 1, "kind": "alchemy"}, "cannot be read"),
+        ({"version": 1, "kind": "training"}, "cannot be read"),
+        ({}, "cannot be read"),
+        ({"lane": "nowhere"}, "cannot be read"),
+    ],
+)
+def test_a_job_that_cannot_be_read_says_why(payload: dict[str, Any], words: str) -> None:
+    with pytest.raises(StorageError, match=words):
+        parse_job(payload)
