@@ -78,8 +78,8 @@ def test_a_registry_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
 
 FAULTS: dict[str, tuple[Damage, str]] = {
     "an older layout": (
-        change("PRAGMA legacy_alter_table=ON; ALTER TABLE operations DROP COLUMN parent_id"),
-        "older layout: it has no operations.parent_id",
+        change("PRAGMA legacy_alter_table=ON; ALTER TABLE operations DROP COLUMN started_at"),
+        "older layout: it has no operations.started_at",
     ),
     "a column that checks need is missing": (
         change("PRAGMA legacy_alter_table=ON; ALTER TABLE operations DROP COLUMN worker_pid"),

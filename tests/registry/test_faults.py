@@ -66,10 +66,10 @@ async def test_one_of_an_older_layout_is_refused_with_the_command_that_mends_it(
     await first.open()
     await first.close()
     with closing(sqlite3.connect(path)) as database:
-        database.execute("ALTER TABLE operations DROP COLUMN parent_id")
+        database.execute("ALTER TABLE operations DROP COLUMN started_at")
 
     second = SqlOperationStore(sqlite_url(path))
-    with pytest.raises(StorageError, match=r"older layout: it has no operations\.parent_id") as refused:
+    with pytest.raises(StorageError, match=r"older layout: it has no operations\.started_at") as refused:
         await second.open()
 
     assert "ktrdr doctor --repair" in refused.value.hint
