@@ -19,10 +19,10 @@ import polars as pl
 
 from benchmarks.outcome import Figure, below
 from ktrdr.errors import TrainingDataError
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import AuditReport, audit, check_leaks
-from ktrdr.features.matrix import build_dataset
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 

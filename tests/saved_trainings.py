@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
-from ktrdr.features.matrix import Dataset, build_dataset
+from ktrdr.features.dataset import Dataset
 from ktrdr.saved_models.writing import model_card, write_model, write_predictions
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import predict

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
 
 # The features of so many samples pin a linear model down far better than the market stands still.
 MOST_SAMPLES = 100_000

@@ -17,7 +17,7 @@ from ktrdr.evaluation.verdict import VerdictInput, verdict
 from ktrdr.features.ranks import ranks
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
 
 CONTROL = "shuffled_control"
 

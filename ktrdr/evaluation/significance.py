@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Part
+    from ktrdr.features.dataset import Part
 
 Floats = NDArray[np.float64]
 

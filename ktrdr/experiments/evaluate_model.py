@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ktrdr.features.columns import SymbolBars
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
     from ktrdr.strategy.spec import Strategy
 
 Outputs = NDArray[np.float32]
@@ -56,7 +56,7 @@ def judge(
     stop_requested: Callable[[], bool],
 ) -> ModelEvaluation:
     """`epochs` are those that the model was trained for."""
-    base = {symbol: frames[strategy.timeframes[0]] for symbol, frames in bars.items()}
+    base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
     class_weights = tensors.class_weights.tolist() if tensors.class_weights is not None else None
     twin = label_permutation_control(strategy, dataset, tensors, epochs, stop_requested)
     parts = {"validation": dataset.validation, **({"test": dataset.test} if dataset.test else {})}

@@ -13,7 +13,7 @@ import psutil
 from ktrdr.errors import TrainingDataError
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.throughput import Throughput
 

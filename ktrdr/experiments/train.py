@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ktrdr import reports
 from ktrdr.experiments.evaluate_model import judge
 from ktrdr.experiments.preflight import preflight
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.leaks.gate import check_leaks
-from ktrdr.features.matrix import build_dataset
 from ktrdr.market.quality import enforce
 from ktrdr.saved_models import writing
 from ktrdr.saved_models.reproduce import compare_with

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
+Mask = NDArray[np.bool_]
 
 _NEVER = np.datetime64(2**62, "us")
 
@@ -39,7 +40,11 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows of one symbol's bars; `purged` counts the candidates that are in no part."""
+    """Rows of one symbol's bars.
+
+    `purged` counts the candidates in no part that lie between the fold's first and last sample: those of other folds
+    are not among them.
+    """
 
     train: Rows
     validation: Rows
@@ -64,9 +69,19 @@ def fold_count(strategy: Strategy) -> int:
 
 
 def split(strategy: Strategy, timelines: Sequence[Timeline], fold: int = 0) -> list[Split]:
-    """The samples of one fold, for each symbol."""
+    """The samples of one fold, for each symbol; at least one symbol must have a candidate."""
     borders = _borders(strategy, np.sort(np.concatenate([one.opens[one.rows] for one in timelines])), fold)
-    return [_split(one, borders, _embargo(strategy.validation.embargo, len(one.opens))) for one in timelines]
+    embargo = strategy.validation.embargo
+    candidates = [_Candidates(one, borders, embargo_bars(embargo, len(one.opens))) for one in timelines]
+    validations = [one.validation() for one in candidates]
+    settling = [one.opens[one.settled[own].max()] for one, own in zip(timelines, validations, strict=True) if own.any()]
+    last_settling = max(settling, default=_NEVER)
+    return [one.split(validation, last_settling) for one, validation in zip(candidates, validations, strict=True)]
+
+
+def embargo_bars(embargo: int | str, bars: int) -> int:
+    """In bars; a share of a symbol's `bars` is rounded up."""
+    return embargo if isinstance(embargo, int) else math.ceil(bars * float(embargo.removesuffix("%")) / 100)
 
 
 def _borders(strategy: Strategy, instants: Instants, fold: int) -> _Borders:
@@ -90,24 +105,54 @@ def _share(samples: int, share: float) -> int:
     return min(samples - 1, math.ceil(samples * share)) if share else 0
 
 
-def _embargo(embargo: int | str, bars: int) -> int:
-    """In bars; a share of the symbol's bars is rounded up."""
-    return embargo if isinstance(embargo, int) else math.ceil(bars * float(embargo.removesuffix("%")) / 100)
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """One symbol's candidates beside the borders; masks are [candidates]."""
 
+    bars: Timeline
+    borders: _Borders
+    embargo: int
 
-def _split(one: Timeline, borders: _Borders, embargo: int) -> Split:
-    opens = one.opens[one.rows]
+    @property
+    def opens(self) -> Instants:
+        return self.bars.opens[self.bars.rows]
 
-    def settled_before(border: np.datetime64) -> NDArray[np.bool_]:
-        first = int(np.searchsorted(one.opens, border))
-        return (one.closes[one.settled] <= border) & (one.settled < first - embargo)
+    def validation(self) -> Mask:
+        return (self.opens >= self.borders.begin) & (self.opens < self.borders.end) & self._before_test()
 
-    before_test = settled_before(borders.test) if borders.test != _NEVER else np.ones(len(opens), bool)
-    validation = (opens >= borders.begin) & (opens < borders.end) & before_test
-    train = (opens >= borders.train_from) & (opens < borders.begin) & settled_before(borders.begin)
-    if borders.trains_after and validation.any():
-        over = int(one.settled[validation].max()) + embargo
-        train |= (opens >= borders.end) & (one.rows >= over) & before_test
-    test = opens >= borders.test
-    purged = int(np.sum(~(train | validation | test)))
-    return Split(one.rows[train], one.rows[validation], one.rows[test], purged)
+    def split(self, validation: Mask, last_settling: np.datetime64) -> Split:
+        """`last_settling`: when the bar opens that settles the last validation label of all symbols."""
+        rows, test = self.bars.rows, self.opens >= self.borders.test
+        train = self._train_before()
+        if self.borders.trains_after:
+            train |= self._train_after(validation, last_settling)
+        purged = int(np.sum(self._within_fold() & ~(train | validation | test)))
+        return Split(rows[train], rows[validation], rows[test], purged)
+
+    def _train_before(self) -> Mask:
+        borders = self.borders
+        return (self.opens >= borders.train_from) & (self.opens < borders.begin) & self._settled_before(borders.begin)
+
+    def _train_after(self, validation: Mask, last_settling: np.datetime64) -> Mask:
+        """Once the symbol's own validation labels are settled; where it has none, those of the other symbols."""
+        if validation.any():
+            first = int(self.bars.settled[validation].max()) + self.embargo
+        else:
+            first = int(np.searchsorted(self.bars.opens, last_settling))
+            first += self.embargo if first else 0  # before its first bar there is nothing to leave out
+        return (self.opens >= self.borders.end) & (self.bars.rows >= first) & self._before_test()
+
+    def _within_fold(self) -> Mask:
+        borders = self.borders
+        is_before_end = (self.opens < borders.end) | borders.trains_after
+        return (self.opens >= borders.train_from) & (is_before_end | (self.opens >= borders.test))
+
+    def _before_test(self) -> Mask:
+        if self.borders.test == _NEVER:
+            return np.ones(len(self.bars.rows), bool)
+        return self._settled_before(self.borders.test)
+
+    def _settled_before(self, border: np.datetime64) -> Mask:
+        bars = self.bars
+        first = int(np.searchsorted(bars.opens, border))
+        return (bars.closes[bars.settled] <= border) & (bars.settled < first - self.embargo)

@@ -9,10 +9,10 @@ from typing import Any
 
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import preflight
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
-from ktrdr.features.matrix import build_dataset
 from ktrdr.features.splits import fold_count
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped

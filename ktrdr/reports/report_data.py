@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ktrdr.evaluation.backtest import BacktestResult
     from ktrdr.evaluation.evaluate import Evaluation
-    from ktrdr.features.matrix import Dataset, SymbolCoverage
+    from ktrdr.features.dataset import Dataset, SymbolCoverage
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.architectures.model import Layer
     from ktrdr.training.fingerprint import Fingerprint

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ktrdr.evaluation.backtest import BacktestResult, Performance
     from ktrdr.evaluation.evaluate import Classification, Regression
     from ktrdr.evaluation.significance import Lead
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
 
 WIDTH = 100
 LONGEST_SYMBOL = 24
@@ -270,7 +270,7 @@ def _rows(report: TrainingReport) -> Iterator[str]:
             [
                 _short(coverage.symbol),
                 day(coverage.first),
-                day(coverage.border),
+                day(coverage.border) if coverage.border else NOTHING,
                 day(coverage.last),
                 textwrap.shorten(sources_of(report.providers, coverage.symbol), 32, placeholder="…"),
             ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.columns import SymbolBars
-    from ktrdr.features.matrix import Dataset
+    from ktrdr.features.dataset import Dataset
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest
 
@@ -67,6 +67,7 @@ def model_card(
         "strategy_text": request.strategy_text,
         "symbols": list(request.symbols),
         "first_windows": _first_windows(dataset),
+        "left_out": [each.to_dict() for each in dataset.left_out],
         "timeframes": list(request.strategy.timeframes),
         "fold": request.fold,
         "start": request.start.isoformat() if request.start else None,

@@ -19,7 +19,7 @@ from ktrdr.training.windows import TrainingTensors
 if TYPE_CHECKING:
     from torch import nn
 
-    from ktrdr.features.matrix import Dataset
+    from ktrdr.features.dataset import Dataset
     from ktrdr.strategy.spec import Strategy
 
 MOST_SECONDS = 2.0

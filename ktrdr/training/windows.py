@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
     from ktrdr.strategy.spec import Training
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.evaluation.backtest import CURVE_POINTS, BacktestResult, backtest, positions_of, trade
-from ktrdr.features.matrix import Dataset, Part
+from ktrdr.features.dataset import Dataset, Part
 from ktrdr.strategy.spec import Costs
 
 FREE = Costs(fee_bps=0, slippage_bps=0)

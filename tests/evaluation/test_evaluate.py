@@ -14,7 +14,7 @@ from sklearn import metrics as sklearn_metrics
 from ktrdr.evaluation import metrics
 from ktrdr.evaluation.evaluate import Classification, Regression, evaluate, is_classification, is_regression
 from ktrdr.evaluation.outputs import probabilities_of
-from ktrdr.features.matrix import Dataset, Part
+from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.scaling import Scaler
 
 

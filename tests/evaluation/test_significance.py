@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.significance import Sampling, judge, lead_over
 from ktrdr.evaluation.verdict import VerdictInput, verdict
-from ktrdr.features.matrix import Part
+from ktrdr.features.dataset import Part
 
 Floats = NDArray[np.float64]
 

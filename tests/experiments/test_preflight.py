@@ -8,7 +8,7 @@ import pytest
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.experiments.preflight import Preflight, preflight
-from ktrdr.features.matrix import build_dataset
+from ktrdr.features.assemble import build_dataset
 from ktrdr.training.throughput import MOST_BATCHES, measure
 from tests.features.series import made_bars
 from tests.saved_trainings import daily, strategy

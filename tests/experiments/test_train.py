@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from ktrdr.errors import ArtifactNotFound, CheckpointMismatch, StorageError, TrainingDiverged
 from ktrdr.experiments.train import ReadBars, run_training
-from ktrdr.features.matrix import build_dataset
+from ktrdr.features.assemble import build_dataset
 from ktrdr.market.series_file import StoredBars
 from ktrdr.saved_models.trained_model import load_model
 from ktrdr.training import checkpoint

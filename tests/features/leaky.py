@@ -10,7 +10,7 @@ import polars as pl
 
 from ktrdr.features.columns import Columns, SymbolBars, build_features
 from ktrdr.features.indicators import log_returns
-from ktrdr.features.matrix import Build
+from ktrdr.features.panel import Build
 from ktrdr.strategy.spec import Strategy
 
 

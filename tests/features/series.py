@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+
+from ktrdr.features.columns import SymbolBars
 
 BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
 
@@ -41,3 +43,8 @@ def made_bars(rows: int, seed: int = 0, first: datetime = datetime(2020, 1, 1)) 
             "volume": random.integers(1000, 2000, rows).astype(np.float64),
         }
     )
+
+
+def days(begin: int, end: int, seed: int = 0) -> SymbolBars:
+    """Daily bars from day `begin` up to day `end`, counted from the first day of 2020."""
+    return {"1d": made_bars(end - begin, seed, datetime(2020, 1, 1) + timedelta(days=begin))}  # noqa: DTZ001

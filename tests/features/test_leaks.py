@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import LeakFound
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars, build_features
+from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
@@ -21,7 +23,7 @@ from ktrdr.features.leaks import label_correlation
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import Kind
-from ktrdr.features.matrix import Build, Dataset, Part, build_dataset
+from ktrdr.features.panel import Build
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.loading import load_strategy
@@ -125,7 +127,7 @@ def test_one_bar_of_all_is_found_by_an_audit() -> None:
     spec, bars = strategy(), {"AAPL": days(rows=300)}
     build = with_column("log_return", leaky.peeks_once(133))
 
-    report = audit(spec, bars, build=build, make=lambda *given: build_dataset(*given, build=build))
+    report = audit(spec, bars, build=build)
 
     assert (report.passed, report.complete, report.exhaustive) == (False, True, True)
     assert [(leak.kind, leak.column, leak.symbol) for leak in report.leaks] == [(Kind.BACK_FILL, "log_return", "AAPL")]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ktrdr.features.matrix import Dataset, build_dataset
+from ktrdr.features.assemble import build_dataset
+from ktrdr.features.dataset import Dataset
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import made_bars, real_bars

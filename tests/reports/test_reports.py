@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
-from ktrdr.features.matrix import Dataset, build_dataset
+from ktrdr.features.assemble import build_dataset
+from ktrdr.features.dataset import Dataset
 from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
@@ -179,6 +180,7 @@ def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(report: Train
     for coverage in report.dataset.coverage:
         rows = " ".join(line for line in page.splitlines() if line.startswith(coverage.symbol))
         assert f"{coverage.train_samples}" in rows
+        assert coverage.border is not None
         assert f"{coverage.border.date()}" in rows
 
 

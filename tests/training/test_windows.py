@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.features.matrix import Part
+from ktrdr.features.dataset import Part
 from ktrdr.training.windows import Samples, TrainingTensors, balanced_weights, view_of_windows
 
 

@@ -12,9 +12,10 @@ from ktrdr.api.schemas import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.experiments.preflight import preflight
+from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
+from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.features.matrix import Dataset, build_dataset
 from ktrdr.features.splits import fold_count
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ktrdr.features.assemble import Fit, assemble
 from ktrdr.features.columns import build_features
+from ktrdr.features.dataset import Dataset
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.inspection import Effort, Inspection
 from ktrdr.features.leaks.label_checks import Measure
 from ktrdr.features.leaks.leak import Leak
-from ktrdr.features.matrix import Build, Dataset, Fit, build_dataset
+from ktrdr.features.panel import Build, build_panel
 from ktrdr.features.scaling import fit_scaler
 from ktrdr.features.splits import fold_count
 
@@ -76,7 +78,8 @@ def check_leaks(
 ) -> LeakVerdict:
     """On a dataset that was made of these bars by these functions. Raises LeakFound at the first leak."""
     began = time.perf_counter()
-    each = replace(effort, instants=max(4, effort.instants // len(bars)), labels=max(2, effort.labels // len(bars)))
+    symbols = len(dataset.symbols)
+    each = replace(effort, instants=max(4, effort.instants // symbols), labels=max(2, effort.labels // symbols))
     inspection = Inspection(strategy, bars, dataset, build, fit, measure or label_of(strategy.labels).measure, each)
     for leak in inspection.leaks():
         raise leak.error()
@@ -93,7 +96,6 @@ def audit(
     build: Build = build_features,
     fit: Fit = fit_scaler,
     measure: Measure | None = None,
-    make: Callable[..., Dataset] = build_dataset,
     instants: int = AUDITED_INSTANTS,
 ) -> AuditReport:
     """Of every bar, symbol and fold, or of a grid of `instants` bars where a symbol has more.
@@ -101,8 +103,9 @@ def audit(
     `progress` is told how many instants are done, of how many. Raises TrainingDataError where nothing could be trained.
     """
     began, tally = time.perf_counter(), Tally()
-    heights = [frames[strategy.timeframes[0]].height for frames in bars.values()]
-    total = sum(min(instants, height) for height in heights)
+    panel, audited = build_panel(strategy, bars, build), dict[str, None]()
+    heights = {symbol: frames[strategy.timeframes[0]].height for symbol, frames in bars.items()}
+    total = sum(min(instants, height) for height in heights.values())
     found: dict[tuple[str, str], Leak] = {}
 
     def goes_on() -> bool:
@@ -110,22 +113,25 @@ def audit(
         return not stop()
 
     for fold in range(fold_count(strategy)):
-        # What folds share, the features, is audited with the first.
-        effort = Effort(instants if not fold else 1, -(-instants // INSTANTS_PER_LABEL), len(bars))
+        # What folds share, a symbol's features, is audited with the first fold that it is in.
+        effort = Effort(instants, -(-instants // INSTANTS_PER_LABEL), len(bars))
         measured_by = measure or label_of(strategy.labels).measure
-        dataset = make(strategy, bars, fold)
-        inspection = Inspection(strategy, bars, dataset, build, fit, measured_by, effort, tally, goes_on)
+        dataset = assemble(panel, fold, fit)
+        inspection = Inspection(strategy, bars, dataset, build, fit, measured_by, effort, tally, goes_on, audited)
         for leak in inspection.leaks():
             found.setdefault((leak.symbol, leak.column or leak.kind), leak)
+        audited |= dict.fromkeys(dataset.symbols)
         if stop():
             break
+    tally.symbols = tally.inspected_symbols = len(audited)
+    tally.bars = sum(heights[symbol] for symbol in audited)
     leaks, complete = tuple(found.values()), not stop()
     if complete:
         progress(total, total)
-    verdict = _told(leaks) if leaks else _all_well(tally, tuple(bars))
+    verdict = _told(leaks) if leaks else _all_well(tally, tuple(audited))
     if not complete:
         verdict = f"Stopped before its end. {verdict}"
-    exhaustive = complete and max(heights) <= instants
+    exhaustive = complete and max(heights.values()) <= instants
     seconds = time.perf_counter() - began
     return AuditReport(not leaks, verdict, tally.to_dict(), seconds, complete, exhaustive, leaks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,9 +20,11 @@ from ktrdr.features.leaks.split_checks import Samples, scaler_leaks, split_leaks
 from ktrdr.features.leaks.truncation import Truncation
 
 if TYPE_CHECKING:
+    from ktrdr.features.assemble import Fit
     from ktrdr.features.columns import Columns, SymbolBars
+    from ktrdr.features.dataset import Dataset
     from ktrdr.features.labels.label import Measured
-    from ktrdr.features.matrix import Build, Dataset, Fit
+    from ktrdr.features.panel import Build
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
@@ -39,7 +41,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`goes_on` is asked before each instant."""
+    """`goes_on` is asked before each instant.
+
+    `done` names symbols whose features an earlier inspection has covered: one instant of each is enough.
+    """
 
     strategy: Strategy
     bars: Mapping[str, SymbolBars]
@@ -50,13 +55,14 @@ class Inspection:
     effort: Effort
     tally: Tally = field(default_factory=Tally)
     goes_on: Callable[[], bool] = lambda: True
+    done: Collection[str] = ()
 
     def leaks(self) -> Iterator[Leak]:
         """In this order: split, and for each symbol features, labels and values, then scaling and class borders."""
         dataset, training_rows, ends = self.dataset, [], []
         histories = [History.of(self.strategy, self.bars[symbol]) for symbol in dataset.symbols]
-        for number, history in enumerate(histories):
-            yield from split_leaks(self.strategy, dataset, number, history)
+        for number in range(len(histories)):
+            yield from split_leaks(self.strategy, dataset, histories, number)
         inspected = self._inspected(histories)
         for number, history in enumerate(histories):
             one = _Symbol(self, number, history)
@@ -115,7 +121,8 @@ class _Symbol:
     def _instants(self, whole: Columns) -> Rows:
         validation = Samples.of("validation", self.all.dataset.validation, self.number).rows
         first = int(validation.min()) if len(validation) else self.end
-        chosen = cut_points.instants(self.history, whole, (self.end - 1, first, first - 1), self.all.effort.instants)
+        count = 1 if self.symbol in self.all.done else self.all.effort.instants
+        chosen = cut_points.instants(self.history, whole, (self.end - 1, first, first - 1), count)
         return np.asarray(chosen[chosen != self.end])
 
     # Labels.

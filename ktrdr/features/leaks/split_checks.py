@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text, shown
 from ktrdr.features.leaks.truncation import differing
 from ktrdr.features.scaling import Scaler
+from ktrdr.features.splits import embargo_bars
 
 if TYPE_CHECKING:
-    from ktrdr.features.matrix import Dataset, Part
+    from ktrdr.features.dataset import Dataset, Part
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
@@ -38,23 +39,35 @@ class Samples:
         return cls(name, part.rows[own], part.settled[own])
 
 
-def split_leaks(strategy: Strategy, dataset: Dataset, number: int, history: History) -> Iterator[Leak]:
+def split_leaks(strategy: Strategy, dataset: Dataset, histories: Sequence[History], number: int) -> Iterator[Leak]:
     """Samples of symbol `number` whose labels reach over a border, or that lie on the wrong side of it."""
-    symbol = dataset.symbols[number]
+    symbol, history = dataset.symbols[number], histories[number]
     embargo = embargo_bars(strategy.validation.embargo, history.rows)
     train = Samples.of("training", dataset.train, number)
     validation = Samples.of("validation", dataset.validation, number)
     border = Border.before("validation", dataset.validation, history, embargo)
     is_between = strategy.validation.type == "purged_kfold"
-    yield from border.crossings(symbol, train, after=validation if is_between else None)
+    resumes_at = _first_row_after(dataset, histories, number, embargo) if is_between else None
+    yield from border.crossings(symbol, train, resumes_at)
     if dataset.test is not None:
         border = Border.before("test", dataset.test, history, embargo)
         for samples in (train, validation):
-            yield from border.crossings(symbol, samples, after=None)
+            yield from border.crossings(symbol, samples, resumes_at=None)
 
 
-def embargo_bars(embargo: int | str, bars: int) -> int:
-    return embargo if isinstance(embargo, int) else math.ceil(bars * float(embargo.removesuffix("%")) / 100)
+def _first_row_after(dataset: Dataset, histories: Sequence[History], number: int, embargo: int) -> int:
+    """The first row of a symbol that may be trained on after the validation part, by the labels of that part.
+
+    Those are the symbol's own, or where it has none those of the others; an embargo covers bars that there are.
+    """
+    own = Samples.of("validation", dataset.validation, number)
+    if len(own.settled):
+        return int(own.settled.max()) + embargo
+    others = [(history, Samples.of("validation", dataset.validation, place)) for place, history in enumerate(histories)]
+    settling = max(each.opens[each.base][part.settled.max()] for each, part in others if len(part.settled))
+    history = histories[number]
+    first = int(np.searchsorted(history.opens[history.base], settling))
+    return first + embargo if first else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +85,12 @@ class Border:
         instant = np.datetime64(part.timestamps.min())
         return cls(name, instant, int(np.searchsorted(history.opens[history.base], instant)), history, embargo)
 
-    def crossings(self, symbol: str, samples: Samples, after: Samples | None) -> Iterator[Leak]:
-        """`after`: the samples that others may come after, once those labels are settled."""
+    def crossings(self, symbol: str, samples: Samples, resumes_at: int | None) -> Iterator[Leak]:
+        """`resumes_at`: the row from which samples may come after the part; by default none may."""
         before = samples.rows < self.first
         closes = self.history.closes[self.history.base][samples.settled]
         is_late = before & ((closes > self.instant) | (samples.settled >= self.first - self.embargo))
-        over = int(after.settled.max()) + self.embargo if after is not None and len(after.settled) else None
-        is_late |= ~before & (samples.rows < over if over is not None else True)
+        is_late |= ~before & (samples.rows < resumes_at if resumes_at is not None else True)
         if is_late.any():
             yield self._told(symbol, samples, int(np.argmax(is_late)), int(is_late.sum()))
 

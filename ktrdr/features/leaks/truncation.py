@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ktrdr.features.columns import Columns
     from ktrdr.features.leaks.counters import Tally
-    from ktrdr.features.matrix import Build
+    from ktrdr.features.panel import Build
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features import matrix
+from ktrdr.features import assemble
 from ktrdr.features.columns import build_features
-from ktrdr.features.matrix import Dataset
+from ktrdr.features.dataset import Dataset
 from ktrdr.features.scaling import Scaler
 from ktrdr.strategy.spec import Direction, Strategy
 from tests.features.series import made_bars, real_bars
@@ -47,7 +47,7 @@ def strategy(
 
 
 def build_dataset(spec: Strategy, bars: dict[str, pl.DataFrame]) -> Dataset:
-    return matrix.build_dataset(spec, {symbol: {"1d": frame} for symbol, frame in bars.items()})
+    return assemble.build_dataset(spec, {symbol: {"1d": frame} for symbol, frame in bars.items()})
 
 
 def windows(dataset: Dataset, part: str) -> np.ndarray[Any, Any]:
@@ -195,11 +195,11 @@ def test_a_label_is_settled_when_its_bar_has_closed_on_whatever_grid() -> None:
         "B": half_past.with_columns(timestamp=grid + timedelta(minutes=30)),
     }
 
-    dataset = matrix.build_dataset(strategy().on(["1h"]), {symbol: {"1h": frame} for symbol, frame in bars.items()})
+    dataset = assemble.build_dataset(strategy().on(["1h"]), {symbol: {"1h": frame} for symbol, frame in bars.items()})
 
     border = dataset.validation.timestamps.min()
     purged = {coverage.symbol: coverage.purged_samples for coverage in dataset.coverage}
-    first_of = min(dataset.coverage, key=lambda coverage: coverage.border).symbol
+    first_of = dataset.coverage[int(dataset.validation.symbols[np.argmin(dataset.validation.timestamps)])].symbol
     other = "B" if first_of == "A" else "A"
     assert purged == {first_of: 1, other: 2}
     for frame in bars.values():

@@ -1,0 +1,222 @@
+"""From bars to the dataset of a fold: the ordered split, the labels, the scaling and the windows.
+
+Nothing here sees the future: features of a bar use that bar and earlier ones, the bar that settles a training label
+has closed when the first validation bar opens, and the scaler knows training rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import TrainingDataError
+from ktrdr.features.checks import as_datetime, check_fold, check_labels, check_symbol_split, parts_of
+from ktrdr.features.columns import SymbolBars, build_features, feature_names
+from ktrdr.features.dataset import Dataset, LeftOut, Part, Rows, SymbolCoverage, Values
+from ktrdr.features.labels.label import Cuts
+from ktrdr.features.labels.types import label_of
+from ktrdr.features.needed_bars import MINIMUM_SAMPLES
+from ktrdr.features.panel import Build, Panel, SymbolSeries, build_panel
+from ktrdr.features.scaling import Scaler, fit_scaler
+from ktrdr.features.splits import Split, split
+from ktrdr.features.uniqueness import average_uniqueness
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Strategy
+
+Fit = Callable[[Any, NDArray[np.float64]], Scaler]
+
+
+def build_dataset(
+    strategy: Strategy,
+    bars: Mapping[str, SymbolBars],
+    fold: int = 0,
+    *,
+    build: Build = build_features,
+    fit: Fit = fit_scaler,
+) -> Dataset:
+    """The samples of one fold; `bars` maps each symbol to its checked bars of every timeframe of the strategy.
+
+    Raises TrainingDataError when the bars are too few, all of one class, or make a feature that is not finite.
+    """
+    return assemble(build_panel(strategy, bars, build), fold, fit)
+
+
+def assemble(panel: Panel, fold: int = 0, fit: Fit = fit_scaler) -> Dataset:
+    """The samples of one fold. The features of a panel are made once, so each further fold costs little.
+
+    Raises TrainingDataError when the fold has too few samples, or training samples of one class only.
+    """
+    strategy = panel.strategy
+    pieces, left_out = _pieces(panel, fold)
+    names = feature_names(strategy)
+    scaler = fit(strategy.features.scaling, _training_rows(strategy, pieces))
+    labels = _fit_labels(strategy, pieces)
+    train = _part(pieces, [piece.split.train for piece in pieces], labels)
+    if strategy.training.sample_weights == "uniqueness":
+        train = replace(train, weights=_uniqueness(pieces))
+    dataset = Dataset(
+        values=_scaled(scaler, pieces, names),
+        feature_names=names,
+        class_names=labels.class_names,
+        sequence_length=strategy.model.sequence_length,
+        train=train,
+        validation=_part(pieces, [piece.split.validation for piece in pieces], labels),
+        test=_part(pieces, [piece.split.test for piece in pieces], labels) if strategy.validation.test else None,
+        scaler=scaler,
+        cuts=labels.cuts,
+        target_scale=labels.scale,
+        symbols=tuple(piece.series.symbol for piece in pieces),
+        coverage=tuple(_coverage(piece) for piece in pieces),
+        left_out=left_out,
+    )
+    check_labels(dataset)
+    return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One symbol's share of a fold."""
+
+    series: SymbolSeries
+    split: Split
+
+
+def _pieces(panel: Panel, fold: int) -> tuple[list[_Piece], tuple[LeftOut, ...]]:
+    """The symbols that the fold trains on, and those that lack samples in some part.
+
+    A symbol without training samples is not validated either: its model would never have seen it. One that has only
+    training samples stays. To drop it would choose what to learn from by what became of it later.
+    """
+    strategy, series = panel.strategy, panel.series
+    pieces = [
+        _Piece(*each) for each in zip(series, split(strategy, [one.timeline for one in series], fold), strict=True)
+    ]
+    if not panel.may_leave_out:
+        for piece in pieces:
+            check_symbol_split(strategy, piece.series.symbol, piece.series.timeline.opens, piece.split)
+        return pieces, ()
+    left_out = tuple(found for piece in pieces if (found := _left_out(strategy, piece)))
+    kept = [piece for piece in pieces if _is_trained_on(piece.split)]
+    check_fold(strategy, fold, [piece.split for piece in kept], left_out)
+    return kept, left_out
+
+
+def _is_trained_on(split: Split) -> bool:
+    return len(split.train) >= MINIMUM_SAMPLES
+
+
+def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
+    parts, opens = parts_of(strategy, piece.split), piece.series.timeline.opens
+    if _is_trained_on(piece.split):
+        missing = tuple(name for name, rows in parts.items() if not len(rows))
+        lack = f"no {' and no '.join(missing)} samples"
+    else:
+        missing = tuple(parts)
+        lack = f"{len(piece.split.train)} training samples of the {MINIMUM_SAMPLES} that it needs"
+    if not missing:
+        return None
+    first, last = as_datetime(opens[0]), as_datetime(opens[-1])
+    reason = f"has {lack}: its bars run from {first.date()} to {last.date()}"
+    return LeftOut(piece.series.symbol, missing, first, last, reason)
+
+
+def _training_rows(strategy: Strategy, pieces: Sequence[_Piece]) -> NDArray[np.float64]:
+    """The rows that training windows hold, and no others."""
+    length = strategy.model.sequence_length
+    rows = []
+    for piece in pieces:
+        values, train = piece.series.columns.values, piece.split.train
+        opened = np.zeros(len(values) + 1, np.int64)
+        opened[train - length + 1] += 1
+        opened[train + 1] -= 1
+        rows.append(values[np.cumsum(opened[:-1]) > 0])
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+
+def _scaled(scaler: Scaler, pieces: Sequence[_Piece], names: tuple[str, ...]) -> NDArray[np.float32]:
+    columns = [piece.series.columns for piece in pieces]
+    values = np.concatenate([scaler.transform(one.values[one.warmup :]) for one in columns])
+    finite = np.isfinite(values).all(axis=0) & np.isfinite(scaler.scale)
+    if not finite.all():
+        name = names[int(np.argmin(finite))]
+        raise TrainingDataError(
+            f"Feature {name} holds numbers too large for a model.",
+            hint="Leave it out, or use `features: {scaling: standard}`.",
+            feature=name,
+        )
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """How measures become labels, fitted on the training part."""
+
+    class_names: tuple[str, ...]
+    cuts: Cuts | None
+    scale: float
+
+    def of(self, measures: NDArray[np.float64]) -> Values:
+        if self.cuts is not None:
+            return self.cuts.classify(measures)
+        return (measures / self.scale).astype(np.float32)
+
+
+def _fit_labels(strategy: Strategy, pieces: Sequence[_Piece]) -> _Labels:
+    label = label_of(strategy.labels)
+    known = np.concatenate([piece.series.measured.values[piece.split.train] for piece in pieces])
+    cuts = label.cuts(strategy.labels, known)
+    return _Labels(label.class_names(strategy.labels), cuts, float(known.std()) or 1.0 if cuts is None else 1.0)
+
+
+def _part(pieces: Sequence[_Piece], rows: Sequence[Rows], labels: _Labels) -> Part:
+    """`rows` are those of each piece's own bars."""
+    series = [piece.series for piece in pieces]
+    offsets = np.cumsum([0, *(one.kept_rows for one in series)])
+    placed = list(zip(series, rows, offsets, strict=False))
+    measures = np.concatenate([one.measured.values[row] for one, row, _ in placed])
+    newest = np.concatenate([one.measured.values[one.newest_settled[row]] for one, row, _ in placed])
+    return Part(
+        ends=np.concatenate([row - one.columns.warmup + offset for one, row, offset in placed]),
+        labels=labels.of(measures),
+        persistence=labels.of(newest),
+        timestamps=np.concatenate([one.timeline.opens[row] for one, row, _ in placed]),
+        symbols=np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
+        rows=np.concatenate(rows),
+        settled=np.concatenate([one.measured.settled[row] for one, row, _ in placed]),
+        measures=measures,
+        weights=np.ones(len(measures), np.float32),
+    )
+
+
+def _uniqueness(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
+    weights = np.concatenate([_average_uniqueness(piece) for piece in pieces])
+    shares: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return shares
+
+
+def _average_uniqueness(piece: _Piece) -> NDArray[np.float64]:
+    train, settled = piece.split.train, piece.series.measured.settled
+    return average_uniqueness(train, settled[train], len(settled))
+
+
+def _coverage(piece: _Piece) -> SymbolCoverage:
+    series, parts = piece.series, piece.split
+    opens = series.timeline.opens
+    return SymbolCoverage(
+        symbol=series.symbol,
+        bars=len(opens),
+        warmup_rows=series.columns.warmup,
+        train_samples=len(parts.train),
+        validation_samples=len(parts.validation),
+        test_samples=len(parts.test),
+        purged_samples=parts.purged,
+        unlabelled_rows=int(np.sum(series.measured.settled < 0)),
+        first=as_datetime(opens[0]),
+        last=as_datetime(opens[-1]),
+        border=as_datetime(opens[parts.validation[0]]) if len(parts.validation) else None,
+    )

@@ -1,0 +1,141 @@
+"""What bars must be like to be trained on: enough of them, finite features, samples on both sides, two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import TrainingDataError
+from ktrdr.features.needed_bars import MINIMUM_SAMPLES, needed_bars
+from ktrdr.features.splits import fold_count
+
+if TYPE_CHECKING:
+    from ktrdr.features.columns import Columns
+    from ktrdr.features.dataset import Dataset, LeftOut, PartName
+    from ktrdr.features.splits import Split
+    from ktrdr.strategy.spec import Strategy
+
+Instants = NDArray[np.datetime64]
+
+_MOST_NAMED = 5
+
+
+def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> None:
+    needed = needed_bars(strategy, warmup)
+    if bars >= needed:
+        return
+    window, horizon = strategy.model.sequence_length, strategy.labels.horizon
+    samples = needed - (warmup + window + horizon)
+    raise TrainingDataError(
+        f"{symbol} has too few bars: there are {bars}; at least {needed} are needed: "
+        f"warm-up {warmup} + window {window} + horizon {horizon} + {samples} to split into training and validation.",
+        hint="Load a longer range, or use shorter indicators, a shorter window or a shorter horizon.",
+        symbol=symbol,
+        bars=bars,
+        needed=needed,
+    )
+
+
+def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
+    values = columns.values[columns.warmup :]
+    for name, column in zip(columns.names, values.T, strict=True):
+        finite = np.isfinite(column)
+        if finite.all():
+            continue
+        row, count = int(np.argmin(finite)), int(np.sum(~finite))
+        raise TrainingDataError(
+            f"{symbol}: feature {name} is {column[row]} at {as_datetime(opens[columns.warmup + row]).isoformat()}; "
+            f"after its warm-up it is not finite in {count} of {len(column)} rows.",
+            hint="It has no value for such bars, as a logarithm has none below 0 and an average by volume has none "
+            "where the volume is 0: use another source or leave it out.",
+            symbol=symbol,
+            feature=name,
+            rows=count,
+        )
+
+
+def check_candidates(samples: Mapping[str, int]) -> None:
+    """`samples` counts those of each symbol, before any split."""
+    if any(samples.values()):
+        return
+    raise TrainingDataError(
+        f"No bar of {_listed(list(samples))} can be the end of a sample: the warm-up, the window and the label leave "
+        "none.",
+        hint="Load a longer range, or use shorter indicators, a shorter window or other labels.",
+    )
+
+
+def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: Split) -> None:
+    """Where no symbol may be left out, each needs samples in every part."""
+    for name, samples in parts_of(strategy, split).items():
+        if len(samples) < MINIMUM_SAMPLES:
+            raise TrainingDataError(
+                f"{symbol} has {len(samples)} {adjective(name)} samples; at least {MINIMUM_SAMPLES} are needed. The "
+                f"parts begin and end at the same instants for all symbols, and the bars of {symbol} run from "
+                f"{as_datetime(opens[0]).isoformat()} to {as_datetime(opens[-1]).isoformat()}.",
+                hint="Leave the symbol out, or choose dates that all symbols cover.",
+                symbol=symbol,
+                samples=len(samples),
+            )
+
+
+def check_fold(strategy: Strategy, fold: int, splits: Sequence[Split], left_out: Sequence[LeftOut]) -> None:
+    """Where symbols may be left out, those that stay need samples in every part together."""
+    of_parts = [parts_of(strategy, split) for split in splits]
+    for name in ("train", "validation", *(("test",) if strategy.validation.test else ())):
+        samples = sum(len(parts[name]) for parts in of_parts)
+        if samples < MINIMUM_SAMPLES:
+            symbols = "; ".join(f"{each.symbol} {each.reason}" for each in left_out[:_MOST_NAMED])
+            more = f"; and {len(left_out) - _MOST_NAMED} more symbols" if len(left_out) > _MOST_NAMED else ""
+            raise TrainingDataError(
+                f"Fold {fold + 1} of {fold_count(strategy)} has {samples} {adjective(name)} samples; at least "
+                f"{MINIMUM_SAMPLES} are needed. No symbol can serve it: {symbols}{more}.",
+                hint="Choose dates that at least one symbol covers, fewer folds, or a larger validation.initial.",
+                fold=fold + 1,
+                samples=samples,
+            )
+
+
+def check_labels(dataset: Dataset) -> None:
+    count = len(dataset.train.labels)
+    if dataset.is_regression:
+        if len(np.unique(dataset.train.labels)) > 1:
+            return
+        raise TrainingDataError(
+            f"All {count} training samples have the same target, {dataset.train.measures[0]:g}: nothing can be learnt.",
+            hint="Use a longer range, or another horizon under labels.",
+            samples=count,
+        )
+    present = np.unique(dataset.train.labels)
+    if len(present) > 1:
+        return
+    name = dataset.class_names[int(present[0])]
+    raise TrainingDataError(
+        f"All {count} training samples are of the class {name!r}: there is nothing to tell apart.",
+        hint="Use a longer range, or another horizon or threshold under labels.",
+        class_name=name,
+        samples=count,
+    )
+
+
+def parts_of(strategy: Strategy, split: Split) -> dict[PartName, NDArray[np.int64]]:
+    """Rows of the parts that the strategy has."""
+    parts: dict[PartName, NDArray[np.int64]] = {"train": split.train, "validation": split.validation}
+    return {**parts, "test": split.test} if strategy.validation.test else parts
+
+
+def adjective(part: PartName) -> str:
+    return "training" if part == "train" else part
+
+
+def as_datetime(timestamp: np.datetime64) -> datetime:
+    return datetime.fromisoformat(f"{timestamp.astype('datetime64[us]')}+00:00")
+
+
+def _listed(symbols: Sequence[str]) -> str:
+    more = len(symbols) - _MOST_NAMED
+    return ", ".join(symbols[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

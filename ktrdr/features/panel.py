@@ -1,0 +1,95 @@
+"""What all folds of a training share: each symbol's features, measured labels and candidates for samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import TrainingDataError
+from ktrdr.features.checks import check_candidates, check_finite, check_length
+from ktrdr.features.columns import Columns, SymbolBars, build_features
+from ktrdr.features.labels.label import Measured
+from ktrdr.features.labels.types import label_of
+from ktrdr.features.splits import Timeline
+from ktrdr.features.timeframes import closes_at
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Strategy
+
+Rows = NDArray[np.int64]
+Build = Callable[["Strategy", SymbolBars], Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSeries:
+    """One symbol's bars on the base timeframe, before any split; rows count from its first bar.
+
+    newest_settled: [rows], the newest row whose label had been settled by then; -1 where there is none.
+    timeline: its instants, and the rows at which a sample may end.
+    """
+
+    symbol: str
+    columns: Columns
+    measured: Measured
+    newest_settled: Rows
+    timeline: Timeline
+
+    @property
+    def kept_rows(self) -> int:
+        """Rows after the warm-up."""
+        return max(0, len(self.columns.values) - self.columns.warmup)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All symbols of a training, in their order. It does not depend on the fold."""
+
+    strategy: Strategy
+    series: tuple[SymbolSeries, ...]
+
+    @property
+    def may_leave_out(self) -> bool:
+        """Whether a fold may do without a symbol: another fold can have it, and other symbols stay."""
+        return may_leave_out(self.strategy, len(self.series))
+
+
+def may_leave_out(strategy: Strategy, symbols: int) -> bool:
+    return strategy.validation.type != "holdout" and symbols > 1
+
+
+def build_panel(strategy: Strategy, bars: Mapping[str, SymbolBars], build: Build = build_features) -> Panel:
+    """`bars` maps each symbol to its checked bars of every timeframe of the strategy.
+
+    Raises TrainingDataError when the bars are too few, or make a feature that is not finite.
+    """
+    if not bars:
+        raise TrainingDataError("No symbols were given to train on.")
+    is_strict = not may_leave_out(strategy, len(bars))
+    panel = Panel(
+        strategy, tuple(_series(strategy, symbol, frames, build, is_strict) for symbol, frames in bars.items())
+    )
+    check_candidates({one.symbol: len(one.timeline.rows) for one in panel.series})
+    return panel
+
+
+def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, is_strict: bool) -> SymbolSeries:
+    base = strategy.timeframes[0]
+    try:
+        columns = build(strategy, frames)
+    except TrainingDataError as error:
+        raise TrainingDataError(f"{symbol}: {error.detail}", hint=error.hint, symbol=symbol, **error.context) from error
+    opens = frames[base]["timestamp"].to_numpy().astype("datetime64[us]")
+    if is_strict or not len(opens):
+        check_length(strategy, symbol, len(opens), columns.warmup)
+    check_finite(symbol, columns, opens)
+    measured = label_of(strategy.labels).measure(strategy.labels, frames[base])
+    newest = measured.newest_settled()
+    first = columns.warmup + strategy.model.sequence_length - 1
+    is_candidate = (measured.settled >= 0) & (newest >= 0) & (np.arange(len(opens)) >= first)
+    rows = np.flatnonzero(is_candidate).astype(np.int64)
+    closes = closes_at(opens, base, strategy.calendar)
+    return SymbolSeries(symbol, columns, measured, newest, Timeline(opens, closes, rows, measured.settled[rows]))
