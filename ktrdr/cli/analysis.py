@@ -56,6 +56,10 @@ def print_export(results: Results) -> None:
 
 
 def print_preflight(results: Results) -> None:
+    folds = results.get("by_fold") or ()
+    if len(folds) > 1:
+        _print_folds(folds)
+        typer.echo()
     columns = ("bars", "warmup_rows", "train_samples", "validation_samples", "test_samples", "purged_samples")
     print_table(
         ("symbol", *(f">{name.removesuffix('_samples').replace('_rows', '')}" for name in columns), "from", "to"),
@@ -63,6 +67,7 @@ def print_preflight(results: Results) -> None:
             (row.get("symbol"), *(row.get(name) for name in columns), _day(row.get("first")), _day(row.get("last")))
             for row in results.get("symbols") or ()
         ],
+        title=f"Fold {first}" if (first := _first_fold(folds)) else "",
     )
     typer.echo()
     parts = results.get("parts") or ()
@@ -88,15 +93,50 @@ def print_preflight(results: Results) -> None:
 
 def _plan(results: Results) -> list[tuple[str, object]]:
     parameters, folds = results.get("parameters"), results.get("folds") or 1
-    fields = [
+    each = f"{parameters:,} ({results.get('parameters_per_sample', 0):,.1f} for each training sample)"
+    first, total = _first_fold(results.get("by_fold") or ()), _time(results.get("total_seconds"))
+    return [
         ("features", results.get("features")),
         ("window", results.get("window")),
-        ("parameters", f"{parameters:,} ({results.get('parameters_per_sample', 0):,.1f} for each training sample)"),
+        *([("parameters", each)] if parameters else []),
         ("peak memory", f"{size_text(results.get('peak_memory_bytes') or 0)}, free {_free(results)}"),
-        ("one epoch", _time(results.get("epoch_seconds"))),
-        ("all epochs", _time(results.get("total_seconds"))),
+        (f"one epoch of fold {first}" if first else "one epoch", _time(results.get("epoch_seconds"))),
+        ("all epochs", total) if folds == 1 else (f"all {folds} folds", total and f"{total}, one after the other"),
     ]
-    return [*fields, ("folds", f"{folds}; the figures are those of the first")] if folds > 1 else fields
+
+
+def _print_folds(folds: Sequence[Results]) -> None:
+    """A row for each; dates are those of the validation part."""
+    parts = [{str(part.get("part")): part for part in fold.get("parts") or ()} for fold in folds]
+    names = [name for name in ("train", "validation", "test") if any(name in own for own in parts)]
+    print_table(
+        (">fold", *(f">{name}" for name in names), "from", "to", ">time", "left out"),
+        [
+            (
+                fold.get("fold"),
+                *(own.get(name, {}).get("samples") for name in names),
+                *(_day(own["validation"].get(end))[:10] if own else None for end in ("first", "last")),
+                _brief(fold.get("total_seconds")),
+                ", ".join(_left_out(each) for each in fold.get("left_out") or ()),
+            )
+            for fold, own in zip(folds, parts, strict=True)
+        ],
+    )
+
+
+def _left_out(symbol: Results) -> str:
+    parts = symbol.get("parts") or ()
+    return f"{symbol.get('symbol')}" if "train" in parts else f"{symbol.get('symbol')} ({' and '.join(parts)})"
+
+
+def _first_fold(folds: Sequence[Results]) -> int | None:
+    """The one whose figures are shown beside those of all; none where there is no other."""
+    trained = [fold for fold in folds if fold.get("parts")]
+    return trained[0].get("fold") if len(folds) > 1 and trained else None
+
+
+def _brief(seconds: Any) -> str | None:
+    return duration(seconds) if isinstance(seconds, int | float) else None
 
 
 def _free(results: Results) -> str:

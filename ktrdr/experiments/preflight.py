@@ -1,18 +1,28 @@
-"""Whether a training is worth its time, told before it takes any: samples, balance, parameters, memory."""
+"""Whether a training is worth its time, before it takes any: samples, balance, memory and time of every fold.
+
+Needs neither torch nor scikit-learn: a worker may ask before it imports them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from ktrdr.errors import TrainingDataError
+from ktrdr.features.assemble import assemble
+from ktrdr.features.checks import adjective
+from ktrdr.features.dataset import LeftOut, PartName, SymbolCoverage
+from ktrdr.features.panel import build_panel
+from ktrdr.features.splits import fold_count
 
 if TYPE_CHECKING:
+    from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset, Part
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.throughput import Throughput
@@ -30,13 +40,19 @@ _COPIES_OF_WEIGHTS = 9
 _NUMBERS_PER_UNIT = 8
 _ROWS_VALIDATED_AT_ONCE = 1024
 
+Measure = Callable[["Dataset"], "Throughput"]
+
 
 @dataclass(frozen=True, slots=True)
 class PartReport:
-    """`shares` of the classes; in a regression of targets above 0 and not. `resolution` is the least difference of
-    accuracies that so many samples tell from chance, at 95 %."""
+    """The samples of one part.
 
-    part: str
+    first, last: opening instants of the last bars of its first and last window.
+    shares: of the classes; in a regression of targets above 0 and not.
+    resolution: the least difference of accuracies that so many samples tell from chance, at 95 %.
+    """
+
+    part: PartName
     samples: int
     first: str
     last: str
@@ -45,10 +61,54 @@ class PartReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Preflight:
-    """`errors` make the training hopeless, `warnings` its result weak."""
+class FoldWarning:
+    """What makes the result of a fold weak; `about` is the same for the same thing in other folds."""
 
-    symbols: list[dict[str, Any]]
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReport:
+    """What one fold has to train on.
+
+    fold: counted from 1.
+    parts: none where the fold cannot be trained; `errors` then says why.
+    epoch_seconds, total_seconds: of one epoch, and of all of them with what they need once; None if not measured.
+    """
+
+    fold: int
+    parts: list[PartReport]
+    left_out: list[LeftOut]
+    epoch_seconds: float | None
+    total_seconds: float | None
+    errors: list[str]
+    warnings: list[FoldWarning]
+
+    def timed(self, throughput: Throughput, epochs: int) -> FoldReport:
+        if not self.parts:
+            return self
+        train, validation, *_ = self.parts
+        epoch_seconds = throughput.epoch_seconds(train.samples, validation.samples)
+        return replace(
+            self, epoch_seconds=epoch_seconds, total_seconds=throughput.setup_seconds + epochs * epoch_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """`errors` make the training hopeless, `warnings` its result weak.
+
+    symbols, left_out, parts, epoch_seconds: of the first fold that can be trained.
+    parameters: 0 where they are not known, as those of trees.
+    parameters_per_sample: of the fold with the fewest training samples.
+    peak_memory_bytes: of the fold with the most training samples.
+    total_seconds: of all epochs of all folds, one after the other; None if not measured.
+    errors, warnings: of all folds; of several, each names the folds that it is about.
+    """
+
+    symbols: list[SymbolCoverage]
+    left_out: list[LeftOut]
     parts: list[PartReport]
     features: int
     window: int
@@ -58,11 +118,13 @@ class Preflight:
     available_memory_bytes: int
     epoch_seconds: float | None
     total_seconds: float | None
+    folds: int
+    by_fold: list[FoldReport]
     errors: list[str]
     warnings: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self, dict_factory=_with_plain_instants)
 
     def check(self) -> None:
         """Raises TrainingDataError when the training is hopeless."""
@@ -74,37 +136,137 @@ class Preflight:
             )
 
 
-def preflight(
-    strategy: Strategy, dataset: Dataset, *, model_parameters: int, throughput: Throughput | None = None
+def preflight(strategy: Strategy, dataset: Dataset, *, model_parameters: int, fold: int = 0) -> Preflight:
+    """One fold, whose dataset is there already; `fold` counts from 0."""
+    return _whole(strategy, [_look_at(dataset, fold)], dataset, dataset, model_parameters)
+
+
+def preflight_folds(strategy: Strategy, bars: Mapping[str, SymbolBars], measure: Measure | None = None) -> Preflight:
+    """Every fold of a training, from its bars, whose features are made once.
+
+    `measure` trains for a moment on the dataset of the fold with the most training samples; the times of all folds
+    follow from it. Without it there are no times, and no count of parameters.
+
+    Raises TrainingDataError when there is no fold that can be trained, or a feature that is not finite.
+    """
+    panel = build_panel(strategy, bars)
+    folds: list[FoldReport] = []
+    failures: list[TrainingDataError] = []
+    first = largest = None
+    for fold in range(fold_count(strategy)):
+        try:
+            dataset = assemble(panel, fold)
+        except TrainingDataError as error:
+            failures.append(error)
+            folds.append(FoldReport(fold + 1, [], [], None, None, [error.detail], []))
+            continue
+        folds.append(_look_at(dataset, fold))
+        first = first or dataset
+        largest = max(largest or dataset, dataset, key=lambda each: len(each.train.labels))
+    if first is None or largest is None:
+        raise failures[0]
+    throughput = measure(largest) if measure else None
+    return _whole(strategy, folds, first, largest, throughput.parameters if throughput else 0, throughput)
+
+
+def check_before_start(strategy: Strategy, bars: Mapping[str, SymbolBars]) -> Preflight:
+    """What a training can be refused for before it starts. Raises TrainingDataError when any fold is hopeless."""
+    found = preflight_folds(strategy, bars)
+    found.check()
+    return found
+
+
+def _whole(
+    strategy: Strategy,
+    folds: Sequence[FoldReport],
+    first: Dataset,
+    largest: Dataset,
+    parameters: int,
+    throughput: Throughput | None = None,
 ) -> Preflight:
-    """What there is to train on; times only with a `throughput`, which takes a few batches to find."""
-    parts = [_part(dataset, name, part) for name, part in _parts_of(dataset)]
-    training = strategy.training
-    memory = throughput.peak_memory_bytes if throughput else _peak_memory(strategy, dataset, model_parameters)
+    epochs = strategy.training.epochs
+    memory = throughput.peak_memory_bytes if throughput else _peak_memory(strategy, largest, parameters)
     available = psutil.virtual_memory().available + psutil.Process().memory_info().rss
+    by_fold = [each.timed(throughput, epochs) if throughput else each for each in folds]
+    shown = next(each for each in by_fold if each.parts)
+    fewest = min(each.parts[0].samples for each in by_fold if each.parts)
     return Preflight(
-        symbols=[_symbol(dataset, index) for index in range(len(dataset.coverage))],
-        parts=parts,
-        features=len(dataset.feature_names),
-        window=dataset.sequence_length,
-        parameters=model_parameters,
-        parameters_per_sample=model_parameters / len(dataset.train.labels),
+        symbols=list(first.coverage),
+        left_out=shown.left_out,
+        parts=shown.parts,
+        features=len(first.feature_names),
+        window=first.sequence_length,
+        parameters=parameters,
+        parameters_per_sample=parameters / fewest,
         peak_memory_bytes=memory,
         available_memory_bytes=available,
-        epoch_seconds=throughput.epoch_seconds if throughput else None,
-        total_seconds=throughput.epoch_seconds * training.epochs if throughput else None,
-        errors=list(_errors(parts, dataset.is_regression)),
-        warnings=list(_warnings(strategy, parts, model_parameters, memory, available)),
+        epoch_seconds=shown.epoch_seconds,
+        total_seconds=sum(each.total_seconds or 0.0 for each in by_fold) if throughput else None,
+        folds=len(by_fold),
+        by_fold=by_fold,
+        errors=list(_errors(by_fold)),
+        warnings=[*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)],
     )
 
 
-def _parts_of(dataset: Dataset) -> Iterator[tuple[str, Part]]:
-    yield from (("train", dataset.train), ("validation", dataset.validation))
+def _errors(folds: Sequence[FoldReport]) -> Iterator[str]:
+    for fold in folds:
+        yield from (f"fold {fold.fold}: {text}" if len(folds) > 1 else text for text in fold.errors)
+
+
+def _warnings(folds: Sequence[FoldReport]) -> Iterator[str]:
+    """One for all folds that have it, in the words of the first of them."""
+    by_subject: dict[str, list[tuple[int, str]]] = {}
+    for fold in folds:
+        for warning in fold.warnings:
+            by_subject.setdefault(warning.about, []).append((fold.fold, warning.text))
+    for (first, text), *others in by_subject.values():
+        if len(folds) == 1:
+            yield text
+        elif len(others) == len(folds) - 1:
+            yield f"all folds, as fold {first}: {text}"
+        elif others:
+            yield f"fold {first}, and likewise {', '.join(str(fold) for fold, _ in others)}: {text}"
+        else:
+            yield f"fold {first}: {text}"
+
+
+def _warnings_of_the_model(parameters: int, samples: int, memory: int, available: int) -> Iterator[str]:
+    """`samples` are the fewest that it is trained on."""
+    if parameters > PARAMETERS_PER_SAMPLE * samples:
+        yield (
+            f"the model has {parameters:,} parameters for {samples:,} training samples, "
+            f"{parameters / samples:,.0f} for each: it can learn them by heart"
+        )
+    if memory > available:
+        yield f"about {memory / 1e9:.1f} GB of memory are needed, and {available / 1e9:.1f} GB are free"
+
+
+def _look_at(dataset: Dataset, fold: int) -> FoldReport:
+    parts = [_part(dataset, name, part) for name, part in _parts_of(dataset)]
+    return FoldReport(
+        fold=fold + 1,
+        parts=parts,
+        left_out=list(dataset.left_out),
+        epoch_seconds=None,
+        total_seconds=None,
+        errors=list(_hopeless_parts(parts, dataset.is_regression)),
+        warnings=[
+            *_left_out(dataset.left_out),
+            *_thin_parts(parts),
+            *([] if dataset.is_regression else _rare_classes(parts)),
+        ],
+    )
+
+
+def _parts_of(dataset: Dataset) -> Iterator[tuple[PartName, Part]]:
+    yield "train", dataset.train
+    yield "validation", dataset.validation
     if dataset.test is not None:
         yield "test", dataset.test
 
 
-def _part(dataset: Dataset, name: str, part: Part) -> PartReport:
+def _part(dataset: Dataset, name: PartName, part: Part) -> PartReport:
     samples = len(part.labels)
     names: Sequence[str] = dataset.class_names
     labels = part.labels.astype(np.int64)
@@ -126,15 +288,6 @@ def _independent(part: Part) -> float:
     return max(1.0, len(part.labels) / float(np.mean(part.settled - part.rows)))
 
 
-def _symbol(dataset: Dataset, index: int) -> dict[str, Any]:
-    told = asdict(dataset.coverage[index])
-    return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in told.items()}
-
-
-def _instant(timestamp: np.datetime64) -> str:
-    return f"{timestamp.astype('datetime64[s]')}Z"
-
-
 def _peak_memory(strategy: Strategy, dataset: Dataset, parameters: int) -> int:
     """What is in use now, with bars and samples, and what weights and the largest batch will add; a rough figure."""
     model = strategy.model
@@ -146,44 +299,55 @@ def _peak_memory(strategy: Strategy, dataset: Dataset, parameters: int) -> int:
     return int(psutil.Process().memory_info().rss + numbers * _FLOAT_BYTES)
 
 
-def _errors(parts: Sequence[PartReport], is_regression: bool) -> Iterator[str]:
+def _hopeless_parts(parts: Sequence[PartReport], is_regression: bool) -> Iterator[str]:
     for part, fewest in zip(parts, (FEWEST_TRAINING_SAMPLES, *[FEWEST_VALIDATION_SAMPLES] * 2), strict=False):
         if part.samples < fewest:
-            yield f"there are {part.samples} {_adjective(part)} samples; nothing can be told from fewer than {fewest}"
+            few = f"there are {part.samples} {adjective(part.part)} samples"
+            yield f"{few}; nothing can be told from fewer than {fewest}"
         elif not is_regression and (only := _only_class(part)):
-            yield f"all {part.samples} {_adjective(part)} samples are of the class {only!r}"
-
-
-def _warnings(
-    strategy: Strategy, parts: Sequence[PartReport], parameters: int, memory: int, available: int
-) -> Iterator[str]:
-    train, *judging = parts
-    if parameters > PARAMETERS_PER_SAMPLE * train.samples:
-        yield (
-            f"the model has {parameters:,} parameters for {train.samples:,} training samples, "
-            f"{parameters / train.samples:,.0f} for each: it can learn them by heart"
-        )
-    for part in judging:
-        if part.samples < THIN_VALIDATION_SAMPLES:
-            yield (
-                f"{part.samples} {_adjective(part)} samples tell an accuracy from that of a baseline only when the two "
-                f"lie {100 * part.resolution:.0f} percentage points apart"
-            )
-    if not strategy.is_regression:
-        for part in parts:
-            yield from (
-                f"the class {name!r} has {100 * share:.1f} % of the {_adjective(part)} samples"
-                for name, share in part.shares.items()
-                if share < THIN_CLASS_SHARE
-            )
-    if memory > available:
-        yield f"about {memory / 1e9:.1f} GB of memory are needed, and {available / 1e9:.1f} GB are free"
-
-
-def _adjective(part: PartReport) -> str:
-    return "training" if part.part == "train" else part.part
+            yield f"all {part.samples} {adjective(part.part)} samples are of the class {only!r}"
 
 
 def _only_class(part: PartReport) -> str | None:
     present = [name for name, share in part.shares.items() if share]
     return present[0] if len(present) == 1 else None
+
+
+def _left_out(symbols: Iterable[LeftOut]) -> Iterator[FoldWarning]:
+    """One for all symbols that lack the same parts."""
+    by_parts: dict[tuple[PartName, ...], list[LeftOut]] = {}
+    for each in symbols:
+        by_parts.setdefault(each.parts, []).append(each)
+    for parts, those in by_parts.items():
+        named = ", ".join(f"{each.symbol} (bars from {each.first.date()} to {each.last.date()})" for each in those)
+        lack = f"no {' and no '.join(parts)} samples"
+        text = f"left out, for want of training samples: {named}" if "train" in parts else f"{lack}: {named}"
+        yield FoldWarning(text, text)
+
+
+def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
+    for part in parts[1:]:
+        if part.samples < THIN_VALIDATION_SAMPLES:
+            yield FoldWarning(
+                f"{part.part} samples",
+                f"{part.samples} {part.part} samples tell an accuracy from that of a baseline only when the two "
+                f"lie {100 * part.resolution:.0f} percentage points apart",
+            )
+
+
+def _rare_classes(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
+    for part in parts:
+        for name, share in part.shares.items():
+            if share < THIN_CLASS_SHARE:
+                yield FoldWarning(
+                    f"{part.part} class {name}",
+                    f"the class {name!r} has {100 * share:.1f} % of the {adjective(part.part)} samples",
+                )
+
+
+def _with_plain_instants(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields}
+
+
+def _instant(timestamp: np.datetime64) -> str:
+    return f"{timestamp.astype('datetime64[s]')}Z"

@@ -75,7 +75,7 @@ def run_training(
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
     tensors = TrainingTensors.of(dataset, strategy.training, device)
     trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
-    ahead = preflight(strategy, dataset, model_parameters=count_parameters(trainer.model))
+    ahead = preflight(strategy, dataset, model_parameters=count_parameters(trainer.model), fold=request.fold)
     ahead.check()
     for warning in ahead.warnings:
         logger.info("Preflight: %s", warning)

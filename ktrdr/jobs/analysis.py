@@ -8,12 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ktrdr.executors.outcome import Outcome
-from ktrdr.experiments.preflight import preflight
-from ktrdr.features.assemble import build_dataset
+from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.columns import SymbolBars
+from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
-from ktrdr.features.splits import fold_count
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.market.store import BarStore
@@ -24,7 +23,7 @@ from ktrdr.saved_models.trained_model import TrainedModel, load_model
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.determinism import make_repeatable
-from ktrdr.training.throughput import measure
+from ktrdr.training.throughput import Throughput, measure
 
 logger = logging.getLogger(__name__)
 
@@ -88,15 +87,17 @@ def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge)
 def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
     strategy = _strategy(job)
-    dataset = build_dataset(strategy, _all_bars(job, context), 0)
-    _check(context.stop)
-    bridge.on_step(2)
     make_repeatable(strategy.training.seed, strategy.training.threads)
-    throughput = measure(strategy, dataset, context.stop, lambda samples: bridge.on_step(2, items=samples))
+
+    def timed(dataset: Dataset) -> Throughput:
+        _check(context.stop)
+        bridge.on_step(2)
+        return measure(strategy, dataset, context.stop, lambda samples: bridge.on_step(2, items=samples))
+
+    found = preflight_folds(strategy, _all_bars(job, context), timed)
     _check(context.stop)
-    found = preflight(strategy, dataset, model_parameters=throughput.parameters, throughput=throughput)
     bridge.on_step(3)
-    return {**found.to_dict(), "folds": fold_count(strategy)}
+    return found.to_dict()
 
 
 def _audit(job: AuditJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:

@@ -7,20 +7,19 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ktrdr.training.architectures.model import CHUNK, count_parameters, predict
+from ktrdr.training.architectures.model import CHUNK, count_parameters
 from ktrdr.training.device import device_of
 from ktrdr.training.families import build_trainer
 from ktrdr.training.windows import TrainingTensors
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ktrdr.features.dataset import Dataset
     from ktrdr.strategy.spec import Strategy
+    from ktrdr.training.loop import Trainer
 
 MOST_SECONDS = 2.0
 MOST_BATCHES = 50
@@ -30,9 +29,19 @@ _UNCOUNTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
+    """`setup_seconds` are those that a training spends once, before its batches run at their usual rate.
+
+    Each fold is a process of its own and spends them again: on imports, first calls, the bins of trees.
+    """
+
     parameters: int
-    epoch_seconds: float
+    setup_seconds: float
+    train_seconds_per_sample: float
+    validation_seconds_per_sample: float
     peak_memory_bytes: int
+
+    def epoch_seconds(self, train_samples: int, validation_samples: int) -> float:
+        return self.train_seconds_per_sample * train_samples + self.validation_seconds_per_sample * validation_samples
 
 
 def measure(
@@ -41,16 +50,34 @@ def measure(
     stop_requested: Callable[[], bool] = lambda: False,
     on_samples: Callable[[int], None] = lambda samples: None,
 ) -> Throughput:
-    """Train a throw-away model for at most MOST_BATCHES batches or so many seconds, and let it predict once.
+    """Train a throw-away model for at most MOST_BATCHES batches or so many seconds, and let it validate once.
 
     The peak is that of the whole process, with what made the dataset; on another device than the CPU it leaves out
     that device's own memory.
     """
     settings = strategy.training
     tensors = TrainingTensors.of(dataset, settings, device_of(settings.device))
+    tensors = replace(tensors, validation=tensors.validation.first(CHUNK))
     trainer = build_trainer(strategy.model, settings, tensors, dataset.outputs)
-    began = time.perf_counter()
-    ends: list[float] = [began]
+    batches, steps = _timed_batches(trainer, stop_requested, on_samples)
+    batch_s = statistics.median(steps[_UNCOUNTED:] or steps[1:] or steps)
+    return Throughput(
+        parameters=count_parameters(trainer.model),
+        setup_seconds=max(0.0, steps[0] - batch_s),
+        train_seconds_per_sample=batches * batch_s / len(tensors.train),
+        validation_seconds_per_sample=_validation_s(trainer, stop_requested) / len(tensors.validation),
+        peak_memory_bytes=_peak_memory_bytes(),
+    )
+
+
+def _timed_batches(
+    trainer: Trainer, stop_requested: Callable[[], bool], on_samples: Callable[[int], None]
+) -> tuple[int, list[float]]:
+    """How many batches an epoch has, and the seconds that each of the first ones took.
+
+    The time limit counts from the first batch's end: what is made once can take longer.
+    """
+    ends = [time.perf_counter()]
     batches = 1
 
     def on_batch(epoch: int, batch: int, of: int, samples_seen: int) -> None:
@@ -60,25 +87,19 @@ def measure(
         on_samples(samples_seen)
 
     def is_enough() -> bool:
-        return stop_requested() or len(ends) > MOST_BATCHES or time.perf_counter() - began > MOST_SECONDS
+        return stop_requested() or len(ends) > MOST_BATCHES or ends[-1] - ends[1] > MOST_SECONDS
 
     # An epoch of few batches, or of one round of trees, is run more than once.
     for epoch in range(1, MOST_BATCHES + 1):
         if trainer.epoch(epoch, on_batch, is_enough) is None:
             break
-    steps = [later - earlier for earlier, later in pairwise(ends)]
-    batch_s = statistics.median(steps[_UNCOUNTED:] or steps)
-    return Throughput(
-        count_parameters(trainer.model), batches * batch_s + _validation_s(trainer.model, tensors), _peak_memory_bytes()
-    )
+    return batches, [later - earlier for earlier, later in pairwise(ends)]
 
 
-def _validation_s(model: nn.Module, tensors: TrainingTensors) -> float:
-    starts = tensors.validation.starts
-    some = starts[:CHUNK]
+def _validation_s(trainer: Trainer, stop_requested: Callable[[], bool]) -> float:
     began = time.perf_counter()
-    predict(model, tensors.windows, some)
-    return (time.perf_counter() - began) * len(starts) / len(some)
+    trainer.validate(stop_requested)
+    return time.perf_counter() - began
 
 
 def _peak_memory_bytes() -> int:

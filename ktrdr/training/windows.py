@@ -40,6 +40,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> Samples:
+        weights = None if self.weights is None else self.weights[:count]
+        return Samples(self.starts[:count], self.labels[:count], weights)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingTensors:

@@ -113,6 +113,7 @@ async def test_what_is_done_with_a_strategy(client: httpx.AsyncClient, store: Ba
     assert [part["part"] for part in results["parts"]] == ["train", "validation"]
     assert results["parameters"] > 100
     assert results["epoch_seconds"] > 0
+    assert [fold["fold"] for fold in results["by_fold"]] == [1]
     assert results["errors"] == []
     few = await client.post(f"{API}/training/preflight", json={**START, "start_date": "2022-02-20"})
     assert_problem(few, 422, "training_data")

@@ -150,6 +150,43 @@ def test_a_dry_run_tells_what_the_training_would_meet(server: FakeServer, ktrdr:
     assert server.paths("POST") == ["/training/preflight"]
 
 
+def fold(number: int, train: int, left_out: list[dict[str, Any]], seconds: float | None = 40.0) -> dict[str, Any]:
+    dates = {"first": "2020-02-11T00:00:00Z", "last": "2021-02-04T00:00:00Z", "shares": {"down": 0.4, "up": 0.6}}
+    parts = [{"part": "train", "samples": train, **dates}, {"part": "validation", "samples": 498, **dates}]
+    return {
+        "fold": number,
+        "parts": parts if train else [],
+        "left_out": left_out,
+        "epoch_seconds": None if seconds is None else seconds / 10,
+        "total_seconds": seconds,
+        "errors": [] if train else ["it has 0 training samples"],
+        "warnings": [],
+    }
+
+
+def test_a_dry_run_of_folds_has_a_row_for_each_and_the_time_of_all(
+    server: FakeServer, ktrdr: Run, strategy: Path
+) -> None:
+    young = {"symbol": "YOUNG", "parts": ["train", "validation"]}
+    gone = {"symbol": "GONE", "parts": ["validation"]}
+    folds = [fold(1, 0, [], None), fold(2, 2996, [young]), fold(3, 3494, [gone], 100.0)]
+    found = {**PREFLIGHT, "folds": 3, "by_fold": folds, "total_seconds": 140.0, "parameters": 0}
+    ends(server, "/training/preflight", "PREFLIGHT", found)
+
+    ran = ktrdr(*train(strategy, "--dry-run"))
+
+    assert [line.split() for line in ran.out.splitlines()[:4]] == [
+        ["fold", "train", "validation", "from", "to", "time", "left", "out"],
+        ["1", "-", "-", "-", "-", "-", "-"],
+        ["2", "2,996", "498", "2020-02-11", "2021-02-04", "40.0", "s", "YOUNG"],
+        ["3", "3,494", "498", "2020-02-11", "2021-02-04", "1:40", "GONE", "(validation)"],
+    ]
+    assert "Fold 2" in ran.out
+    assert "all 3 folds          about 2:20, one after the other" in ran.out
+    assert "parameters" not in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
 def test_a_hopeless_training_is_exit_code_2(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
     ends(server, "/training/preflight", "PREFLIGHT", {**PREFLIGHT, "errors": ["all 17 are up"]})
 

@@ -28,6 +28,8 @@ from ktrdr.training import checkpoint
 from ktrdr.training.checkpoint import load_latest
 from ktrdr.training.observer import Phase, SilentObserver
 from ktrdr.training.request import TrainingOutcome, TrainingRequest
+from tests.features.series import days
+from tests.saved_trainings import strategy
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
 
@@ -380,3 +382,26 @@ def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
     assert {len(digests["1d"]) for digests in card["data_sha256"].values()} == {64}
     assert card["results"]["final_metrics"] == outcome.final_metrics
     assert card["strategy_text"] == request.strategy_text
+
+
+def test_a_fold_names_the_symbols_that_it_leaves_out(tmp_path: Path) -> None:
+    """In results, card and summary; its model knows the others alone."""
+    spec = strategy("mlp", validation={"type": "walk_forward", "folds": 2}, training={"epochs": 1})
+    bars = {"OLD": days(0, 800), "YOUNG": days(640, 800, seed=1), "GONE": days(0, 250, seed=2)}
+    request = TrainingRequest("op_fold", spec, "x", "name: x", tuple(bars), None, None, tmp_path)
+
+    outcome = run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
+
+    assert outcome.preflight is not None
+    assert [row["symbol"] for row in outcome.preflight["symbols"]] == ["OLD", "GONE"]
+    named = {row["symbol"]: (row["parts"], row["first"][:10]) for row in outcome.preflight["left_out"]}
+    assert named == {
+        "YOUNG": (("train", "validation"), "2021-10-02"),
+        "GONE": (("validation",), "2020-01-01"),
+    }
+    card = json.loads((tmp_path / "model.json").read_text())
+    assert (card["symbols"], list(card["first_windows"])) == (["OLD", "YOUNG", "GONE"], ["OLD", "GONE"])
+    assert [row["symbol"] for row in card["left_out"]] == ["YOUNG", "GONE"]
+    summary = (tmp_path / "summary.txt").read_text()
+    assert "YOUNG (bars from 2021-10-02" in summary
+    assert load_model(tmp_path).symbols.keys() == {"OLD", "GONE"}

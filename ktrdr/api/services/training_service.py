@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 from ktrdr.api.schemas import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.experiments.preflight import preflight
-from ktrdr.features.assemble import build_dataset
+from ktrdr.experiments.preflight import check_before_start, preflight_folds
 from ktrdr.features.columns import SymbolBars
-from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
 from ktrdr.features.timeframes import on_timeframes
@@ -94,7 +92,8 @@ class TrainingService:
     def prepare(self, request: OnBars, strategy_name: str) -> StrategyOnBars:
         """What a worker must know of work on a strategy. Raises as `start` does."""
         strategy, on_bars = self.describe(request, strategy_name)
-        self._datasets(strategy, on_bars)
+        if bars := self._bars_to_check(strategy, on_bars):
+            preflight_folds(strategy, bars)
         return on_bars
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
@@ -170,18 +169,18 @@ class TrainingService:
 
     def _refuse_hopeless(self, strategy: Strategy, on_bars: StrategyOnBars) -> None:
         """Now, what the worker would have to refuse later. Raises TrainingDataError."""
-        for dataset in self._datasets(strategy, on_bars):
-            preflight(strategy, dataset, model_parameters=0).check()
+        if bars := self._bars_to_check(strategy, on_bars):
+            check_before_start(strategy, bars)
 
-    def _datasets(self, strategy: Strategy, on_bars: StrategyOnBars) -> list[Dataset]:
-        """Of the first fold and the last; of long histories none, which are left to the worker."""
+    def _bars_to_check(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
+        """None of long histories, which are left to the worker."""
         bars = self._read_all(strategy, on_bars)
         for symbol, frames in bars.items():
             for timeframe, frame in frames.items():
                 enforce(strategy.data, frame, symbol, timeframe, strategy.calendar)
         if sum(frame.height for frames in bars.values() for frame in frames.values()) > _ROWS_CHECKED_AT_ONCE:
-            return []
-        return [build_dataset(strategy, bars, fold) for fold in sorted({0, fold_count(strategy) - 1})]
+            return {}
+        return bars
 
     def _read_all(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
         return {
