@@ -32,7 +32,9 @@ from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
-from ktrdr.executors.local import LocalExecutor, is_alive
+from ktrdr.executors.local import LocalExecutor
+from ktrdr.executors.processes import is_alive
+from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
@@ -108,7 +110,8 @@ def build_services(settings: Settings) -> Services:
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
-    executor = LocalExecutor(_lanes(settings), log_file=home.log_file, log_level=settings.log_level)
+    lanes = _lanes(settings)
+    executor = LocalExecutor(lanes, SpawnedProcesses(lanes, log_file=home.log_file, log_level=settings.log_level))
     dispatcher = Dispatcher(operations, executor, KindsTable(), home)
     jobs = JobService(operations, dispatcher)
     health = HealthService(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ktrdr.executors.local import is_alive
 from ktrdr.executors.outcome import read_outcome
+from ktrdr.executors.processes import is_alive
 from ktrdr.findings import Finding, Level, check_json, damage, subfolders, summarised
 from ktrdr.operations.check import RecordedOperation, bridge_damage
 

@@ -14,8 +14,12 @@ from ktrdr.operations.operation import WorkerIdentity
 class Lane:
     """A kind of work that shares a limit and a pool of warm processes.
 
-    `job` and `warm_up` name functions as `package.module:function`; a worker process imports them by name, so that
-    whoever runs workers need not import what they run.
+    All code is given by name and imported by the worker process, so that whoever runs workers need not import it.
+
+    job: the function that does the work, as `package.module:function`.
+    warm_up: the function that gets a spawned process ready ahead of its job.
+    limit: how many jobs run at once.
+    standby: how many spawned processes are kept ready.
     """
 
     name: str

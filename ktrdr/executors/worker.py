@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
@@ -56,28 +56,68 @@ def resolve(name: str) -> Callable[..., Any]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker is to run; one line of JSON on its standard input.
+
+    job: the function, a `JobFunction` named as `package.module:function`.
+    folder: the operation's own, with `job.json` in it.
+    """
+
+    job: str
+    operation_id: str
+    folder: Path
+
+    def to_line(self) -> bytes:
+        return json.dumps([self.job, self.operation_id, str(self.folder)]).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> Self:
+        job, operation_id, folder = json.loads(line)
+        return cls(job, operation_id, Path(folder))
+
+
 def main() -> None:
-    """`python -m ktrdr.executors.worker JOB_FUNCTION WARM_UP_FUNCTION LOG_FILE LOG_LEVEL`"""
-    job_function, warm_up, log_file, log_level = sys.argv[1:5]
+    """`python -m ktrdr.executors.worker LOG_FILE LOG_LEVEL WARM_UP_FUNCTION`"""
+    log_file, log_level, warm_up = sys.argv[1:4]
+    serve(Path(log_file), log_level, lambda: _prepare(warm_up))
+
+
+def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: None) -> NoReturn:
+    """Run the job that comes on the standard input, a socket on which this process announces itself; then end."""
     stop = StopSignal()
     stop.catch(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.configure(Path(log_file), log_level, rotates=False)
-    if not _is_wanted():
-        _prepare(warm_up)
-    with suppress(BrokenPipeError):  # a job given to a process that still warms up closes this pipe
-        os.write(sys.stdout.fileno(), b"warm")
-    order = sys.stdin.readline()
-    if not order:
+    set_name("ktrdr-worker")
+    logs.configure(log_file, log_level, rotates=False)
+    if not _has_order():
+        warm_up()
+    with suppress(BrokenPipeError):  # an order that came during the warm-up was the last thing to come
+        os.write(sys.stdin.fileno(), str(os.getpid()).encode())
+    if (order := _read_order()) is None:
         _end_at_once()
     _detach()
-    request = json.loads(order)
-    run_job(job_function, request["operation_id"], Path(request["folder"]), stop)
+    run_job(order, stop)
 
 
-def _is_wanted() -> bool:
+def set_name(name: str) -> None:
+    """How `ps` and `top` call this process, where that can be set (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
+
+
+def _has_order() -> bool:
     """Whether a job waits already: then there is nothing to get ready for."""
     return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def _read_order() -> Order | None:
+    """None when whoever could send one has ended."""
+    try:
+        line = sys.stdin.readline()
+    except ConnectionResetError:  # it ended without having read our announcement
+        line = ""
+    return Order.from_line(line) if line else None
 
 
 def _prepare(warm_up: str) -> None:
@@ -92,12 +132,12 @@ def _prepare(warm_up: str) -> None:
     gc.freeze()
 
 
-def run_job(job: str, operation_id: str, folder: Path, stop: StopSignal) -> None:
+def run_job(order: Order, stop: StopSignal) -> NoReturn:
     """Run one job, leave its outcome and end the process."""
-    logs.on_behalf_of.set(operation_id)
-    with open_crash_log(folder) as crash_log:
+    logs.on_behalf_of.set(order.operation_id)
+    with open_crash_log(order.folder) as crash_log:
         faulthandler.enable(crash_log)
-        write_outcome(folder, outcome_of(job, operation_id, folder, stop))
+        write_outcome(order.folder, outcome_of(order.job, order.operation_id, order.folder, stop))
         faulthandler.disable()
     _end_at_once()
 
@@ -138,10 +178,9 @@ def _damaged(path: Path, how: str) -> StorageError:
 
 
 def _detach() -> None:
-    """From here on the pipes to the parent may close at any time."""
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
+    """Close the channel to the parent, which is needed no more."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, sys.stdin.fileno())
     os.close(null)
 
 

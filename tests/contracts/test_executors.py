@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,36 @@ from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor
 from ktrdr.executors.outcome import Outcome, read_outcome, reserve_room
+from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.operations.operation import WorkerIdentity
 
 pytestmark = pytest.mark.anyio
 
-LANE = Lane("work", job="tests.contracts.jobs:run", warm_up="tests.contracts.jobs:warm_up", limit=1, standby=1)
+LANE = Lane(
+    "work",
+    job="tests.contracts.jobs:run",
+    warm_up="tests.contracts.jobs:warm_up",
+    limit=1,
+    standby=1,
+)
 PATIENCE_S = 30.0
+KINDS = ["inline", "spawn"]
 
 
 @dataclass
 class Listener:
     """What an executor told, and when."""
 
-    started: list[str] = field(default_factory=list)
+    workers: dict[str, WorkerIdentity] = field(default_factory=dict)
     exited: dict[str, asyncio.Future[WorkerExit]] = field(default_factory=dict)
+
+    @property
+    def started(self) -> list[str]:
+        return list(self.workers)
 
     async def on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
         assert worker.pid > 0
-        self.started.append(operation_id)
+        self.workers[operation_id] = worker
 
     async def on_exited(self, worker_exit: WorkerExit) -> None:
         self._exit_of(worker_exit.operation_id).set_result(worker_exit)
@@ -62,18 +75,33 @@ class Rig:
         return read_outcome(job.folder)
 
 
-def build(kind: str, lane: Lane, folder: Path) -> Executor:
-    if kind == "inline":
-        return InlineExecutor([lane])
-    return LocalExecutor([lane], log_file=folder / "ktrdr.log", log_level="INFO")
+def local(folder: Path, lane: Lane = LANE) -> LocalExecutor:
+    return LocalExecutor([lane], SpawnedProcesses([lane], log_file=folder / "ktrdr.log", log_level="INFO"))
 
 
-@pytest.fixture(params=["inline", "local"])
-async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(build(request.param, LANE, tmp_path), Listener(), tmp_path)
-    await rig.executor.start(rig.listener.on_started, rig.listener.on_exited)
+async def until_warm(executor: LocalExecutor) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not executor.state()[LANE.name]["warm"]:  # noqa: ASYNC110 (there is nothing to be told by)
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def started(kind: str, folder: Path, lane: Lane = LANE) -> AsyncIterator[Rig]:
+    """An executor that is at its best, and closed at the end."""
+    executor = InlineExecutor([lane]) if kind == "inline" else local(folder, lane)
+    rig = Rig(executor, Listener(), folder)
+    await executor.start(rig.listener.on_started, rig.listener.on_exited)
+    if isinstance(executor, LocalExecutor):
+        executor.refill()
+        await until_warm(executor)
     yield rig
-    await rig.executor.close()
+    await executor.close()
+
+
+@pytest.fixture(params=KINDS)
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with started(request.param, tmp_path) as rig:
+        yield rig
 
 
 async def test_a_job_leaves_its_outcome(rig: Rig) -> None:
@@ -160,18 +188,16 @@ async def test_a_job_that_cannot_be_read_is_named(rig: Rig, content: bytes) -> N
     assert "ktrdr doctor" in error["hint"]
 
 
-@pytest.mark.parametrize("kind", ["inline", "local"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_job_that_cannot_be_imported_says_why(kind: str, tmp_path: Path) -> None:
-    rig = Rig(build(kind, replace(LANE, job="tests.contracts.nowhere:run"), tmp_path), Listener(), tmp_path)
-    await rig.executor.start(rig.listener.on_started, rig.listener.on_exited)
-    job = rig.job("a")
+    async with started(kind, tmp_path, replace(LANE, job="tests.contracts.nowhere:run")) as rig:
+        job = rig.job("a")
 
-    await rig.executor.submit(job)
+        await rig.executor.submit(job)
 
-    outcome = await rig.outcome_of(job)
-    assert outcome is not None
-    assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome.error["detail"]
-    await rig.executor.close()
+        outcome = await rig.outcome_of(job)
+        assert outcome is not None
+        assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome.error["detail"]
 
 
 async def test_a_worker_that_is_gone_is_not_adopted(rig: Rig) -> None:

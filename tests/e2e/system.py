@@ -364,8 +364,8 @@ def _folders_open(process: psutil.Process, parent: Path) -> set[str]:
 
 
 def _listens(process: psutil.Process) -> bool:
-    """Its standard input is a pipe until it has a job, then /dev/null."""
+    """Its standard input is a socket until it has a job, then /dev/null."""
     try:
-        return os.readlink(f"/proc/{process.pid}/fd/0").startswith("pipe:")
+        return os.readlink(f"/proc/{process.pid}/fd/0").startswith("socket:")
     except OSError:
         return False

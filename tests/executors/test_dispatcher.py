@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,8 +21,8 @@ from ktrdr.errors import OperationTerminal, StorageError
 from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.local import LocalExecutor, is_alive
 from ktrdr.executors.outcome import Outcome, has_begun, write_outcome
+from ktrdr.executors.processes import identify, is_alive
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
@@ -27,7 +30,7 @@ from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
-from tests.contracts.test_executors import LANE
+from tests.contracts.test_executors import LANE, local
 
 pytestmark = pytest.mark.anyio
 
@@ -136,7 +139,7 @@ async def test_a_cancelled_job_keeps_what_it_had(rig: Rig) -> None:
 
 
 async def test_a_worker_that_does_not_stop_is_ended_after_the_grace_time_and_that_is_told(tmp_path: Path) -> None:
-    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    executor = local(tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, cancel_grace_s=0.2)
     await rig.dispatcher.start()
     operation = await rig.launch(do="wait")
@@ -187,7 +190,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Pat
 
 @pytest.mark.parametrize(("what", "how"), [("exit", "ended with exit code 0"), ("die", "was killed by SIGKILL")])
 async def test_a_worker_without_a_result_is_a_failure(tmp_path: Path, what: str, how: str) -> None:
-    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    executor = local(tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor)
     await rig.dispatcher.start()
 
@@ -256,6 +259,25 @@ async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
         assert not (rig.dispatcher.folder(operation.operation_id) / INPUT).exists()
 
 
+ANOTHER_SERVER = """
+import sys
+from pathlib import Path
+from ktrdr.executors.spawn import spawn
+from ktrdr.executors.worker import Order
+folder = Path(sys.argv[1])
+process = spawn("ktrdr.executors.worker", str(folder / "log"), "INFO", "tests.contracts.jobs:warm_up")
+process.send(Order("tests.contracts.jobs:run", folder.name, folder))
+print(process.worker.pid)
+"""
+
+
+def started_by_another(folder: Path) -> int:
+    """The worker of a server that has ended."""
+    return int(
+        subprocess.run([sys.executable, "-c", ANOTHER_SERVER, folder], check=True, stdout=subprocess.PIPE).stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "how"),
     [
@@ -264,18 +286,21 @@ async def test_what_lay_ready_for_a_job_goes_with_its_end(rig: Rig) -> None:
     ],
 )
 async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, number: signal.Signals, how: str) -> None:
-    store = InMemoryOperationStore()
-    before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
-    await before.dispatcher.start()
-    operation = await before.launch(do="wait")
-    while not has_begun(before.dispatcher.folder(operation.operation_id)):  # noqa: ASYNC110 (nothing to be told by)
-        await asyncio.sleep(0.01)
-    await before.close()
+    before = build(InMemoryOperationStore(), tmp_path)
+    operation = await before.create(do="wait")
+    folder = before.dispatcher.folder(operation.operation_id)
+    folder.mkdir(parents=True)
+    OneLane().create_bridge(operation, folder / "bridge")
+    (folder / "job.json").write_text(json.dumps(dict(operation.payload)))
+    await before.operations.start_operation(operation.operation_id, identify(started_by_another(folder)))
+    await before.operations.close()
 
-    after = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    after = build(before.store, tmp_path, local(tmp_path))
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
+    while not has_begun(folder):  # noqa: ASYNC110 (nothing to be told by)
+        await asyncio.sleep(0.01)
     os.kill(adopted.worker.pid, number)
 
     failed = await after.end_of(operation)
@@ -286,7 +311,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
 
 async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: Path) -> None:
     store = InMemoryOperationStore()
-    before = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    before = build(store, tmp_path, local(tmp_path))
     await before.dispatcher.start()
     running, waiting = await before.launch(do="wait"), await before.launch()
     await before.close()
@@ -294,7 +319,7 @@ async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: 
     assert older
     await store.update(replace(older, created_at=running.created_at - timedelta(seconds=1)))
 
-    after = build(store, tmp_path, LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO"))
+    after = build(store, tmp_path, local(tmp_path))
     await after.dispatcher.start()
     assert (await after.operations.get_operation(waiting.operation_id)).status is OperationStatus.PENDING
     (after.dispatcher.folder(running.operation_id) / "go").touch()
@@ -310,7 +335,7 @@ async def test_leftovers_go_once_the_end_is_recorded(tmp_path: Path) -> None:
     operation = await rig.launch(do="wait")
     kept, leftover, elsewhere = (tmp_path / "home" / "kept", tmp_path / "home" / "leftover", tmp_path / "elsewhere")
     for folder in (kept, leftover, elsewhere):
-        folder.mkdir()
+        folder.mkdir(parents=True)
     outcome = Outcome("completed", leftovers=("leftover", str(elsewhere)))
     write_outcome(rig.dispatcher.folder(operation.operation_id), outcome)
 
@@ -341,7 +366,7 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
 
 
 async def test_a_silent_operation_is_shown_as_stalled_and_failed_only_when_asked(tmp_path: Path) -> None:
-    executor = LocalExecutor([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    executor = local(tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, stall_timeout_s=0.05)
     await rig.dispatcher.start()
     operation = await rig.launch(do="wait")

@@ -21,7 +21,7 @@ from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.plan import Finish, Part, PartRequest, Plan, Start
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
-from tests.contracts.test_executors import LANE
+from tests.contracts.test_executors import LANE, local
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +192,7 @@ async def test_parts_of_an_earlier_attempt_are_taken_over(server: Server) -> Non
 
 
 def one_process_at_a_time(root: Path) -> LocalExecutor:
-    return LocalExecutor([replace(LANE, limit=1, standby=0)], log_file=root / "ktrdr.log", log_level="INFO")
+    return local(root, replace(LANE, limit=1, standby=0))
 
 
 async def test_a_restarted_server_goes_on_with_a_whole(store: InMemoryOperationStore, tmp_path: Path) -> None:

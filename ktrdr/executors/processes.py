@@ -1,0 +1,110 @@
+"""The port through which an executor gets worker processes, and what can be asked of any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+from ktrdr.executors.worker import Order
+from ktrdr.operations.operation import WorkerIdentity
+
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkerProcess:
+    """A process that waits for one order.
+
+    worker: who it is; a child of this process.
+    channel: the other end of its standard input; when that closes without an order, the worker ends.
+    """
+
+    worker: WorkerIdentity
+    channel: socket.socket
+
+    def send(self, order: Order) -> None:
+        with suppress(OSError):  # a process that died meanwhile is noticed by its exit
+            self.channel.sendall(order.to_line())
+        self.channel.close()
+
+    async def end(self) -> int | None:
+        """Kill it before it has an order; the code with which it ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.worker.pid, signal.SIGKILL)
+        return await asyncio.to_thread(self.bury)
+
+    def bury(self) -> int | None:
+        """Wait for its end; the code with which it ended."""
+        self.channel.close()
+        return exit_code(self.worker.pid)
+
+
+class Processes(Protocol):
+    """Worker processes that have no order yet.
+
+    Thread safety: called from one event loop. Ownership: of each process until it gets an order; from then on it
+    depends on nobody, but its exit code is its parent's to take. Consistency, durability: none.
+    """
+
+    def refill(self) -> None:
+        """Replace what stands by and was used or has died."""
+
+    async def take(self, lane: str) -> WorkerProcess:
+        """A process for a job of this lane, a warm one where there is one. Raises StorageError."""
+
+    def warm(self, lane: str) -> int:
+        """How many processes are ready to start a job of this lane at once."""
+
+    async def close(self) -> None:
+        """End what stands by."""
+
+
+def identify(pid: int) -> WorkerIdentity:
+    """Of a process that is there, dead or alive."""
+    return WorkerIdentity(pid, psutil.Process(pid).create_time())
+
+
+def is_alive(worker: WorkerIdentity) -> bool:
+    """Whether this very process still runs; a later one with the same number does not count."""
+    try:
+        process = psutil.Process(worker.pid)
+        return abs(process.create_time() - worker.started_at) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+async def wait_for_exit(worker: WorkerIdentity) -> None:
+    """By the kernel's own event where it has one for any process (Linux), else by looking four times a second."""
+    if not hasattr(os, "pidfd_open"):
+        while is_alive(worker):  # noqa: ASYNC110 (there is no event to wait for)
+            await asyncio.sleep(_POLL_S)
+        return
+    try:
+        descriptor = os.pidfd_open(worker.pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        if is_alive(worker):
+            await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def exit_code(pid: int) -> int | None:
+    """Of a process that has ended or is about to: negative for a signal, None when it was no child of this one."""
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status)

@@ -1,0 +1,109 @@
+"""Worker processes that start from nothing, some of them ahead of their job so that they are warm when it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ktrdr.errors import StorageError
+from ktrdr.executors.executor import Lane
+from ktrdr.executors.processes import WorkerProcess, identify, is_alive
+
+
+class Standby:
+    """A process that gets ready, and says so on its channel."""
+
+    def __init__(self, process: WorkerProcess) -> None:
+        self.process = process
+        self._is_ready = False
+        asyncio.get_running_loop().add_reader(process.channel.fileno(), self._on_announced)
+
+    @property
+    def is_alive(self) -> bool:
+        return is_alive(self.process.worker)
+
+    @property
+    def is_warm(self) -> bool:
+        return self._is_ready and self.is_alive
+
+    def release(self) -> WorkerProcess:
+        """The process, to which this listens no more."""
+        asyncio.get_running_loop().remove_reader(self.process.channel.fileno())
+        return self.process
+
+    def _on_announced(self) -> None:
+        """Nothing comes from one that has died."""
+        self._is_ready = bool(self.release().channel.recv(64))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    lane: Lane
+    standby: list[Standby] = field(default_factory=list)
+
+
+class SpawnedProcesses:
+    """`Processes` that each import and warm up what their lane needs by themselves."""
+
+    def __init__(self, lanes: Sequence[Lane], *, log_file: Path, log_level: str) -> None:
+        self._pools = {lane.name: _Pool(lane) for lane in lanes}
+        self._log_file = log_file
+        self._log_level = log_level
+
+    def refill(self) -> None:
+        for pool in self._pools.values():
+            self._forget_dead(pool)
+            while len(pool.standby) < pool.lane.standby:
+                pool.standby.append(Standby(self._spawn(pool.lane)))
+
+    async def take(self, lane: str) -> WorkerProcess:
+        pool = self._pools[lane]
+        self._forget_dead(pool)
+        if not pool.standby:
+            return self._spawn(pool.lane)
+        chosen = max(pool.standby, key=lambda standby: standby.is_warm)
+        pool.standby.remove(chosen)
+        return chosen.release()
+
+    def warm(self, lane: str) -> int:
+        return sum(standby.is_warm for standby in self._pools[lane].standby)
+
+    async def close(self) -> None:
+        for pool in self._pools.values():
+            for standby in pool.standby:
+                await standby.release().end()
+            pool.standby.clear()
+
+    def _forget_dead(self, pool: _Pool) -> None:
+        for standby in [standby for standby in pool.standby if not standby.is_alive]:
+            pool.standby.remove(standby)
+            standby.release().bury()
+
+    def _spawn(self, lane: Lane) -> WorkerProcess:
+        return spawn("ktrdr.executors.worker", str(self._log_file), self._log_level, lane.warm_up)
+
+
+def spawn(module: str, *arguments: str) -> WorkerProcess:
+    """Run a module in a session of its own, with a channel to it as its standard input. Raises StorageError."""
+    # -P: a file in the folder where the server was started must not stand in for a module.
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    # The child inherits the mask: a stop that comes before it can listen waits until it does.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
+            )
+    except OSError as error:
+        raise StorageError(f"no worker process can be started: {error.strerror}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    process.returncode = 0  # its exit code is taken by its number; Popen must not complain that nobody waited for it
+    return WorkerProcess(identify(process.pid), ours)
