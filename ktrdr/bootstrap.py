@@ -32,13 +32,15 @@ from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
+from ktrdr.executors.fork import ForkedProcesses
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.processes import is_alive
+from ktrdr.executors.processes import Processes, is_alive
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
 from ktrdr.jobs.service import JobService
+from ktrdr.jobs.warm_up import PRELOADED
 from ktrdr.launch import Server
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
@@ -110,8 +112,8 @@ def build_services(settings: Settings) -> Services:
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
-    lanes = _lanes(settings)
-    executor = LocalExecutor(lanes, SpawnedProcesses(lanes, log_file=home.log_file, log_level=settings.log_level))
+    lanes = lanes_of(settings)
+    executor = LocalExecutor(lanes, _processes(settings, lanes, home.log_file))
     dispatcher = Dispatcher(operations, executor, KindsTable(), home)
     jobs = JobService(operations, dispatcher)
     health = HealthService(
@@ -159,10 +161,22 @@ def _sources(settings: Settings) -> Sources:
     return Sources(settings.ktrdr_ib_host, settings.ktrdr_ib_port, settings.ktrdr_yahoo_url)
 
 
-def _lanes(settings: Settings) -> tuple[Lane, ...]:
+def _processes(settings: Settings, lanes: Sequence[Lane], log_file: Path) -> Processes:
+    spawned = SpawnedProcesses(lanes, log_file=log_file, log_level=settings.log_level)
+    if settings.ktrdr_worker_start == "spawn" or not settings.ktrdr_standby_workers:
+        return spawned
+    return ForkedProcesses(lanes, spawned, log_file=log_file, log_level=settings.log_level)
+
+
+def lanes_of(settings: Settings) -> tuple[Lane, ...]:
     def lane(name: str, limit: int, standby: int) -> Lane:
         return Lane(
-            name, job="ktrdr.jobs.entry:run", warm_up=f"ktrdr.jobs.warm_up:{name}", limit=limit, standby=standby
+            name,
+            job="ktrdr.jobs.entry:run",
+            warm_up=f"ktrdr.jobs.warm_up:{name}",
+            preload=PRELOADED[name],
+            limit=limit,
+            standby=standby,
         )
 
     idle = settings.ktrdr_standby_workers

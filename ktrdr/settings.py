@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InputError
@@ -79,7 +80,10 @@ class Settings(BaseSettings):
     ktrdr_standby_workers: int = Field(
         1, ge=0, le=64, description="Idle worker processes kept warm, so that a training starts at once."
     )
-
+    ktrdr_worker_start: Literal["fork", "spawn"] = Field(
+        default_factory=lambda: "fork" if sys.platform == "linux" else "spawn",
+        description="How workers start: as forks of one warm process (Linux), or each from nothing.",
+    )
     ktrdr_stall_timeout: float = Field(
         300.0, gt=0, description="Seconds of silence after which a running operation is shown as stalled."
     )
@@ -92,6 +96,13 @@ class Settings(BaseSettings):
     ktrdr_yahoo_url: str = Field(
         "", description="What the provider yahoo asks instead of Yahoo itself, such as a caching proxy."
     )
+
+    @field_validator("ktrdr_worker_start")
+    @classmethod
+    def _fork_on_linux(cls, start: str) -> str:
+        if start == "fork" and sys.platform != "linux":
+            raise ValueError("workers are forked on Linux only; use spawn")
+        return start
 
     @model_validator(mode="after")
     def _absolute_home(self) -> Self:

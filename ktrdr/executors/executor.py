@@ -18,6 +18,7 @@ class Lane:
 
     job: the function that does the work, as `package.module:function`.
     warm_up: the function that gets a spawned process ready ahead of its job.
+    preload: the modules that a template process imports, so that a forked worker finds them.
     limit: how many jobs run at once.
     standby: how many spawned processes are kept ready.
     """
@@ -27,6 +28,7 @@ class Lane:
     warm_up: str
     limit: int
     standby: int
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

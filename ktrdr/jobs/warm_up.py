@@ -1,8 +1,33 @@
-"""What idle workers of each lane do beforehand, so that a job starts at once."""
+"""What is done beforehand for each lane, in idle workers or in their template, so that a job starts at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+
+from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE
+
+PRELOADED: Mapping[str, tuple[str, ...]] = {
+    TRAINING_LANE: (
+        "ktrdr.jobs.entry",
+        "ktrdr.jobs.training",
+        # What it would import on its way, at the latest when it draws its plots.
+        "ktrdr.saved_models.predict",
+        "talib.abstract",
+        "torch._dynamo",
+        "lightgbm",
+        "scipy.stats",
+        "sklearn.linear_model",
+        "sklearn.pipeline",
+        "empyrical",
+        "matplotlib.backends.backend_agg",
+        "matplotlib.dates",
+        "matplotlib.figure",
+    ),
+    DATA_LANE: ("ktrdr.jobs.data_load", "exchange_calendars"),
+    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.folds"),
+}
+"""The modules that the template of workers imports, by lane."""
 
 
 def training() -> None:

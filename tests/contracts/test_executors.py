@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
+from ktrdr.executors.fork import ForkedProcesses
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor
 from ktrdr.executors.outcome import Outcome, read_outcome, reserve_room
@@ -27,9 +29,11 @@ LANE = Lane(
     warm_up="tests.contracts.jobs:warm_up",
     limit=1,
     standby=1,
+    preload=("tests.contracts.jobs",),
 )
 PATIENCE_S = 30.0
-KINDS = ["inline", "spawn"]
+FORKS = pytest.param("fork", marks=pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux"))
+KINDS = ["inline", "spawn", FORKS]
 
 
 @dataclass
@@ -75,8 +79,13 @@ class Rig:
         return read_outcome(job.folder)
 
 
-def local(folder: Path, lane: Lane = LANE) -> LocalExecutor:
-    return LocalExecutor([lane], SpawnedProcesses([lane], log_file=folder / "ktrdr.log", log_level="INFO"))
+def local(start: str, folder: Path, lane: Lane = LANE) -> LocalExecutor:
+    """Over processes that are forked or spawned, by `start`."""
+    log_file = folder / "ktrdr.log"
+    spawned = SpawnedProcesses([lane], log_file=log_file, log_level="INFO")
+    if start == "spawn":
+        return LocalExecutor([lane], spawned)
+    return LocalExecutor([lane], ForkedProcesses([lane], spawned, log_file=log_file, log_level="INFO"))
 
 
 async def until_warm(executor: LocalExecutor) -> None:
@@ -88,7 +97,7 @@ async def until_warm(executor: LocalExecutor) -> None:
 @asynccontextmanager
 async def started(kind: str, folder: Path, lane: Lane = LANE) -> AsyncIterator[Rig]:
     """An executor that is at its best, and closed at the end."""
-    executor = InlineExecutor([lane]) if kind == "inline" else local(folder, lane)
+    executor = InlineExecutor([lane]) if kind == "inline" else local(kind, folder, lane)
     rig = Rig(executor, Listener(), folder)
     await executor.start(rig.listener.on_started, rig.listener.on_exited)
     if isinstance(executor, LocalExecutor):

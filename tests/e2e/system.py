@@ -31,6 +31,7 @@ PATIENCE_S = 120.0
 """How long a test waits for what must come; nothing is asserted about how long it took."""
 
 HAS_SHELL = all(shutil.which(tool) for tool in ("bash", "curl", "jq", "grep"))
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 needs_shell = pytest.mark.skipif(not HAS_SHELL, reason="no bash, curl, jq or grep here")
 
 _BINARIES = Path(sys.executable).parent

@@ -20,6 +20,7 @@ from tests.e2e.system import (
     check_refusal,
     gone,
     lengthened,
+    needs_linux,
     until,
 )
 
@@ -278,11 +279,13 @@ def test_the_outcome_of_a_worker_that_ended_without_a_server_is_taken_up(system:
     assert system.metrics(operation_id)["new_cursor"] == 2
 
 
-def test_standby_workers_end_with_a_killed_server(tmp_path: Path) -> None:
-    system = System(tmp_path)
+@pytest.mark.parametrize(("start", "processes"), [pytest.param("fork", 1, marks=needs_linux), ("spawn", 2)])
+def test_standby_workers_end_with_a_killed_server(tmp_path: Path, start: str, processes: int) -> None:
+    """A template, or a worker for trainings and one for data."""
+    system = System(tmp_path, KTRDR_WORKER_START=start)
     try:
         system.start()
-        until(lambda: len(system.standby()) == 2)
+        until(lambda: len(system.standby()) == processes)
         idle = system.standby()
         system.kill()
         assert gone(idle)

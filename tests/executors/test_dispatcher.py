@@ -139,7 +139,7 @@ async def test_a_cancelled_job_keeps_what_it_had(rig: Rig) -> None:
 
 
 async def test_a_worker_that_does_not_stop_is_ended_after_the_grace_time_and_that_is_told(tmp_path: Path) -> None:
-    executor = local(tmp_path)
+    executor = local("spawn", tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, cancel_grace_s=0.2)
     await rig.dispatcher.start()
     operation = await rig.launch(do="wait")
@@ -190,7 +190,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Pat
 
 @pytest.mark.parametrize(("what", "how"), [("exit", "ended with exit code 0"), ("die", "was killed by SIGKILL")])
 async def test_a_worker_without_a_result_is_a_failure(tmp_path: Path, what: str, how: str) -> None:
-    executor = local(tmp_path)
+    executor = local("spawn", tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor)
     await rig.dispatcher.start()
 
@@ -295,7 +295,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await before.operations.start_operation(operation.operation_id, identify(started_by_another(folder)))
     await before.operations.close()
 
-    after = build(before.store, tmp_path, local(tmp_path))
+    after = build(before.store, tmp_path, local("spawn", tmp_path))
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
@@ -311,7 +311,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
 
 async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: Path) -> None:
     store = InMemoryOperationStore()
-    before = build(store, tmp_path, local(tmp_path))
+    before = build(store, tmp_path, local("spawn", tmp_path))
     await before.dispatcher.start()
     running, waiting = await before.launch(do="wait"), await before.launch()
     await before.close()
@@ -319,7 +319,7 @@ async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: 
     assert older
     await store.update(replace(older, created_at=running.created_at - timedelta(seconds=1)))
 
-    after = build(store, tmp_path, local(tmp_path))
+    after = build(store, tmp_path, local("spawn", tmp_path))
     await after.dispatcher.start()
     assert (await after.operations.get_operation(waiting.operation_id)).status is OperationStatus.PENDING
     (after.dispatcher.folder(running.operation_id) / "go").touch()
@@ -366,7 +366,7 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
 
 
 async def test_a_silent_operation_is_shown_as_stalled_and_failed_only_when_asked(tmp_path: Path) -> None:
-    executor = local(tmp_path)
+    executor = local("spawn", tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, stall_timeout_s=0.05)
     await rig.dispatcher.start()
     operation = await rig.launch(do="wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -12,14 +13,15 @@ import psutil
 import pytest
 
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.processes import is_alive
+from ktrdr.executors.processes import WorkerProcess, is_alive
+from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.operations.operation import WorkerIdentity
-from tests.contracts.test_executors import LANE, PATIENCE_S, Rig, started, until_warm
+from tests.contracts.test_executors import FORKS, LANE, PATIENCE_S, Listener, Rig, started, until_warm
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["spawn"])
+@pytest.fixture(params=["spawn", FORKS])
 def start(request: pytest.FixtureRequest) -> str:
     """How workers start."""
     kind: str = request.param
@@ -64,6 +66,36 @@ async def test_a_worker_outlives_its_executor_and_is_adopted(start: str, tmp_pat
         outcome = await heir.outcome_of(job)
     assert outcome is not None
     assert outcome.status == "completed"
+
+
+class SlowProcesses(SpawnedProcesses):
+    """They are there only when `ready` is set."""
+
+    ready: asyncio.Event
+
+    async def take(self, lane: str) -> WorkerProcess:
+        await self.ready.wait()
+        return await super().take(lane)
+
+
+async def test_a_job_can_be_withdrawn_while_it_gets_its_process(tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
+    processes = SlowProcesses([LANE], log_file=tmp_path / "ktrdr.log", log_level="INFO")
+    processes.ready = asyncio.Event()
+    rig = Rig(LocalExecutor([LANE], processes), Listener(), tmp_path)
+    await rig.executor.start(rig.listener.on_started, rig.listener.on_exited)
+    submission = asyncio.create_task(rig.executor.submit(rig.job("a")))
+    await asyncio.sleep(0)
+
+    assert rig.executor.withdraw("a")
+    processes.ready.set()
+
+    assert not await submission
+    assert rig.listener.started == []
+    assert set(psutil.Process().children()) == before
+    assert await rig.executor.submit(rig.job("b"))
+    await rig.listener.exit_of("b")
+    await rig.executor.close()
 
 
 async def test_a_worker_leads_a_session_of_its_own_and_is_the_servers_child(rig: Rig) -> None:

@@ -192,7 +192,7 @@ async def test_parts_of_an_earlier_attempt_are_taken_over(server: Server) -> Non
 
 
 def one_process_at_a_time(root: Path) -> LocalExecutor:
-    return local(root, replace(LANE, limit=1, standby=0))
+    return local("spawn", root, replace(LANE, limit=1, standby=0))
 
 
 async def test_a_restarted_server_goes_on_with_a_whole(store: InMemoryOperationStore, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Worker processes that are forks of one template process, and so have nothing left to import (Linux)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from ktrdr.executors.executor import Lane
+from ktrdr.executors.processes import WorkerProcess, identify
+from ktrdr.executors.spawn import SpawnedProcesses, Standby, spawn
+from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 10.0
+
+
+class ForkedProcesses:
+    """`Processes` for all lanes from one template, which stands by for each of them.
+
+    A job that comes before the template is warm gets a spawned process, which is at work sooner than the template
+    would be. So do all jobs where the template cannot be forked.
+    """
+
+    def __init__(self, lanes: Sequence[Lane], spawned: SpawnedProcesses, *, log_file: Path, log_level: str) -> None:
+        modules = dict.fromkeys(module for lane in lanes for module in lane.preload)
+        self._arguments = (str(log_file), log_level, *modules)
+        self._spawned = spawned
+        self._template: Standby | None = None
+        self._is_unfit = False
+
+    def refill(self) -> None:
+        if self._template and not self._template.is_alive:
+            code = self._template.release().bury()
+            self._template = None
+            self._learn_from(code)
+        if self._is_unfit:
+            self._spawned.refill()
+        elif self._template is None:
+            # A worker's parent ends when it has forked it; then it becomes a child of this process.
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
+            self._template = Standby(spawn("ktrdr.executors.template", *self._arguments))
+
+    async def take(self, lane: str) -> WorkerProcess:
+        template = self._template
+        if template and template.is_warm:
+            try:
+                return await _fork(template.process.channel)
+            except (OSError, ValueError):
+                await self._give_up(template)
+        return await self._spawned.take(lane)
+
+    def warm(self, lane: str) -> int:
+        if self._is_unfit:
+            return self._spawned.warm(lane)
+        return int(self._template is not None and self._template.is_warm)
+
+    async def close(self) -> None:
+        if self._template:
+            await self._template.release().end()
+        await self._spawned.close()
+
+    async def _give_up(self, template: Standby) -> None:
+        if template is self._template:  # else another job has noticed the same
+            self._template = None
+            self._learn_from(await template.release().end())
+
+    def _learn_from(self, code: int | None) -> None:
+        """A template that was killed has a successor at the next refill; one that ended by itself would again."""
+        self._is_unfit = code is not None and code >= 0
+        logger.warning(
+            "The template of the workers %s; %s",
+            f"ended with exit code {code}" if self._is_unfit else "was killed",
+            "workers are spawned from now on" if self._is_unfit else "another one is started",
+        )
+
+
+async def _fork(template: socket.socket) -> WorkerProcess:
+    """Raises OSError and ValueError when no worker announces itself."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        with theirs:
+            socket.send_fds(template, [b"+"], [theirs.fileno()])
+        announced = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, 64), _PATIENCE_S)
+        return WorkerProcess(identify(int(announced)), ours)
+    except BaseException:
+        ours.close()
+        raise
