@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
 
-import psutil
-
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
 from ktrdr.executors.outcome import open_crash_log, write_outcome
+from ktrdr.executors.processes import identify
 from ktrdr.executors.worker import StopSignal, outcome_of
 from ktrdr.operations.operation import WorkerIdentity
 
@@ -68,8 +67,7 @@ class InlineExecutor:
     async def _launch(self, job: Job) -> None:
         stop = StopSignal()
         self._running[job.operation_id] = (job, stop)
-        me = os.getpid()
-        await self._on_started(job.operation_id, WorkerIdentity(me, psutil.Process(me).create_time()))
+        await self._on_started(job.operation_id, identify(os.getpid()))
         task = asyncio.get_running_loop().create_task(self._run(job, stop), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -16,6 +18,9 @@ from ktrdr.executors.worker import Order
 from ktrdr.operations.operation import WorkerIdentity
 
 _POLL_S = 0.25
+_HAS_PROC = sys.platform == "linux"
+# What is larger is no time since boot but since 1970.
+_INSTANTS = 1e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,17 +72,28 @@ class Processes(Protocol):
 
 
 def identify(pid: int) -> WorkerIdentity:
-    """Of a process that is there, dead or alive."""
-    return WorkerIdentity(pid, psutil.Process(pid).create_time())
+    """Of a process that is there, dead or alive. Raises psutil.Error or OSError where there is none."""
+    return WorkerIdentity(pid, _seconds_since_boot(pid) if _HAS_PROC else psutil.Process(pid).create_time())
 
 
 def is_alive(worker: WorkerIdentity) -> bool:
     """Whether this very process still runs; a later one with the same number does not count."""
     try:
         process = psutil.Process(worker.pid)
-        return abs(process.create_time() - worker.started_at) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        if worker.started_at > _INSTANTS:
+            is_the_same = abs(process.create_time() - worker.started_at) < 1.0
+        else:
+            is_the_same = _seconds_since_boot(worker.pid) == worker.started_at
+        return is_the_same and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
         return False
+
+
+def _seconds_since_boot(pid: int) -> float:
+    """From the machine's start to the process's, to the tick; setting the clock does not change it."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    # Field 22; the second, in parentheses, may hold anything.
+    return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 async def wait_for_exit(worker: WorkerIdentity) -> None:

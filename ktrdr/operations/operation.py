@@ -41,7 +41,11 @@ TRANSITIONS: Mapping[OperationStatus, frozenset[OperationStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """A process, told apart from a later one with the same number by the instant of its start."""
+    """A process, told apart from a later one with the same number by its start.
+
+    started_at: seconds from the machine's start to the process's on Linux; elsewhere, and in records of version 0.1.0,
+        seconds since 1970, which move when the clock is set.
+    """
 
     pid: int
     started_at: float

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.processes import WorkerProcess, is_alive
+from ktrdr.executors.processes import WorkerProcess, identify, is_alive
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.operations.operation import WorkerIdentity
 from tests.contracts.test_executors import FORKS, LANE, PATIENCE_S, Listener, Rig, started, until_warm
@@ -138,6 +140,18 @@ async def test_no_process_is_left_behind(start: str, tmp_path: Path) -> None:
 
 
 def test_a_later_process_with_the_same_number_is_another() -> None:
+    me = identify(os.getpid())
+
+    assert is_alive(me)
+    assert not is_alive(replace(me, started_at=me.started_at - 0.01))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a start is an instant")
+def test_a_start_is_counted_from_boot_so_that_setting_the_clock_changes_nothing() -> None:
+    assert 0 < identify(os.getpid()).started_at < time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_worker_that_was_recorded_with_the_instant_of_its_start_is_known() -> None:
     me = psutil.Process(os.getpid())
 
     assert is_alive(WorkerIdentity(me.pid, me.create_time()))
