@@ -35,6 +35,7 @@ BENCHMARKS = (
     "honesty",
     "training",
     "latency",
+    "worker_start",
     "startup",
 )
 RESULTS = Path(__file__).with_name("results")

@@ -26,7 +26,7 @@ def run(rounds: int = ROUNDS) -> list[Figure]:
             if operation["status"] != "COMPLETED":
                 raise RuntimeError(f"the training ended {operation['status']}: {operation['error']}")
     return [
-        Figure("warm: POST training/start → first epoch visible", median(first_epochs), "s", below(0.5)),
+        Figure("warm: POST training/start → first epoch visible", median(first_epochs), "s", below(0.3)),
         Figure("warm: POST training/start → COMPLETED (10 epochs, half a year)", median(ends), "s", below(2.0)),
     ]
 

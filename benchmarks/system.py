@@ -19,6 +19,7 @@ import httpx
 STARTING_TIMEOUT_S = 120.0
 HOST = "127.0.0.1"
 STRATEGY = Path(__file__).parents[1] / "config" / "strategies" / "test_e2e.yaml"
+HALF_A_YEAR = {"start_date": "2023-01-01", "end_date": "2023-06-30"}
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -47,11 +48,13 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 class Server:
     """`python -m ktrdr.server` in a temporary KTRDR_HOME, with sample bars of AAPL loaded and a worker warm."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="ktrdr-bench-", ignore_cleanup_errors=True)
         self.port = free_port()
         command = [sys.executable, "-m", "ktrdr.server", "--host", HOST, "--port", str(self.port)]
-        self.process = subprocess.Popen(command, env=environment(KTRDR_HOME=self._home.name), stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, env=environment(KTRDR_HOME=self._home.name, **settings), stderr=subprocess.DEVNULL
+        )
         self._http = httpx.Client(base_url=f"http://{HOST}:{self.port}/api/v1", timeout=90)
 
     def __enter__(self) -> Self:
@@ -101,18 +104,23 @@ class Server:
                 raise RuntimeError("no training worker became warm")
             time.sleep(0.1)
 
+    def progress(self, operation_id: str) -> dict[str, Any]:
+        """As its bridge shows it at this moment."""
+        progress: dict[str, Any] = self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]
+        return progress
+
     def start_short_training(self) -> str:
         """The job that ships for a first look: ten epochs on half a year of daily bars."""
-        return self._start(STRATEGY.read_text(), start_date="2023-01-01", end_date="2023-06-30")
+        return self._start(STRATEGY.read_text(), **HALF_A_YEAR)
 
     @contextmanager
-    def endless_training(self) -> Iterator[str]:
-        """One on all of AAPL's sample bars that runs until the block ends, past its second epoch when it begins."""
+    def endless_training(self, *, epoch: int = 2, **dates: str) -> Iterator[str]:
+        """One on AAPL's sample bars that runs until the block ends, in this epoch or a later one when it begins."""
         self.await_warm_worker()
-        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 100000", STRATEGY.read_text()))
+        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 100000", STRATEGY.read_text()), **dates)
         try:
-            while self.get(f"/operations/{operation_id}", force_refresh=True)["progress"]["current_step"] < 2:
-                time.sleep(0.05)
+            while self.progress(operation_id)["current_step"] < epoch:
+                time.sleep(0.002)
             yield operation_id
         finally:
             operation = self.get(f"/operations/{operation_id}")
