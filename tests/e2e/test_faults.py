@@ -22,9 +22,7 @@ GARBAGE = b"this is neither a database nor a bridge nor bars " * 200
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    system = System(
-        tmp_path_factory.mktemp("faults"), KTRDR_MAX_CONCURRENT="1", KTRDR_STANDBY_WORKERS="0", LOG_LEVEL="INFO"
-    )
+    system = System(tmp_path_factory.mktemp("faults"), KTRDR_MAX_CONCURRENT="1", LOG_LEVEL="INFO")
     try:
         system.start()
         system.load_sample("--start-date", "2023-01-01", "--end-date", "2023-12-31")

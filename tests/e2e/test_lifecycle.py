@@ -31,9 +31,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pro
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A server with two years of daily bars; one training runs at a time, and no worker is kept warm."""
-    settings = {"KTRDR_MAX_CONCURRENT": "1", "KTRDR_STANDBY_WORKERS": "0"}
-    system = System(tmp_path_factory.mktemp("lifecycle"), **settings)
+    """A server with two years of daily bars; one training runs at a time."""
+    system = System(tmp_path_factory.mktemp("lifecycle"), KTRDR_MAX_CONCURRENT="1")
     try:
         system.start()
         system.load_sample("--start-date", "2023-01-01")
