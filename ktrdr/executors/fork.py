@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ _PATIENCE_S = 10.0
 class ForkedProcesses:
     """`Processes` for all lanes from one template, which stands by for each of them.
 
-    A job that comes before the template is warm gets a spawned process, which is at work sooner than the template
-    would be. So do all jobs where the template cannot be forked.
+    No job waits for the template: one that comes before it is warm gets a spawned process, and so do all where it
+    cannot be forked.
     """
 
     def __init__(self, lanes: Sequence[Lane], spawned: SpawnedProcesses, *, log_file: Path, log_level: str) -> None:
@@ -70,12 +71,11 @@ class ForkedProcesses:
 
     def _learn_from(self, code: int | None) -> None:
         """A template that was killed has a successor at the next refill; one that ended by itself would again."""
-        self._is_unfit = code is not None and code >= 0
-        logger.warning(
-            "The template of the workers %s; %s",
-            f"ended with exit code {code}" if self._is_unfit else "was killed",
-            "workers are spawned from now on" if self._is_unfit else "another one is started",
-        )
+        self._is_unfit = code != -signal.SIGKILL
+        if self._is_unfit:
+            logger.warning("The template of the workers ended by itself (%s): they are spawned from now on", code)
+        else:
+            logger.warning("The template of the workers was killed; another one is started")
 
 
 async def _fork(template: socket.socket) -> WorkerProcess:

@@ -19,6 +19,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,12 +43,14 @@ _HARMLESS = (
 def main() -> None:
     """`python -m ktrdr.executors.template LOG_FILE LOG_LEVEL MODULE…`, with a socket as its standard input.
 
-    It writes a word when it is ready. For each descriptor that it receives then, it makes a worker of which that is
-    the standard input. It ends with the process at the other end of the socket.
+    It writes a word to the socket when it is ready. For each descriptor that it receives there, it makes a worker
+    whose standard input that is. It ends with the process at the other end.
     """
     log_file, log_level, *modules = sys.argv[1:]
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     worker.set_name("ktrdr-template")
+    # Python 3.12 and later warn of any thread at a fork; here they are looked at one by one.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     logs.configure(Path(log_file), log_level, rotates=False)
     _import(modules)
     _stop_openblas()
