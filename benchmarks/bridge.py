@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.outcome import Figure, at_least, below
 from ktrdr.jobs.training_bridge import METRIC_COLUMNS, TrainingProgressBridge
+from ktrdr.training.observer import EpochMetrics
 
 ROUNDS = 15
 BATCHES = 20_000
@@ -30,7 +31,7 @@ HISTORIES = (100, 10_000, 100_000)
 READS = 2_000
 
 OnBatch = Callable[[int, int, int, int], None]
-OnEpoch = Callable[[int, int, float, float, float, float, float, float], None]
+OnEpoch = Callable[[EpochMetrics], None]
 
 
 class LockedDictionary:
@@ -45,31 +46,21 @@ class LockedDictionary:
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         self._update(epoch, 100.0 * (epoch - 1 + batch / batches) / self._epochs, samples_seen)
 
-    def on_epoch(
-        self,
-        epoch: int,
-        samples_seen: int,
-        train_loss: float,
-        train_accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-        learning_rate: float,
-        duration: float,
-    ) -> None:
+    def on_epoch(self, metrics: EpochMetrics) -> None:
         with self._lock:
             self.metrics.append(
                 {
-                    "epoch": epoch,
-                    "train_loss": train_loss,
-                    "train_accuracy": train_accuracy,
-                    "val_loss": val_loss,
-                    "val_accuracy": val_accuracy,
-                    "learning_rate": learning_rate,
-                    "duration": duration,
+                    "epoch": metrics.epoch,
+                    "train_loss": metrics.train_loss,
+                    "train_accuracy": metrics.train_accuracy,
+                    "val_loss": metrics.val_loss,
+                    "val_accuracy": metrics.val_accuracy,
+                    "learning_rate": metrics.learning_rate,
+                    "duration": metrics.duration,
                     "timestamp": datetime.now(UTC).isoformat(),
                 }
             )
-        self._update(epoch, 100.0 * epoch / self._epochs, samples_seen)
+        self._update(metrics.epoch, 100.0 * metrics.epoch / self._epochs, metrics.samples_seen)
 
     def _update(self, epoch: int, percentage: float, samples_seen: int) -> None:
         with self._lock:
@@ -131,10 +122,15 @@ def _per_batch(on_batch: OnBatch) -> float:
     return 1e6 * (time.process_time() - began) / BATCHES
 
 
+def _metrics(epoch: int) -> EpochMetrics:
+    return EpochMetrics(epoch, epoch, 0.69, 0.52, 0.68, 0.53, 1e-3, 1.25, ended_at=0.0)
+
+
 def _per_epoch(on_epoch: OnEpoch, epochs: int) -> float:
+    reported = [_metrics(epoch) for epoch in range(epochs)]
     began = time.process_time()
-    for epoch in range(epochs):
-        on_epoch(epoch, epoch, 0.69, 0.52, 0.68, 0.53, 1e-3, 1.25)
+    for metrics in reported:
+        on_epoch(metrics)
     return 1e6 * (time.process_time() - began) / epochs
 
 
@@ -153,9 +149,9 @@ def tensorboard_writer(folder: Path) -> Iterator[OnEpoch]:
     writer = SummaryWriter(str(folder))
     add_scalar: Callable[[str, float, int], None] = writer.add_scalar
 
-    def on_epoch(epoch: int, samples_seen: int, *values: float) -> None:
-        for name, value in zip(METRIC_COLUMNS[1:], values, strict=True):
-            add_scalar(name, value, epoch)
+    def on_epoch(metrics: EpochMetrics) -> None:
+        for name in METRIC_COLUMNS[1:]:
+            add_scalar(name, getattr(metrics, name), metrics.epoch)
 
     yield on_epoch
     writer.close()
@@ -170,8 +166,8 @@ def mlflow_run(folder: Path) -> Iterator[OnEpoch]:
     mlflow.set_tracking_uri(folder.as_uri())
     mlflow.set_experiment("benchmark")
 
-    def on_epoch(epoch: int, samples_seen: int, *values: float) -> None:
-        mlflow.log_metrics(dict(zip(METRIC_COLUMNS[1:], values, strict=True)), step=epoch)
+    def on_epoch(metrics: EpochMetrics) -> None:
+        mlflow.log_metrics({name: getattr(metrics, name) for name in METRIC_COLUMNS[1:]}, step=metrics.epoch)
 
     with mlflow.start_run():
         yield on_epoch
@@ -183,11 +179,11 @@ def _reader_figures(folder: Path) -> Iterator[Figure]:
         TrainingProgressBridge.create_for(path, history)
         with TrainingProgressBridge(path, writable=True) as writer, TrainingProgressBridge(path) as reader:
             for epoch in range(1, history + 1):
-                writer.on_epoch(epoch, epoch, 0.69, 0.52, 0.68, 0.53, 1e-3, 1.25)
+                writer.on_epoch(_metrics(epoch))
             status_us, metrics_us = [], []
             cursor = len(reader._metrics_history)
             for epoch in range(history + 1, history + READS + 1):
-                writer.on_epoch(epoch, epoch, 0.69, 0.52, 0.68, 0.53, 1e-3, 1.25)
+                writer.on_epoch(_metrics(epoch))
                 began = time.perf_counter()
                 reader.get_status()
                 between = time.perf_counter()

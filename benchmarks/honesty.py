@@ -67,7 +67,7 @@ def verdict_on(kind: Kind, seed: int, count: int = BARS) -> Verdict:
         )
         evaluation = run_training(request, lambda _symbol, _timeframe: series, SilentObserver()).evaluation
     assert evaluation
-    return Verdict(evaluation["accuracy"], evaluation["significance"]["beats_baselines"])
+    return Verdict(evaluation.accuracy, evaluation.significance.beats_baselines)
 
 
 def strategy_for(kind: Kind) -> Strategy:

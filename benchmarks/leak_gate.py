@@ -22,7 +22,8 @@ from ktrdr.errors import TrainingDataError
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.features.leaks.gate import AuditReport, audit, check_leaks
+from ktrdr.features.leaks.gate import audit, check_leaks
+from ktrdr.payloads.leaks import AuditReport
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 
@@ -96,9 +97,9 @@ def audit_figures(instants: int) -> list[Figure]:
                 continue
             sys.stderr.write(f"{name}: {report.verdict} {report.seconds:.1f} s\n")
             found.done += 1
-            found.instants += report.checks["instants"]
-            found.histories += report.checks["histories"]
-            found.rows += report.checks["rows_compared"]
+            found.instants += report.checks.instants
+            found.histories += report.checks.histories
+            found.rows += report.checks.rows_compared
             found.alarms += len(report.leaks)
     return [
         Figure("false alarms over the shipped strategies on real bars", found.alarms, "", below(1)),

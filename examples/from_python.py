@@ -29,4 +29,4 @@ with TemporaryDirectory() as folder:
     training = ktrdr.train(STRATEGY, "AAPL", ["1d"], start="2020-01-01", output=home / "model", home=home)
     print(training.metrics.select("epoch", "train_loss", "val_loss").tail(3))
     print(training.predictions.tail(3))
-    print(training.results["test_evaluation"]["verdict"])
+    print(training.summary.split("Validation rows")[0])

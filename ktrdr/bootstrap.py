@@ -23,6 +23,7 @@ from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
@@ -125,7 +126,8 @@ def build_services(settings: Settings) -> Services:
     )
     runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
-    models = ModelService(operations, store, models=home.models)
+    results = ResultService(operations, home=home.root)
+    models = ModelService(operations, results, store, models=home.models)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
@@ -136,8 +138,9 @@ def build_services(settings: Settings) -> Services:
         strategies=StrategyService(catalogue),
         models=models,
         analysis=AnalysisService(jobs, training, models, store),
+        results=results,
         retention=RetentionService(operations, roots=(home.operations, home.models)),
-        charts=ChartService(operations, store, catalogue, models=home.models),
+        charts=ChartService(operations, results, store, catalogue),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),
         readiness=runtime.readiness,

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and their sizes in words."""
+"""Files: written whole or not at all."""
 
 from __future__ import annotations
 
@@ -50,17 +50,6 @@ def remove_drafts(path: Path) -> None:
     """What writers of `path` left that were killed; nobody may be writing it now. Raises OSError."""
     for draft in path.parent.glob(f".{path.name}.*{_DRAFT}"):
         draft.unlink(missing_ok=True)
-
-
-def size_text(size_bytes: float) -> str:
-    """`512 B`, `1.4 kB`, `83.1 GB`: in powers of 1000."""
-    if size_bytes < 1000:
-        return f"{size_bytes:.0f} B"
-    for unit in ("kB", "MB"):
-        size_bytes /= 1000
-        if size_bytes < 1000:
-            return f"{size_bytes:.1f} {unit}"
-    return f"{size_bytes / 1000:.1f} GB"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.training import FoldsResults, TrainingResults
     from ktrdr.training.observer import TrainingObserver
 
 
@@ -113,7 +113,7 @@ def build_features(
 class Training:
     """A training that ended: `results` are those of the API, `folder` holds the model and its artifacts."""
 
-    results: dict[str, Any]
+    results: TrainingResults | FoldsResults
     folder: Path
 
     @cached_property
@@ -157,7 +157,7 @@ def train(
 
     Raises what `ktrdr.experiments.train.run_training` raises, and StrategyError, InputError, SeriesNotFound.
     """
-    from ktrdr.experiments.folds import summarise
+    from ktrdr.experiments.folds import TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
@@ -166,20 +166,20 @@ def train(
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
-    folds: list[tuple[str, dict[str, Any]]] = []
+    folds: dict[str, TrainingResults] = {}
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
-        outcome = run_training(
+        results = run_training(
             request,
             lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
             observer or SilentObserver(),
         )
-        folds.append((str(own), json.loads(json.dumps(asdict(outcome)))))
-    if count == 1:
-        return Training(folds[0][1], folder)
-    about = {"strategy_name": chosen.slug, "symbols": named, "timeframes": list(chosen.timeframes)}
-    return Training({"status": "success", **summarise(folds, folder, about)}, folder)
+        if count == 1:
+            return Training(results.under(folder), folder)
+        folds[own.name] = results.under(PurePath(own.name))
+    whole = TrainingInFolds(text, chosen.slug, tuple(named), chosen.timeframes, first, last)
+    return Training(summarise(whole, folds, folder, PurePath()).under(folder), folder)
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

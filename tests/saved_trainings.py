@@ -13,6 +13,7 @@ import torch
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset
+from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.writing import model_card, write_model, write_predictions
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import predict
@@ -20,6 +21,7 @@ from ktrdr.training.families import build_model
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.windows import Samples, view_of_windows
 from tests.features.series import made_bars
+from tests.sample_results import training
 
 
 def strategy(family: str = "lstm", timeframes: tuple[str, ...] = ("1d",), **sections: Any) -> Strategy:
@@ -38,7 +40,7 @@ def daily(symbols: tuple[str, ...] = ("UP", "DOWN"), rows: int = 300) -> dict[st
 
 
 def save(
-    folder: Path, spec: Strategy, bars: Mapping[str, SymbolBars], seed: int = 0, **results: Any
+    folder: Path, spec: Strategy, bars: Mapping[str, SymbolBars], seed: int = 0, results: TrainingResults | None = None
 ) -> tuple[Dataset, np.ndarray[Any, Any]]:
     """The dataset, and the outputs for its validation part as a training gets them."""
     dataset = build_dataset(spec, bars)
@@ -56,7 +58,8 @@ def save(
         end=None,
         fold=0,
     )
-    card = model_card(cast(Any, request), dataset, Fingerprint.of(spec, bars), {}, results, bars=bars, device="cpu")
+    fingerprint = Fingerprint.of(spec, bars)
+    card = model_card(cast(Any, request), dataset, fingerprint, {}, results or training(), bars=bars, device="cpu")
     write_model(folder, module.state_dict(), card)
     write_predictions(folder, dataset, {"validation": outputs})
     return dataset, outputs

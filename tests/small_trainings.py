@@ -15,7 +15,7 @@ import torch
 from ktrdr.experiments.train import ReadBars
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Strategy
-from ktrdr.training.observer import Phase, SilentObserver
+from ktrdr.training.observer import EpochMetrics, Phase, SilentObserver
 from ktrdr.training.request import TrainingRequest
 
 SYMBOLS = ("UP", "DOWN")
@@ -48,8 +48,8 @@ class Recorder(SilentObserver):
 
     phases: list[Phase] = field(default_factory=list)
     batches: list[tuple[int, int, int, int]] = field(default_factory=list)
-    epochs: list[tuple[Any, ...]] = field(default_factory=list)
-    earlier: list[float] = field(default_factory=list)
+    epochs: list[EpochMetrics] = field(default_factory=list)
+    replayed: list[EpochMetrics] = field(default_factory=list)
 
     def on_phase(self, phase: Phase) -> None:
         self.phases.append(phase)
@@ -57,9 +57,9 @@ class Recorder(SilentObserver):
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         self.batches.append((epoch, batch, batches, samples_seen))
 
-    def on_epoch(self, *values: Any, ended_at: float | None = None) -> None:
-        self.epochs.append(values)
-        self.earlier += [ended_at] if ended_at is not None else []
+    def on_epoch(self, metrics: EpochMetrics, *, replayed: bool = False) -> None:
+        self.epochs.append(metrics)
+        self.replayed += [metrics] if replayed else []
 
 
 class MakeRequest(Protocol):

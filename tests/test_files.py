@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.files import drafts_within, make_folder, remove_drafts, size_text, write_atomically
+from ktrdr.files import drafts_within, make_folder, remove_drafts, write_atomically
 
 
 def test_what_is_written_replaces_what_was(tmp_path: Path) -> None:
@@ -55,11 +55,3 @@ def test_drafts_are_found_in_every_folder_below(tmp_path: Path) -> None:
         path.write_bytes(b"half")
 
     assert drafts_within(tmp_path) == drafts
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (36_864, "36.9 kB"), (13e6, "13.0 MB"), (2.5e12, "2500.0 GB")],
-)
-def test_sizes_are_in_powers_of_a_thousand(size_bytes: float, text: str) -> None:
-    assert size_text(size_bytes) == text

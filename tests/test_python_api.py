@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import ktrdr
 from ktrdr.errors import InputError, SeriesNotFound
+from ktrdr.payloads.training import FoldsResults, TrainingResults
 
 REPOSITORY = Path(__file__).parents[1]
 STRATEGY = """
@@ -50,10 +52,18 @@ def test_bars_and_features_are_tables_of_the_same_rows(home: Path) -> None:
 def test_a_training_comes_with_its_tables_and_its_summary(home: Path, tmp_path: Path) -> None:
     trained = ktrdr.train(STRATEGY, "AAPL", ["1d"], output=tmp_path / "one", home=home)
 
-    assert trained.results["status"] == "success"
-    assert trained.results["leak_gate"]["passed"]
+    results = trained.results
+    assert isinstance(results, TrainingResults)
+    assert results.status == "success"
+    assert results.leak_gate
+    assert results.leak_gate.passed
     assert trained.metrics["epoch"].to_list() == [1, 2]
-    assert len(trained.predictions) == trained.results["evaluation"]["validation_samples"]
+    assert results.evaluation
+    assert len(trained.predictions) == results.evaluation.samples
+    assert (results.model_path, set(results.artifacts.values())) == (
+        str(tmp_path / "one" / "model.safetensors"),
+        {str(path) for path in (tmp_path / "one").iterdir() if path.is_file()} - {results.model_path},
+    )
     assert str(trained).startswith("Bench\n")
 
 
@@ -62,7 +72,11 @@ def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> No
 
     trained = ktrdr.train(strategy, ["AAPL"], ["1d"], output=tmp_path / "folds", home=home)
 
-    assert [fold["fold"] for fold in trained.results["folds"]] == [1, 2]
+    assert isinstance(trained.results, FoldsResults)
+    assert [(fold.fold, fold.operation_id) for fold in trained.results.folds] == [(1, "fold-1"), (2, "fold-2")]
+    assert trained.results.model_path == str(tmp_path / "folds" / "fold-2" / "model.safetensors")
+    card = json.loads((tmp_path / "folds" / "model.json").read_bytes())
+    assert card["model_path"] == "fold-2/model.safetensors"
     assert trained.summary.startswith("bench on AAPL, 1d, in folds")
 
 

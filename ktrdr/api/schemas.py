@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from ktrdr.payloads.reading import ParsedResults
+
 OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
 TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -70,21 +72,6 @@ _METRIC = {
     "learning_rate": 0.001,
     "duration": 0.021,
     "timestamp": "2025-01-23T10:00:00.412Z",
-}
-_RESULTS = {
-    "status": "success",
-    "ending": "all epochs",
-    "final_metrics": {
-        "best_epoch": 3,
-        "best_val_loss": 0.6749,
-        "best_val_accuracy": 0.6471,
-        "final_train_loss": 0.6823,
-        "final_val_loss": 0.6868,
-        "total_epochs": 10,
-        "training_duration_seconds": 0.2,
-    },
-    "model_path": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/model.safetensors",
-    "artifacts": {"metrics_plot": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/metrics.png"},
 }
 _SERIES = {
     "symbol": "AAPL",
@@ -225,14 +212,6 @@ class MetricsPage(BaseModel):
 
     metrics: list[dict[str, Any]]
     new_cursor: int
-
-
-class Results(BaseModel):
-    """Results of a terminal operation: `success`, `failed` or `cancelled`, and what there is."""
-
-    model_config = ConfigDict(json_schema_extra=_example(_RESULTS), extra="allow")
-
-    status: Literal["success", "failed", "cancelled"]
 
 
 class OnBars(Request):
@@ -569,7 +548,7 @@ class Model(BaseModel):
     symbols: list[str]
     timeframes: list[str]
     model_type: str
-    results: dict[str, Any]
+    results: ParsedResults = Field(description="What the training came to.")
     bars_changed: bool | None = Field(
         None, description="Whether the stored bars are others than those it was trained on; null where not looked up."
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api import schemas
+    from ktrdr.payloads.results import Results
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -84,10 +85,16 @@ class Client:
         query = {"cursor": cursor, "limit": limit}
         return self._get(MetricsPage, "operations", operation_id, "metrics", query=query)
 
-    def results(self, operation_id: str) -> schemas.Results:
-        from ktrdr.api.schemas import Results
+    def results(self, operation_id: str) -> Results:
+        from pydantic import ValidationError
 
-        return self._get(Results, "operations", operation_id, "results")
+        from ktrdr.payloads.reading import parse_results
+
+        response = self._send("GET", _path("operations", operation_id, "results"))
+        try:
+            return parse_results(self._json_object(response))
+        except ValidationError:
+            raise self._stranger(response) from None
 
     def artifact(self, operation_id: str, name: str) -> bytes:
         return self._send("GET", _path("operations", operation_id, "artifacts", name)).content

@@ -17,7 +17,7 @@ from ktrdr.cli.series import export as export_series
 from ktrdr.cli.series import resample as resample_series
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
-from ktrdr.files import size_text
+from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import DataLoad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ktrdr.cli.output import bar_time, percent, print_json, print_table, say, show_error, words_console
+from ktrdr.cli.output import bar_time, percent, print_fields, print_json, print_table, say, show_error, words_console
 from ktrdr.cli.watch import DETACHED, PATIENCE_S
 from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
 
@@ -219,6 +219,27 @@ def tell(loads: Sequence[Load], as_json: bool) -> None:
             show_error(error)
     if any(load.status != "completed" for load in loads):
         raise typer.Exit(FAILED)
+
+
+def print_load(results: Mapping[str, Any]) -> None:
+    """One load by itself."""
+    if results["status"] != "success":
+        if results["status"] == "cancelled" and results.get("rows_new"):
+            say(f"{results['rows_new']:,} new rows are stored; the rest comes with: ktrdr operations resume ID")
+        return
+    quality = results.get("quality")
+    span = " to ".join(str(results.get(end))[:16].replace("T", " ").removesuffix(" 00:00") for end in ("first", "last"))
+    print_fields(
+        [
+            ("series", f"{results.get('symbol')} {results.get('timeframe')}"),
+            ("provider", results.get("provider")),
+            ("rows new", results.get("rows_new")),
+            ("rows changed", results.get("rows_changed")),
+            ("rows total", results.get("rows_total")),
+            ("range", span),
+            *([("quality", f"{quality['verdict']} {quality['score']:g}")] if quality else []),
+        ]
+    )
 
 
 def _row(load: Load) -> tuple[object, ...]:

@@ -23,16 +23,17 @@ from ktrdr.cli.options import (
     check_range,
     split_list,
 )
-from ktrdr.cli.outcome import finish, print_training, scores
-from ktrdr.cli.output import fixed, print_fields, print_json, print_table, say
+from ktrdr.cli.outcome import finish, print_model, print_results_json, scores_by_name
+from ktrdr.cli.output import print_fields, print_json, print_table, say
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, NotFoundError, TrainingDataError
-from ktrdr.files import size_text
+from ktrdr.formatting import score, size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Model, Operation, OperationStarted, TrainingStart
     from ktrdr.cli.client import Client
+    from ktrdr.cli.outcome import Scores
 
 CARD_INPUTS = ("strategy", "fold", "data_sha256", "libraries", "code", "device")
 REFUSED = ("training_data", "leak_found")
@@ -90,13 +91,15 @@ def train(
 
 
 def _look_ahead(client: Client, request: TrainingStart, *, as_json: bool) -> None:
+    from ktrdr.payloads.preflight import PreflightResults
+
     operation = watch(client, client.preflight(request).operation_id)
     _refuse(operation)
-    finish(client, operation, as_json)
-    errors = client.results(operation.operation_id).model_dump().get("errors")
-    if errors:
+    results = finish(client, operation, as_json)
+    if isinstance(results, PreflightResults) and results.errors:
         raise TrainingDataError(
-            "; ".join(errors), hint="load a longer range, or choose other labels or another split of the samples"
+            "; ".join(results.errors),
+            hint="load a longer range, or choose other labels or another split of the samples",
         )
 
 
@@ -137,16 +140,31 @@ def list_models(
 
 
 def _row(model: Model) -> tuple[object, ...]:
-    accuracy = {name: fixed(row.get("accuracy")) for name, row in scores(model.results)}
+    from ktrdr.payloads.training import FoldsResults
+
+    results, accuracy = model.results, _accuracies(model)
     what = [model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]
-    if folds := model.results.get("folds"):
-        accuracy["model"] = fixed(model.results["spread"]["accuracy"]["mean"])
-        what.append(f"mean of {len(folds)} folds")
+    if isinstance(results, FoldsResults):
+        accuracy["model"] = results.spread["accuracy"].mean
+        what.append(f"mean of {len(results.folds)} folds")
     return (
         model.operation_id,
         " ".join(what),
-        *(accuracy.get(name) for name in ("model", "majority", "persistence")),
+        *(score(accuracy.get(name)) for name in ("model", "majority", "persistence")),
     )
+
+
+def _accuracies(model: Model) -> dict[str, float]:
+    """The model's own, and those of its baselines."""
+    return {name: scores.accuracy for name, scores in _scores(model)}
+
+
+def _scores(model: Model) -> list[tuple[str, Scores]]:
+    from ktrdr.payloads.training import TrainingResults
+
+    if isinstance(model.results, TrainingResults) and model.results.evaluation:
+        return list(scores_by_name(model.results.evaluation))
+    return []
 
 
 @app.command()
@@ -160,7 +178,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     about = [("id", model.operation_id), ("created", model.created_at), *_inputs(model).items()]
     print_fields([*about, ("bars changed", changed)])
     typer.echo()
-    print_training(model.results)
+    print_model(model.results)
     if model.bars_changed:
         say("note: the stored bars are no longer those that it was trained on")
 
@@ -197,7 +215,7 @@ def _short(value: object) -> object:
 
 
 def _figure(value: object) -> object:
-    return fixed(value) if isinstance(value, float) else value
+    return score(value) if isinstance(value, float) else value
 
 
 def differing(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, tuple[object, object]]:
@@ -245,13 +263,15 @@ def flat(value: object, name: str) -> Iterator[tuple[str, object]]:
 
 
 def _results(model: Model) -> dict[str, object]:
-    final = model.results.get("final_metrics") or {}
-    measured = {
-        f"{name} {measure}".replace("_", " "): row.get(measure)
-        for name, row in scores(model.results)
-        for measure in ("accuracy", "balanced_accuracy")
-    }
-    return {**measured, **{name.replace("_", " "): value for name, value in final.items()}}
+    from ktrdr.payloads.training import FoldsResults, TrainingResults
+
+    figures: dict[str, object] = {}
+    for name, scores in _scores(model):
+        figures[f"{name} accuracy".replace("_", " ")] = scores.accuracy
+        figures[f"{name} balanced accuracy".replace("_", " ")] = getattr(scores, "balanced_accuracy", None)
+    if isinstance(model.results, TrainingResults | FoldsResults):
+        figures |= {name.replace("_", " "): value for name, value in model.results.final_metrics}
+    return figures
 
 
 @app.command()
@@ -320,18 +340,20 @@ def reproduce(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = F
     Example:
       ktrdr models reproduce op_training_20230630_k3x9ab
     """
+    from ktrdr.payloads.training import TrainingResults
+
     client = connect(ctx)
     started = client.reproduce(operation_id)
     say(f"{started.message}. Operation ID: {started.operation_id}")
     operation = watch(client, started.operation_id)
-    results = client.results(started.operation_id).model_dump(mode="json")
     if operation.status != "COMPLETED":
         finish(client, operation, as_json)
-    if not results.get("reproduction"):
+    results = client.results(started.operation_id)
+    if not (isinstance(results, TrainingResults) and results.reproduction):
         raise KtrdrError(f"{started.operation_id} does not say how it compares with {operation_id}")
     if as_json:
-        print_json({"operation_id": started.operation_id, **results})
+        print_results_json(started.operation_id, results)
     else:
-        print_reproduction(results)
-    if not results["reproduction"].get("identical"):
+        print_reproduction(results.reproduction)
+    if not results.reproduction.identical:
         raise typer.Exit(1)

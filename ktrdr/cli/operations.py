@@ -11,11 +11,11 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
-from ktrdr.cli.outcome import finish, print_results
-from ktrdr.cli.output import brief_time, duration, fixed, percent, print_fields, print_json, print_table, say
+from ktrdr.cli.outcome import finish, print_results, print_results_json
+from ktrdr.cli.output import brief_time, fixed, percent, print_fields, print_json, print_table, say
 from ktrdr.cli.watch import watch as watch_live
 from ktrdr.errors import InputError
-from ktrdr.files import size_text
+from ktrdr.formatting import duration, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,9 +175,9 @@ def _measure(name: str, value: object) -> object:
 def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Print the results of an operation that has ended."""
     client = connect(ctx)
-    found = client.results(operation_id).model_dump(mode="json")
+    found = client.results(operation_id)
     if as_json:
-        print_json({"operation_id": operation_id, **found})
+        print_results_json(operation_id, found)
     else:
         print_results(client.operation(operation_id).operation_type, found)
 

@@ -1,46 +1,54 @@
-"""How a terminal operation is told: its results on stdout, its error on stderr, its exit code."""
+"""How an operation that has ended is shown: its results on stdout, its error on stderr, its exit code."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ktrdr.cli.analysis import PRINTERS
-from ktrdr.cli.output import duration, fixed, print_fields, print_json, print_table, say, show_error, signed
+from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
+from ktrdr.cli.loads import print_load
+from ktrdr.cli.output import print_fields, print_json, print_table, say, show_error
 from ktrdr.errors import KtrdrError
+from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Operation
     from ktrdr.cli.client import Client
+    from ktrdr.payloads.backtest import BacktestResult, Performance
+    from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
+    from ktrdr.payloads.results import FileResults, Results
+    from ktrdr.payloads.training import FinalMetrics, FoldsResults, TrainingResults, UnfinishedFoldsResults
 
-LOSSES = (("train", "train"), ("val", "validation"))
+    Scores = Classification | Regression | ClassScores | NumberScores
+    Column = Callable[[Any], float | None]
 
-# Of an evaluation, those that it has; a classification has some of them, a regression others.
-COLUMNS = {
-    "mse": "squared error",
-    "r2": "R²",
-    "ic": "IC",
-    "rank_ic": "rank IC",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "mcc": "MCC",
-    "log_loss": "log-loss",
+CLASS_COLUMNS: Mapping[str, Column] = {
+    "accuracy": lambda scores: scores.accuracy,
+    "balanced accuracy": lambda scores: scores.balanced_accuracy,
+    "MCC": lambda scores: scores.mcc,
+    "log-loss": lambda scores: scores.log_loss,
 }
-BASELINES = ("majority", "mean", "persistence", "logistic_regression", "ridge_regression", "shuffled_control")
+NUMBER_COLUMNS: Mapping[str, Column] = {
+    "squared error": lambda scores: scores.mse,
+    "R²": lambda scores: scores.r2,
+    "IC": lambda scores: scores.ic,
+    "rank IC": lambda scores: scores.rank_ic,
+    "accuracy": lambda scores: scores.accuracy,
+}
 
 
-def finish(client: Client, operation: Operation, as_json: bool) -> None:
-    """Prints the results of a terminal operation, and leaves with exit code 1 unless it completed."""
-    results = client.results(operation.operation_id).model_dump(mode="json")
+def finish(client: Client, operation: Operation, as_json: bool) -> Results:
+    """Prints the results of a terminal operation and returns them; leaves with exit code 1 unless it completed."""
+    results = client.results(operation.operation_id)
     if as_json:
-        print_json({"operation_id": operation.operation_id, **results})
+        print_results_json(operation.operation_id, results)
     else:
         print_results(operation.operation_type, results)
     if operation.status == "COMPLETED":
-        return
+        return results
     if operation.error:
         show_error(KtrdrError(operation.error.detail, hint=operation.error.hint))
     else:
@@ -48,169 +56,158 @@ def finish(client: Client, operation: Operation, as_json: bool) -> None:
     raise typer.Exit(1)
 
 
-def print_results(kind: str, results: Mapping[str, Any]) -> None:
-    if kind in PRINTERS:
-        if results.get("status") == "success":
-            PRINTERS[kind](results)
-    elif kind == "DATA_LOAD":
-        _print_load(results)
-    else:
-        print_training(results)
+def print_results_json(operation_id: str, results: Results) -> None:
+    """What the server sent, and no more."""
+    print_json({"operation_id": operation_id, **results.model_dump(mode="json", exclude_unset=True)})
 
 
-def _print_load(results: Mapping[str, Any]) -> None:
-    quality = results.get("quality") or {}
-    if results.get("status") != "success":
-        if results.get("status") == "cancelled" and results.get("rows_new"):
-            say(f"{results['rows_new']:,} new rows are stored; the rest comes with: ktrdr operations resume ID")
-        return
-    span = f"{_day(results.get('first'))} to {_day(results.get('last'))}"
-    print_fields(
-        [
-            ("series", f"{results.get('symbol')} {results.get('timeframe')}"),
-            ("provider", results.get("provider")),
-            ("rows new", results.get("rows_new")),
-            ("rows changed", results.get("rows_changed")),
-            ("rows total", results.get("rows_total")),
-            ("range", span),
-            *([("quality", f"{quality['verdict']} {quality['score']:g}")] if quality else []),
-        ]
-    )
-    if results.get("note"):
-        say(f"note: {results['note']}")
+def print_results(operation_type: str, results: Results) -> None:
+    from ktrdr.payloads.leaks import AuditResults
+    from ktrdr.payloads.predictions import ExportResults, PredictionResults
+    from ktrdr.payloads.preflight import PreflightResults
+    from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
+
+    match results:
+        case TrainingResults():
+            print_training(results)
+        case FoldsResults():
+            print_folds(results)
+        case UnfinishedFoldsResults():
+            _print_finished_folds(results)
+        case PreflightResults():
+            print_preflight(results)
+        case AuditResults():
+            print_audit(results)
+        case PredictionResults():
+            print_predictions(results)
+        case ExportResults():
+            print_export(results)
+        case _ if operation_type == "DATA_LOAD":
+            print_load(results.model_dump(mode="json"))
+        case _:
+            print_fields([("status", results.status)])
+    if results.note:
+        say(f"note: {results.note}")
 
 
-def _day(instant: object) -> str:
-    return str(instant)[:16].replace("T", " ").removesuffix(" 00:00")
+def print_model(results: Results) -> None:
+    """The results of a completed training, of one in folds too."""
+    print_results("TRAINING", results)
 
 
-def print_training(results: Mapping[str, Any]) -> None:
+def print_training(results: TrainingResults) -> None:
     """The model beside its baselines, then how it came about and where it lies."""
-    for key in ("evaluation", "test_evaluation"):
-        _print_evaluation(results.get(key) or {})
-    for key in ("money", "test_money"):
-        _print_money(results.get(key) or {})
-    _print_folds(results)
-    print_fields(_training_fields(results))
-    for sentence in notes(results):
-        say(f"note: {sentence}")
+    evaluations = [part for part in (results.evaluation, results.test_evaluation) if part]
+    backtests = [part for part in (results.backtest, results.test_backtest) if part]
+    for evaluation in evaluations:
+        _print_evaluation(evaluation)
+    for backtest in backtests:
+        _print_backtest(backtest)
+    final = results.final_metrics
+    epochs = f"{count(final.total_epochs)} ({results.ending})" if final.total_epochs else "0"
+    print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *_files(results)])
+    for part in (*evaluations, *backtests):
+        say(f"note: {part.verdict}")
 
 
-def _print_evaluation(evaluation: Mapping[str, Any]) -> None:
-    if not evaluation:
-        return
-    samples, part = evaluation.get("validation_samples"), evaluation.get("part", "validation")
-    columns = [column for column in COLUMNS if column in evaluation]
-    print_table(
-        ("", *(f">{COLUMNS[column]}" for column in columns)),
-        [(name.replace("_", " "), *(fixed(row.get(column)) for column in columns)) for name, row in rivals(evaluation)],
-        title=f"On {samples:,} {part} samples" if isinstance(samples, int) else "",
-    )
-    typer.echo()
-
-
-def _print_money(money: Mapping[str, Any]) -> None:
-    if not money:
-        return
-    chance = money["random_entries"]
-    print_table(
-        ("", ">return", ">a year", ">Sharpe", ">drawdown", ">trades", ">costs"),
-        [
-            *(_money_row(key.replace("_", " "), money[key]) for key in ("model", "buy_and_hold")),
-            ("random, median", signed(chance["median"]), *[None] * 5),
-        ],
-        title=f"BacktestResult on the {money['part']} part, {money['fee_bps'] + money['slippage_bps']:g} bps a trade",
-    )
-    typer.echo()
-
-
-def _money_row(name: str, figures: Mapping[str, Any]) -> tuple[object, ...]:
-    sharpe, error = figures["sharpe"], figures["sharpe_standard_error"]
-    return (
-        name,
-        signed(figures["total_return"]),
-        signed(figures["annual_return"]),
-        None if sharpe is None else f"{fixed(sharpe, 2)} ± {fixed(error, 2)}",
-        signed(figures["max_drawdown"]),
-        figures["trades"],
-        signed(-figures["costs_paid"]),
-    )
-
-
-def _print_folds(results: Mapping[str, Any]) -> None:
-    folds = results.get("folds") or []
-    if not folds:
-        return
+def print_folds(results: FoldsResults) -> None:
     print_table(
         ("fold", "from", "to", ">samples", ">accuracy", ">baseline", ">lead"),
         [
             (
-                fold.get("fold"),
-                _day(fold.get("from"))[:10],
-                _day(fold.get("to"))[:10],
-                fold.get("validation_samples"),
-                *(fixed(fold.get(key)) for key in ("accuracy", "baseline_accuracy", "lead")),
+                fold.fold,
+                fold.first.date(),
+                fold.last.date(),
+                fold.samples,
+                score(fold.accuracy),
+                score(fold.baseline_accuracy),
+                signed_score(fold.lead),
             )
-            for fold in folds
+            for fold in results.folds
         ],
-        title=f"{len(folds)} folds",
+        title=f"{len(results.folds)} folds",
+    )
+    typer.echo()
+    final = results.final_metrics
+    print_fields(
+        [
+            ("status", results.status),
+            ("epochs", count(final.total_epochs)),
+            *_final_fields(final),
+            *_files(results),
+        ]
+    )
+    say(f"note: {results.verdict}")
+
+
+def _print_finished_folds(results: UnfinishedFoldsResults) -> None:
+    if results.folds:
+        print_table(
+            ("fold", ">epochs", ">best epoch", ">best validation loss"),
+            [(fold.fold, fold.total_epochs, fold.best_epoch, score(fold.best_val_loss)) for fold in results.folds],
+        )
+        typer.echo()
+    print_fields([("status", results.status)])
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    columns = CLASS_COLUMNS if evaluation.class_names else NUMBER_COLUMNS
+    print_table(
+        ("", *(f">{title}" for title in columns)),
+        [
+            (name.replace("_", " "), *(score(column(scores)) for column in columns.values()))
+            for name, scores in scores_by_name(evaluation)
+        ],
+        title=f"On {count(evaluation.samples)} {evaluation.part} samples",
     )
     typer.echo()
 
 
-def scores(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return rivals(results.get("evaluation") or {})
+def scores_by_name(evaluation: Evaluation) -> Iterator[tuple[str, Scores]]:
+    """The model's scores and its baselines'."""
+    yield "model", evaluation
+    yield from evaluation.baselines.items()
 
 
-def rivals(evaluation: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The model and its baselines, the simplest first."""
-    baselines = evaluation.get("baselines") or {}
-    known = [name for name in BASELINES if name in baselines]
-    others = sorted(baselines.keys() - set(known))
-    return [("model", evaluation), *((name, baselines[name]) for name in [*known, *others])]
+def _print_backtest(backtest: BacktestResult) -> None:
+    print_table(
+        ("", ">return", ">a year", ">Sharpe", ">drawdown", ">trades", ">costs"),
+        [
+            _performance("model", backtest.model),
+            _performance("buy and hold", backtest.buy_and_hold),
+            ("random, median", gain(backtest.random_entries.median), *[None] * 5),
+        ],
+        title=f"Backtest on the {backtest.part} part, {100 * backtest.costs_percent:g} bps a trade",
+    )
+    typer.echo()
 
 
-def notes(results: Mapping[str, Any]) -> list[str]:
-    """What is to be known beside the figures, in the training's own words where it has some."""
-    evaluation = results.get("evaluation") or {}
-    told = [results.get("note"), results.get("verdict"), evaluation.get("verdict") or beaten_by(results)]
-    told += [(results.get(key) or {}).get("verdict") for key in ("test_evaluation", "money", "test_money")]
-    return [sentence for sentence in told if sentence]
+def _performance(name: str, performance: Performance) -> tuple[object, ...]:
+    return (
+        name,
+        gain(performance.total_return),
+        gain(performance.annual_return),
+        with_error(performance.sharpe, performance.sharpe_standard_error),
+        gain(performance.max_drawdown),
+        performance.trades,
+        gain(-performance.costs_paid),
+    )
 
 
-def beaten_by(results: Mapping[str, Any]) -> str | None:
-    """Of results without a verdict of their own."""
-    (_, model), *baselines = scores(results)
-    mine = model.get("accuracy")
-    unbeaten = [
-        f"the {name} baseline (accuracy {fixed(mine)} against {fixed(row.get('accuracy'))})"
-        for name, row in baselines
-        if isinstance(mine, int | float) and mine <= row.get("accuracy", 0)
-    ]
-    return f"the model does not beat {' and '.join(unbeaten)}" if unbeaten else None
-
-
-def _training_fields(results: Mapping[str, Any]) -> list[tuple[str, object]]:
-    final = results.get("final_metrics") or {}
-    seconds = final.get("training_duration_seconds")
-    losses = [f"{fixed(final.get(f'final_{part}_loss'))} {name}" for part, name in LOSSES] if final else None
-    epochs, ending = final.get("total_epochs"), results.get("ending")
+def _final_fields(final: FinalMetrics) -> list[tuple[str, object]]:
+    losses = [f"{score(final.final_train_loss)} train", f"{score(final.final_val_loss)} validation"]
     fields: list[tuple[str, object]] = [
-        ("status", results.get("status")),
-        ("epochs", f"{epochs} ({ending})" if epochs and ending else epochs),
-        ("best epoch", final.get("best_epoch")),
-        ("best validation loss", final.get("best_val_loss")),
-        ("final loss", losses),
-        ("time", duration(seconds) if isinstance(seconds, int | float) else None),
-        *_files(results),
+        ("best epoch", final.best_epoch),
+        ("best validation loss", final.best_val_loss),
+        ("final loss", losses if final.final_train_loss is not None else None),
+        ("time", duration(final.training_duration_seconds)),
     ]
     return [(name, value) for name, value in fields if value is not None]
 
 
-def _files(results: Mapping[str, Any]) -> list[tuple[str, object]]:
+def _files(results: FileResults) -> list[tuple[str, object]]:
     """The folder once, then the names in it; paths are the server's, which may be another system's."""
-    paths = {"model": results.get("model_path"), **(results.get("artifacts") or {})}
-    files = [(name.replace("_", " "), path) for name, path in paths.items() if path]
+    files = [(name.replace("_", " "), path) for name, path in results.files.items()]
     folders = {re.split(r"[\\/][^\\/]*$", path)[0] for _, path in files}
     if len(folders) != 1:
         return list(files)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ktrdr.errors import Fault, KtrdrError
+from ktrdr.formatting import NOTHING
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
     from rich.table import Table
 
-NOTHING = "-"
 # Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
 PIPE_WIDTH = 10_000
 
@@ -150,20 +150,6 @@ def number(value: float) -> str:
 def fixed(value: Any, digits: int = 4) -> str:
     """A number with the same digits in every row of a column."""
     return f"{value:,.{digits}f}" if isinstance(value, int | float) else NOTHING
-
-
-def signed(share: Any) -> str:
-    """A gain or a loss in percent."""
-    return f"{share:+,.1%}" if isinstance(share, int | float) else NOTHING
-
-
-def duration(seconds: float) -> str:
-    """`4.2 s`, `3:07`, `2:03:07`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def brief_time(instant: datetime) -> str:

@@ -13,7 +13,7 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
 from ktrdr.cli.output import bar_time, print_fields, print_json, print_table, say
 from ktrdr.errors import InputError, StorageError
-from ktrdr.files import size_text
+from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Quality

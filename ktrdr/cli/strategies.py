@@ -66,6 +66,7 @@ def audit(
     """
     check_range(start_date, end_date)
     from ktrdr.api.schemas import Audit
+    from ktrdr.payloads.leaks import AuditResults
 
     client = connect(ctx)
     started = client.audit(
@@ -77,8 +78,8 @@ def audit(
             end_date=end_date,
         )
     )
-    finish(client, watch(client, started.operation_id), as_json)
-    if not client.results(started.operation_id).model_dump().get("passed"):
+    results = finish(client, watch(client, started.operation_id), as_json)
+    if not (isinstance(results, AuditResults) and results.passed):
         raise typer.Exit(1)
 
 

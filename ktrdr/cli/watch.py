@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import typer
 
-from ktrdr.cli.output import duration, fixed, percent, say, words_console
+from ktrdr.cli.output import fixed, percent, say, words_console
 from ktrdr.errors import KtrdrError, ServerUnreachable
+from ktrdr.formatting import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

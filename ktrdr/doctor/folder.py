@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ktrdr.files import drafts_within, size_text
+from ktrdr.files import drafts_within
 from ktrdr.findings import Finding, Level, subfolders
+from ktrdr.formatting import size_text
 from ktrdr.home import Home
 
 _MIN_FREE_BYTES = 200 * 1024**2

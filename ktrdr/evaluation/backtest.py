@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ktrdr.formatting import percentage, with_error
+from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,55 +26,6 @@ DRAWS, FEWEST_DRAWS = 500, 100
 DRAWN_BARS = 10_000_000
 CURVE_POINTS = 400
 SECONDS_PER_YEAR = 365.25 * 86_400
-
-
-class Performance(TypedDict):
-    """Shares of the capital at the start; a figure is null where it has no finite value.
-
-    `sharpe` is annual and without a risk-free rate, its standard error that of independent returns (Lo 2002).
-    `turnover` is the traded value in multiples of the capital; `trades` counts fills.
-    """
-
-    total_return: float
-    annual_return: float | None
-    annual_volatility: float | None
-    sharpe: float | None
-    sharpe_standard_error: float | None
-    max_drawdown: float
-    turnover: float
-    trades: int
-    costs_paid: float
-
-
-class RandomEntries(TypedDict):
-    """The model's positions, shifted in time by chance; `percentile` of them, in percent, earned less than it."""
-
-    draws: int
-    low: float
-    median: float
-    high: float
-    percentile: float
-
-
-class Curve(TypedDict):
-    """Equity from 1 on, after the bar that opened at each of `timestamps`: at most CURVE_POINTS of them."""
-
-    timestamps: list[str]
-    model: list[float]
-    buy_and_hold: list[float]
-
-
-class BacktestResult(TypedDict):
-    part: str
-    bars: int
-    bars_per_year: float
-    fee_bps: float
-    slippage_bps: float
-    model: Performance
-    buy_and_hold: Performance
-    random_entries: RandomEntries
-    equity: Curve
-    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +63,11 @@ def backtest(
     sleeves = _sleeves(positions_of(outputs, dataset), part, dataset.symbols, bars)
     per_year = bars_per_year(bars.values())
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
-    runs = {
-        "model": [trade(one.wanted, one.moves, rate) for one in sleeves],
-        "buy_and_hold": [trade(np.ones_like(one.wanted), one.moves, rate) for one in sleeves],
-    }
-    equity = {name: _portfolio(sleeves, each, instants) for name, each in runs.items()}
-    model, held = (_performance(equity[name], runs[name], per_year) for name in ("model", "buy_and_hold"))
-    chance = _random_entries(sleeves, rate, model["total_return"])
+    runs = [trade(sleeve.wanted, sleeve.moves, rate) for sleeve in sleeves]
+    held_runs = [trade(np.ones_like(sleeve.wanted), sleeve.moves, rate) for sleeve in sleeves]
+    equity, held_equity = (_portfolio(sleeves, each, instants) for each in (runs, held_runs))
+    model, held = _performance(equity, runs, per_year), _performance(held_equity, held_runs, per_year)
+    chance = _random_entries(sleeves, rate, model.total_return)
     return BacktestResult(
         part="test" if part is dataset.test else "validation",
         bars=len(instants),
@@ -125,7 +77,7 @@ def backtest(
         model=model,
         buy_and_hold=held,
         random_entries=chance,
-        equity=_curve(instants, equity["model"], equity["buy_and_hold"]),
+        equity=_curve(instants, equity, held_equity),
         verdict=_verdict(model, held, chance),
     )
 
@@ -167,7 +119,7 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
     opens = frame["open"].to_numpy()[first : last + 1]
     after = np.append(opens[1:], frame["close"].to_numpy()[last])
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
-    # What costs nothing cannot be bought.
+    # A price of zero would be divided by.
     moves = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
     return _Sleeve(_opens(frame)[first : last + 1], moves, positions[decided])
 
@@ -184,7 +136,7 @@ def trade(wanted: Floats, moves: Floats, rate: float) -> Run:
 def _factors(wanted: Floats, moves: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
     """Traded at each open and at the last close, what costs leave of the capital there, and growth in between."""
     traded = np.abs(np.diff(wanted, prepend=0.0, append=0.0))
-    # Whoever is short loses no more than all when a price doubles at once.
+    # A short position loses at most its whole capital, also when a price more than doubles within a bar.
     return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + wanted * moves, 0.0)
 
 
@@ -250,26 +202,27 @@ def _shifted_return(sleeves: Sequence[_Sleeve], rate: float, share: float) -> fl
     return float(np.mean(ends)) - 1
 
 
-def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> Curve:
+def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:
     places = np.unique(np.linspace(0, len(instants) - 1, min(CURVE_POINTS, len(instants))).round().astype(np.int64))
-    return Curve(
-        timestamps=[f"{instant}Z" for instant in instants[places].astype("datetime64[s]")],
-        model=[round(float(value), 6) for value in model[places]],
-        buy_and_hold=[round(float(value), 6) for value in held[places]],
+    return EquityCurve(
+        timestamps=instants[places].astype("datetime64[s]").tolist(),
+        model=tuple(round(float(value), 6) for value in model[places]),
+        buy_and_hold=tuple(round(float(value), 6) for value in held[places]),
     )
 
 
 def _verdict(model: Performance, held: Performance, chance: RandomEntries) -> str:
-    sharpe, error = model["sharpe"], model["sharpe_standard_error"]
+    sharpe, error = model.sharpe, model.sharpe_standard_error
     timing = "it never changed its position, so it timed nothing."
-    if chance["low"] < chance["high"]:
-        timing = f"{chance['percentile']:.0f}% of random entries of the same turnover did worse than the model."
-    returns = f"the model returned {model['total_return']:.1%}, buy and hold {held['total_return']:.1%}"
+    if chance.low < chance.high:
+        timing = f"{chance.percentile:.0f}% of random entries of the same turnover did worse than the model."
+    returns = f"the model returned {percentage(model.total_return)}, buy and hold {percentage(held.total_return)}"
     sentences = [f"After costs {returns}; {timing}"]
     if sharpe is None or error is None:
         sentences.append("It has no Sharpe ratio: its equity never moved.")
     elif abs(sharpe) < 2 * error:
-        sentences.append(f"Its Sharpe ratio, {sharpe:.2f} ± {error:.2f}, cannot be told from nought on so few bars.")
+        ratio = with_error(sharpe, error)
+        sentences.append(f"Its Sharpe ratio, {ratio}, is not distinguishable from zero on so few bars.")
     else:
-        sentences.append(f"Its Sharpe ratio is {sharpe:.2f} ± {error:.2f}.")
+        sentences.append(f"Its Sharpe ratio is {with_error(sharpe, error)}.")
     return " ".join(sentences)

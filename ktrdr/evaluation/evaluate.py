@@ -2,80 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict, TypeGuard
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation import baselines, metrics
 from ktrdr.evaluation.baselines import Guess
-from ktrdr.evaluation.metrics import Calibration, ClassScores, Floats, Integers, NumberScores
+from ktrdr.evaluation.metrics import Floats, Integers
 from ktrdr.evaluation.outputs import probabilities_of
-from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Sampling, Significance, judge
+from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Rivals, Sampling, measure_significance
 from ktrdr.evaluation.verdict import VerdictInput, verdict
 from ktrdr.features.ranks import ranks
+from ktrdr.formatting import percentage, score
+from ktrdr.payloads.evaluation import Classification, Evaluation, PartEvaluation, Regression
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
-
-CONTROL = "shuffled_control"
-
-
-# Functional, because of the key "from".
-_Common = TypedDict(
-    "_Common",
-    {
-        "part": str,
-        "validation_samples": int,
-        "from": str,
-        "to": str,
-        "accuracy": float,
-        "accuracy_interval": list[float],
-        "class_names": list[str],
-        "significance": Significance,
-        "verdict": str,
-    },
-)
-
-
-class Classification(_Common):
-    """`confusion[i][j]` counts samples of class i that were taken for class j.
-
-    `accuracy_interval` holds the accuracy with 95 % confidence; `from` and `to` are instants of the first and the last
-    sample; `verdict` is for people.
-    """
-
-    balanced_accuracy: float
-    mcc: float
-    log_loss: float
-    f1: dict[str, float]
-    confusion: list[list[int]]
-    calibration: Calibration
-    baselines: dict[str, ClassScores]
-
-
-class Regression(_Common):
-    """`mse` in units of the training targets' variance; `accuracy` is the share of right signs; the rest as above."""
-
-    mse: float
-    r2: float
-    ic: float | None
-    ic_t: float | None
-    rank_ic: float | None
-    rank_ic_t: float | None
-    baselines: dict[str, NumberScores]
-
-
-Evaluation = Classification | Regression
-
-
-def is_classification(evaluation: Evaluation) -> TypeGuard[Classification]:
-    return bool(evaluation["class_names"])
-
-
-def is_regression(evaluation: Evaluation) -> TypeGuard[Regression]:
-    return not evaluation["class_names"]
 
 
 def evaluate(
@@ -88,8 +32,8 @@ def evaluate(
     """Score a model's `outputs` [samples, classes], logits, or [samples, 1], targets, on `part`.
 
     `control` holds the outputs of the same model trained on shuffled labels. `class_weights` are those of the
-    training's loss: logits learnt under them speak of a world in which the classes are as frequent as they weigh, so
-    the weights are taken out of the probabilities (not out of the predicted classes, which they are meant to move).
+    training's loss. They are taken out of the probabilities, and not out of the predicted classes, which they are
+    meant to move: `ktrdr.evaluation.outputs.probabilities_of`.
     """
     if dataset.is_regression:
         return _regression(outputs, dataset, part, control)
@@ -105,32 +49,33 @@ def _classification(
 ) -> Classification:
     names, labels = dataset.class_names, part.labels.astype(np.int64)
     predicted, probabilities = outputs.argmax(axis=1), probabilities_of(outputs, class_weights)
-    guesses = {
-        "majority": baselines.majority(dataset, part),
-        "persistence": baselines.persistence(part),
-        "logistic_regression": baselines.logistic_regression(dataset, part),
-    }
-    if control is not None:
-        guesses[CONTROL] = Guess(control.argmax(axis=1), probabilities_of(control, class_weights))
-    beside = {
-        name: metrics.class_scores(labels, each.predicted, each.probabilities, len(names))
-        for name, each in guesses.items()
-    }
+    guesses = Rivals(
+        naive={"majority": baselines.majority(dataset, part), "persistence": baselines.persistence(part)},
+        yardstick={"logistic_regression": baselines.logistic_regression(dataset, part)},
+        control=None if control is None else Guess(control.argmax(axis=1), probabilities_of(control, class_weights)),
+    )
+    scores = guesses.map(lambda guess: metrics.class_scores(labels, guess.predicted, guess.probabilities, len(names)))
+    own = metrics.class_scores(labels, predicted, probabilities, len(names))
+    hits = _as_floats(predicted == labels)
     confusion = metrics.confusion_of(labels, predicted, len(names))
-    mine = metrics.class_scores(labels, predicted, probabilities, len(names))
-    figures = {"model": f"{mine['accuracy']:.1%}"} | {name: f"{each['accuracy']:.1%}" for name, each in beside.items()}
-    hits = {name: _as_floats(each.predicted == labels) for name, each in guesses.items()}
-    model_hits = _as_floats(predicted == labels)
-    common = _judged(dataset, part, figures, model_hits, model_hits, hits)
+    common = _on_part(
+        dataset,
+        part,
+        hits,
+        quality=hits,
+        rivals=guesses.map(lambda guess: _as_floats(guess.predicted == labels)),
+        words=percentage(own.accuracy),
+        rivals_in_words=scores.map(lambda one: percentage(one.accuracy)),
+    )
     return Classification(
-        **common,
-        balanced_accuracy=mine["balanced_accuracy"],
-        mcc=mine["mcc"],
+        **dict(common),
+        balanced_accuracy=own.balanced_accuracy,
+        mcc=own.mcc,
         log_loss=metrics.log_loss_of(labels, probabilities),
         f1=dict(zip(names, metrics.f1_of(confusion), strict=True)),
         confusion=confusion.tolist(),
         calibration=metrics.calibration_of(labels, predicted, probabilities),
-        baselines=beside,
+        baselines=scores.by_name,
     )
 
 
@@ -139,75 +84,79 @@ def _regression(
 ) -> Regression:
     targets, predicted = _as_floats(part.labels), _as_floats(outputs[:, 0])
     mean = baselines.training_mean(dataset)
-    guesses = {
-        "mean": baselines.mean(dataset, part),
-        "persistence": baselines.persistence(part),
-        "ridge_regression": baselines.ridge_regression(dataset, part),
-    }
-    if control is not None:
-        guesses[CONTROL] = Guess(control[:, 0])
-    guessed = {name: _as_floats(each.predicted) for name, each in guesses.items()}
-    beside = {name: metrics.number_scores(targets, each, mean) for name, each in guessed.items()}
-    mine = metrics.number_scores(targets, predicted, mean)
-    figures = {name: f"{each['mse']:.4f}" for name, each in {"model": mine, **beside}.items()}
-    figures["model"] = f"a squared error of {figures['model']} training variances"
-    qualities = {name: -((each - targets) ** 2) for name, each in guessed.items()}
-    hits = _as_floats(metrics.sign_hits(targets, predicted))
+    guesses = Rivals(
+        naive={"mean": baselines.mean(dataset, part), "persistence": baselines.persistence(part)},
+        yardstick={"ridge_regression": baselines.ridge_regression(dataset, part)},
+        control=None if control is None else Guess(control[:, 0]),
+    ).map(lambda guess: _as_floats(guess.predicted))
+    scores = guesses.map(lambda guess: metrics.number_scores(targets, guess, mean))
+    own = metrics.number_scores(targets, predicted, mean)
     sampling = Sampling.of(part)
+    common = _on_part(
+        dataset,
+        part,
+        _as_floats(metrics.sign_hits(targets, predicted)),
+        quality=-((predicted - targets) ** 2),
+        rivals=guesses.map(lambda guess: -((guess - targets) ** 2)),
+        words=f"a squared error of {score(own.mse)} training variances",
+        rivals_in_words=scores.map(lambda one: score(one.mse)),
+    )
     return Regression(
-        **_judged(dataset, part, figures, hits, -((predicted - targets) ** 2), qualities),
-        mse=mine["mse"],
-        r2=mine["r2"],
-        ic=mine["ic"],
+        **dict(common),
+        mse=own.mse,
+        r2=own.r2,
+        ic=own.ic,
         ic_t=metrics.correlation_t(targets, predicted, sampling),
-        rank_ic=mine["rank_ic"],
+        rank_ic=own.rank_ic,
         rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), sampling),
-        baselines=beside,
+        baselines=scores.by_name,
     )
 
 
-def _judged(
+def _on_part(
     dataset: Dataset,
     part: Part,
-    figures: Mapping[str, str],
     hits: Floats,
+    *,
     quality: Floats,
-    rivals: Mapping[str, Floats],
-) -> _Common:
-    """`quality` and `rivals`: of each sample, the higher the better; the first two rivals are the naive ones."""
+    rivals: Rivals[Floats],
+    words: str,
+    rivals_in_words: Rivals[str],
+) -> PartEvaluation:
+    """What evaluations of classes and of numbers have in common.
+
+    hits: which samples [samples] were predicted right
+    quality, rivals: how well the model and its rivals did on each sample, the higher the better
+    words, rivals_in_words: the same over all samples
+    """
     name = "test" if part is dataset.test else "validation"
     level = TEST_LEVEL if name == "test" else VALIDATION_LEVEL
     sampling = Sampling.of(part)
-    first, second, *yardsticks = rivals
-    naive = {each: rivals[each] for each in (first, second)}
-    significance = judge(hits, quality, naive, {each: rivals[each] for each in yardsticks}, sampling, level)
-    control = judge(hits, rivals[CONTROL], naive, {}, sampling, level) if CONTROL in rivals else None
+    significance = measure_significance(hits, quality, rivals, sampling, level)
+    control = None
+    if rivals.control is not None:
+        control = measure_significance(hits, rivals.control, Rivals(rivals.naive), sampling, level)
     case = VerdictInput(
         part=name,
         samples=len(hits),
-        naive=tuple(naive),
-        yardstick=yardsticks[0],
-        figures=figures,
+        model=words,
+        rivals=rivals_in_words,
         unit="training variances" if dataset.is_regression else "percentage points",
         scale=1.0 if dataset.is_regression else 100.0,
-        control_beats=control["beats_baselines"] if control else None,
+        control_beats=control.beats_baselines if control else None,
     )
     accuracy = float(hits.mean())
-    return {
-        "part": name,
-        "validation_samples": len(hits),
-        "from": _instant(part.timestamps.min()),
-        "to": _instant(part.timestamps.max()),
-        "accuracy": accuracy,
-        "accuracy_interval": list(metrics.wilson_interval(accuracy, significance["effective_samples"])),
-        "class_names": list(dataset.class_names),
-        "significance": significance,
-        "verdict": verdict(case, significance, sampling),
-    }
-
-
-def _instant(timestamp: np.datetime64) -> str:
-    return f"{timestamp.astype('datetime64[s]')}Z"
+    return PartEvaluation(
+        part=name,
+        samples=len(hits),
+        first=part.timestamps.min().astype("datetime64[s]").item(),
+        last=part.timestamps.max().astype("datetime64[s]").item(),
+        accuracy=accuracy,
+        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples),
+        class_names=dataset.class_names,
+        significance=significance,
+        verdict=verdict(case, significance, sampling),
+    )
 
 
 def _as_floats(values: NDArray[np.bool_] | Integers | NDArray[np.float32] | Floats) -> Floats:

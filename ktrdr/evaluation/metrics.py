@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.features.ranks import ranks
+from ktrdr.payloads.evaluation import Calibration, CalibrationBin, ClassScores, NumberScores
 
 if TYPE_CHECKING:
     from ktrdr.evaluation.significance import Sampling
@@ -19,39 +20,6 @@ Integers = NDArray[np.int64]
 
 CALIBRATION_BINS = 10
 Z_95 = 1.959964
-
-
-class ClassScores(TypedDict):
-    """`log_loss` in nats, null for what gives classes and no probabilities."""
-
-    accuracy: float
-    balanced_accuracy: float
-    mcc: float
-    log_loss: float | None
-
-
-class NumberScores(TypedDict):
-    """`mse` in units of the training targets' variance; `r2` against the training mean; IC null for a constant."""
-
-    mse: float
-    r2: float
-    ic: float | None
-    rank_ic: float | None
-    accuracy: float
-
-
-class Bin(TypedDict):
-    confidence: float
-    accuracy: float
-    samples: int
-
-
-class Calibration(TypedDict):
-    """`error_by_chance` is the expected error that a perfectly calibrated model would show on as many samples."""
-
-    expected_error: float
-    error_by_chance: float
-    bins: list[Bin]
 
 
 def class_scores(labels: Integers, predicted: Integers, probabilities: Floats | None, classes: int) -> ClassScores:
@@ -73,7 +41,7 @@ def confusion_of(labels: Integers, predicted: Integers, classes: int) -> Integer
 
 
 def mcc_of(confusion: Integers) -> float:
-    """Matthews's correlation for any number of classes (Gorodkin 2004); nought where one side is all of one class."""
+    """Matthews's correlation for any number of classes (Gorodkin 2004); zero where one side is all of one class."""
     true, predicted = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
     total = float(true.sum())
     spread = math.sqrt((total**2 - float(true @ true)) * (total**2 - float(predicted @ predicted)))
@@ -81,9 +49,9 @@ def mcc_of(confusion: Integers) -> float:
 
 
 def log_loss_of(labels: Integers, probabilities: Floats) -> float:
-    """Mean of -ln p of what came; what was called impossible is taken for as good as that."""
-    given = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).eps)
-    return float(-np.log(given).mean())
+    """Mean of -ln p of what came; probabilities are clipped at the least step of a float64, about 2e-16."""
+    clipped = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).eps)
+    return float(-np.log(clipped).mean())
 
 
 def f1_of(confusion: Integers) -> list[float]:
@@ -124,7 +92,7 @@ def correlation_t(one: Floats, two: Floats, sampling: Sampling) -> float | None:
 
 def _standard_products(one: Floats, two: Floats) -> Floats | None:
     deviations = float(one.std()), float(two.std())
-    # The deviation of equal numbers is a rounding error, not always nought.
+    # The deviation of equal numbers is a rounding error, not always zero.
     if any(size <= 1e-12 * float(np.abs(side).max()) for size, side in zip(deviations, (one, two), strict=True)):
         return None
     products: Floats = (one - one.mean()) / deviations[0] * ((two - two.mean()) / deviations[1])
@@ -149,19 +117,19 @@ def calibration_of(labels: Integers, predicted: Integers, probabilities: Floats)
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]))
     place = np.searchsorted(edges, confidence, side="left")
     bins = [
-        Bin(confidence=float(confidence[inside].mean()), accuracy=float(hits[inside].mean()), samples=int(inside.sum()))
+        CalibrationBin(
+            confidence=float(confidence[inside].mean()), accuracy=float(hits[inside].mean()), samples=int(inside.sum())
+        )
         for inside in (place == number for number in range(len(edges) + 1))
         if inside.any()
     ]
     return Calibration(
-        expected_error=sum(each["samples"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels),
+        expected_error=sum(one.samples * abs(one.accuracy - one.confidence) for one in bins) / len(labels),
         error_by_chance=_error_by_chance(bins) / len(labels),
-        bins=bins,
+        bins=tuple(bins),
     )
 
 
-def _error_by_chance(bins: Sequence[Bin]) -> float:
+def _error_by_chance(bins: Sequence[CalibrationBin]) -> float:
     """Sum over the bins of n E|hits / n - p| = sqrt(2 n p (1 - p) / pi)."""
-    return sum(
-        math.sqrt(2 * each["samples"] * each["confidence"] * (1 - each["confidence"]) / math.pi) for each in bins
-    )
+    return sum(math.sqrt(2 * one.samples * one.confidence * (1 - one.confidence) / math.pi) for one in bins)

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ktrdr.payloads.evaluation import Lead, Significance
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Part
 
 Floats = NDArray[np.float64]
 
+CONTROL = "shuffled_control"
+
 TEST_LEVEL = 0.05
 # The epoch with the lowest loss on these rows was chosen, so luck had several tries: docs/evaluation.md.
 VALIDATION_LEVEL = 0.025
 
 
-class Lead(TypedDict):
-    """How much better the model is, a sample; `standard_error` is that of no lead at all, `p_value` one-sided."""
-
-    lead: float
-    standard_error: float
-    p_value: float
+Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 
-class Significance(TypedDict):
-    """`effective_samples`: as many independent ones would tell the share of hits as precisely."""
+@dataclass(frozen=True, slots=True)
+class Rivals(Generic[Value]):
+    """What stands beside the model, each with a value: a guess, its scores, the quality of its samples.
 
-    beats_baselines: bool
-    level: float
-    effective_samples: int
-    against: dict[str, Lead]
+    naive: guesses that need no training; the model must beat every one of them
+    yardstick: a linear model of the same features
+    control: the same model trained on shuffled labels, where the strategy asks for one
+    """
+
+    naive: Mapping[str, Value]
+    yardstick: Mapping[str, Value] = field(default_factory=dict)
+    control: Value | None = None
+
+    @property
+    def by_name(self) -> dict[str, Value]:
+        control = {} if self.control is None else {CONTROL: self.control}
+        return {**self.naive, **self.yardstick, **control}
+
+    def map(self, function: Callable[[Value], Other]) -> Rivals[Other]:
+        return Rivals(
+            {name: function(value) for name, value in self.naive.items()},
+            {name: function(value) for name, value in self.yardstick.items()},
+            None if self.control is None else function(self.control),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +68,7 @@ class Sampling:
     def of(cls, part: Part) -> Sampling:
         """The lag is twice the longest label's span beyond its first bar.
 
-        Labels that overlap over `span` bars are correlated over `span - 1`, falling to nought; Bartlett's weights fall
+        Labels that overlap over `span` bars are correlated over `span - 1`, falling to zero; Bartlett's weights fall
         too, and the two together would see two thirds of the variance: hence twice.
         """
         instants, instant = np.unique(part.timestamps, return_inverse=True)
@@ -65,7 +82,7 @@ class Sampling:
         return int(self.instant.max()) + 1
 
     def variance(self, values: Floats) -> float:
-        """Of the sum of `values` [samples], taken to have mean nought (Newey and West 1987, clustered by instant).
+        """Of the sum of `values` [samples], taken to have mean zero (Newey and West 1987, clustered by instant).
 
         Bartlett's weighted autocovariances are the mean square of sums over moving blocks of `lag + 1` instants.
         """
@@ -76,8 +93,8 @@ class Sampling:
         return float(blocks @ blocks) / block
 
     def t_value(self, values: Floats) -> float:
-        """Sum over its standard error under the null of mean nought; without overlap and with gains of -1, 0 and 1
-        that is McNemar's test. Nought where nothing varies."""
+        """Sum over its standard error under the null of mean zero; without overlap and with gains of -1, 0 and 1
+        that is McNemar's test. Zero where nothing varies."""
         variance = self.variance(values)
         return float(values.sum()) / math.sqrt(variance) if variance > 0 else 0.0
 
@@ -105,18 +122,16 @@ def lead_over(model: Floats, rival: Floats, sampling: Sampling) -> Lead:
     )
 
 
-def judge(
-    hits: Floats,
-    model: Floats,
-    naive: Mapping[str, Floats],
-    yardstick: Mapping[str, Floats],
-    sampling: Sampling,
-    level: float,
+def measure_significance(
+    hits: Floats, model: Floats, rivals: Rivals[Floats], sampling: Sampling, level: float
 ) -> Significance:
-    """Qualities [samples] of the model and of its rivals; the model must beat each naive one on its own."""
-    against = {name: lead_over(model, rival, sampling) for name, rival in {**naive, **yardstick}.items()}
+    """Whether the model beats each naive rival on its own.
+
+    `hits` says which samples [samples] were predicted right; `model` and `rivals` hold the qualities of their samples.
+    """
+    against = {name: lead_over(model, quality, sampling) for name, quality in rivals.by_name.items()}
     return Significance(
-        beats_baselines=all(against[name]["p_value"] < level for name in naive),
+        beats_baselines=all(against[name].p_value < level for name in rivals.naive),
         level=level,
         effective_samples=sampling.effective_samples(hits),
         against=against,

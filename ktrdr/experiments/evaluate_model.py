@@ -1,4 +1,4 @@
-"""How good a trained model is: on what it was chosen by, on what it never saw, in money, and beside a shuffled twin."""
+"""How good a trained model is: its scores on each part, its backtest, and a control trained on shuffled labels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import BacktestResult, backtest
-from ktrdr.evaluation.evaluate import Evaluation, evaluate
+from ktrdr.evaluation.backtest import backtest
+from ktrdr.evaluation.evaluate import evaluate
+from ktrdr.payloads.backtest import BacktestResult
+from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.payloads.training import Ending
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
-from ktrdr.training.loop import Ending, TrainingState, train
+from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.windows import TrainingTensors
 
@@ -33,48 +36,48 @@ _BRIEF = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ModelEvaluation:
-    """`outputs` are the model's, for each part that it was judged on by the part's name.
+    """What a model is worth.
 
-    `was_stopped` before its twin was trained; then nothing stands beside it that only knows by chance.
+    outputs: the model's own [samples, outputs] for each part, by the part's name
+    was_stopped: before the control was trained, which is missing then
     """
 
     outputs: dict[str, Outputs]
     evaluation: Evaluation
-    money: BacktestResult
+    backtest: BacktestResult
     test_evaluation: Evaluation | None
-    test_money: BacktestResult | None
+    test_backtest: BacktestResult | None
     was_stopped: bool
 
 
-def judge(
+def evaluate_on_splits(
     strategy: Strategy,
     dataset: Dataset,
     bars: Mapping[str, SymbolBars],
     tensors: TrainingTensors,
-    model: nn.Module,
-    epochs: int,
+    state: TrainingState,
     stop_requested: Callable[[], bool],
 ) -> ModelEvaluation:
-    """`epochs` are those that the model was trained for."""
+    """Evaluate and backtest the model of `state` on the validation part, and on the test part where there is one."""
     base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
     class_weights = tensors.class_weights.tolist() if tensors.class_weights is not None else None
-    twin = label_permutation_control(strategy, dataset, tensors, epochs, stop_requested)
-    parts = {"validation": dataset.validation, **({"test": dataset.test} if dataset.test else {})}
-    outputs: dict[str, Outputs] = {}
-    evaluations: dict[str, Evaluation] = {}
-    moneys: dict[str, BacktestResult] = {}
-    for name, part in parts.items():
-        outputs[name] = outputs_for(model, tensors, part)
-        control = outputs_for(twin, tensors, part) if twin else None
-        evaluations[name] = evaluate(outputs[name], dataset, part, control, class_weights)
-        moneys[name] = backtest(outputs[name], part, dataset, base, strategy.costs)
+    control = label_permutation_control(strategy, dataset, tensors, state.epoch, stop_requested)
+
+    def score(part: Part) -> tuple[Outputs, Evaluation, BacktestResult]:
+        outputs = outputs_for(state.model, tensors, part)
+        control_outputs = outputs_for(control, tensors, part) if control else None
+        evaluation = evaluate(outputs, dataset, part, control_outputs, class_weights)
+        return outputs, evaluation, backtest(outputs, part, dataset, base, strategy.costs)
+
+    outputs, evaluation, traded = score(dataset.validation)
+    test = score(dataset.test) if dataset.test is not None else None
     return ModelEvaluation(
-        outputs,
-        evaluations["validation"],
-        moneys["validation"],
-        evaluations.get("test"),
-        moneys.get("test"),
-        was_stopped=twin is None and strategy.controls.shuffled_labels != "none",
+        {"validation": outputs} | ({"test": test[0]} if test else {}),
+        evaluation,
+        traded,
+        test[1] if test else None,
+        test[2] if test else None,
+        was_stopped=control is None and strategy.controls.shuffled_labels != "none",
     )
 
 

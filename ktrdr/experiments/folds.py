@@ -4,101 +4,126 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path, PurePath
 
 import numpy as np
 
-from ktrdr.reports.folds_plot import MEASURES, Results, plot, summary
+from ktrdr.formatting import p_value, points
+from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
+from ktrdr.reports.folds_plot import MEASURES, plot, summary
 from ktrdr.training.files import CARD, SUMMARY, write_file
 
 PLOT = "folds.png"
-
-
 LEVEL = 0.05
+
+_ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD}
 _NAIVE = ("majority", "mean", "persistence")
 
 
-def summarise(folds: Sequence[tuple[str, Results]], output: Path, about: Mapping[str, Any]) -> Results:
-    """Results of the whole, from each fold's operation id and results; its artifacts go to `output`.
+@dataclass(frozen=True, slots=True)
+class TrainingInFolds:
+    """What was trained; `strategy` is the YAML text."""
 
-    The model is that of the last fold, which has seen the newest bars of all in a walk forward.
+    strategy: str
+    strategy_name: str
+    symbols: tuple[str, ...]
+    timeframes: tuple[str, ...]
+    start: date | None
+    end: date | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.strategy_name} on {', '.join(self.symbols)}, {', '.join(self.timeframes)}, in folds"
+
+
+def summarise(
+    training: TrainingInFolds, folds: Mapping[str, TrainingResults], output: Path, place: PurePath
+) -> FoldsResults:
+    """Results of the whole from those of its folds, by the operations that trained them.
+
+    Its files go to the folder `output`, which the results call `place`. The model is that of the last fold, which has
+    seen the newest bars of all in a walk forward.
     """
-    told = [_fold(number, *fold) for number, fold in enumerate(folds, start=1)]
-    spread = {name: _spread([fold[name] for fold in told]) for name in MEASURES if name in told[0]}
-    spread["best_val_loss"] = _spread([fold["best_val_loss"] for fold in told])
-    lead = lead_of([fold["lead"] for fold in told])
-    sentence = verdict(told, lead)
-    last = folds[-1][1]
-    results: Results = {
-        "final_metrics": {
-            "best_epoch": round(float(np.mean([fold["best_epoch"] for fold in told]))),
-            "best_val_loss": spread["best_val_loss"]["mean"],
-            "best_val_accuracy": spread["accuracy"]["mean"],
-            "final_train_loss": _mean(folds, "final_train_loss"),
-            "final_val_loss": _mean(folds, "final_val_loss"),
-            "total_epochs": sum(fold["total_epochs"] for fold in told),
-            "training_duration_seconds": sum(_final(results, "training_duration_seconds") for _, results in folds),
-        },
-        "folds": told,
-        "spread": spread,
-        "lead": lead,
-        "verdict": sentence,
-        "model_path": last["model_path"],
-    }
-    write_file(output / PLOT, plot(told, sentence))
-    write_file(output / SUMMARY, summary(told, spread, sentence, about).encode())
-    card = {"operation_ids": [operation_id for operation_id, _ in folds], **about, **results}
-    write_file(output / CARD, json.dumps(card, indent=2).encode())
-    results["artifacts"] = {
-        "metrics_plot": str(output / PLOT),
-        "model_summary": str(output / SUMMARY),
-        "model_card": str(output / CARD),
-    }
-    return results
+    scores = [_fold(number, *fold) for number, fold in enumerate(folds.items(), start=1)]
+    *_, last = folds.values()
+    lead = measure_lead([fold.lead for fold in scores])
+    spread = _spreads(scores)
+    results = FoldsResults(
+        final_metrics=_final_metrics([results.final_metrics for results in folds.values()], spread),
+        folds=tuple(scores),
+        spread=spread,
+        lead=lead,
+        verdict=verdict(len(scores), lead),
+        model_path=last.model_path,
+    )
+    write_file(output / PLOT, plot(scores, results.verdict))
+    write_file(output / SUMMARY, summary(scores, spread, results.verdict, training.title).encode())
+    measured = results.model_dump(mode="json", exclude={"status", "artifacts"})
+    card = {"operation_ids": list(folds), **asdict(training), **measured}
+    write_file(output / CARD, json.dumps(card, indent=2, default=date.isoformat).encode())
+    return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in _ARTIFACTS.items()}})
 
 
-def _fold(number: int, operation_id: str, results: Results) -> Results:
-    evaluation, final = results["evaluation"], results["final_metrics"]
-    naive = {name: row["accuracy"] for name, row in evaluation["baselines"].items() if name in _NAIVE}
-    strongest = max(naive, key=lambda name: float(naive[name]))
-    return {
-        "fold": number,
-        "operation_id": operation_id,
-        "from": evaluation["from"],
-        "to": evaluation["to"],
-        "validation_samples": evaluation["validation_samples"],
-        "best_epoch": final["best_epoch"],
-        "best_val_loss": final["best_val_loss"],
-        "total_epochs": final["total_epochs"],
-        **{name: evaluation[name] for name in MEASURES if name in evaluation},
-        "strongest_baseline": strongest,
-        "baseline_accuracy": naive[strongest],
-        "lead": evaluation["accuracy"] - naive[strongest],
-        "beats_baselines": evaluation["significance"]["beats_baselines"],
-    }
+def _fold(number: int, operation_id: str, results: TrainingResults) -> FoldScores:
+    evaluation, final = results.evaluation, results.final_metrics
+    assert evaluation is not None  # a completed training has a model
+    assert final.best_epoch is not None
+    assert final.best_val_loss is not None
+    naive = {name: scores.accuracy for name, scores in evaluation.baselines.items() if name in _NAIVE}
+    strongest = max(naive, key=lambda name: naive[name])
+    return FoldScores(
+        fold=number,
+        operation_id=operation_id,
+        first=evaluation.first,
+        last=evaluation.last,
+        samples=evaluation.samples,
+        best_epoch=final.best_epoch,
+        best_val_loss=final.best_val_loss,
+        total_epochs=final.total_epochs,
+        **{name: getattr(evaluation, name) for name in MEASURES if name in type(evaluation).model_fields},
+        strongest_baseline=strongest,
+        baseline_accuracy=naive[strongest],
+        lead=evaluation.accuracy - naive[strongest],
+        beats_baselines=evaluation.significance.beats_baselines,
+    )
 
 
-def _final(results: Results, name: str) -> float:
-    value: float = results["final_metrics"][name]
-    return value
+def _final_metrics(folds: Sequence[FinalMetrics], spread: Mapping[str, Spread]) -> FinalMetrics:
+    """Means over the folds; epochs and times are sums."""
+    return FinalMetrics(
+        best_epoch=round(_mean(fold.best_epoch for fold in folds)),
+        best_val_loss=spread["best_val_loss"].mean,
+        best_val_accuracy=spread["accuracy"].mean,
+        final_train_loss=_mean(fold.final_train_loss for fold in folds),
+        final_val_loss=_mean(fold.final_val_loss for fold in folds),
+        total_epochs=sum(fold.total_epochs for fold in folds),
+        training_duration_seconds=sum(fold.training_duration_seconds for fold in folds),
+    )
 
 
-def _mean(folds: Sequence[tuple[str, Results]], name: str) -> float:
-    return float(np.mean([_final(results, name) for _, results in folds]))
+def _mean(values: Iterable[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {
-        "mean": float(np.mean(values)),
-        "std": float(np.std(values, ddof=1)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-    }
+def _spreads(folds: Sequence[FoldScores]) -> dict[str, Spread]:
+    """Of each measure that every fold has."""
+    columns = {name: [getattr(fold, name) for fold in folds] for name in (*MEASURES, "best_val_loss")}
+    return {name: _spread(values) for name, values in columns.items() if None not in values}
 
 
-def lead_of(leads: Sequence[float]) -> dict[str, Any]:
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(
+        mean=float(np.mean(values)),
+        std=float(np.std(values, ddof=1)),
+        min=float(np.min(values)),
+        max=float(np.max(values)),
+    )
+
+
+def measure_lead(leads: Sequence[float]) -> FoldsLead:
     """Mean lead over each fold's strongest naive baseline, and Student's one-sided test that it is above zero.
 
     Folds that train on shared bars are not independent, so the test is kinder than it should be.
@@ -107,19 +132,19 @@ def lead_of(leads: Sequence[float]) -> dict[str, Any]:
 
     error = float(np.std(leads, ddof=1)) / math.sqrt(len(leads))
     mean = float(np.mean(leads))
-    p_value = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
-    return {
-        "mean": mean,
-        "standard_error": error,
-        "p_value": p_value,
-        "folds_ahead": int(np.sum(np.array(leads) > 0)),
-        "beats_baselines": mean > 0 and p_value < LEVEL,
-    }
+    chance = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
+    return FoldsLead(
+        mean=mean,
+        standard_error=error,
+        p_value=chance,
+        folds_ahead=int(np.sum(np.array(leads) > 0)),
+        beats_baselines=mean > 0 and chance < LEVEL,
+    )
 
 
-def verdict(told: Sequence[Results], lead: Mapping[str, Any]) -> str:
-    ahead = f"ahead of the strongest naive baseline in {lead['folds_ahead']} of {len(told)} folds"
-    by = f"{100 * lead['mean']:+.1f} ± {100 * lead['standard_error']:.1f} percentage points on average"
-    if lead["beats_baselines"]:
-        return f"The model is {ahead}, by {by}: more than chance explains (p = {lead['p_value']:.3f})."
-    return f"The model is {ahead}, by {by}: no more than chance explains (p = {lead['p_value']:.2f})."
+def verdict(folds: int, lead: FoldsLead) -> str:
+    ahead = f"The model is ahead of the strongest naive baseline in {lead.folds_ahead} of {folds} folds"
+    side = "behind" if lead.mean < 0 else "ahead"
+    by = f"{side} by {points(abs(lead.mean))} ± {points(lead.standard_error)} percentage points on average"
+    chance = "more than chance explains" if lead.beats_baselines else "no more than chance explains"
+    return f"{ahead}, {by}: {chance} (p = {p_value(lead.p_value)})."

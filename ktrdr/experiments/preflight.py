@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -17,13 +15,21 @@ import psutil
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
-from ktrdr.features.dataset import LeftOut, PartName, SymbolCoverage
 from ktrdr.features.panel import build_panel
 from ktrdr.features.splits import fold_count
+from ktrdr.payloads.preflight import (
+    FoldReport,
+    FoldWarning,
+    LeftOutSymbol,
+    PartName,
+    PartReport,
+    PreflightReport,
+    SymbolSamples,
+)
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
-    from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.features.dataset import Dataset, LeftOut, Part
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.throughput import Throughput
 
@@ -43,105 +49,14 @@ _ROWS_VALIDATED_AT_ONCE = 1024
 Measure = Callable[["Dataset"], "Throughput"]
 
 
-@dataclass(frozen=True, slots=True)
-class PartReport:
-    """The samples of one part.
-
-    first, last: opening instants of the last bars of its first and last window.
-    shares: of the classes; in a regression of targets above 0 and not.
-    resolution: the least difference of accuracies that so many samples tell from chance, at 95 %.
-    """
-
-    part: PartName
-    samples: int
-    first: str
-    last: str
-    shares: dict[str, float]
-    resolution: float
-
-
-@dataclass(frozen=True, slots=True)
-class FoldWarning:
-    """What makes the result of a fold weak; `about` is the same for the same thing in other folds."""
-
-    about: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoldReport:
-    """What one fold has to train on.
-
-    fold: counted from 1.
-    parts: none where the fold cannot be trained; `errors` then says why.
-    epoch_seconds, total_seconds: of one epoch, and of all of them with what they need once; None if not measured.
-    """
-
-    fold: int
-    parts: list[PartReport]
-    left_out: list[LeftOut]
-    epoch_seconds: float | None
-    total_seconds: float | None
-    errors: list[str]
-    warnings: list[FoldWarning]
-
-    def timed(self, throughput: Throughput, epochs: int) -> FoldReport:
-        if not self.parts:
-            return self
-        train, validation, *_ = self.parts
-        epoch_seconds = throughput.epoch_seconds(train.samples, validation.samples)
-        return replace(
-            self, epoch_seconds=epoch_seconds, total_seconds=throughput.setup_seconds + epochs * epoch_seconds
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """`errors` make the training hopeless, `warnings` its result weak.
-
-    symbols, left_out, parts, epoch_seconds: of the first fold that can be trained.
-    parameters: 0 where they are not known, as those of trees.
-    parameters_per_sample: of the fold with the fewest training samples.
-    peak_memory_bytes: of the fold with the most training samples.
-    total_seconds: of all epochs of all folds, one after the other; None if not measured.
-    errors, warnings: of all folds; of several, each names the folds that it is about.
-    """
-
-    symbols: list[SymbolCoverage]
-    left_out: list[LeftOut]
-    parts: list[PartReport]
-    features: int
-    window: int
-    parameters: int
-    parameters_per_sample: float
-    peak_memory_bytes: int
-    available_memory_bytes: int
-    epoch_seconds: float | None
-    total_seconds: float | None
-    folds: int
-    by_fold: list[FoldReport]
-    errors: list[str]
-    warnings: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self, dict_factory=_with_plain_instants)
-
-    def check(self) -> None:
-        """Raises TrainingDataError when the training is hopeless."""
-        if self.errors:
-            raise TrainingDataError(
-                "; ".join(self.errors),
-                hint="load a longer range, or choose other labels or another split; see: ktrdr models train --dry-run",
-                preflight=self.to_dict(),
-            )
-
-
-def preflight(strategy: Strategy, dataset: Dataset, *, model_parameters: int, fold: int = 0) -> Preflight:
+def preflight(strategy: Strategy, dataset: Dataset, *, model_parameters: int, fold: int = 0) -> PreflightReport:
     """One fold, whose dataset is there already; `fold` counts from 0."""
     return _whole(strategy, [_look_at(dataset, fold)], dataset, dataset, model_parameters)
 
 
-def preflight_folds(strategy: Strategy, bars: Mapping[str, SymbolBars], measure: Measure | None = None) -> Preflight:
+def preflight_folds(
+    strategy: Strategy, bars: Mapping[str, SymbolBars], measure: Measure | None = None
+) -> PreflightReport:
     """Every fold of a training, from its bars, whose features are made once.
 
     `measure` trains for a moment on the dataset of the fold with the most training samples; the times of all folds
@@ -158,7 +73,7 @@ def preflight_folds(strategy: Strategy, bars: Mapping[str, SymbolBars], measure:
             dataset = assemble(panel, fold)
         except TrainingDataError as error:
             failures.append(error)
-            folds.append(FoldReport(fold + 1, [], [], None, None, [error.detail], []))
+            folds.append(_hopeless_fold(fold, error))
             continue
         folds.append(_look_at(dataset, fold))
         first = first or dataset
@@ -169,7 +84,7 @@ def preflight_folds(strategy: Strategy, bars: Mapping[str, SymbolBars], measure:
     return _whole(strategy, folds, first, largest, throughput.parameters if throughput else 0, throughput)
 
 
-def check_before_start(strategy: Strategy, bars: Mapping[str, SymbolBars]) -> Preflight:
+def check_before_start(strategy: Strategy, bars: Mapping[str, SymbolBars]) -> PreflightReport:
     """What a training can be refused for before it starts. Raises TrainingDataError when any fold is hopeless."""
     found = preflight_folds(strategy, bars)
     found.check()
@@ -183,15 +98,15 @@ def _whole(
     largest: Dataset,
     parameters: int,
     throughput: Throughput | None = None,
-) -> Preflight:
+) -> PreflightReport:
     epochs = strategy.training.epochs
     memory = throughput.peak_memory_bytes if throughput else _peak_memory(strategy, largest, parameters)
     available = psutil.virtual_memory().available + psutil.Process().memory_info().rss
-    by_fold = [each.timed(throughput, epochs) if throughput else each for each in folds]
+    by_fold = tuple(_timed(fold, throughput, epochs) if throughput else fold for fold in folds)
     shown = next(each for each in by_fold if each.parts)
     fewest = min(each.parts[0].samples for each in by_fold if each.parts)
-    return Preflight(
-        symbols=list(first.coverage),
+    return PreflightReport(
+        symbols=tuple(SymbolSamples.model_validate(each, from_attributes=True) for each in first.coverage),
         left_out=shown.left_out,
         parts=shown.parts,
         features=len(first.feature_names),
@@ -204,8 +119,8 @@ def _whole(
         total_seconds=sum(each.total_seconds or 0.0 for each in by_fold) if throughput else None,
         folds=len(by_fold),
         by_fold=by_fold,
-        errors=list(_errors(by_fold)),
-        warnings=[*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)],
+        errors=tuple(_errors(by_fold)),
+        warnings=(*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)),
     )
 
 
@@ -243,20 +158,41 @@ def _warnings_of_the_model(parameters: int, samples: int, memory: int, available
 
 
 def _look_at(dataset: Dataset, fold: int) -> FoldReport:
-    parts = [_part(dataset, name, part) for name, part in _parts_of(dataset)]
+    parts = tuple(_part(dataset, name, part) for name, part in _parts_of(dataset))
     return FoldReport(
         fold=fold + 1,
         parts=parts,
-        left_out=list(dataset.left_out),
+        left_out=tuple(LeftOutSymbol.model_validate(each, from_attributes=True) for each in dataset.left_out),
         epoch_seconds=None,
         total_seconds=None,
-        errors=list(_hopeless_parts(parts, dataset.is_regression)),
-        warnings=[
+        errors=tuple(_hopeless_parts(parts, dataset.is_regression)),
+        warnings=(
             *_left_out(dataset.left_out),
             *_thin_parts(parts),
-            *([] if dataset.is_regression else _rare_classes(parts)),
-        ],
+            *(() if dataset.is_regression else _rare_classes(parts)),
+        ),
     )
+
+
+def _hopeless_fold(fold: int, error: TrainingDataError) -> FoldReport:
+    return FoldReport(
+        fold=fold + 1,
+        parts=(),
+        left_out=(),
+        epoch_seconds=None,
+        total_seconds=None,
+        errors=(error.detail,),
+        warnings=(),
+    )
+
+
+def _timed(fold: FoldReport, throughput: Throughput, epochs: int) -> FoldReport:
+    if not fold.parts:
+        return fold
+    train, validation, *_ = fold.parts
+    epoch_seconds = throughput.epoch_seconds(train.samples, validation.samples)
+    total_seconds = throughput.setup_seconds + epochs * epoch_seconds
+    return fold.model_copy(update={"epoch_seconds": epoch_seconds, "total_seconds": total_seconds})
 
 
 def _parts_of(dataset: Dataset) -> Iterator[tuple[PartName, Part]]:
@@ -276,8 +212,8 @@ def _part(dataset: Dataset, name: PartName, part: Part) -> PartReport:
     return PartReport(
         part=name,
         samples=samples,
-        first=_instant(part.timestamps.min()),
-        last=_instant(part.timestamps.max()),
+        first=part.timestamps.min().astype("datetime64[s]").item(),
+        last=part.timestamps.max().astype("datetime64[s]").item(),
         shares={each: float(count / samples) for each, count in zip(names, counts, strict=True)},
         resolution=1.96 * math.sqrt(0.25 / _independent(part)),
     )
@@ -322,15 +258,15 @@ def _left_out(symbols: Iterable[LeftOut]) -> Iterator[FoldWarning]:
         named = ", ".join(f"{each.symbol} (bars from {each.first.date()} to {each.last.date()})" for each in those)
         lack = f"no {' and no '.join(parts)} samples"
         text = f"left out, for want of training samples: {named}" if "train" in parts else f"{lack}: {named}"
-        yield FoldWarning(text, text)
+        yield FoldWarning(about=text, text=text)
 
 
 def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
     for part in parts[1:]:
         if part.samples < THIN_VALIDATION_SAMPLES:
             yield FoldWarning(
-                f"{part.part} samples",
-                f"{part.samples} {part.part} samples tell an accuracy from that of a baseline only when the two "
+                about=f"{part.part} samples",
+                text=f"{part.samples} {part.part} samples tell an accuracy from that of a baseline only when the two "
                 f"lie {100 * part.resolution:.0f} percentage points apart",
             )
 
@@ -340,14 +276,6 @@ def _rare_classes(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
         for name, share in part.shares.items():
             if share < THIN_CLASS_SHARE:
                 yield FoldWarning(
-                    f"{part.part} class {name}",
-                    f"the class {name!r} has {100 * share:.1f} % of the {adjective(part.part)} samples",
+                    about=f"{part.part} class {name}",
+                    text=f"the class {name!r} has {100 * share:.1f} % of the {adjective(part.part)} samples",
                 )
-
-
-def _with_plain_instants(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields}
-
-
-def _instant(timestamp: np.datetime64) -> str:
-    return f"{timestamp.astype('datetime64[s]')}Z"

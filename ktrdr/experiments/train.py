@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import judge
+from ktrdr.experiments.evaluate_model import evaluate_on_splits
 from ktrdr.experiments.preflight import preflight
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.leaks.gate import check_leaks
 from ktrdr.market.quality import enforce
+from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
 from ktrdr.saved_models import writing
 from ktrdr.saved_models.reproduce import compare_with
 from ktrdr.training.architectures.model import count_parameters, layers
@@ -21,15 +22,17 @@ from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.device import device_of
 from ktrdr.training.families import build_trainer
-from ktrdr.training.files import EQUITY, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
+from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
-from ktrdr.training.loop import Ending, EpochMetrics, TrainingState, report_epoch, train
+from ktrdr.training.loop import TrainingState, report_epoch, train
 from ktrdr.training.observer import Phase, TrainingObserver
-from ktrdr.training.request import TrainingOutcome, TrainingRequest
+from ktrdr.training.request import TrainingRequest
 from ktrdr.training.windows import TrainingTensors
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.backtest import BacktestResult
+    from torch import Tensor
+
+    from ktrdr.experiments.evaluate_model import Outputs
     from ktrdr.features.columns import SymbolBars
     from ktrdr.market.series_file import StoredBars
 
@@ -45,13 +48,13 @@ def run_training(
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
-) -> TrainingOutcome:
+) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
     `resume_from` is the output folder of a training that ended early: this one goes on from its last checkpoint, ends
     with the same bits as if it had not been interrupted, and reports the earlier epochs again first. Where there is no
     checkpoint yet it starts at the beginning, which ends with the same bits too. Its own checkpoints stay: whoever has
-    recorded that the training ended well may remove them.
+    recorded that the training ended well may remove them. The results name files within `request.output`.
 
     Sets torch's thread count, seed and determinism for the whole process: a process runs one training at a time.
 
@@ -62,8 +65,7 @@ def run_training(
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
         StorageError: the disk is full, or a checkpoint is damaged.
     """
-    strategy = request.strategy
-    phases = _PhaseClock(observer)
+    strategy, phases = request.strategy, _PhaseClock(observer)
 
     phases.enter(Phase.INITIALIZING)
     make_repeatable(strategy.training.seed, strategy.training.threads)
@@ -75,9 +77,10 @@ def run_training(
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
     tensors = TrainingTensors.of(dataset, strategy.training, device)
     trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
-    ahead = preflight(strategy, dataset, model_parameters=count_parameters(trainer.model), fold=request.fold)
-    ahead.check()
-    for warning in ahead.warnings:
+    parameters = count_parameters(trainer.model)
+    outlook = preflight(strategy, dataset, model_parameters=parameters, fold=request.fold)
+    outlook.check()
+    for warning in outlook.warnings:
         logger.info("Preflight: %s", warning)
 
     phases.enter(Phase.CHECKING)
@@ -86,8 +89,7 @@ def run_training(
 
     state = TrainingState(trainer)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
-    earlier = load_latest(resume_from / CHECKPOINTS) if resume_from else None
-    if earlier:
+    if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
         earlier.check(fingerprint)
         earlier.restore(state)
     checkpoints.keep(state)
@@ -95,83 +97,71 @@ def run_training(
 
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
-        report_epoch(observer, metrics, strategy.training.epochs, again=True)
+        report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
     try:
         ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep)
     finally:
         checkpoints.flush()
-    status: Literal["success", "cancelled"] = "cancelled" if ending is Ending.CANCELLED else "success"
-    final_metrics = _final_metrics(state)
     if not state.history:
-        return TrainingOutcome(status, ending.value, final_metrics)
+        return TrainingResults(status=_status(ending), ending=ending, final_metrics=_final_metrics(state))
 
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    judgement = judge(strategy, dataset, bars, tensors, state.model, state.epoch, stop_requested)
-    if judgement.was_stopped:
-        ending, status = Ending.CANCELLED, "cancelled"
+    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested)
+    if evaluated.was_stopped:
+        ending = Ending.CANCELLED
 
     phases.enter(Phase.SAVING)
-    results: dict[str, Any] = {
-        "status": status,
-        "ending": ending.value,
-        "final_metrics": final_metrics,
-        "evaluation": judgement.evaluation,
-        "test_evaluation": judgement.test_evaluation,
-        "money": judgement.money,
-        "test_money": judgement.test_money,
-        "leak_gate": leak_gate.to_dict(),
-        "preflight": ahead.to_dict(),
-    }
-    writing.write_model(
-        request.output,
-        best_weights,
-        writing.model_card(request, dataset, fingerprint, providers, results, bars=bars, device=str(device)),
-    )
-    writing.write_predictions(request.output, dataset, judgement.outputs)
-    report = reports.TrainingReport(
-        request=request,
-        dataset=dataset,
-        fingerprint=fingerprint,
-        providers=providers,
-        layers=tuple(layers(state.model)),
-        history=tuple(state.history),
-        best_epoch=state.best_epoch,
-        evaluation=judgement.evaluation,
+    results = TrainingResults(
+        status=_status(ending),
         ending=ending,
-        money=judgement.money,
-        test_evaluation=judgement.test_evaluation,
-        test_money=judgement.test_money,
-        leak_gate=results["leak_gate"],
-        preflight=results["preflight"],
+        final_metrics=_final_metrics(state),
+        evaluation=evaluated.evaluation,
+        test_evaluation=evaluated.test_evaluation,
+        backtest=evaluated.backtest,
+        test_backtest=evaluated.test_backtest,
+        leak_gate=leak_gate,
+        preflight=outlook,
+        model_path=WEIGHTS,
+        artifacts=ARTIFACTS,
     )
-    _write_reports(report, judgement.money, phases)
-    reproduction = compare_with(request.reproduces, request.output).to_dict() if request.reproduces else None
-
-    seconds = phases.seconds()
-    if status == "success":
+    report = reports.TrainingReport(
+        request, dataset, fingerprint, providers, tuple(layers(state.model)), tuple(state.history), results
+    )
+    _write(report, best_weights, evaluated.outputs, bars, str(device), phases)
+    reproduction = compare_with(request.reproduces, request.output) if request.reproduces else None
+    results = results.model_copy(update={"reproduction": reproduction, "phases_seconds": phases.seconds()})
+    if results.status == "success":
         phases.enter(Phase.COMPLETED)
         logger.info("Training completed successfully")
-    return TrainingOutcome(
-        **results,
-        reproduction=reproduction,
-        model_path=str(request.output / WEIGHTS),
-        artifacts=writing.paths(request.output),
-        phases_seconds=seconds,
-        final_epoch=state.epoch,
-        best_val_loss=state.best_val_loss,
+    return results
+
+
+def _write(
+    report: reports.TrainingReport,
+    weights: dict[str, Tensor],
+    outputs: Mapping[str, Outputs],
+    bars: Mapping[str, SymbolBars],
+    device: str,
+    phases: _PhaseClock,
+) -> None:
+    """The model and what people read beside it, into the request's folder."""
+    request, dataset, folder = report.request, report.dataset, report.request.output
+    card = writing.model_card(
+        request, dataset, report.fingerprint, report.providers, report.results, bars=bars, device=device
     )
-
-
-def _write_reports(report: reports.TrainingReport, money: BacktestResult, phases: _PhaseClock) -> None:
-    """What people read, beside the model and what it said."""
-    folder = report.request.output
-    write_file(folder / STRATEGY, report.request.strategy_text.encode())
+    writing.write_model(folder, weights, card)
+    writing.write_predictions(folder, dataset, outputs)
+    write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
     write_file(folder / PLOT, reports.plot_metrics(report))
-    write_file(folder / EQUITY, reports.plot_equity(report, money))
+    write_file(folder / EQUITY, reports.plot_equity(report))
     write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
+
+
+def _status(ending: Ending) -> Literal["success", "cancelled"]:
+    return "cancelled" if ending is Ending.CANCELLED else "success"
 
 
 def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
@@ -192,19 +182,18 @@ def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, Symb
     return bars, providers
 
 
-def _final_metrics(state: TrainingState) -> dict[str, float | int | None]:
-    """`training_duration_seconds` sums the finished epochs, those before a resume included."""
-    best: EpochMetrics | None = state.history[state.best_epoch - 1] if state.best_epoch else None
-    last: EpochMetrics | None = state.history[-1] if state.history else None
-    return {
-        "best_epoch": best.epoch if best else None,
-        "best_val_loss": best.val_loss if best else None,
-        "best_val_accuracy": best.val_accuracy if best else None,
-        "final_train_loss": last.train_loss if last else None,
-        "final_val_loss": last.val_loss if last else None,
-        "total_epochs": state.epoch,
-        "training_duration_seconds": sum(metrics.duration for metrics in state.history),
-    }
+def _final_metrics(state: TrainingState) -> FinalMetrics:
+    best = state.history[state.best_epoch - 1] if state.best_epoch else None
+    last = state.history[-1] if state.history else None
+    return FinalMetrics(
+        best_epoch=best.epoch if best else None,
+        best_val_loss=best.val_loss if best else None,
+        best_val_accuracy=best.val_accuracy if best else None,
+        final_train_loss=last.train_loss if last else None,
+        final_val_loss=last.val_loss if last else None,
+        total_epochs=state.epoch,
+        training_duration_seconds=sum(metrics.duration for metrics in state.history),
+    )
 
 
 class _PhaseClock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from ktrdr.executors.outcome import Outcome
@@ -17,6 +16,10 @@ from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
+from ktrdr.payloads.leaks import AuditResults
+from ktrdr.payloads.predictions import ExportResults, PredictedBar, PredictedLabel, PredictionResults
+from ktrdr.payloads.preflight import PreflightResults
+from ktrdr.payloads.results import Results
 from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import closed_bars, last_windows, predict_last
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
@@ -30,7 +33,6 @@ logger = logging.getLogger(__name__)
 ONNX = "model.onnx"
 _WINDOWS_COMPARED = 256
 
-Results = dict[str, Any]
 Work = Callable[[Any, JobContext, AnalysisProgressBridge], Results]
 
 
@@ -39,7 +41,7 @@ def run(job: AnyJob, context: JobContext) -> Outcome:
     with AnalysisProgressBridge(context.folder / "bridge", writable=True) as bridge:
         results = work(job, context, bridge)
     logger.info("Completed the %s of operation %s", job.kind, context.operation_id)
-    return Outcome("completed", results)
+    return Outcome("completed", results.model_dump(mode="json"))
 
 
 def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
@@ -51,17 +53,15 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
     bridge.on_step(2, items=job.last)
     table = predict_last(model, symbol, bars, job.last)
     bridge.on_step(3, items=len(table))
-    return {
-        "model": job.model,
-        "symbol": symbol,
-        "timeframe": base,
-        "class_names": list(model.class_names),
-        "label": model.strategy.labels.model_dump(mode="json"),
-        "trained_on_symbol": symbol in model.symbols,
-        "predictions": [
-            {**row, "timestamp": row["timestamp"].isoformat().replace("+00:00", "Z")} for row in table.to_dicts()
-        ],
-    }
+    return PredictionResults(
+        model=job.model,
+        symbol=symbol,
+        timeframe=base,
+        class_names=model.class_names,
+        label=PredictedLabel.model_validate(model.strategy.labels.model_dump(mode="json")),
+        trained_on_symbol=symbol in model.symbols,
+        predictions=tuple(PredictedBar.model_validate(row) for row in table.to_dicts()),
+    )
 
 
 def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
@@ -74,14 +74,17 @@ def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge)
     bridge.on_step(2)
     exported = export_onnx(model, windows.stacked(), context.folder / ONNX, {"model": job.model, "symbol": symbol})
     bridge.on_step(4, items=exported.windows_compared)
-    told = asdict(exported)
-    return {
-        "model": job.model,
-        "format": job.format,
-        "compared_on": symbol,
-        "artifacts": {"onnx": told.pop("path")},
-        **told,
-    }
+    return ExportResults(
+        model=job.model,
+        format=job.format,
+        compared_on=symbol,
+        artifacts={"onnx": str(context.folder.relative_to(context.home.root) / ONNX)},
+        size_bytes=exported.size_bytes,
+        windows_compared=exported.windows_compared,
+        largest_difference=exported.largest_difference,
+        inputs=exported.inputs,
+        outputs=exported.outputs,
+    )
 
 
 def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
@@ -94,10 +97,10 @@ def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressB
         bridge.on_step(2)
         return measure(strategy, dataset, context.stop, lambda samples: bridge.on_step(2, items=samples))
 
-    found = preflight_folds(strategy, _all_bars(job, context), timed)
+    report = preflight_folds(strategy, _all_bars(job, context), timed)
     _check(context.stop)
     bridge.on_step(3)
-    return found.to_dict()
+    return PreflightResults(**dict(report))
 
 
 def _audit(job: AuditJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
@@ -107,7 +110,7 @@ def _audit(job: AuditJob, context: JobContext, bridge: AnalysisProgressBridge) -
     report = audit(strategy, bars, lambda done, total: bridge.on_step(2, done, max(total, 1), done), context.stop)
     _check(context.stop)
     bridge.on_step(3)
-    return report.to_dict()
+    return AuditResults(**dict(report))
 
 
 _WORK: Mapping[str, Work] = {"prediction": _predict, "export": _export, "preflight": _preflight, "audit": _audit}

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import PurePosixPath
 
 from ktrdr.errors import StorageError
 from ktrdr.executors.outcome import PARTS, Outcome, read_outcome
-from ktrdr.experiments.folds import summarise
+from ktrdr.experiments.folds import TrainingInFolds, summarise
 from ktrdr.jobs.entry import JobContext
 from ktrdr.payloads.jobs import FoldsJob
+from ktrdr.payloads.training import TrainingResults
 
 
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
-    about = {"strategy_name": job.strategy_name, "symbols": list(job.symbols), "timeframes": list(job.timeframes)}
-    results = summarise(
-        [(member, _results(context, member)) for member in members], context.home.models / context.operation_id, about
-    )
-    return Outcome("completed", results, {"best_val_loss": results["final_metrics"]["best_val_loss"]})
+    training = TrainingInFolds(job.strategy, job.strategy_name, job.symbols, job.timeframes, job.start, job.end)
+    folds = {member: _results(context, member) for member in members}
+    output = context.home.models / context.operation_id
+    results = summarise(training, folds, output, output.relative_to(context.home.root))
+    metadata = {"best_val_loss": results.final_metrics.best_val_loss}
+    return Outcome("completed", results.model_dump(mode="json"), metadata)
 
 
-def _results(context: JobContext, member: str) -> dict[str, Any]:
+def _results(context: JobContext, member: str) -> TrainingResults:
     try:
         outcome = read_outcome(context.folder.parent / member)
+        if outcome is None:
+            raise StorageError(f"the outcome of fold {member} is gone", hint="start the training in folds again")
+        # Of 0.1.0 there may be absolute paths.
+        return TrainingResults.model_validate(outcome.results).under(PurePosixPath())
     except (OSError, ValueError) as error:
         raise StorageError(f"the outcome of fold {member} cannot be read: {error}") from error
-    if outcome is None:
-        raise StorageError(f"the outcome of fold {member} is gone", hint="start the training in folds again")
-    return dict(outcome.results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.plan import Finish, Part, PartRequest, Start
 from ktrdr.payloads.jobs import FoldsJob
+from ktrdr.payloads.training import FinalMetrics, FinishedFold, UnfinishedFoldsResults
 
 _COLUMNS = ("fold", "best_epoch", "val_loss", "val_accuracy", "total_epochs")
 
@@ -51,17 +53,22 @@ class FoldsPlan:
         return Finish(self._error(ended))
 
     def record(self, part: Part) -> Sequence[float]:
-        final = part.results["final_metrics"]
-        values = (final["best_epoch"], final["best_val_loss"], final["best_val_accuracy"], final["total_epochs"])
-        return (part.index + 1, *values)
+        final = _final_metrics(part)
+        return (
+            part.index + 1,
+            final.best_epoch or 0,
+            _or_nan(final.best_val_loss),
+            _or_nan(final.best_val_accuracy),
+            final.total_epochs,
+        )
 
     def partial_results(self, ended: Sequence[Part]) -> Mapping[str, Any]:
-        folds = [
-            {"fold": part.index + 1, "operation_id": part.operation_id, **part.results["final_metrics"]}
+        folds = tuple(
+            FinishedFold(fold=part.index + 1, operation_id=part.operation_id, **dict(_final_metrics(part)))
             for part in ended
             if part.is_completed
-        ]
-        return {"folds": folds}
+        )
+        return UnfinishedFoldsResults(folds=folds).model_dump(mode="json", exclude={"status"})
 
     def _request(self, fold: int) -> PartRequest:
         training = self.job.training_of(fold)
@@ -77,3 +84,11 @@ class FoldsPlan:
             f"{len(missing)} of {self.total} folds have no model: {reasons}",
             f"train what is missing with: ktrdr operations resume {self.operation_id}",
         ).error
+
+
+def _final_metrics(part: Part) -> FinalMetrics:
+    return FinalMetrics.model_validate(part.results["final_metrics"])
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

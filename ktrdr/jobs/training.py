@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from ktrdr.executors.outcome import Outcome
@@ -13,10 +12,11 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
+from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import bars_of
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.fingerprint import CHECKPOINTS
-from ktrdr.training.request import TrainingOutcome, TrainingRequest
+from ktrdr.training.request import TrainingRequest
 
 
 def run(job: TrainingJob, context: JobContext) -> Outcome:
@@ -44,15 +44,15 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     resume_from = models / job.resume_from if job.resume_from else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
-        outcome = run_training(request, read, bridge, context.stop, resume_from)
-    return _describe(outcome, request.output / CHECKPOINTS, context.home.root)
+        results = run_training(request, read, bridge, context.stop, resume_from)
+    folder = request.output.relative_to(context.home.root)
+    return _outcome(results.under(folder), folder / CHECKPOINTS)
 
 
-def _describe(outcome: TrainingOutcome, checkpoints: Path, root: Path) -> Outcome:
-    fields = asdict(outcome)
-    status = fields.pop("status")
-    metadata = {"final_epoch": fields.pop("final_epoch"), "best_val_loss": fields.pop("best_val_loss")}
-    if status != "success":
-        return Outcome(status, fields, metadata)
+def _outcome(results: TrainingResults, checkpoints: Path) -> Outcome:
+    final, document = results.final_metrics, results.model_dump(mode="json")
+    metadata = {"final_epoch": final.total_epochs, "best_val_loss": final.best_val_loss}
+    if results.status == "cancelled":
+        return Outcome("cancelled", document, metadata)
     # Nothing goes on from a training that is recorded as completed; until then, a kill may still make it necessary.
-    return Outcome("completed", fields, metadata, leftovers=(checkpoints.relative_to(root).as_posix(),))
+    return Outcome("completed", document, metadata, leftovers=(checkpoints.as_posix(),))

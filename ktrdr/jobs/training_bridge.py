@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
-from ktrdr.training.observer import Phase
+from ktrdr.training.observer import EpochMetrics, Phase
 
 METRIC_COLUMNS = (
     "epoch",
@@ -55,24 +55,18 @@ class TrainingProgressBridge(ProgressBridge):
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         self._update_state(_TRAINING, epoch, batch, batches, samples_seen)
 
-    def on_epoch(
-        self,
-        epoch: int,
-        samples_seen: int,
-        train_loss: float,
-        train_accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-        learning_rate: float,
-        duration: float,
-        progress_type: str = "epoch",
-        *,
-        ended_at: float | None = None,
-    ) -> None:
-        if ended_at is not None:
-            self._append_earlier(
-                ended_at, epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration
-            )
+    def on_epoch(self, metrics: EpochMetrics, progress_type: str = "epoch", *, replayed: bool = False) -> None:
+        values = (
+            metrics.epoch,
+            metrics.train_loss,
+            metrics.train_accuracy,
+            metrics.val_loss,
+            metrics.val_accuracy,
+            metrics.learning_rate,
+            metrics.duration,
+        )
+        if replayed:
+            self._append_earlier(metrics.ended_at, *values)
         elif progress_type == "epoch":
-            self._append_metric(epoch, train_loss, train_accuracy, val_loss, val_accuracy, learning_rate, duration)
-        self._update_state(_TRAINING, epoch, 1, 1, samples_seen)
+            self._append_metric(*values)
+        self._update_state(_TRAINING, metrics.epoch, 1, 1, metrics.samples_seen)

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ktrdr.files import size_text
 from ktrdr.findings import Backup, Finding, Level
+from ktrdr.formatting import size_text
 from ktrdr.operations.check import RecordedOperation
 from ktrdr.operations.operation import WorkerIdentity
 from ktrdr.registry import layout

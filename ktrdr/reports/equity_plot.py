@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.formatting import count, gain, percentage
 from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
 from ktrdr.reports.plot_labels import draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
@@ -14,7 +15,7 @@ from ktrdr.reports.report_data import TrainingReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ktrdr.evaluation.backtest import BacktestResult
+    from ktrdr.payloads.backtest import BacktestResult
 
 Floats = NDArray[np.float64]
 
@@ -22,16 +23,18 @@ Floats = NDArray[np.float64]
 MOST_ON_AN_EVEN_SCALE = 6.0
 
 
-def plot_equity(report: TrainingReport, money: BacktestResult) -> bytes:
+def plot_equity(report: TrainingReport) -> bytes:
     from matplotlib.ticker import PercentFormatter
 
     figure = new_figure(6.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
     figure.subplots_adjust(left=0.055, right=0.825, top=0.755, bottom=0.07, hspace=0.24)
     draw_title(figure, report)
-    instants = np.array([each.removesuffix("Z") for each in money["equity"]["timestamps"]], "datetime64[us]")
-    model, held = (np.array(money["equity"][name]) for name in ("model", "buy_and_hold"))
-    _equity(top, money, instants, model, held)
+    backtest = report.backtest
+    equity = backtest.equity
+    instants = np.array([instant.replace(tzinfo=None) for instant in equity.timestamps], "datetime64[us]")
+    model, held = np.array(equity.model), np.array(equity.buy_and_hold)
+    _equity(top, backtest, instants, model, held)
     fall, fall_held = _drawdown(model), _drawdown(held)
     bottom.fill_between(instants, fall, 0, color=VERMILION, alpha=0.18, linewidth=0)
     bottom.plot(instants, fall, color=VERMILION, linewidth=1.2)
@@ -40,15 +43,17 @@ def plot_equity(report: TrainingReport, money: BacktestResult) -> bytes:
     bottom.set_ylim(min(-0.01, 1.08 * float(min(fall.min(), fall_held.min()))), 0)
     bottom.set_title("Below the highest value so far", loc="left", fontsize=10, color=INK, y=1.0, pad=6)
     deepest = [
-        (f"{money['model']['max_drawdown']:.1%} at most", float(fall[-1]), VERMILION, "bold"),
-        (f"{money['buy_and_hold']['max_drawdown']:.1%} at most", float(fall_held[-1]), BLUE, "normal"),
+        (f"{percentage(backtest.model.max_drawdown)} at most", float(fall[-1]), VERMILION, "bold"),
+        (f"{percentage(backtest.buy_and_hold.max_drawdown)} at most", float(fall_held[-1]), BLUE, "normal"),
     ]
     _style_axes(bottom, instants)
     label_right(bottom, deepest, gap=0.16)
     return png(figure)
 
 
-def _equity(axes: Axes, money: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats) -> None:
+def _equity(
+    axes: Axes, backtest: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats
+) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.axhline(1.0, color=GREY, linewidth=1.0, zorder=1)
@@ -62,10 +67,10 @@ def _equity(axes: Axes, money: BacktestResult, instants: NDArray[np.datetime64],
         pad(axes, [lowest, highest, 1.0])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    chance, costs = money["random_entries"], money["fee_bps"] + money["slippage_bps"]
+    chance = backtest.random_entries
     axes.set_title(
-        f"Capital, from 1, over the {money['part']} part; a trade costs {costs / 100:g}% of its value\n"
-        f"better than {chance['percentile']:.0f}% of {chance['draws']} random entries of the same turnover",
+        f"Capital, from 1, over the {backtest.part} part; a trade costs {backtest.costs_percent:g}% of its value\n"
+        f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries of the same turnover",
         loc="left",
         fontsize=11,
         color=INK,
@@ -75,8 +80,8 @@ def _equity(axes: Axes, money: BacktestResult, instants: NDArray[np.datetime64],
     )
     _style_axes(axes, instants)
     ends = [
-        (f"model {money['model']['total_return']:+.1%}", float(model[-1]), VERMILION, "bold"),
-        (f"buy and hold {money['buy_and_hold']['total_return']:+.1%}", float(held[-1]), BLUE, "normal"),
+        (f"model {gain(backtest.model.total_return)}", float(model[-1]), VERMILION, "bold"),
+        (f"buy and hold {gain(backtest.buy_and_hold.total_return)}", float(held[-1]), BLUE, "normal"),
     ]
     label_right(axes, ends, gap=0.075)
 

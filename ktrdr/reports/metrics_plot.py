@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ktrdr.evaluation.evaluate import is_classification, is_regression
+from ktrdr.formatting import count, percentage, score
+from ktrdr.payloads.evaluation import ClassScores, NumberScores, Regression
 from ktrdr.plot_style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_figure, png, style_axes
 from ktrdr.reports.plot_labels import draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
@@ -32,7 +33,7 @@ def plot_metrics(report: TrainingReport) -> bytes:
     draw_title(
         figure,
         report,
-        f"{len(dataset.train.labels):,} training and {len(dataset.validation.labels):,} validation samples",
+        f"{count(len(dataset.train.labels))} training and {count(len(dataset.validation.labels))} validation samples",
     )
     history, best = report.history, report.best
     _panel(
@@ -43,7 +44,7 @@ def plot_metrics(report: TrainingReport) -> bytes:
         validation=[metrics.val_loss for metrics in history],
         baselines=_loss_baselines(report),
         best=best.val_loss,
-        text=lambda value: f"{value:.4f}",
+        text=score,
     )
     accuracies.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     _panel(
@@ -54,7 +55,7 @@ def plot_metrics(report: TrainingReport) -> bytes:
         validation=[metrics.val_accuracy for metrics in history],
         baselines=_accuracy_baselines(report),
         best=best.val_accuracy,
-        text=lambda value: f"{value:.1%}",
+        text=percentage,
     )
     return png(figure)
 
@@ -62,20 +63,17 @@ def plot_metrics(report: TrainingReport) -> bytes:
 def _loss_baselines(report: TrainingReport) -> Baselines:
     """What knowing nothing but the training part's classes, or its mean, comes to; the mean's own on that part is 1."""
     evaluation = report.evaluation
-    if is_regression(evaluation):
-        beside = evaluation["baselines"]
+    if isinstance(evaluation, Regression):
         return {
             "variance": (1.0, INK, DOTTED),
-            "mean": (beside["mean"]["mse"], GREY, DASHED),
-            "ridge": (beside["ridge_regression"]["mse"], PURPLE, LONG_DASHED),
+            "mean": (evaluation.baselines["mean"].mse, GREY, DASHED),
+            "ridge": (evaluation.baselines["ridge_regression"].mse, PURPLE, LONG_DASHED),
         }
-    assert is_classification(evaluation)
-    chance = math.log(len(evaluation["class_names"]))
+    chance = math.log(len(evaluation.class_names))
     # A loss that weighs classes is on a scale of its own, where nothing but chance can be told.
     if report.strategy.training.class_weights == "balanced":
         return {"chance": (chance, GREY, DOTTED)}
-    known = evaluation["baselines"]
-    prior, logistic = known["majority"]["log_loss"], known["logistic_regression"]["log_loss"]
+    prior, logistic = (evaluation.baselines[name].log_loss for name in ("majority", "logistic_regression"))
     assert prior is not None
     assert logistic is not None
     return {"class shares": (prior, GREY, DASHED), "logistic": (logistic, PURPLE, LONG_DASHED)}
@@ -89,11 +87,11 @@ def _accuracy_baselines(report: TrainingReport) -> Baselines:
         ("logistic_regression", PURPLE, LONG_DASHED),
         ("ridge_regression", PURPLE, LONG_DASHED),
     )
-    beside: Mapping[str, Mapping[str, Any]] = report.evaluation["baselines"]
+    baselines: Mapping[str, ClassScores | NumberScores] = report.evaluation.baselines
     return {
-        name.removesuffix("_regression"): (beside[name]["accuracy"], colour, dashes)
+        name.removesuffix("_regression"): (baselines[name].accuracy, colour, dashes)
         for name, colour, dashes in looks
-        if name in beside
+        if name in baselines
     }
 
 

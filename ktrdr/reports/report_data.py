@@ -1,20 +1,21 @@
-"""A training that ended, as plots and page tell it."""
+"""A training that ended, as plots and summary show it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.backtest import BacktestResult
-    from ktrdr.evaluation.evaluate import Evaluation
     from ktrdr.features.dataset import Dataset, SymbolCoverage
+    from ktrdr.payloads.backtest import BacktestResult
+    from ktrdr.payloads.evaluation import Evaluation
+    from ktrdr.payloads.training import TrainingResults
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.architectures.model import Layer
     from ktrdr.training.fingerprint import Fingerprint
-    from ktrdr.training.loop import Ending, EpochMetrics
+    from ktrdr.training.observer import EpochMetrics
     from ktrdr.training.request import TrainingRequest
 
 Providers = Mapping[str, "str | Mapping[str, str]"]
@@ -22,10 +23,11 @@ Providers = Mapping[str, "str | Mapping[str, str]"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """`providers` maps each symbol to the provider of its bars, or to one for each timeframe.
+    """A training that left a model.
 
-    `layers` are those of a network, none of other models. `leak_gate` and `preflight` are what the gate
-    and the look ahead say of themselves: a sentence under "verdict", a list of them under "warnings".
+    providers: the provider of each symbol's bars, or one for each timeframe
+    layers: those of a network; none of other models
+    history: one entry for each finished epoch
     """
 
     request: TrainingRequest
@@ -34,14 +36,22 @@ class TrainingReport:
     providers: Providers
     layers: tuple[Layer, ...]
     history: tuple[EpochMetrics, ...]
-    best_epoch: int
-    evaluation: Evaluation
-    ending: Ending
-    money: BacktestResult | None = None
-    test_evaluation: Evaluation | None = None
-    test_money: BacktestResult | None = None
-    leak_gate: Mapping[str, Any] | None = None
-    preflight: Mapping[str, Any] | None = None
+    results: TrainingResults
+
+    @property
+    def evaluation(self) -> Evaluation:
+        assert self.results.evaluation is not None  # there is a model
+        return self.results.evaluation
+
+    @property
+    def backtest(self) -> BacktestResult:
+        assert self.results.backtest is not None  # there is a model
+        return self.results.backtest
+
+    @property
+    def best_epoch(self) -> int:
+        assert self.results.final_metrics.best_epoch is not None  # there is a model
+        return self.results.final_metrics.best_epoch
 
     @property
     def best(self) -> EpochMetrics:

@@ -5,35 +5,48 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ktrdr.evaluation.evaluate import Evaluation, is_classification, is_regression
+from ktrdr.formatting import (
+    NOTHING,
+    correlation,
+    count,
+    counted,
+    gain,
+    percentage,
+    points,
+    score,
+    signed_points,
+    signed_score,
+    with_error,
+)
+from ktrdr.payloads.evaluation import Classification, Regression
+from ktrdr.payloads.training import Ending
 from ktrdr.reports.report_data import TrainingReport, day, model_in_short, range_of, sources, sources_of
 from ktrdr.saved_models.provenance import libraries
 from ktrdr.training.files import STRATEGY
-from ktrdr.training.loop import Ending
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.backtest import BacktestResult, Performance
-    from ktrdr.evaluation.evaluate import Classification, Regression
-    from ktrdr.evaluation.significance import Lead
     from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.payloads.backtest import BacktestResult, Performance
+    from ktrdr.payloads.evaluation import Calibration, ClassScores, Evaluation, Lead, NumberScores
 
 WIDTH = 100
 LONGEST_SYMBOL = 24
-NOTHING = "–"
 
 
 def summary(report: TrainingReport, phases_seconds: Mapping[str, float]) -> str:
+    results = report.results
     sections = [
         ("", _what(report)),
         ("Verdict", _verdict(report)),
-        ("Validation rows", _evaluation(report, report.evaluation)),
-        ("Test rows", _test(report)),
-        ("Backtest on the validation rows", _money(report.money)),
-        ("Backtest on the test rows", _money(report.test_money)),
+        ("Validation rows", _validation(report)),
+        ("Test rows", _evaluation(results.test_evaluation)),
+        ("Backtest on the validation rows", _backtest(results.backtest)),
+        ("Backtest on the test rows", _backtest(results.test_backtest)),
         ("Rows", _rows(report)),
         ("Targets" if report.dataset.is_regression else "Classes", _labels(report.dataset)),
         (f"Features ({len(report.dataset.feature_names)})", _features(report)),
@@ -61,7 +74,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
         Ending.ALL_EPOCHS: f"all {len(report.history)} epochs",
         Ending.EARLY_STOPPING: f"{len(report.history)} of {strategy.training.epochs} epochs, stopped early",
         Ending.CANCELLED: f"{len(report.history)} of {strategy.training.epochs} epochs, then cancelled",
-    }[report.ending]
+    }[report.results.ending]
     yield from _pairs(
         {
             "Operation": request.operation_id,
@@ -75,16 +88,19 @@ def _what(report: TrainingReport) -> Iterator[str]:
 
 
 def _verdict(report: TrainingReport) -> Iterator[str]:
-    test, gate, look_ahead = report.test_evaluation, report.leak_gate, report.preflight
-    told = {
-        "Validation": report.evaluation["verdict"],
-        "Test": test["verdict"] if test else None,
-        "Backtest": report.money["verdict"] if report.money else None,
-        "Test, backtest": report.test_money["verdict"] if report.test_money else None,
-        "Leaks": gate.get("verdict") if gate else None,
-        "Beforehand": " ".join(_sentence(each) for each in look_ahead.get("warnings", ())) if look_ahead else None,
+    results = report.results
+    verdicts = {
+        "Validation": results.evaluation,
+        "Test": results.test_evaluation,
+        "Backtest": results.backtest,
+        "Test, backtest": results.test_backtest,
+        "Leaks": results.leak_gate,
     }
-    yield from _pairs({name: text for name, text in told.items() if text})
+    warnings = results.preflight.warnings if results.preflight else ()
+    yield from _pairs(
+        {name: part.verdict for name, part in verdicts.items() if part}
+        | ({"Beforehand": " ".join(map(_sentence, warnings))} if warnings else {})
+    )
 
 
 def _sentence(text: str) -> str:
@@ -94,150 +110,150 @@ def _sentence(text: str) -> str:
 # Evaluations.
 
 
-def _test(report: TrainingReport) -> Iterator[str]:
-    if report.test_evaluation:
-        yield from _evaluation(report, report.test_evaluation)
+def _validation(report: TrainingReport) -> Iterator[str]:
+    best = report.best
+    losses = f"validation loss {score(best.val_loss)}, training loss {score(best.train_loss)}"
+    yield f"Best epoch {best.epoch} of {len(report.history)}: {losses}"
+    yield from _evaluation(report.evaluation)
 
 
-def _evaluation(report: TrainingReport, evaluation: Evaluation) -> Iterator[str]:
-    if evaluation["part"] == "validation":
-        best = report.best
-        losses = f"validation loss {best.val_loss:.4f}, training loss {best.train_loss:.4f}"
-        yield f"Best epoch {best.epoch} of {len(report.history)}: {losses}"
-    yield f"{evaluation['validation_samples']:,} samples, {evaluation['from'][:16]} to {evaluation['to'][:16]}"
+def _evaluation(evaluation: Evaluation | None) -> Iterator[str]:
+    if evaluation is None:
+        return
+    yield f"{count(evaluation.samples)} samples, {_minute(evaluation.first)} to {_minute(evaluation.last)}"
     yield ""
-    if is_classification(evaluation):
+    if isinstance(evaluation, Classification):
         yield from _classification(evaluation)
-    elif is_regression(evaluation):
+    else:
         yield from _regression(evaluation)
 
 
-def _classification(evaluation: Classification) -> Iterator[str]:
-    low, high = evaluation["accuracy_interval"]
-    leads = evaluation["significance"]["against"]
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M}"
 
-    def row(name: str, scores: Mapping[str, Any], interval: str = "") -> list[str]:
-        loss = scores["log_loss"]
+
+def _classification(evaluation: Classification) -> Iterator[str]:
+    low, high = map(percentage, evaluation.accuracy_interval)
+    leads = evaluation.significance.against
+
+    def row(name: str, scores: Classification | ClassScores, interval: str = "") -> list[str]:
         return [
-            name,
-            f"{scores['accuracy']:.1%}",
+            name.replace("_", " "),
+            percentage(scores.accuracy),
             interval,
-            f"{scores['balanced_accuracy']:.1%}",
-            f"{scores['mcc']:+.3f}",
-            NOTHING if loss is None else f"{loss:.4f}",
-            *_lead(leads.get(name), 100),
+            percentage(scores.balanced_accuracy),
+            correlation(scores.mcc),
+            score(scores.log_loss),
         ]
 
     yield from _table(
         ["", "accuracy", "95% interval", "balanced", "MCC", "log-loss", "lead, points", "p"],
         [
-            row("this model", evaluation, f"{low:.1%} to {high:.1%}"),
-            *(_named(row(name, scores)) for name, scores in evaluation["baselines"].items()),
+            [*row("this model", evaluation, f"{low} to {high}"), "", ""],
+            *([*row(name, scores), *_points(leads[name])] for name, scores in evaluation.baselines.items()),
         ],
     )
     yield ""
-    names = evaluation["class_names"]
+    yield from _confusion(evaluation)
+    yield ""
+    yield from _calibration(evaluation.calibration)
+
+
+def _points(lead: Lead) -> list[str]:
+    return [f"{signed_points(lead.lead)} ± {points(lead.standard_error)}", f"{lead.p_value:.3f}"]
+
+
+def _confusion(evaluation: Classification) -> Iterator[str]:
+    names = evaluation.class_names
     yield from _table(
         ["true class", *(f"taken for {name}" for name in names), "F1"],
         [
-            [name, *(f"{count:,}" for count in counts), f"{evaluation['f1'][name]:.3f}"]
-            for name, counts in zip(names, evaluation["confusion"], strict=True)
+            [name, *map(count, counts), f"{evaluation.f1[name]:.3f}"]
+            for name, counts in zip(names, evaluation.confusion, strict=True)
         ],
     )
-    yield ""
-    calibration = evaluation["calibration"]
+
+
+def _calibration(calibration: Calibration) -> Iterator[str]:
     yield from _wrap(
-        f"Calibration: on average the model's confidence is {100 * calibration['expected_error']:.1f} points off; a "
-        f"perfect one's would seem {100 * calibration['error_by_chance']:.1f} off on so few samples."
+        f"Calibration: on average the model's confidence is {points(calibration.expected_error)} points off; a "
+        f"perfect one's would seem {points(calibration.error_by_chance)} off on so few samples."
     )
-    bins = calibration["bins"]
+    bins = calibration.bins
     yield from _table(
-        ["confidence", *(f"{each['confidence']:.1%}" for each in bins)],
+        ["confidence", *(percentage(one.confidence) for one in bins)],
         [
-            ["right", *(f"{each['accuracy']:.1%}" for each in bins)],
-            ["samples", *(f"{each['samples']:,}" for each in bins)],
+            ["right", *(percentage(one.accuracy) for one in bins)],
+            ["samples", *(count(one.samples) for one in bins)],
         ],
     )
 
 
 def _regression(evaluation: Regression) -> Iterator[str]:
-    low, high = evaluation["accuracy_interval"]
-    leads = evaluation["significance"]["against"]
+    low, high = map(percentage, evaluation.accuracy_interval)
+    leads = evaluation.significance.against
 
-    def row(name: str, scores: Mapping[str, Any]) -> list[str]:
-        ics = [NOTHING if scores[key] is None else f"{scores[key]:+.3f}" for key in ("ic", "rank_ic")]
-        figures = [f"{scores['mse']:.4f}", f"{scores['r2']:+.4f}", *ics, f"{scores['accuracy']:.1%}"]
-        return [name, *figures, *_lead(leads.get(name), 1)]
+    def row(name: str, scores: Regression | NumberScores) -> list[str]:
+        return [
+            name.replace("_", " "),
+            score(scores.mse),
+            signed_score(scores.r2),
+            correlation(scores.ic),
+            correlation(scores.rank_ic),
+            percentage(scores.accuracy),
+        ]
 
     yield from _table(
         ["", "squared error", "R²", "IC", "rank IC", "right signs", "lead", "p"],
         [
-            row("this model", evaluation),
-            *(_named(row(name, scores)) for name, scores in evaluation["baselines"].items()),
+            [*row("this model", evaluation), "", ""],
+            *([*row(name, scores), *_variances(leads[name])] for name, scores in evaluation.baselines.items()),
         ],
     )
     yield ""
-    t_values = {"IC": evaluation["ic_t"], "rank IC": evaluation["rank_ic_t"]}
-    told = ", ".join(f"{name} t = {value:.2f}" for name, value in t_values.items() if value is not None)
+    t_values = {"IC": evaluation.ic_t, "rank IC": evaluation.rank_ic_t}
+    known = ", ".join(f"{name} t = {value:.2f}" for name, value in t_values.items() if value is not None)
     yield from _wrap(
-        f"Errors in training variances. {told or 'The predictions do not vary: there is no IC'}. "
-        f"Right signs {low:.1%} to {high:.1%}, with 95% confidence."
+        f"Errors in training variances. {known or 'The predictions do not vary: there is no IC'}. "
+        f"Right signs {low} to {high}, with 95% confidence."
     )
 
 
-def _named(row: list[str]) -> list[str]:
-    return [row[0].replace("_", " "), *row[1:]]
+def _variances(lead: Lead) -> list[str]:
+    return [f"{signed_score(lead.lead)} ± {score(lead.standard_error)}", f"{lead.p_value:.3f}"]
 
 
-def _lead(lead: Lead | None, scale: float) -> list[str]:
-    """Over a rival; the model itself has none."""
-    if lead is None:
-        return ["", ""]
-    digits = 1 if scale > 1 else 4
-    interval = f"{scale * lead['lead']:+.{digits}f} ± {scale * lead['standard_error']:.{digits}f}"
-    return [interval, f"{lead['p_value']:.3f}"]
+# Backtests.
 
 
-# BacktestResult.
-
-
-def _money(money: BacktestResult | None) -> Iterator[str]:
-    if money is None:
+def _backtest(backtest: BacktestResult | None) -> Iterator[str]:
+    if backtest is None:
         return
-    costs, chance = money["fee_bps"] + money["slippage_bps"], money["random_entries"]
+    chance, model, held = backtest.random_entries, backtest.model, backtest.buy_and_hold
     yield from _wrap(
-        f"Signals at a bar's close, filled at the next open. A trade costs {costs / 100:g}% of its value. "
-        f"{money['bars']:,} bars, {money['bars_per_year']:,.0f} a year."
+        "Signals at a bar's close, filled at the next open. "
+        f"A trade costs {backtest.costs_percent:g}% of its value. "
+        f"{count(backtest.bars)} bars, {backtest.bars_per_year:,.0f} a year."
     )
     yield ""
-    model, held = money["model"], money["buy_and_hold"]
-    returns = [f"{chance[name]:+.1%}" for name in ("low", "median", "high")]
+    by_chance = [gain(chance.low), gain(chance.median), gain(chance.high)]
     yield from _table(
         ["", "model", "buy and hold", "random: 5%", "median", "95%"],
         [
-            ["total return", f"{model['total_return']:+.1%}", f"{held['total_return']:+.1%}", *returns],
-            *([name, of(model), of(held), "", "", ""] for name, of in _FIGURES.items()),
+            ["total return", gain(model.total_return), gain(held.total_return), *by_chance],
+            *([name, figure(model), figure(held), "", "", ""] for name, figure in _FIGURES.items()),
         ],
     )
 
 
-def _sharpe(figures: Performance) -> str:
-    sharpe, error = figures["sharpe"], figures["sharpe_standard_error"]
-    return NOTHING if sharpe is None or error is None else f"{sharpe:.2f} ± {error:.2f}"
-
-
-def _share(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.1%}" if abs(value) < 100 else f"{value:+.3g}"
-
-
 _FIGURES: dict[str, Callable[[Performance], str]] = {
-    "annual return": lambda figures: _share(figures["annual_return"]),
-    "annual volatility": lambda figures: _share(figures["annual_volatility"]).removeprefix("+"),
-    "Sharpe ratio": _sharpe,
-    "deepest drawdown": lambda figures: f"{figures['max_drawdown']:.1%}",
-    "turnover": lambda figures: f"{figures['turnover']:,.1f}×",
-    "trades": lambda figures: f"{figures['trades']:,}",
-    "costs paid": lambda figures: f"{figures['costs_paid']:.1%}",
+    "annual return": lambda performance: gain(performance.annual_return),
+    "annual volatility": lambda performance: gain(performance.annual_volatility).removeprefix("+"),
+    "Sharpe ratio": lambda performance: with_error(performance.sharpe, performance.sharpe_standard_error),
+    "deepest drawdown": lambda performance: percentage(performance.max_drawdown),
+    "turnover": lambda performance: f"{performance.turnover:,.1f}×",
+    "trades": lambda performance: count(performance.trades),
+    "costs paid": lambda performance: percentage(performance.costs_paid),
 }
 
 
@@ -252,13 +268,13 @@ def _rows(report: TrainingReport) -> Iterator[str]:
         [
             [
                 _short(coverage.symbol),
-                f"{coverage.bars:,}",
-                f"{coverage.warmup_rows:,}",
-                f"{coverage.train_samples:,}",
-                f"{coverage.purged_samples:,}",
-                f"{coverage.validation_samples:,}",
-                *(f"{coverage.test_samples:,}" for _ in tested),
-                f"{coverage.unlabelled_rows:,}",
+                count(coverage.bars),
+                count(coverage.warmup_rows),
+                count(coverage.train_samples),
+                count(coverage.purged_samples),
+                count(coverage.validation_samples),
+                *(count(coverage.test_samples) for _ in tested),
+                count(coverage.unlabelled_rows),
             ]
             for coverage in dataset.coverage
         ],
@@ -280,14 +296,10 @@ def _rows(report: TrainingReport) -> Iterator[str]:
     )
     yield ""
     yield from _wrap(
-        f"A sample is a window of {_count(dataset.sequence_length, 'bar')}. The border is the first bar to validate "
+        f"A sample is a window of {counted(dataset.sequence_length, 'bar')}. The border is the first bar to validate "
         "on. Samples whose label's bar has not closed at a border, or lies in the embargo before it, are purged. "
         "Scaling and thresholds come from the training part alone."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(symbol: str) -> str:
@@ -315,7 +327,7 @@ def _labels(dataset: Dataset) -> Iterator[str]:
     yield from _table(
         ["class", *(head for name in parts for head in (name, "share"))],
         [
-            [name, *(cell for of in counts for cell in (f"{of[index]:,}", f"{of[index] / max(of.sum(), 1):.1%}"))]
+            [name, *(cell for of in counts for cell in (count(of[index]), percentage(of[index] / max(of.sum(), 1))))]
             for index, name in enumerate(dataset.class_names)
         ],
     )
@@ -338,13 +350,13 @@ def _model(report: TrainingReport) -> Iterator[str]:
             _tail(layer.name, 30),
             layer.kind,
             textwrap.shorten(layer.shape, 40, placeholder=" …"),
-            f"{layer.parameters:,}",
+            count(layer.parameters),
         ]
         for layer in report.layers
     ]
     yield from _table(
         ["layer", "kind", "shape", "parameters"],
-        [*rows, ["total", "", "", f"{total:,}"]],
+        [*rows, ["total", "", "", count(total)]],
         left=3,
     )
 
@@ -364,7 +376,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     training, request = report.strategy.training, report.request
     command = [
         "ktrdr models train",
-        f"--strategy {shlex.quote(str(request.output / STRATEGY))}",
+        f"--strategy {STRATEGY}",
         f"--symbols {shlex.quote(','.join(request.symbols))}",
         f"--timeframes {','.join(report.strategy.timeframes)}",
     ]
@@ -372,6 +384,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     command += [f"--end-date {request.end.isoformat()}"] if request.end else []
     yield from " \\\n    ".join(command).splitlines()
     yield ""
+    yield f"{STRATEGY} lies beside this file."
     yield from _wrap("The same bars, seed, threads and versions on the same kind of machine give the same bits.")
     yield from _pairs({"seed": str(training.seed), "threads": str(training.threads)} | libraries())
     yield ""

@@ -34,7 +34,6 @@ PREDICTION = "prediction"
 class Exported:
     """`largest_difference` of any output from the network's own, relative where that is above 1."""
 
-    path: str
     size_bytes: int
     windows_compared: int
     largest_difference: float
@@ -93,7 +92,6 @@ def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, a
     length, width = windows.shape[1:]
     meaning = "in units of the label" if scaled.is_regression else f"of {', '.join(model.class_names)}"
     return Exported(
-        str(path),
         len(content),
         len(windows),
         difference,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,14 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import ArtifactNotFound, StorageError
+from ktrdr.payloads.training import Reproduction
 from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
-# Times, places and the state of the machine differ from run to run; names that end in "seconds" are left out too.
-_NOT_RESULTS = frozenset({"preflight", "reproduction", "model_path", "artifacts", "operation_id"})
+# Times, places, words and the state of the machine may differ; names that end in "seconds" are left out too.
+_NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
 _SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Reproduction:
-    """`differences` are of results: weights, metrics, scores, predictions; `inputs` says what else was not the same."""
-
-    of: str
-    identical: bool
-    differences: list[str]
-    inputs: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def compare_with(original: Path, again: Path) -> Reproduction:
@@ -48,7 +35,12 @@ def compare_with(original: Path, again: Path) -> Reproduction:
         *_lines("results", first.get("results"), second.get("results")),
     ]
     inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
-    return Reproduction(str(first.get("operation_id")), not differences, differences, inputs)
+    return Reproduction(
+        of=str(first.get("operation_id")),
+        identical=not differences,
+        differences=tuple(differences),
+        inputs=tuple(inputs),
+    )
 
 
 def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, datetime] | None:

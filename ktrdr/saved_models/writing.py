@@ -18,27 +18,20 @@ from torch import Tensor
 from ktrdr.evaluation.outputs import columns_of
 from ktrdr.market.series_file import ends
 from ktrdr.saved_models.provenance import code_version, libraries
-from ktrdr.training.files import (
-    CARD,
-    EQUITY,
-    FORMAT,
-    METRICS,
-    PLOT,
-    PREDICTIONS,
-    STRATEGY,
-    SUMMARY,
-    WEIGHTS,
-    write_file,
-)
-from ktrdr.training.loop import EpochMetrics
+from ktrdr.training.files import CARD, FORMAT, METRICS, PREDICTIONS, WEIGHTS, write_file
+from ktrdr.training.observer import EpochMetrics
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset
+    from ktrdr.payloads.training import TrainingResults
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest
+
+# What is known only later, and where files lie.
+_NOT_IN_CARD = {"reproduction", "phases_seconds", "model_path", "artifacts"}
 
 
 def model_card(
@@ -46,7 +39,7 @@ def model_card(
     dataset: Dataset,
     fingerprint: Fingerprint,
     providers: Mapping[str, Any],
-    results: Mapping[str, Any],
+    results: TrainingResults,
     *,
     bars: Mapping[str, SymbolBars],
     device: str,
@@ -82,7 +75,7 @@ def model_card(
         "scaler": dataset.scaler.to_dict(),
         "cuts": dataset.cuts.to_dict() if dataset.cuts else None,
         "target_scale": dataset.target_scale,
-        "results": dict(results),
+        "results": results.model_dump(mode="json", exclude=_NOT_IN_CARD),
     }
 
 
@@ -136,17 +129,3 @@ def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDAr
     buffer = io.BytesIO()
     pl.concat(tables).write_parquet(buffer)
     write_file(folder / PREDICTIONS, buffer.getvalue())
-
-
-def paths(folder: Path) -> dict[str, str]:
-    """Where each artifact of a training lies, by the name that the API knows it by."""
-    names = {
-        "metrics_plot": PLOT,
-        "equity_plot": EQUITY,
-        "model_summary": SUMMARY,
-        "model_card": CARD,
-        "metrics_table": METRICS,
-        "predictions": PREDICTIONS,
-        "strategy": STRATEGY,
-    }
-    return {name: str(folder / file) for name, file in names.items()}

@@ -35,7 +35,8 @@ from ktrdr.training.fingerprint import (
     checkpoint_of,
     newest_first,
 )
-from ktrdr.training.loop import EpochMetrics, TrainingState
+from ktrdr.training.loop import TrainingState
+from ktrdr.training.observer import EpochMetrics
 from ktrdr.training.tensor_file import TensorFile
 
 logger = logging.getLogger(__name__)

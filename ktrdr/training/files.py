@@ -17,6 +17,17 @@ STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
 
+ARTIFACTS = {
+    "metrics_plot": PLOT,
+    "equity_plot": EQUITY,
+    "model_summary": SUMMARY,
+    "model_card": CARD,
+    "metrics_table": METRICS,
+    "predictions": PREDICTIONS,
+    "strategy": STRATEGY,
+}
+"""The files of one training, by the names that the API knows them by."""
+
 FORMAT = 3
 """Of a model's folder: card and weights of another number are not read."""
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ktrdr.errors import TrainingDiverged
-from ktrdr.training.observer import TrainingObserver
+from ktrdr.payloads.training import Ending
+from ktrdr.training.observer import EpochMetrics, TrainingObserver
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from ktrdr.training.windows import TrainingTensors
 
 logger = logging.getLogger(__name__)
-
-
-class Ending(Enum):
-    ALL_EPOCHS = "all epochs"
-    EARLY_STOPPING = "early stopping"
-    CANCELLED = "cancelled"
 
 
 class Score(NamedTuple):
@@ -78,25 +72,6 @@ class Trainer(Protocol):
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put a trainer, built from the same strategy and data, where `tensors` were captured."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochMetrics:
-    """One finished epoch, counted from 1; losses as in `Score`, `samples_seen` since the first, `duration` in seconds.
-
-    Of a network the training's loss and accuracy are those of its batches, each before the step it led to.
-    `ended_at` is in seconds since 1970, UTC.
-    """
-
-    epoch: int
-    samples_seen: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    duration: float
-    ended_at: float
 
 
 @dataclass(slots=True)
@@ -167,18 +142,8 @@ def train(
     return Ending.ALL_EPOCHS
 
 
-def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int, *, again: bool = False) -> None:
-    observer.on_epoch(
-        metrics.epoch,
-        metrics.samples_seen,
-        metrics.train_loss,
-        metrics.train_accuracy,
-        metrics.val_loss,
-        metrics.val_accuracy,
-        metrics.learning_rate,
-        metrics.duration,
-        ended_at=metrics.ended_at if again else None,
-    )
+def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int, *, replayed: bool = False) -> None:
+    observer.on_epoch(metrics, replayed=replayed)
     logger.debug(
         "on_epoch %d/%d: train_loss=%.4f train_accuracy=%.4f val_loss=%.4f val_accuracy=%.4f duration=%.3fs",
         metrics.epoch,

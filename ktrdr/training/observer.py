@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
@@ -18,6 +19,33 @@ class Phase(IntEnum):
     COMPLETED = 6
 
 
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """One finished epoch.
+
+    epoch: its number, counted from 1
+    samples_seen: training samples since the first epoch
+    train_loss, train_accuracy: of a network those of its batches, each before the step that it led to
+    val_loss, val_accuracy: of the validation part after the epoch
+    learning_rate: that of the epoch
+    duration: seconds that it took
+    ended_at: when it ended, in seconds since 1970, UTC
+
+    Losses are mean cross-entropies in nats, or mean squared errors of standardised targets; accuracies are shares of
+    right classes, or of right signs.
+    """
+
+    epoch: int
+    samples_seen: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    duration: float
+    ended_at: float
+
+
 class TrainingObserver(Protocol):
     """Receives progress from the loop's own thread.
 
@@ -29,24 +57,8 @@ class TrainingObserver(Protocol):
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         """`epoch` and `batch` count from 1; `samples_seen` is the total since the first epoch."""
 
-    def on_epoch(
-        self,
-        epoch: int,
-        samples_seen: int,
-        train_loss: float,
-        train_accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-        learning_rate: float,
-        duration: float,
-        *,
-        ended_at: float | None = None,
-    ) -> None:
-        """One finished epoch, counted from 1; losses are mean cross-entropy in nats, `duration` is in seconds.
-
-        `ended_at`, in seconds since 1970, is given when that was earlier than now: a resumed training tells the epochs
-        of the one before it again.
-        """
+    def on_epoch(self, metrics: EpochMetrics, *, replayed: bool = False) -> None:
+        """One epoch is finished. A resumed training begins with the epochs of the one before it, `replayed`."""
 
 
 class SilentObserver:
@@ -58,17 +70,5 @@ class SilentObserver:
     def on_batch(self, epoch: int, batch: int, batches: int, samples_seen: int) -> None:
         pass
 
-    def on_epoch(
-        self,
-        epoch: int,
-        samples_seen: int,
-        train_loss: float,
-        train_accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-        learning_rate: float,
-        duration: float,
-        *,
-        ended_at: float | None = None,
-    ) -> None:
+    def on_epoch(self, metrics: EpochMetrics, *, replayed: bool = False) -> None:
         pass

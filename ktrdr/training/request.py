@@ -1,15 +1,13 @@
-"""What goes into a training and what comes of it."""
+"""What goes into a training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.backtest import BacktestResult
-    from ktrdr.evaluation.evaluate import Evaluation
     from ktrdr.strategy.spec import Strategy
 
 
@@ -31,24 +29,3 @@ class TrainingRequest:
     output: Path
     fold: int = 0
     reproduces: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingOutcome:
-    """What came of it; a training that was stopped before its first epoch ended has no model and no numbers."""
-
-    status: Literal["success", "cancelled"]
-    ending: str
-    final_metrics: dict[str, float | int | None]
-    evaluation: Evaluation | None = None
-    test_evaluation: Evaluation | None = None
-    money: BacktestResult | None = None
-    test_money: BacktestResult | None = None
-    leak_gate: dict[str, Any] | None = None
-    preflight: dict[str, Any] | None = None
-    reproduction: dict[str, Any] | None = None
-    model_path: str = ""
-    artifacts: dict[str, str] = field(default_factory=dict)
-    phases_seconds: dict[str, float] = field(default_factory=dict)
-    final_epoch: int = 0
-    best_val_loss: float | None = None

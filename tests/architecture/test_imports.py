@@ -36,6 +36,7 @@ def test_the_probe_sees_what_is_imported() -> None:
         "import ktrdr.operations.bridge",
         "import ktrdr.api.services.training",
         "import ktrdr.errors, ktrdr.settings",
+        "import ktrdr.payloads.reading",
     ],
 )
 def test_light_imports_stay_light(statement: str) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
+from tests.sample_results import classification, training
+
 Answer = tuple[int, Any]
 BROKEN: Answer = (0, None)
 
@@ -190,34 +192,10 @@ def epochs(first: int, last: int) -> dict[str, Any]:
     return {"metrics": rows, "new_cursor": last}
 
 
-def results(accuracy: float = 0.6) -> dict[str, Any]:
-    return {
-        "status": "success",
-        "final_metrics": {
-            "best_epoch": 2,
-            "best_val_loss": 0.69,
-            "best_val_accuracy": 0.55,
-            "final_train_loss": 0.66,
-            "final_val_loss": 0.71,
-            "total_epochs": 4,
-            "training_duration_seconds": 2.5,
-        },
-        "evaluation": {
-            "validation_samples": 20,
-            "accuracy": accuracy,
-            "balanced_accuracy": 0.58,
-            "f1": {"down": 0.5, "up": 0.6},
-            "confusion": [[5, 5], [3, 7]],
-            "class_names": ["down", "up"],
-            "baselines": {
-                "majority": {"accuracy": 0.55, "balanced_accuracy": 0.5},
-                "persistence": {"accuracy": 0.45, "balanced_accuracy": 0.46},
-            },
-        },
-        "model_path": f"/home/models/{TRAINING}/model.safetensors",
-        "artifacts": {"metrics_plot": f"/home/models/{TRAINING}/metrics.png"},
-        "phases_seconds": {"read": 0.1, "fit": 2.0},
-    }
+def results(accuracy: float = 0.6, **changes: Any) -> dict[str, Any]:
+    """Of a training, as the server sends them."""
+    whole = training(f"/home/models/{TRAINING}", evaluation=classification(accuracy), **changes)
+    return whole.model_dump(mode="json", exclude_unset=True)
 
 
 def started(operation_id: str = TRAINING, message: str = "Training started") -> Answer:

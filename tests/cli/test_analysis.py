@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import TRAINING, operation, problem, results, started
 from tests.cli.test_models import train
+from tests.sample_results import leak_gate, preflight_report
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
@@ -15,6 +16,7 @@ DONE = "op_analysis_20230630_abc123"
 
 PREDICTIONS = {
     "status": "success",
+    "model": TRAINING,
     "symbol": "MSFT",
     "timeframe": "1d",
     "class_names": ["down", "up"],
@@ -30,42 +32,8 @@ PREDICTIONS = {
         }
     ],
 }
-PREFLIGHT = {
-    "status": "success",
-    "symbols": [
-        {
-            "symbol": "AAPL",
-            "bars": 124,
-            "warmup_rows": 19,
-            "train_samples": 67,
-            "validation_samples": 17,
-            "test_samples": 0,
-            "purged_samples": 1,
-            "first": "2023-01-03T00:00:00+00:00",
-            "last": "2023-06-30T00:00:00+00:00",
-        }
-    ],
-    "parts": [
-        {
-            "part": "train",
-            "samples": 67,
-            "shares": {"down": 0.4, "up": 0.6},
-            "first": "2023-02-28T00:00:00Z",
-            "last": "2023-06-05T00:00:00Z",
-        }
-    ],
-    "features": 3,
-    "window": 20,
-    "parameters": 50_000,
-    "parameters_per_sample": 746.3,
-    "peak_memory_bytes": 400_000_000,
-    "available_memory_bytes": 8_000_000_000,
-    "epoch_seconds": 0.02,
-    "total_seconds": 0.2,
-    "folds": 1,
-    "errors": [],
-    "warnings": ["17 validation samples are few"],
-}
+PREFLIGHT = {"status": "success", **preflight_report().model_dump(mode="json"), "folds": 1}
+CHECKS = leak_gate().checks.model_dump(mode="json")
 LEAK = {
     "symbol": "AAPL",
     "column": "sma_3",
@@ -73,6 +41,7 @@ LEAK = {
     "kind": "look-ahead",
     "whole": 0.5,
     "known": None,
+    "message": "look-ahead: sma_3 of AAPL",
 }
 
 
@@ -113,7 +82,18 @@ def test_a_regression_predicts_a_number(server: FakeServer, ktrdr: Run) -> None:
 
 
 def test_an_export_is_saved_where_it_was_asked_for(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
-    found = {"status": "success", "format": "onnx", "artifacts": {"onnx": "/home/models/x.onnx"}, "size_bytes": 3}
+    found = {
+        "status": "success",
+        "model": TRAINING,
+        "format": "onnx",
+        "compared_on": "AAPL",
+        "artifacts": {"onnx": "/home/models/x.onnx"},
+        "size_bytes": 3,
+        "windows_compared": 256,
+        "largest_difference": 1e-9,
+        "inputs": {"features": "float64"},
+        "outputs": {"probabilities": "float64"},
+    }
     ends(server, f"/models/{TRAINING}/exports", "EXPORT", found)
     server.on("GET", f"/operations/{DONE}/artifacts/onnx", b"123")
 
@@ -151,8 +131,9 @@ def test_a_dry_run_tells_what_the_training_would_meet(server: FakeServer, ktrdr:
 
 
 def fold(number: int, train: int, left_out: list[dict[str, Any]], seconds: float | None = 40.0) -> dict[str, Any]:
-    dates = {"first": "2020-02-11T00:00:00Z", "last": "2021-02-04T00:00:00Z", "shares": {"down": 0.4, "up": 0.6}}
-    parts = [{"part": "train", "samples": train, **dates}, {"part": "validation", "samples": 498, **dates}]
+    dates = {"first": "2020-02-11T00:00:00Z", "last": "2021-02-04T00:00:00Z"}
+    rest = {**dates, "shares": {"down": 0.4, "up": 0.6}, "resolution": 0.1}
+    parts = [{"part": "train", "samples": train, **rest}, {"part": "validation", "samples": 498, **rest}]
     return {
         "fold": number,
         "parts": parts if train else [],
@@ -167,8 +148,9 @@ def fold(number: int, train: int, left_out: list[dict[str, Any]], seconds: float
 def test_a_dry_run_of_folds_has_a_row_for_each_and_the_time_of_all(
     server: FakeServer, ktrdr: Run, strategy: Path
 ) -> None:
-    young = {"symbol": "YOUNG", "parts": ["train", "validation"]}
-    gone = {"symbol": "GONE", "parts": ["validation"]}
+    about = {"first": "2020-01-02T00:00:00Z", "last": "2021-01-24T00:00:00Z", "reason": "it has too few bars"}
+    young = {"symbol": "YOUNG", "parts": ["train", "validation"], **about}
+    gone = {"symbol": "GONE", "parts": ["validation"], **about}
     folds = [fold(1, 0, [], None), fold(2, 2996, [young]), fold(3, 3494, [gone], 100.0)]
     found = {**PREFLIGHT, "folds": 3, "by_fold": folds, "total_seconds": 140.0, "parameters": 0}
     ends(server, "/training/preflight", "PREFLIGHT", found)
@@ -220,7 +202,16 @@ def test_timeframes_may_be_left_to_the_strategy(server: FakeServer, ktrdr: Run, 
 def test_an_audit_ends_with_1_where_there_is_a_leak(
     server: FakeServer, ktrdr: Run, strategy: Path, leaks: list[dict[str, Any]], code: int
 ) -> None:
-    found = {"status": "success", "passed": not leaks, "verdict": "in words", "leaks": leaks}
+    found = {
+        "status": "success",
+        "passed": not leaks,
+        "verdict": "in words",
+        "checks": CHECKS,
+        "seconds": 1.0,
+        "complete": True,
+        "exhaustive": True,
+        "leaks": leaks,
+    }
     ends(server, "/strategies/audit", "AUDIT", found)
 
     ran = ktrdr("strategies", "audit", str(strategy), "--symbols", "AAPL,MSFT", "--timeframes", "1d")

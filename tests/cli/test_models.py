@@ -122,9 +122,9 @@ def test_follow_ends_with_the_results_beside_the_baselines(server: FakeServer, k
     ]
     scores, _, about = ran.out.partition("\n\n")
     rows = {line.split()[0]: line.split()[1:] for line in scores.splitlines()[2:]}
-    assert rows["model"] == ["0.6000", "0.5800"]
-    assert rows["majority"] == ["0.5500", "0.5000"]
-    assert rows["persistence"] == ["0.4500", "0.4600"]
+    assert rows["model"] == ["0.6000", "0.5800", "0.2000", "0.6800"]
+    assert rows["majority"] == ["0.5500", "0.5000", "0.1000", "0.6900"]
+    assert rows["persistence"] == ["0.4500", "0.4600", "0.1000", "-"]
     fields = dict(line.split(maxsplit=1) for line in about.splitlines())
     assert fields["folder"].endswith(TRAINING)
     assert fields["model"] == "model.safetensors"
@@ -142,13 +142,23 @@ def test_follow_as_json_prints_one_document(server: FakeServer, ktrdr: Run, stra
     assert ran.json == {"operation_id": TRAINING, **results()}
 
 
-def test_a_model_that_beats_nothing_is_said_to(server: FakeServer, ktrdr: Run) -> None:
-    server.on("GET", f"/models/{TRAINING}", model(results=results(accuracy=0.5)))
+def test_a_model_is_shown_with_its_verdict(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", f"/models/{TRAINING}", model())
 
     ran = ktrdr("models", "show", TRAINING)
 
     assert ran.code == 0
-    assert ran.err == "note: the model does not beat the majority baseline (accuracy 0.5000 against 0.5500)\n"
+    assert ran.err == "note: The model is ahead.\n"
+
+
+def test_results_of_a_newer_server_are_refused_in_words(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", f"/operations/{TRAINING}", operation("COMPLETED", 4))
+    server.on("GET", f"/operations/{TRAINING}/results", results(version=2))
+
+    ran = ktrdr("operations", "results", TRAINING)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: the results were written by a newer ktrdr (version 2; this one reads 1)\n")
 
 
 def test_list_shows_each_model_beside_its_baselines(server: FakeServer, ktrdr: Run) -> None:

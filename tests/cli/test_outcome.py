@@ -1,68 +1,34 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from ktrdr.cli.outcome import print_results
-from tests.cli.conftest import results
-
-MONEY = {
-    "part": "validation",
-    "fee_bps": 1.0,
-    "slippage_bps": 2.0,
-    "model": {
-        "total_return": -0.123,
-        "annual_return": None,
-        "sharpe": -0.5,
-        "sharpe_standard_error": 0.93,
-        "max_drawdown": -0.2,
-        "trades": 1234,
-        "costs_paid": 0.04,
-    },
-    "buy_and_hold": {
-        "total_return": 0.5,
-        "annual_return": 0.4,
-        "sharpe": None,
-        "sharpe_standard_error": None,
-        "max_drawdown": -0.1,
-        "trades": 2,
-        "costs_paid": 0.0006,
-    },
-    "random_entries": {"draws": 500, "low": -0.3, "median": -0.08, "high": 0.2, "percentile": 30.0},
-    "verdict": "After costs the model returned -12.3%.",
-}
+from ktrdr.payloads.results import OperationError, OtherResults, Results
+from ktrdr.payloads.training import FinishedFold, UnfinishedFoldsResults
+from tests.sample_results import backtest, classification, final_metrics, folds, regression, training
 
 
-def shown(capsys: pytest.CaptureFixture[str], changes: dict[str, Any]) -> tuple[list[list[str]], list[str]]:
+def shown(capsys: pytest.CaptureFixture[str], results: Results) -> tuple[list[list[str]], list[str]]:
     """Words of each line on stdout, and lines on stderr."""
-    print_results("TRAINING", results() | changes)
+    print_results("TRAINING", results)
     captured = capsys.readouterr()
     return [line.split() for line in captured.out.splitlines()], captured.err.splitlines()
 
 
 def test_an_evaluation_shows_every_rival_and_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"accuracy": 0.55, "balanced_accuracy": 0.5, "mcc": 0.1, "log_loss": 0.69}
-    names = ("logistic_regression", "majority", "persistence")
-    evaluation = {
-        "part": "validation",
-        "validation_samples": 1234,
-        **row,
-        "baselines": dict.fromkeys(names, row) | {"persistence": row | {"log_loss": None}},
-        "verdict": "The model is ahead.",
-    }
-    test = evaluation | {"part": "test", "validation_samples": 99, "verdict": "Nothing was chosen by these rows."}
+    test = classification(0.55, part="test", samples=1234, verdict="Nothing was chosen by these rows.")
 
-    lines, told = shown(capsys, {"evaluation": evaluation, "test_evaluation": test, "money": MONEY})
+    lines, notes = shown(capsys, training(test_evaluation=test, backtest=backtest()))
 
-    assert lines[0] == ["On", "1,234", "validation", "samples"]
+    assert lines[0] == ["On", "20", "validation", "samples"]
     assert lines[1] == ["accuracy", "balanced", "accuracy", "MCC", "log-loss"]
     assert [line[0] for line in lines[2:6]] == ["model", "majority", "persistence", "logistic"]
-    assert lines[4] == ["persistence", "0.5500", "0.5000", "0.1000", "-"]
-    assert ["On", "99", "test", "samples"] in lines
+    assert lines[4] == ["persistence", "0.4500", "0.4600", "0.1000", "-"]
+    assert ["On", "1,234", "test", "samples"] in lines
+    assert ["Backtest", "on", "the", "validation", "part,", "3", "bps", "a", "trade"] in lines
     assert ["model", "-12.3%", "-", "-0.50", "±", "0.93", "-20.0%", "1,234", "-4.0%"] in lines
     assert ["buy", "and", "hold", "+50.0%", "+40.0%", "-", "-10.0%", "2", "-0.1%"] in lines
-    assert told == [
+    assert notes == [
         "note: The model is ahead.",
         "note: Nothing was chosen by these rows.",
         "note: After costs the model returned -12.3%.",
@@ -70,22 +36,43 @@ def test_an_evaluation_shows_every_rival_and_its_verdict(capsys: pytest.CaptureF
 
 
 def test_a_regression_shows_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"mse": 0.99, "r2": 0.01, "ic": 0.1, "rank_ic": 0.09, "accuracy": 0.52}
-    baselines = {"mean": row | {"ic": None, "rank_ic": None}, "persistence": row}
-    evaluation = {"part": "validation", "validation_samples": 50, **row, "baselines": baselines, "verdict": "So it is."}
-
-    lines, told = shown(capsys, {"evaluation": evaluation})
+    lines, notes = shown(capsys, training(evaluation=regression()))
 
     assert lines[1] == ["squared", "error", "R²", "IC", "rank", "IC", "accuracy"]
     assert lines[3] == ["mean", "0.9900", "0.0100", "-", "-", "0.5200"]
-    assert told == ["note: So it is."]
+    assert notes == ["note: So it is."]
 
 
 def test_folds_are_shown_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    fold = {"fold": 1, "from": "2020-01-01T00:00:00Z", "to": "2020-06-30T00:00:00Z", "validation_samples": 120}
-    scores = {"accuracy": 0.55, "baseline_accuracy": 0.52, "lead": 0.03}
+    lines, notes = shown(capsys, folds())
 
-    lines, told = shown(capsys, {"evaluation": None, "folds": [fold | scores], "verdict": "No more than chance."})
+    assert ["1", "2023-01-03", "2023-06-30", "120", "0.5500", "0.5200", "+0.0300"] in lines
+    assert notes == ["note: No more than chance."]
 
-    assert ["1", "2020-01-01", "2020-06-30", "120", "0.5500", "0.5200", "0.0300"] in lines
-    assert told == ["note: No more than chance."]
+
+def test_folds_that_were_finished_before_the_rest_was_cancelled_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    finished = FinishedFold(fold=1, operation_id="op_fold", **dict(final_metrics()))
+
+    lines, _ = shown(capsys, UnfinishedFoldsResults(status="cancelled", folds=(finished,)))
+
+    assert ["1", "4", "2", "0.6900"] in lines
+    assert lines[-1] == ["status", "cancelled"]
+
+
+def test_without_an_epoch_there_is_no_figure_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    none = final_metrics(best_epoch=None, best_val_loss=None, final_train_loss=None, total_epochs=0)
+    early = training(status="cancelled", final_metrics=none, evaluation=None, model_path="", artifacts={})
+
+    lines, notes = shown(capsys, early)
+
+    assert lines == [["status", "cancelled"], ["epochs", "0"], ["time", "2.5", "s"]]
+    assert notes == []
+
+
+def test_what_failed_shows_its_state_and_what_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    error = OperationError(code="worker_died", detail="the worker ended")
+
+    lines, notes = shown(capsys, OtherResults(status="failed", error=error, note="the worker was terminated"))
+
+    assert lines == [["status", "failed"]]
+    assert notes == ["note: the worker was terminated"]

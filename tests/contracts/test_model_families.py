@@ -19,9 +19,9 @@ from ktrdr.training.checkpoint import Checkpoint, read, write
 from ktrdr.training.device import device_of
 from ktrdr.training.families import FAMILIES, build_model, build_trainer
 from ktrdr.training.fingerprint import Fingerprint
-from ktrdr.training.loop import EpochMetrics, TrainingState, train
+from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.network_trainer import loss_sum_of
-from ktrdr.training.observer import SilentObserver
+from ktrdr.training.observer import EpochMetrics, SilentObserver
 from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
 WINDOW, FEATURES = 6, 4

@@ -20,6 +20,7 @@ from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import InMemoryOperationStore
 from ktrdr.settings import Settings
+from ktrdr.training.observer import EpochMetrics
 from tests.e2e.system import REPOSITORY, TERMINAL, System, lengthened, needs_shell
 
 CLIENTS = 8
@@ -108,8 +109,9 @@ def test_the_bridge_has_its_methods_and_all_are_plain(name: str) -> None:
 def test_the_bridge_keeps_its_history(tmp_path: Path) -> None:
     TrainingProgressBridge.create_for(tmp_path / "bridge", epochs=2)
     with TrainingProgressBridge(tmp_path / "bridge", writable=True) as writer, ProgressBridge(writer.path) as reader:
-        writer.on_epoch(1, 32, 0.7, 0.5, 0.6, 0.5, 0.001, 0.1)
-        writer.on_epoch(1, 32, 0.7, 0.5, 0.6, 0.5, 0.001, 0.1, progress_type="batch")
+        metrics = EpochMetrics(1, 32, 0.7, 0.5, 0.6, 0.5, 0.001, 0.1, ended_at=0.0)
+        writer.on_epoch(metrics)
+        writer.on_epoch(metrics, progress_type="batch")
 
         assert len(reader._metrics_history) == 1
 

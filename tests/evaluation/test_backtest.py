@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.evaluation.backtest import CURVE_POINTS, BacktestResult, backtest, positions_of, trade
+from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, positions_of, trade
 from ktrdr.features.dataset import Dataset, Part
+from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs
 
 FREE = Costs(fee_bps=0, slippage_bps=0)
@@ -63,7 +64,7 @@ def test_a_case_worked_out_by_hand() -> None:
     series = {"A": bars([50, 100, 110, 99, 108.9, 98.01], last_close=107.811)}
     costs = Costs(fee_bps=30, slippage_bps=70)  # one percent of the traded value
 
-    money = traded([UP, UP, DOWN, DOWN, FLAT], part_of([0, 1, 2, 3, 4]), series, costs)
+    result = traded([UP, UP, DOWN, DOWN, FLAT], part_of([0, 1, 2, 3, 4]), series, costs)
 
     # Long +10 %, long -10 %, short of +10 %, short of -10 %, out.
     after_entry = 0.99 * 1.1
@@ -71,30 +72,30 @@ def test_a_case_worked_out_by_hand() -> None:
     turned_round = second * 0.98 * 0.9
     fourth = turned_round * 1.1
     end = fourth * 0.99
-    assert money["equity"]["model"] == pytest.approx([after_entry, second, turned_round, fourth, end], abs=1e-6)
-    model = money["model"]
-    assert model["total_return"] == pytest.approx(end - 1)
-    assert (model["turnover"], model["trades"]) == (4.0, 3)
-    assert model["costs_paid"] == pytest.approx(0.01 + 0.02 * second + 0.01 * fourth)
-    assert model["max_drawdown"] == pytest.approx(turned_round / after_entry - 1)
+    assert result.equity.model == pytest.approx([after_entry, second, turned_round, fourth, end], abs=1e-6)
+    model = result.model
+    assert model.total_return == pytest.approx(end - 1)
+    assert (model.turnover, model.trades) == (4.0, 3)
+    assert model.costs_paid == pytest.approx(0.01 + 0.02 * second + 0.01 * fourth)
+    assert model.max_drawdown == pytest.approx(turned_round / after_entry - 1)
     returns = [0.99 * 1.1 - 1, -0.1, 0.98 * 0.9 - 1, 0.1, -0.01]
     deviation = math.sqrt(sum((each - sum(returns) / 5) ** 2 for each in returns) / 4)
     sharpe = sum(returns) / 5 / deviation
-    assert money["bars_per_year"] == pytest.approx(365.25)
-    assert model["sharpe"] == pytest.approx(sharpe * math.sqrt(365.25))
-    assert model["sharpe_standard_error"] == pytest.approx(math.sqrt((1 + sharpe**2 / 2) / 5 * 365.25))
-    assert model["annual_volatility"] == pytest.approx(deviation * math.sqrt(365.25))
-    assert model["annual_return"] == pytest.approx(end ** (365.25 / 5) - 1)
+    assert result.bars_per_year == pytest.approx(365.25)
+    assert model.sharpe == pytest.approx(sharpe * math.sqrt(365.25))
+    assert model.sharpe_standard_error == pytest.approx(math.sqrt((1 + sharpe**2 / 2) / 5 * 365.25))
+    assert model.annual_volatility == pytest.approx(deviation * math.sqrt(365.25))
+    assert model.annual_return == pytest.approx(end ** (365.25 / 5) - 1)
 
-    held = money["buy_and_hold"]
-    assert held["total_return"] == pytest.approx(0.99 * 107.811 / 100 * 0.99 - 1)
-    assert (held["turnover"], held["trades"]) == (2.0, 2)
+    held = result.buy_and_hold
+    assert held.total_return == pytest.approx(0.99 * 107.811 / 100 * 0.99 - 1)
+    assert (held.turnover, held.trades) == (2.0, 2)
 
 
 def test_the_first_fall_from_the_capital_counts_as_drawdown() -> None:
-    money = traded([UP, UP], part_of([0, 1]), {"A": bars([1, 100, 80], last_close=90)})
+    result = traded([UP, UP], part_of([0, 1]), {"A": bars([1, 100, 80], last_close=90)})
 
-    assert money["model"]["max_drawdown"] == pytest.approx(-0.2)
+    assert result.model.max_drawdown == pytest.approx(-0.2)
 
 
 def test_the_last_position_is_held_to_the_last_close_of_the_part_and_no_further() -> None:
@@ -102,10 +103,10 @@ def test_the_last_position_is_held_to_the_last_close_of_the_part_and_no_further(
     series = {"A": bars([1, 100, 100, 100, 100, 1e6], last_close=1e6)}
     frame = series["A"].with_columns(close=pl.Series([1.0, 2, 3, 4, 120, 1e6]))
 
-    money = traded([UP, UP], part_of([0, 1], horizon=3), {"A": frame})
+    result = traded([UP, UP], part_of([0, 1], horizon=3), {"A": frame})
 
-    assert money["model"]["total_return"] == pytest.approx(0.2)
-    assert money["equity"]["timestamps"][-1] == "2020-01-05T00:00:00Z"
+    assert result.model.total_return == pytest.approx(0.2)
+    assert result.equity.timestamps[-1] == datetime(2020, 1, 5, tzinfo=UTC)
 
 
 def test_symbols_trade_equal_shares_of_the_capital_on_all_their_instants() -> None:
@@ -114,27 +115,27 @@ def test_symbols_trade_equal_shares_of_the_capital_on_all_their_instants() -> No
         "B": bars([1, 100, 50], last_close=50, first=datetime(2020, 1, 2, tzinfo=UTC)),
     }
 
-    money = traded([UP, UP, UP, UP], part_of([0, 1, 0, 1], symbols=[0, 0, 1, 1]), series)
+    result = traded([UP, UP, UP, UP], part_of([0, 1, 0, 1], symbols=[0, 0, 1, 1]), series)
 
-    assert money["equity"]["model"] == pytest.approx([(1.1 + 1) / 2, (1.21 + 0.5) / 2, (1.21 + 0.5) / 2])
-    assert money["buy_and_hold"]["total_return"] == pytest.approx((1.21 + 0.5) / 2 - 1)
+    assert result.equity.model == pytest.approx([(1.1 + 1) / 2, (1.21 + 0.5) / 2, (1.21 + 0.5) / 2])
+    assert result.buy_and_hold.total_return == pytest.approx((1.21 + 0.5) / 2 - 1)
 
 
 def test_a_short_position_loses_all_and_not_more_when_a_price_triples() -> None:
-    money = traded([DOWN, UP], part_of([0, 1]), {"A": bars([1, 100, 300], last_close=600)})
+    result = traded([DOWN, UP], part_of([0, 1]), {"A": bars([1, 100, 300], last_close=600)})
 
-    assert money["equity"]["model"] == [0.0, 0.0]
-    assert money["model"]["total_return"] == -1.0
-    json.dumps(money, allow_nan=False)
+    assert result.equity.model == (0.0, 0.0)
+    assert result.model.total_return == -1.0
+    json.dumps(result.model_dump(mode="json"), allow_nan=False)
 
 
 def test_whoever_never_trades_has_no_sharpe_ratio_and_is_as_good_as_any_shift_of_it() -> None:
-    money = traded([FLAT] * 4, part_of([0, 1, 2, 3]), {"A": bars([1, 100, 90, 80, 70], last_close=70)}, Costs())
+    result = traded([FLAT] * 4, part_of([0, 1, 2, 3]), {"A": bars([1, 100, 90, 80, 70], last_close=70)}, Costs())
 
-    assert money["model"]["sharpe"] is None
-    assert (money["model"]["total_return"], money["model"]["trades"], money["model"]["costs_paid"]) == (0, 0, 0)
-    assert money["random_entries"]["percentile"] == 50
-    json.dumps(money, allow_nan=False)
+    assert result.model.sharpe is None
+    assert (result.model.total_return, result.model.trades, result.model.costs_paid) == (0, 0, 0)
+    assert result.random_entries.percentile == 50
+    json.dumps(result.model_dump(mode="json"), allow_nan=False)
 
 
 def test_a_regression_trades_the_sign_of_its_prediction() -> None:
@@ -152,12 +153,12 @@ def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> N
 
     good, bad = (traded(list(each), part_of(rows), series, Costs(), ("down", "up")) for each in (knows, 1 - knows))
 
-    assert good["random_entries"]["percentile"] == 100
-    assert bad["random_entries"]["percentile"] == 0
-    low, median, high = (good["random_entries"][name] for name in ("low", "median", "high"))
-    assert low < median < high < good["model"]["total_return"]
-    assert len(good["equity"]["model"]) == len(good["equity"]["timestamps"]) == CURVE_POINTS
-    assert good["equity"]["model"][-1] == pytest.approx(1 + good["model"]["total_return"], abs=1e-6)
+    assert good.random_entries.percentile == 100
+    assert bad.random_entries.percentile == 0
+    chance = good.random_entries
+    assert chance.low < chance.median < chance.high < good.model.total_return
+    assert len(good.equity.model) == len(good.equity.timestamps) == CURVE_POINTS
+    assert good.equity.model[-1] == pytest.approx(1 + good.model.total_return, abs=1e-6)
 
 
 @given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-0.9, 2)), min_size=1), st.floats(0, 1.5))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.significance import Sampling, judge, lead_over
+from ktrdr.evaluation.significance import Rivals, Sampling, lead_over, measure_significance
 from ktrdr.evaluation.verdict import VerdictInput, verdict
 from ktrdr.features.dataset import Part
+from ktrdr.payloads.evaluation import Lead
 
 Floats = NDArray[np.float64]
 
@@ -32,9 +33,9 @@ def test_without_overlap_it_is_mcnemars_test() -> None:
 
     found = lead_over(model, rival, alone(100))
 
-    assert found["lead"] == pytest.approx(0.16)
-    assert found["lead"] / found["standard_error"] == pytest.approx((30 - 14) / math.sqrt(30 + 14))
-    assert 0.005 < found["p_value"] < 0.012
+    assert found.lead == pytest.approx(0.16)
+    assert found.lead / found.standard_error == pytest.approx((30 - 14) / math.sqrt(30 + 14))
+    assert 0.005 < found.p_value < 0.012
 
 
 def test_the_variance_is_newey_and_wests() -> None:
@@ -51,7 +52,7 @@ def test_two_symbols_that_move_together_tell_no_more_than_one() -> None:
 
     one, two = lead_over(gains, nothing, alone(200)), lead_over(np.tile(gains, 2), np.tile(nothing, 2), twice)
 
-    assert two == pytest.approx(one)
+    assert two.model_dump() == pytest.approx(one.model_dump())
     assert twice.effective_samples(np.tile(np.abs(gains), 2)) == pytest.approx(200, abs=1)
 
 
@@ -79,8 +80,8 @@ def test_where_there_is_nothing_to_know_it_finds_something_as_rarely_as_it_says(
         ups = price[horizon : horizon + samples] > price[:samples]
         guesses = np.cumsum(random.random(samples) < 0.1) % 2 == 0
         model, majority = (guesses == ups).astype(float), ups.astype(float)
-        found += lead_over(model, majority, sampling)["p_value"] < 0.05
-        naive += lead_over(model, majority, alone(samples))["p_value"] < 0.05
+        found += lead_over(model, majority, sampling).p_value < 0.05
+        naive += lead_over(model, majority, alone(samples)).p_value < 0.05
 
     assert low <= found / tries <= high
     assert horizon == 1 or naive / tries > 0.15
@@ -89,27 +90,23 @@ def test_where_there_is_nothing_to_know_it_finds_something_as_rarely_as_it_says(
 def test_what_never_differs_is_no_lead() -> None:
     same = np.ones(20)
 
-    assert lead_over(same, same, alone(20)) == {"lead": 0, "standard_error": 0, "p_value": 0.5}
+    assert lead_over(same, same, alone(20)) == Lead(lead=0, standard_error=0, p_value=0.5)
 
 
 def told(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
     sampling = alone(len(model))
-    found = judge(model, model, naive, {"logistic_regression": yardstick}, sampling, level=0.025)
-    figures = {"model": model, **naive, "logistic_regression": yardstick}
-    return verdict(
-        VerdictInput(
-            part,
-            len(model),
-            tuple(naive),
-            "logistic_regression",
-            {name: f"{hits.mean():.1%}" for name, hits in figures.items()},
-            "percentage points",
-            100.0,
-            None,
-        ),
-        found,
-        sampling,
+    rivals = Rivals(naive, {"logistic_regression": yardstick})
+    found = measure_significance(model, model, rivals, sampling, level=0.025)
+    case = VerdictInput(
+        part=part,
+        samples=len(model),
+        model=f"{model.mean():.1%}",
+        rivals=rivals.map(lambda hits: f"{hits.mean():.1%}"),
+        unit="percentage points",
+        scale=100.0,
+        control_beats=None,
     )
+    return verdict(case, found, sampling)
 
 
 def hits(share: float, start: int = 0, samples: int = 200) -> Floats:
@@ -125,7 +122,7 @@ def test_the_verdict_says_what_can_be_chance() -> None:
 
     assert "is ahead of its baselines, 60.0% against 55.0% (majority) and 50.0% (persistence), but" in ahead
     assert "Its lead over a logistic regression on the last bar's features (58.0%) can be chance" in ahead
-    assert "The best epoch was chosen on these same rows, which flatters it; the test's level, 2.5%" in ahead
+    assert "The best epoch was chosen on these same rows, which flatters it; the significance level is 2.5%" in ahead
     assert "does not beat the majority baseline: 52.0% against 55.0%" in behind
     assert "A logistic regression on the last bar's features does as well or better (58.0%)." in behind
     assert "beats its baselines beyond chance: 80.0% against 55.0% (majority)" in well

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ktrdr.experiments.folds import lead_of, verdict
+from ktrdr.experiments.folds import measure_lead, verdict
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,12 @@ from ktrdr.experiments.folds import lead_of, verdict
     ],
 )
 def test_a_lead_counts_when_the_folds_agree(leads: list[float], ahead: int, beats: bool, told: str) -> None:
-    found = lead_of(leads)
+    found = measure_lead(leads)
 
-    assert (found["folds_ahead"], found["beats_baselines"]) == (ahead, beats)
-    assert f": {told}" in verdict([{}] * len(leads), found)
+    assert (found.folds_ahead, found.beats_baselines) == (ahead, beats)
+    assert f": {told}" in verdict(len(leads), found)
+
+
+def test_a_mean_below_zero_is_behind() -> None:
+    assert ", behind by 4.0 ± 2.0 percentage points on average:" in verdict(2, measure_lead([-0.06, -0.02]))
+    assert ", ahead by 4.0 ± 2.0 percentage points on average:" in verdict(2, measure_lead([0.06, 0.02]))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.experiments.preflight import Preflight, check_before_start, preflight, preflight_folds
+from ktrdr.experiments.preflight import check_before_start, preflight, preflight_folds
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset
+from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
 from ktrdr.training.throughput import MOST_BATCHES, Throughput, measure
@@ -28,7 +29,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def looked_at(rows: int = 300, parameters: int = 100, **sections: Any) -> Preflight:
+def looked_at(rows: int = 300, parameters: int = 100, **sections: Any) -> PreflightReport:
     spec = strategy("mlp", **sections)
     return preflight(spec, build_dataset(spec, daily(rows=rows)), model_parameters=parameters)
 
@@ -41,9 +42,9 @@ def test_samples_and_balance_of_every_part_are_counted() -> None:
     assert train.samples == sum(row.train_samples for row in found.symbols)
     assert sum(train.shares.values()) == pytest.approx(1)
     assert set(train.shares) == {"down", "flat", "up"}
-    assert (found.errors, found.warnings) == ([], [])
+    assert (found.errors, found.warnings) == ((), ())
     assert 0 < found.peak_memory_bytes < 4e9
-    json.dumps(found.to_dict(), allow_nan=False)
+    json.dumps(found.model_dump(mode="json"), allow_nan=False)
 
 
 def test_what_makes_a_result_weak_is_warned_of() -> None:
@@ -74,7 +75,7 @@ def test_a_validation_part_of_one_class_is_hopeless() -> None:
 
     found = preflight(spec, build_dataset(spec, {"UP": {"1d": bars}}), model_parameters=10)
 
-    assert found.errors == ["all 48 validation samples are of the class 'up'"]
+    assert found.errors == ("all 48 validation samples are of the class 'up'",)
     with pytest.raises(TrainingDataError, match="all 48 validation samples"):
         found.check()
 
@@ -156,7 +157,7 @@ def test_every_fold_is_looked_at() -> None:
     samples = [fold.parts[0].samples for fold in found.by_fold]
     assert samples == sorted(samples)
     assert (found.folds, found.parts) == (4, found.by_fold[0].parts)
-    assert (found.errors, found.total_seconds) == ([], None)
+    assert (found.errors, found.total_seconds) == ((), None)
 
 
 def test_a_late_fold_of_one_class_is_found_before_the_first_is_trained() -> None:
@@ -166,7 +167,7 @@ def test_a_late_fold_of_one_class_is_found_before_the_first_is_trained() -> None
     found = preflight_folds(spec, bars)
 
     assert [bool(fold.errors) for fold in found.by_fold] == [False, True, False, False]
-    assert found.errors == ["fold 2: all 73 validation samples are of the class 'up'"]
+    assert found.errors == ("fold 2: all 73 validation samples are of the class 'up'",)
     with pytest.raises(TrainingDataError, match="fold 2: all 73 validation samples"):
         check_before_start(spec, bars)
 
@@ -184,9 +185,9 @@ def test_a_fold_that_cannot_be_made_is_told_beside_those_that_can() -> None:
     found = preflight_folds(spec, bars)
 
     assert [len(fold.parts) for fold in found.by_fold] == [0, 2]
-    assert found.errors == [f"fold 1: {found.by_fold[0].errors[0]}"]
+    assert found.errors == (f"fold 1: {found.by_fold[0].errors[0]}",)
     assert found.parts == found.by_fold[1].parts
-    json.dumps(found.to_dict(), allow_nan=False)
+    json.dumps(found.model_dump(mode="json"), allow_nan=False)
 
 
 def test_a_training_without_a_single_fold_is_refused() -> None:
@@ -206,8 +207,8 @@ def test_symbols_that_folds_leave_out_are_named_once_with_their_bars() -> None:
         "fold 1, and likewise 2, 3: left out, for want of training samples: YOUNG (bars from 2021-09-12 to 2022-03-10)",
         "fold 2, and likewise 3, 4: no validation samples: GONE (bars from 2020-01-01 to 2021-01-24)",
     ]
-    told = found.to_dict()["left_out"][0]
-    assert (told["symbol"], told["first"]) == ("YOUNG", "2021-09-12T00:00:00+00:00")
+    first = found.model_dump(mode="json")["left_out"][0]
+    assert (first["symbol"], first["first"]) == ("YOUNG", "2021-09-12T00:00:00Z")
 
 
 def test_the_same_warning_of_several_folds_is_given_once() -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,30 +20,37 @@ import torch
 from safetensors.torch import load_file
 
 from ktrdr.errors import ArtifactNotFound, CheckpointMismatch, StorageError, TrainingDiverged
-from ktrdr.experiments.train import ReadBars, run_training
+from ktrdr.experiments.train import ReadBars
+from ktrdr.experiments.train import run_training as run_relative
 from ktrdr.features.assemble import build_dataset
 from ktrdr.market.series_file import StoredBars
+from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.trained_model import load_model
 from ktrdr.training import checkpoint
 from ktrdr.training.checkpoint import load_latest
-from ktrdr.training.observer import Phase, SilentObserver
-from ktrdr.training.request import TrainingOutcome, TrainingRequest
+from ktrdr.training.observer import EpochMetrics, Phase, SilentObserver
+from ktrdr.training.request import TrainingRequest
 from tests.features.series import days
 from tests.saved_trainings import strategy
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
 
 
-def weights(outcome: TrainingOutcome) -> dict[str, torch.Tensor]:
+def run_training(request: TrainingRequest, *inputs: Any, **options: Any) -> TrainingResults:
+    """Its results, with whole paths."""
+    return run_relative(request, *inputs, **options).under(request.output)
+
+
+def weights(outcome: TrainingResults) -> dict[str, torch.Tensor]:
     return dict(load_file(outcome.model_path))
 
 
-def same_bits(one: TrainingOutcome, other: TrainingOutcome) -> bool:
+def same_bits(one: TrainingResults, other: TrainingResults) -> bool:
     ours, theirs = weights(one), weights(other)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def losses(outcome: TrainingOutcome) -> list[tuple[float, ...]]:
+def losses(outcome: TrainingResults) -> list[tuple[float, ...]]:
     return table_of(Path(outcome.artifacts["metrics_table"]))
 
 
@@ -81,26 +88,28 @@ def test_a_planted_signal_is_learned_and_everything_told(
     assert recorder.phases == list(Phase)
     evaluation = outcome.evaluation
     assert evaluation is not None
-    assert evaluation["accuracy"] > 0.8
-    naive = [evaluation["baselines"][name]["accuracy"] for name in ("majority", "persistence", "shuffled_control")]
-    assert evaluation["accuracy"] > max(naive) + 0.2
-    assert evaluation["significance"]["beats_baselines"]
+    assert evaluation.accuracy > 0.8
+    naive = [evaluation.baselines[name].accuracy for name in ("majority", "persistence", "shuffled_control")]
+    assert evaluation.accuracy > max(naive) + 0.2
+    assert evaluation.significance.beats_baselines
     assert outcome.leak_gate is not None
-    assert outcome.leak_gate["passed"]
+    assert outcome.leak_gate.passed
     table = pl.read_parquet(outcome.artifacts["metrics_table"])
-    assert table.drop("ended_at").rows() == recorder.epochs
+    assert table.drop("ended_at").rows() == [astuple(metrics)[:-1] for metrics in recorder.epochs]
     assert table["ended_at"].is_sorted()
     assert timedelta(0) < datetime.now(UTC) - table["ended_at"][-1] < timedelta(minutes=1)
-    assert not recorder.earlier
+    assert not recorder.replayed
     final = outcome.final_metrics
-    best = recorder.epochs[(final["best_epoch"] or 0) - 1]
-    assert (final["best_val_loss"], final["best_val_accuracy"]) == (best[4], best[5])
-    assert (final["final_train_loss"], final["final_val_loss"]) == (recorder.epochs[-1][2], recorder.epochs[-1][4])
-    assert final["total_epochs"] == outcome.final_epoch == 6
-    assert outcome.best_val_loss == best[4]
-    assert evaluation["accuracy"] == pytest.approx(best[5])
+    best = recorder.epochs[(final.best_epoch or 0) - 1]
+    assert (final.best_val_loss, final.best_val_accuracy) == (best.val_loss, best.val_accuracy)
+    assert (final.final_train_loss, final.final_val_loss) == (
+        recorder.epochs[-1].train_loss,
+        recorder.epochs[-1].val_loss,
+    )
+    assert final.total_epochs == 6
+    assert evaluation.accuracy == pytest.approx(best.val_accuracy)
     assert set(outcome.phases_seconds) == {name.lower() for name in Phase.__members__} - {"completed"}
-    json.dumps(asdict(outcome), allow_nan=False)
+    json.dumps(outcome.model_dump(mode="json"), allow_nan=False)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("ktrdr")]
     assert [line for line in lines if line.startswith("on_epoch 3/6: train_loss=")]
     assert lines[-1] == "Training completed successfully"
@@ -121,7 +130,7 @@ def test_a_loaded_model_says_the_same_bits(model: str, make_request: Any, read_b
     windows = torch.stack([torch.from_numpy(dataset.values[i - length + 1 : i + 1]) for i in dataset.validation.ends])
     predicted = loaded.module(windows).argmax(1).numpy()
     assert outcome.evaluation is not None
-    assert (predicted == dataset.validation.labels).mean() == outcome.evaluation["accuracy"]
+    assert (predicted == dataset.validation.labels).mean() == outcome.evaluation.accuracy
     assert all(torch.equal(tensor, weights(outcome)[name]) for name, tensor in loaded.module.state_dict().items())
     again = load_model(request.output)
     assert torch.equal(loaded.module(windows), again.module(windows))
@@ -161,7 +170,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     uninterrupted = run_training(whole, read_bars, SilentObserver())
     stopper = StopAt(epoch, batch)
     stopped = run_training(part, read_bars, stopper, stopper.stop_requested)
-    assert (stopped.status, stopped.final_epoch) == ("cancelled", epoch - 1)
+    assert (stopped.status, stopped.final_metrics.total_epochs) == ("cancelled", epoch - 1)
 
     resumed = run_training(rest, read_bars, recorder, resume_from=part.output)
 
@@ -173,11 +182,13 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert last.keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in last.items())
     # The epochs before the stop are told again, so that the new operation has them all, with the instants they had.
-    assert [values[0] for values in recorder.epochs] == [1, 2, 3, 4, 5, 6]
-    assert len(recorder.earlier) == epoch - 1
+    assert [metrics.epoch for metrics in recorder.epochs] == [1, 2, 3, 4, 5, 6]
+    assert len(recorder.replayed) == epoch - 1
     if epoch > 1:
         before = pl.read_parquet(stopped.artifacts["metrics_table"])["ended_at"]
-        assert recorder.earlier == pytest.approx([instant.timestamp() for instant in before], abs=1e-5)
+        assert [metrics.ended_at for metrics in recorder.replayed] == pytest.approx(
+            [instant.timestamp() for instant in before], abs=1e-5
+        )
         assert pl.read_parquet(resumed.artifacts["metrics_table"])["ended_at"].head(epoch - 1).equals(before)
 
 
@@ -194,7 +205,7 @@ def test_a_cancelled_training_gives_what_there_is(make_request: Any, read_bars: 
 
     assert outcome.status == "cancelled"
     assert Phase.COMPLETED not in recorder.phases
-    assert outcome.final_epoch == len(recorder.epochs) == 2
+    assert outcome.final_metrics.total_epochs == len(recorder.epochs) == 2
     assert outcome.evaluation is not None
     assert load_model(request.output).class_names == ("down", "up")
     assert "2 of 6 epochs, then cancelled" in Path(outcome.artifacts["model_summary"]).read_text()
@@ -209,9 +220,9 @@ def test_a_stop_after_the_last_epoch_is_a_cancel_too_and_a_resume_ends_with_the_
     stopped = run_training(part, read_bars, recorder, lambda: recorder.phases[-1] == Phase.EVALUATING)
     resumed = run_training(rest, read_bars, SilentObserver(), resume_from=part.output)
 
-    assert (stopped.status, stopped.final_epoch) == ("cancelled", 6)
+    assert (stopped.status, stopped.final_metrics.total_epochs) == ("cancelled", 6)
     assert stopped.evaluation is not None
-    assert "shuffled_control" not in stopped.evaluation["baselines"]
+    assert "shuffled_control" not in stopped.evaluation.baselines
     assert same_bits(resumed, uninterrupted)
     assert resumed.evaluation == uninterrupted.evaluation
 
@@ -221,10 +232,10 @@ def test_cancelled_before_the_first_epoch_there_is_no_model(make_request: Any, r
 
     outcome = run_training(request, read_bars, SilentObserver(), lambda: True)
 
-    assert (outcome.status, outcome.final_epoch) == ("cancelled", 0)
+    assert (outcome.status, outcome.final_metrics.total_epochs) == ("cancelled", 0)
     assert (outcome.model_path, outcome.artifacts, outcome.evaluation) == ("", {}, None)
-    assert outcome.final_metrics["best_val_loss"] is None
-    json.dumps(asdict(outcome), allow_nan=False)
+    assert outcome.final_metrics.best_val_loss is None
+    json.dumps(outcome.model_dump(mode="json"), allow_nan=False)
 
 
 def test_resume_refuses_other_bars_and_another_strategy(make_request: Any, read_bars: ReadBars) -> None:
@@ -245,8 +256,8 @@ def test_resume_refuses_other_bars_and_another_strategy(make_request: Any, read_
 
 def test_a_diverged_training_keeps_its_last_good_epoch(make_request: Any, read_bars: ReadBars) -> None:
     class Poison(SilentObserver):
-        def on_epoch(self, epoch: int, *_: Any, **__: Any) -> None:
-            if epoch == 2:
+        def on_epoch(self, metrics: EpochMetrics, *, replayed: bool = False) -> None:
+            if metrics.epoch == 2:
                 torch.nn.Module.__call__ = poisoned  # type: ignore[method-assign]
 
     honest = torch.nn.Module.__call__
@@ -380,7 +391,7 @@ def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
     assert card["feature_names"] == list(load_model(request.output).feature_names)
     assert card["data_providers"] == {"AAPL": {"1d": "sample"}, "MSFT": {"1d": "csv"}}
     assert {len(digests["1d"]) for digests in card["data_sha256"].values()} == {64}
-    assert card["results"]["final_metrics"] == outcome.final_metrics
+    assert card["results"]["final_metrics"] == outcome.final_metrics.model_dump()
     assert card["strategy_text"] == request.strategy_text
 
 
@@ -393,8 +404,8 @@ def test_a_fold_names_the_symbols_that_it_leaves_out(tmp_path: Path) -> None:
     outcome = run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
 
     assert outcome.preflight is not None
-    assert [row["symbol"] for row in outcome.preflight["symbols"]] == ["OLD", "GONE"]
-    named = {row["symbol"]: (row["parts"], row["first"][:10]) for row in outcome.preflight["left_out"]}
+    assert [row.symbol for row in outcome.preflight.symbols] == ["OLD", "GONE"]
+    named = {row.symbol: (row.parts, f"{row.first:%Y-%m-%d}") for row in outcome.preflight.left_out}
     assert named == {
         "YOUNG": (("train", "validation"), "2021-10-02"),
         "GONE": (("validation",), "2020-01-01"),

@@ -247,9 +247,9 @@ def test_an_audit_covers_the_features_of_a_symbol_that_the_first_fold_leaves_out
     report = audit(spec, {"OLD": days(0, 400), "YOUNG": days(230, 400, seed=1)}, instants=50)
 
     assert report.passed
-    assert report.checks["symbols"] == 2
+    assert report.checks.symbols == 2
     # Fifty of each symbol, and one more of the symbol that the second fold meets again.
-    assert report.checks["instants"] >= 2 * 50
+    assert report.checks.instants >= 2 * 50
 
 
 # The bits of a training whose symbols are all in every fold.

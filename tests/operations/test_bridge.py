@@ -16,7 +16,7 @@ from ktrdr.api.services.training import progress_bridge
 from ktrdr.jobs.training_bridge import METRIC_COLUMNS, TrainingProgressBridge
 from ktrdr.operations import bridge as protocol
 from ktrdr.operations.bridge import BridgeFileError, BridgeLayout, ProgressBridge
-from ktrdr.training.observer import Phase, TrainingObserver
+from ktrdr.training.observer import EpochMetrics, Phase, TrainingObserver
 
 EPOCHS = 10
 
@@ -40,7 +40,7 @@ def reader(path: Path) -> Iterator[ProgressBridge]:
 
 
 def report_epoch(bridge: TrainingProgressBridge, epoch: int, val_loss: float = 0.5) -> None:
-    bridge.on_epoch(epoch, 100 * epoch, 0.7, 0.5, val_loss, 0.6, 1e-3, 0.25)
+    bridge.on_epoch(EpochMetrics(epoch, 100 * epoch, 0.7, 0.5, val_loss, 0.6, 1e-3, 0.25, ended_at=0.0))
 
 
 class TestStatus:
@@ -109,17 +109,18 @@ class TestMetrics:
         assert reader.get_metrics(0)[0][0]["val_loss"] is None
 
     def test_are_appended_for_whole_epochs_alone(self, writer: TrainingProgressBridge, reader: ProgressBridge) -> None:
-        writer.on_epoch(1, 100, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, progress_type="batch")
+        writer.on_epoch(EpochMetrics(1, 100, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, ended_at=0.0), progress_type="batch")
         assert reader.get_metrics(0) == ([], 0)
         assert reader.get_status()["current_step"] == 1
 
     @pytest.mark.parametrize("orderly", [True, False])
-    def test_told_again_keep_the_instants_they_had(
+    def test_replayed_keep_the_instants_they_had(
         self, writer: TrainingProgressBridge, reader: ProgressBridge, orderly: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(protocol, "_STORES_KEEP_ORDER", orderly)
         for epoch in range(1, EPOCHS + 5):  # past the planned records too
-            writer.on_epoch(epoch, 100, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, ended_at=1_700_000_000.25 + epoch)
+            metrics = EpochMetrics(epoch, 100, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, ended_at=1_700_000_000.25 + epoch)
+            writer.on_epoch(metrics, replayed=True)
         report_epoch(writer, EPOCHS + 5)
 
         *earlier, last = reader.get_metrics(0)[0]
@@ -202,8 +203,10 @@ class TestFile:
         program = (
             "import os, signal, sys; from pathlib import Path\n"
             "from ktrdr.jobs.training_bridge import TrainingProgressBridge\n"
+            "from ktrdr.training.observer import EpochMetrics\n"
             "bridge = TrainingProgressBridge(Path(sys.argv[1]), writable=True)\n"
-            "for epoch in (1, 2, 3): bridge.on_epoch(epoch, 100 * epoch, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25)\n"
+            "for epoch in (1, 2, 3):\n"
+            "    bridge.on_epoch(EpochMetrics(epoch, 100 * epoch, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, 0.0))\n"
             "bridge.on_batch(4, 1, 2, 350); os.kill(os.getpid(), signal.SIGKILL)\n"
         )
         killed = subprocess.run([sys.executable, "-c", program, path], cwd=Path(__file__).parents[2], check=False)

@@ -12,6 +12,7 @@ import pytest
 
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
+from ktrdr.training.observer import EpochMetrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     TrainingProgressBridge.create_for(path, 20)
     with TrainingProgressBridge(path, writable=True) as writer:
         for epoch in range(1, 21):
-            writer.on_epoch(epoch, 100 * epoch, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25)
+            writer.on_epoch(EpochMetrics(epoch, 100 * epoch, 0.7, 0.5, 0.5, 0.6, 1e-3, 0.25, 0.0))
     return path
 
 

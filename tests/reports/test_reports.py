@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,13 +18,15 @@ from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
+from ktrdr.payloads.backtest import EquityCurve
 from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import layers
 from ktrdr.training.families import build_model
 from ktrdr.training.fingerprint import Fingerprint
-from ktrdr.training.loop import Ending, EpochMetrics
+from ktrdr.training.observer import EpochMetrics
+from tests.sample_results import final_metrics, leak_gate, preflight_report, training
 from tests.small_trainings import planted_bars
 
 BARS = {"UP": {"1d": planted_bars(seed=1)}, "DOWN": {"1d": planted_bars(seed=2)}}
@@ -39,7 +41,18 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
     frames = {symbol: frames["1d"] for symbol, frames in BARS.items()}
     outputs = {name: noise(len(part.labels), dataset.outputs) for name, part in parts_of(dataset)}
     evaluations = {name: evaluate(outputs[name], dataset, part) for name, part in parts_of(dataset)}
-    money = {name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)}
+    backtests = {
+        name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)
+    }
+    results = training(
+        final_metrics=final_metrics(best_epoch=4),
+        evaluation=evaluations["validation"],
+        test_evaluation=evaluations.get("test"),
+        backtest=backtests["validation"],
+        test_backtest=backtests.get("test"),
+        leak_gate=leak_gate("No leak was found."),
+        preflight=preflight_report(warnings=("few samples", "class up is rare")),
+    )
     return TrainingReport(
         request_of(strategy),
         dataset,
@@ -47,15 +60,12 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
         {"UP": {"1d": "sample"}, "DOWN": {"1d": "synthetic"}},
         tuple(layers(network)),
         history_of(10),
-        4,
-        evaluations["validation"],
-        Ending.ALL_EPOCHS,
-        money["validation"],
-        evaluations.get("test"),
-        money.get("test"),
-        {"verdict": "No leak was found.", "passed": True},
-        {"warnings": ["few samples", "class up is rare"], "errors": []},
+        results,
     )
+
+
+def with_results(report: TrainingReport, **changes: Any) -> TrainingReport:
+    return replace(report, results=report.results.model_copy(update=changes))
 
 
 def parts_of(dataset: Dataset) -> list[tuple[str, Any]]:
@@ -97,7 +107,9 @@ def size_of(image: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("epochs", [1, 10, 200])
 def test_the_plot_is_a_png_of_one_size_however_many_epochs(epochs: int, report: TrainingReport) -> None:
-    image = plot_metrics(replace(report, history=history_of(epochs), best_epoch=1))
+    first = with_results(report, final_metrics=final_metrics(best_epoch=1))
+
+    image = plot_metrics(replace(first, history=history_of(epochs)))
 
     assert size_of(image) == (1320, 594)
 
@@ -105,27 +117,25 @@ def test_the_plot_is_a_png_of_one_size_however_many_epochs(epochs: int, report: 
 def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingReport) -> None:
     strategy = report.strategy.model_copy(update={"name": "costs $5 or $6_ " + "long " * 30})
     flat = tuple(replace(metrics, train_loss=0.0, val_loss=0.0, val_accuracy=1.0) for metrics in history_of(2))
-    odd = replace(report, request=request_of(strategy), history=flat, best_epoch=1)
-    assert report.money
+    first = with_results(report, final_metrics=final_metrics(best_epoch=1))
+    odd = replace(first, request=request_of(strategy), history=flat)
 
     assert size_of(plot_metrics(odd)) == (1320, 594)
-    assert size_of(plot_equity(odd, report.money)) == (1320, 682)
+    assert size_of(plot_equity(odd)) == (1320, 682)
 
 
 def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
-    assert regression.money
-
     assert size_of(plot_metrics(regression)) == (1320, 594)
-    assert size_of(plot_equity(regression, regression.money)) == (1320, 682)
+    assert size_of(plot_equity(regression)) == (1320, 682)
 
 
 @pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
 def test_equity_that_rests_soars_or_ends_is_drawn(equity: list[float], report: TrainingReport) -> None:
-    assert report.money
-    days = [f"2020-01-0{day}T00:00:00Z" for day in range(1, len(equity) + 1)]
-    curve: Any = {"timestamps": days, "model": equity, "buy_and_hold": [1.0] * len(equity)}
+    days = tuple(datetime(2020, 1, day, tzinfo=UTC) for day in range(1, len(equity) + 1))
+    curve = EquityCurve(timestamps=days, model=tuple(equity), buy_and_hold=(1.0,) * len(equity))
+    drawn = with_results(report, backtest=report.backtest.model_copy(update={"equity": curve}))
 
-    assert size_of(plot_equity(report, {**report.money, "equity": curve})) == (1320, 682)
+    assert size_of(plot_equity(drawn)) == (1320, 682)
 
 
 def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: TrainingReport) -> None:
@@ -135,23 +145,23 @@ def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: Train
     assert titles[:3] == ["Verdict", "Validation rows", "Backtest on the validation rows"]
     assert "Test rows" not in titles
     flowing = " ".join(page.split())
-    assert report.evaluation["verdict"] in flowing
-    assert report.money
-    assert report.money["verdict"] in flowing
+    assert report.evaluation.verdict in flowing
+    assert report.backtest.verdict in flowing
     assert re.search(r"^Leaks +No leak was found\.$", page, re.MULTILINE)
     assert re.search(r"^Beforehand +Few samples\. Class up is rare\.$", page, re.MULTILINE)
     for name in ("this model", "majority", "persistence", "logistic regression", "true class", "total return"):
         assert re.search(rf"^{name} +\S", page, re.MULTILINE)
-    samples = report.evaluation["validation_samples"]
+    samples = report.evaluation.samples
     assert f"{samples:,} samples" in page
 
 
 def test_the_summary_of_a_boosted_regression_with_a_test_part(regression: TrainingReport) -> None:
     page = summary(regression, {"training": 5.0})
 
-    assert regression.test_evaluation
-    assert regression.test_evaluation["part"] == "test"
-    assert regression.test_evaluation["verdict"] in " ".join(page.split())
+    tested = regression.results.test_evaluation
+    assert tested
+    assert tested.part == "test"
+    assert tested.verdict in " ".join(page.split())
     for title in ("Test rows", "Backtest on the test rows", "Targets", "Model"):
         assert f"\n{title}\n" in page
     assert "gradient boosting, 7 leaves" in page
@@ -166,7 +176,8 @@ def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(report: Train
     page = summary(replace(report, request=request), {"preparing": 0.1234, "training": 5.0})
 
     assert "Best epoch 4 of 10: validation loss 0.7757, training loss 0.1750" in page
-    assert "--strategy '/models/op 1/strategy.yaml'" in page
+    assert "--strategy strategy.yaml" in page
+    assert "/models" not in page
     assert "--symbols UP,DOWN" in page
     assert "--timeframes 1d" in page
     assert "--start-date 2023-01-01" in page

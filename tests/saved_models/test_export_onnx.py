@@ -31,11 +31,11 @@ def test_the_file_says_what_the_model_says(model: str, tmp_path: Path) -> None:
     exported = export_onnx(loaded, windows.stacked(), tmp_path / "model.onnx", {"model": "op_1"})
 
     assert exported.largest_difference <= 1e-5
-    session = onnxruntime.InferenceSession(exported.path)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     outputs, chances = session.run(None, {"features": windows.stacked()[:7]})
     np.testing.assert_allclose(outputs, loaded.outputs(windows.values)[:7], atol=1e-5)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
-    about = {prop.key: prop.value for prop in onnx.load(exported.path).metadata_props}
+    about = {prop.key: prop.value for prop in onnx.load(tmp_path / "model.onnx").metadata_props}
     assert json.loads(about["class_names"]) == ["down", "flat", "up"]
     assert (about["model"], about["sequence_length"]) == ("op_1", "6")
 
@@ -43,9 +43,10 @@ def test_the_file_says_what_the_model_says(model: str, tmp_path: Path) -> None:
 def test_a_regression_gives_a_number_in_units_of_its_label(tmp_path: Path) -> None:
     loaded, windows = saved(tmp_path, "lstm", labels={"type": "forward_return"})
 
-    exported = export_onnx(loaded, windows.stacked(), tmp_path / "model.onnx", {})
+    export_onnx(loaded, windows.stacked(), tmp_path / "model.onnx", {})
 
-    outputs, prediction = onnxruntime.InferenceSession(exported.path).run(None, {"features": windows.stacked()})
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    outputs, prediction = session.run(None, {"features": windows.stacked()})
     assert loaded.target_scale < 0.1
     np.testing.assert_allclose(prediction, outputs[:, 0].astype(np.float64) * loaded.target_scale)
 

@@ -117,8 +117,8 @@ def test_a_training_itself_is_predicted_again_to_the_bit(model: str, tmp_path: P
     spec = strategy(model, model=MODELS[model], training={"epochs": 3}, validation={"test": 0.1})
     bars = daily()
     request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, tmp_path)
-    outcome = run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
-    then = pl.read_parquet(outcome.artifacts["predictions"])
+    run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
+    then = pl.read_parquet(tmp_path / PREDICTIONS)
 
     loaded = load_model(tmp_path)
 

@@ -9,14 +9,11 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import ArtifactNotFound
+from ktrdr.payloads.training import Reproduction
 from ktrdr.saved_models.reproduce import bars_of, compare_with
 from ktrdr.training.files import CARD, METRICS
+from tests.sample_results import backtest, final_metrics, training
 from tests.saved_trainings import daily, save, strategy
-
-RESULTS: dict[str, Any] = {
-    "final_metrics": {"best_val_loss": 0.69, "training_duration_seconds": 1.5},
-    "money": {"return": 0.1},
-}
 
 
 def metrics(folder: Path, loss: float, duration: float = 0.1) -> None:
@@ -30,32 +27,32 @@ def changed(folder: Path, **changes: Any) -> None:
 
 def test_the_same_training_twice_is_identical_whatever_the_clock_says(tmp_path: Path) -> None:
     one, other = tmp_path / "op_one", tmp_path / "op_other"
-    save(one, strategy(), daily(), **RESULTS)
-    save(other, strategy(), daily(), **{**RESULTS, "final_metrics": {"best_val_loss": 0.69}})
+    save(one, strategy(), daily())
+    save(other, strategy(), daily(), results=training(final_metrics=final_metrics(training_duration_seconds=99.0)))
     metrics(one, 0.69, 0.1)
     metrics(other, 0.69, 0.2)
 
     found = compare_with(one, other)
 
-    assert found.to_dict() == {"of": "op_one", "identical": True, "differences": [], "inputs": []}
+    assert found == Reproduction(of="op_one", identical=True, differences=(), inputs=())
 
 
 def test_other_weights_and_metrics_are_named(tmp_path: Path) -> None:
     one, other = tmp_path / "op_one", tmp_path / "op_other"
-    save(one, strategy("mlp"), daily(), **RESULTS)
-    save(other, strategy("mlp"), daily(), seed=1, money={"return": 0.2})
+    save(one, strategy("mlp"), daily(), results=training(backtest=backtest()))
+    save(other, strategy("mlp"), daily(), seed=1, results=training(backtest=backtest("test")))
     metrics(one, 0.69)
     metrics(other, 0.68)
 
     found = compare_with(one, other)
 
     assert not found.identical
-    assert found.inputs == []
+    assert found.inputs == ()
     told = "\n".join(found.differences)
     assert "weights head.bias: 2 of 2 differ, by " in told
     assert "metrics: val_loss differs in 1 of 2 rows, first in row 2: 0.69 → 0.68" in told
     assert "predictions: probability_down differs in" in told
-    assert "results.money.return: 0.1 → 0.2" in told
+    assert 'results.money.part: "validation" → "test"' in told
 
 
 def test_inputs_that_were_not_the_same_are_named(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from ktrdr.errors import StorageError
 from ktrdr.experiments.train import ReadBars, run_training
+from ktrdr.payloads.training import Ending
 from ktrdr.saved_models.trained_model import load_model
 from ktrdr.strategy.spec import GradientBoosting, Training
 from ktrdr.training.architectures.gradient_boosting import TREES
 from ktrdr.training.boosting import BoostingTrainer
 from ktrdr.training.families import build_trainer
-from ktrdr.training.loop import Ending, TrainingState, train
+from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.windows import Samples, TrainingTensors
 
@@ -74,11 +75,11 @@ def test_a_saved_forest_loads_to_the_same_outputs_and_a_damaged_one_is_refused(
     trees = GradientBoosting(type="gradient_boosting", sequence_length=3, leaves=4)
     request = replace(made, strategy=made.strategy.model_copy(update={"model": trees}))
 
-    outcome = run_training(request, read_bars, SilentObserver())
+    outcome = run_training(request, read_bars, SilentObserver()).under(request.output)
 
     loaded, again = load_model(request.output), load_model(request.output)
     assert outcome.evaluation is not None
-    assert outcome.evaluation["accuracy"] > 0.7
+    assert outcome.evaluation.accuracy > 0.7
     values = np.random.default_rng(0).standard_normal((20, len(loaded.feature_names)))
     assert (loaded.outputs(values) == again.outputs(values)).all()
     weights = load_file(Path(outcome.model_path))

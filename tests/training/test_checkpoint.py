@@ -15,7 +15,8 @@ from ktrdr.training.architectures.model import weights_of
 from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
 from ktrdr.training.families import build_trainer
 from ktrdr.training.fingerprint import Fingerprint
-from ktrdr.training.loop import EpochMetrics, TrainingState
+from ktrdr.training.loop import TrainingState
+from ktrdr.training.observer import EpochMetrics
 from ktrdr.training.windows import Samples, TrainingTensors
 
 FINGERPRINT = Fingerprint(

@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from ktrdr.errors import TrainingDiverged
+from ktrdr.payloads.training import Ending
 from ktrdr.strategy.spec import LSTM, Training
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
-from ktrdr.training.loop import Ending, TrainingState, train
+from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.network_trainer import validate
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
@@ -26,12 +26,13 @@ from ktrdr.api.schemas import (
     OperationStatus,
     Prune,
     Pruned,
-    Results,
 )
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.jobs.kinds import job_of, kind_of
 from ktrdr.operations import operation as records
 from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.reading import AnyResults
+from ktrdr.payloads.results import FileResults
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 
@@ -141,11 +142,11 @@ async def get_metrics(
     return Response(json_of({"metrics": metrics, "new_cursor": new_cursor}), media_type="application/json")
 
 
-@router.get("/{operation_id}/results", response_model=Results, responses=refusals(404, 409, 422, 503))
+@router.get("/{operation_id}/results", response_model=AnyResults, responses=refusals(404, 409, 422, 503))
 async def get_results(operation_id: str, services: Injected) -> Response:
     """Results of an operation that has ended; 409 before that."""
-    results = await services.operations.get_results(operation_id)
-    return Response(json_of(results), media_type="application/json")
+    results = await services.results.get(operation_id)
+    return Response(results.model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -155,8 +156,8 @@ async def get_results(operation_id: str, services: Injected) -> Response:
 )
 async def get_artifact(operation_id: str, name: str, services: Injected) -> FileResponse:
     """An artifact's file, by its name in the results."""
-    results = await services.operations.get_results(operation_id)
-    artifacts: dict[str, Any] = results.get("artifacts") or {}
+    results = await services.results.get(operation_id)
+    artifacts = results.artifacts if isinstance(results, FileResults) else {}
     if name not in artifacts:
         meant = nearest(name, artifacts)
         raise ArtifactNotFound(

@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import ArtifactNotFound, CursorError, InputError, OperationNotFound
 from ktrdr.features.indicators import IndicatorCatalogue, Scale
 from ktrdr.features.labels.label import Cuts
@@ -24,6 +25,7 @@ from ktrdr.market.bars import check_symbol, check_timeframe
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 
@@ -66,15 +68,13 @@ class _Curve:
 
 
 class ChartService:
-    """`models` is the folder of the trainings' own folders."""
-
     def __init__(
-        self, operations: OperationsService, store: BarStore, catalogue: IndicatorCatalogue, *, models: Path
+        self, operations: OperationsService, results: ResultService, store: BarStore, catalogue: IndicatorCatalogue
     ) -> None:
         self._operations = operations
+        self._results = results
         self._store = store
         self._catalogue = catalogue
-        self._models = models
         self._curves: OrderedDict[tuple[str, str], _Curve] = OrderedDict()
 
     async def read(
@@ -86,7 +86,7 @@ class ChartService:
         """
         symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
         operation = await self._operations.get_operation(training_id) if training_id else None
-        results = await self._operations.get_results(training_id or "") if operation and _has_ended(operation) else {}
+        results = await self._results.get(operation.operation_id) if operation and _has_ended(operation) else None
         return await asyncio.to_thread(self._read, symbol, timeframe, before, limit, operation, results)
 
     def _read(
@@ -96,7 +96,7 @@ class ChartService:
         before: datetime | None,
         limit: int,
         operation: Operation | None,
-        results: Mapping[str, Any],
+        results: Results | None,
     ) -> dict[str, Any]:
         training = self._training(operation, results) if operation else None
         frame = self._store.read(symbol, timeframe)
@@ -115,18 +115,15 @@ class ChartService:
             "predictions": _predictions(training, symbol, timeframe, shown) if training else None,
         }
 
-    def _training(self, operation: Operation, results: Mapping[str, Any]) -> _Training:
+    def _training(self, operation: Operation, results: Results | None) -> _Training:
         text = strategy_text(operation)
         if text is None:
             raise InputError(f"operation {operation.operation_id} ({operation.operation_type}) has no strategy to draw")
         strategy = load_strategy(text, self._catalogue).on(operation.metadata["timeframes"])
-        # The home may have moved since; the folder's own name has not.
-        name = PureWindowsPath(str(results.get("model_path") or "")).parent.name
-        if not name:
+        if not isinstance(results, ModelResults) or not results.model_path:
             return _Training(strategy, None, None)
-        folder = self._models / name
-        predictions = PureWindowsPath(str((results.get("artifacts") or {}).get("predictions") or "")).name
-        return _Training(strategy, _cuts(folder), folder / predictions if predictions else None)
+        predictions = results.artifacts.get("predictions")
+        return _Training(strategy, _cuts(Path(results.model_path).parent), Path(predictions) if predictions else None)
 
     def _indicators(self, strategy: Strategy, timeframe: str, frame: pl.DataFrame, rows: slice) -> list[dict[str, Any]]:
         """Of the whole series, since some remember where they began; TA-Lib's own values, as chartists know them."""

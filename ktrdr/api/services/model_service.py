@@ -6,24 +6,28 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from ktrdr.api.schemas import Model
+from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
 from ktrdr.jobs.kinds import KINDS, has_model
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.reading import AnyResults
+from ktrdr.payloads.results import ModelResults
 
 # A second's work or so; beyond it the answer is left open.
 _MOST_ROWS_COMPARED = 5_000_000
 
 
 class ModelService:
-    def __init__(self, operations: OperationsService, store: BarStore, *, models: Path) -> None:
+    def __init__(self, operations: OperationsService, results: ResultService, store: BarStore, *, models: Path) -> None:
         self._operations = operations
+        self._results = results
         self._store = store
         self._models = models
 
@@ -32,8 +36,8 @@ class ModelService:
         completed, total = await self._operations.list_operations(
             status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=limit
         )
-        results = await self._operations.get_results_of(completed)
-        return [_model(operation, results.get(operation.operation_id, {})) for operation in completed], total
+        results = await self._results.get_completed(completed)
+        return [_model(operation, results[operation.operation_id]) for operation in completed], total
 
     async def get(self, operation_id: str) -> Model:
         """Raises NotFoundError when there is no such operation, or no model of it."""
@@ -43,7 +47,7 @@ class ModelService:
                 f"operation {operation_id} is {operation.status} ({operation.operation_type}); it has no model",
                 hint="list models with: ktrdr models list",
             )
-        return _model(operation, await self._operations.get_results(operation_id))
+        return _model(operation, await self._results.get(operation_id))
 
     async def get_checked(self, operation_id: str) -> Model:
         """As `get`, and whether the stored bars are still those that it was trained on."""
@@ -53,10 +57,9 @@ class ModelService:
 
     def folder(self, model: Model) -> Path:
         """Where its files lie; those of a training in folds are the last fold's."""
-        path = str(model.results.get("model_path") or "")
-        # The home may have moved since; the folder's own name has not.
-        name = PureWindowsPath(path).parent.name
-        return self._models / (name or model.operation_id)
+        if isinstance(model.results, ModelResults) and model.results.model_path:
+            return Path(model.results.model_path).parent
+        return self._models / model.operation_id
 
     def _bars_changed(self, folder: Path) -> bool | None:
         """None when its card is gone or says too little, bars can't be read, or there is too much to compare."""
@@ -85,7 +88,7 @@ def _trained_on(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dateti
             yield symbol, timeframe, content, first, last, about["rows"]
 
 
-def _model(operation: Operation, results: dict[str, Any]) -> Model:
+def _model(operation: Operation, results: AnyResults) -> Model:
     metadata = operation.metadata
     return Model(
         operation_id=operation.operation_id,

@@ -11,6 +11,7 @@ from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
@@ -32,6 +33,7 @@ class Services:
     strategies: StrategyService
     models: ModelService
     analysis: AnalysisService
+    results: ResultService
     retention: RetentionService
     charts: ChartService
     logs: LogService

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ktrdr.payloads.leaks import LabelControls, LeakChecks
+
 
 @dataclass(slots=True)
 class Tally:
@@ -32,25 +34,25 @@ class Tally:
             self.strongest = float(scores[place]), names[place]
         self.strongest_shuffled = max(self.strongest_shuffled, shuffled)
 
-    def to_dict(self) -> dict[str, Any]:
-        controls = {
-            "samples": self.control_samples,
-            "strongest_column": self.strongest[1] if self.strongest else None,
-            "strongest_score": round(self.strongest[0], 4) if self.strongest else None,
-            "strongest_score_shuffled": round(self.strongest_shuffled, 4) if self.strongest else None,
-            "void": sorted(self.void_controls),
-        }
-        return {
-            "symbols": self.symbols,
-            "inspected_symbols": self.inspected_symbols,
-            "bars": self.bars,
-            "columns": self.columns,
-            "instants": self.instants,
-            "instants_with_open_bars": self.open_bars,
-            "histories": self.histories,
-            "rows_compared": self.rows_compared,
-            "labels": self.labels,
-            "samples": self.samples,
-            "scalers": self.scalers,
-            "label_controls": controls,
-        }
+    def to_checks(self) -> LeakChecks:
+        controls = LabelControls(
+            samples=self.control_samples,
+            strongest_column=self.strongest[1] if self.strongest else None,
+            strongest_score=round(self.strongest[0], 4) if self.strongest else None,
+            strongest_score_shuffled=round(self.strongest_shuffled, 4) if self.strongest else None,
+            void=tuple(sorted(self.void_controls)),
+        )
+        return LeakChecks(
+            symbols=self.symbols,
+            inspected_symbols=self.inspected_symbols,
+            bars=self.bars,
+            columns=self.columns,
+            instants=self.instants,
+            instants_with_open_bars=self.open_bars,
+            histories=self.histories,
+            rows_compared=self.rows_compared,
+            labels=self.labels,
+            samples=self.samples,
+            scalers=self.scalers,
+            label_controls=controls,
+        )

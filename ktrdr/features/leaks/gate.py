@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ktrdr.features.assemble import Fit, assemble
 from ktrdr.features.columns import build_features
@@ -23,6 +23,7 @@ from ktrdr.features.leaks.leak import Leak
 from ktrdr.features.panel import Build, build_panel
 from ktrdr.features.scaling import fit_scaler
 from ktrdr.features.splits import fold_count
+from ktrdr.payloads.leaks import AuditReport, LeakGateReport
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
@@ -34,38 +35,6 @@ GATE = Effort(instants=32, labels=8, symbols=6)
 AUDITED_INSTANTS, INSTANTS_PER_LABEL = 4000, 10
 
 
-@dataclass(frozen=True, slots=True)
-class LeakVerdict:
-    """`verdict` is a sentence, `checks` counts what was made again and compared."""
-
-    passed: bool
-    verdict: str
-    checks: dict[str, Any]
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditReport:
-    """The same of an audit: `complete` unless it was stopped, `exhaustive` where it took every bar.
-
-    `leaks` holds the first of each symbol and column.
-    """
-
-    passed: bool
-    verdict: str
-    checks: dict[str, Any]
-    seconds: float
-    complete: bool
-    exhaustive: bool
-    leaks: tuple[Leak, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "leaks": [leak.to_dict() for leak in self.leaks]}
-
-
 def check_leaks(
     strategy: Strategy,
     bars: Mapping[str, SymbolBars],
@@ -75,7 +44,7 @@ def check_leaks(
     fit: Fit = fit_scaler,
     measure: Measure | None = None,
     effort: Effort = GATE,
-) -> LeakVerdict:
+) -> LeakGateReport:
     """On a dataset that was made of these bars by these functions. Raises LeakFound at the first leak."""
     began = time.perf_counter()
     symbols = len(dataset.symbols)
@@ -84,7 +53,12 @@ def check_leaks(
     for leak in inspection.leaks():
         raise leak.error()
     tally = inspection.tally
-    return LeakVerdict(True, _all_well(tally, dataset.symbols), tally.to_dict(), time.perf_counter() - began)
+    return LeakGateReport(
+        passed=True,
+        verdict=_all_well(tally, dataset.symbols),
+        checks=tally.to_checks(),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def audit(
@@ -131,9 +105,15 @@ def audit(
     verdict = _told(leaks) if leaks else _all_well(tally, tuple(audited))
     if not complete:
         verdict = f"Stopped before its end. {verdict}"
-    exhaustive = complete and max(heights.values()) <= instants
-    seconds = time.perf_counter() - began
-    return AuditReport(not leaks, verdict, tally.to_dict(), seconds, complete, exhaustive, leaks)
+    return AuditReport(
+        passed=not leaks,
+        verdict=verdict,
+        checks=tally.to_checks(),
+        seconds=time.perf_counter() - began,
+        complete=complete,
+        exhaustive=complete and max(heights.values()) <= instants,
+        leaks=tuple(leak.to_payload() for leak in leaks),
+    )
 
 
 def _all_well(tally: Tally, symbols: tuple[str, ...]) -> str:

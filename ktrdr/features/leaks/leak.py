@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
 from ktrdr.errors import LeakFound
+from ktrdr.payloads.leaks import FoundLeak
 
 
 class Kind(StrEnum):
@@ -54,11 +55,19 @@ class Leak:
         whole, known = (None if math.isnan(value) else float(value) for value in values)
         return cls(kind, symbol, column, instant, whole, known, f"{kind}: {detail}")
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "kind": self.kind.value}
+    def to_payload(self) -> FoundLeak:
+        return FoundLeak(
+            kind=self.kind,
+            symbol=self.symbol,
+            column=self.column,
+            instant=datetime.fromisoformat(self.instant),
+            whole=self.whole,
+            known=self.known,
+            message=self.message,
+        )
 
     def error(self) -> LeakFound:
-        context = {name: value for name, value in self.to_dict().items() if name != "message"}
+        context = self.to_payload().model_dump(mode="json", exclude={"message"})
         return LeakFound(
             self.message,
             hint="Nothing was trained: a result of this would not hold. Values of a bar may be made of that bar and "
@@ -80,5 +89,4 @@ def shown(whole: float, known: float) -> tuple[str, str]:
 
 
 def instant_text(instant: np.datetime64) -> str:
-    text = str(instant.astype("datetime64[s]"))
-    return f"{text.removesuffix(':00') if text.endswith(':00') else text}Z"
+    return f"{instant.astype('datetime64[s]')}Z"

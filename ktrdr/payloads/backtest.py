@@ -1,0 +1,59 @@
+"""What trading on a model's predictions would have earned."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ktrdr.payloads.payload import BarInstant, Payload
+
+
+class Performance(Payload):
+    """How one way of trading fared. A figure without a finite value is null."""
+
+    total_return: float = Field(description="Return over the whole part, as a share of the capital.")
+    annual_return: float | None = Field(description="The same a year, compounded.")
+    annual_volatility: float | None = Field(description="Standard deviation of returns, a year.")
+    sharpe: float | None = Field(description="Annual Sharpe ratio, without a risk-free rate.")
+    sharpe_standard_error: float | None = Field(description="Its standard error (Lo 2002).")
+    max_drawdown: float = Field(description="Deepest fall from a highest value so far, as a negative share of it.")
+    turnover: float = Field(description="Traded value, in multiples of the capital.")
+    trades: int = Field(description="Number of fills.")
+    costs_paid: float = Field(description="Fees and slippage, as a share of the capital at the start.")
+
+
+class RandomEntries(Payload):
+    """The model's positions, shifted in time by chance: total returns after costs."""
+
+    draws: int = Field(description="Number of shifts that were tried.")
+    low: float = Field(description="The 5 % quantile of their total returns.")
+    median: float = Field(description="The median of their total returns.")
+    high: float = Field(description="The 95 % quantile of their total returns.")
+    percentile: float = Field(description="Percent of them that earned less than the model.")
+
+
+class EquityCurve(Payload):
+    """Equity, from 1 on, thinned to a few hundred points."""
+
+    timestamps: tuple[BarInstant, ...] = Field(description="Openings of the bars after which the equity was reached.")
+    model: tuple[float, ...] = Field(description="Equity of trading on the predictions.")
+    buy_and_hold: tuple[float, ...] = Field(description="Equity of holding.")
+
+
+class BacktestResult(Payload):
+    """Trading on the predictions of one part, beside holding and beside entering at random."""
+
+    part: str = Field(description="The rows that were traded: validation or test.")
+    bars: int = Field(description="Number of instants at which bars opened.")
+    bars_per_year: float = Field(description="Bars a year, sessions and holidays included.")
+    fee_bps: float = Field(description="Fee in basis points of the traded value.")
+    slippage_bps: float = Field(description="Slippage in basis points of the traded value.")
+    model: Performance = Field(description="Trading on the predictions.")
+    buy_and_hold: Performance = Field(description="Holding from the first bar to the last.")
+    random_entries: RandomEntries = Field(description="The model's positions at random times.")
+    equity: EquityCurve = Field(description="Equity of the model and of holding.")
+    verdict: str = Field(description="The backtest in words.")
+
+    @property
+    def costs_percent(self) -> float:
+        """What a trade costs, in percent of its value."""
+        return (self.fee_bps + self.slippage_bps) / 100

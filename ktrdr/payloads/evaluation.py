@@ -1,0 +1,106 @@
+"""How good a model is on rows that it was not trained on, beside the baselines that it must beat."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ktrdr.payloads.payload import BarInstant, Payload
+
+
+class ClassScores(Payload):
+    """The scores of one predictor of classes."""
+
+    accuracy: float = Field(description="Share of samples whose class was predicted.")
+    balanced_accuracy: float = Field(description="Mean recall of the classes that occur.")
+    mcc: float = Field(description="Matthews correlation coefficient, from -1 to 1.")
+    log_loss: float | None = Field(description="Cross-entropy in nats; null for what gives no probabilities.")
+
+
+class NumberScores(Payload):
+    """The scores of one predictor of numbers."""
+
+    mse: float = Field(description="Mean squared error, in variances of the training targets.")
+    r2: float = Field(description="Coefficient of determination against the training mean.")
+    ic: float | None = Field(description="Information coefficient (Pearson's); null for a constant prediction.")
+    rank_ic: float | None = Field(description="The same of ranks (Spearman's); null for a constant prediction.")
+    accuracy: float = Field(description="Share of samples whose sign was predicted.")
+
+
+class CalibrationBin(Payload):
+    """Samples of similar confidence."""
+
+    confidence: float = Field(description="Mean probability of the predicted class.")
+    accuracy: float = Field(description="Share of samples whose class was predicted.")
+    samples: int = Field(description="Number of samples in the bin.")
+
+
+class Calibration(Payload):
+    """Whether probabilities mean what they say."""
+
+    expected_error: float = Field(description="Expected calibration error, from 0 to 1.")
+    error_by_chance: float = Field(
+        description="The error that a perfectly calibrated model would show on as many samples."
+    )
+    bins: tuple[CalibrationBin, ...] = Field(description="Bins of equally many samples, by rising confidence.")
+
+
+class Lead(Payload):
+    """A paired, one-sided test that the model is better than one rival."""
+
+    lead: float = Field(description="Mean gain over the rival: a share of samples, or training variances of error.")
+    standard_error: float = Field(description="Standard error of the lead where there is none, in the same unit.")
+    p_value: float = Field(description="Probability of such a lead by chance alone.")
+
+
+class Significance(Payload):
+    """Whether the model's lead is more than chance."""
+
+    beats_baselines: bool = Field(description="Whether the model beats each naive baseline at the significance level.")
+    level: float = Field(description="Significance level of each test.")
+    effective_samples: int = Field(
+        description="Independent samples that would tell the accuracy as precisely as these, which overlap."
+    )
+    against: dict[str, Lead] = Field(description="The test against each rival, by its name.")
+
+
+class PartEvaluation(Payload):
+    """What evaluations of classes and of numbers have in common."""
+
+    part: str = Field(description="The rows that were predicted: validation or test.")
+    samples: int = Field(alias="validation_samples", description="Number of samples, of the test part too.")
+    first: BarInstant = Field(alias="from", description="Opening of the first sample's last bar.")
+    last: BarInstant = Field(alias="to", description="Opening of the last sample's last bar.")
+    accuracy: float = Field(description="Share of samples whose class, or sign, was predicted.")
+    accuracy_interval: tuple[float, float] = Field(description="The accuracy's interval of 95 % confidence (Wilson).")
+    class_names: tuple[str, ...] = Field(description="The classes in the order of the model's outputs; none: numbers.")
+    significance: Significance = Field(description="Whether the lead over the baselines is more than chance.")
+    verdict: str = Field(description="The evaluation in words.")
+
+
+class Classification(PartEvaluation):
+    """An evaluation of predicted classes."""
+
+    balanced_accuracy: float = Field(description="Mean recall of the classes that occur.")
+    mcc: float = Field(description="Matthews correlation coefficient, from -1 to 1.")
+    log_loss: float = Field(description="Cross-entropy in nats.")
+    f1: dict[str, float] = Field(description="F1 score of each class.")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="`confusion[i][j]` counts samples of class i that were predicted as class j."
+    )
+    calibration: Calibration = Field(description="Whether the probabilities mean what they say.")
+    baselines: dict[str, ClassScores] = Field(description="The rivals' scores on the same samples, by their names.")
+
+
+class Regression(PartEvaluation):
+    """An evaluation of predicted numbers."""
+
+    mse: float = Field(description="Mean squared error, in variances of the training targets.")
+    r2: float = Field(description="Coefficient of determination against the training mean.")
+    ic: float | None = Field(description="Information coefficient (Pearson's); null for a constant prediction.")
+    ic_t: float | None = Field(description="Its t-value, which allows for labels that overlap.")
+    rank_ic: float | None = Field(description="The same of ranks (Spearman's); null for a constant prediction.")
+    rank_ic_t: float | None = Field(description="Its t-value, which allows for labels that overlap.")
+    baselines: dict[str, NumberScores] = Field(description="The rivals' scores on the same samples, by their names.")
+
+
+Evaluation = Classification | Regression

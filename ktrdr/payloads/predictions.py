@@ -1,0 +1,60 @@
+"""What comes of a trained model's use: predictions, and an export."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.results import FileResults, Results
+
+_PROBABILITY = "probability_"
+
+
+class PredictedBar(Payload):
+    """What a model says at the close of one bar. Of classes, `probability_<class>` is the probability of each."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None]
+
+    timestamp: BarInstant = Field(description="Opening of the bar.")
+    close: float | None = Field(description="Its close.")
+    predicted: str | float | None = Field(description="The likeliest class, or a number in the label's unit.")
+
+    def probability(self, class_name: str) -> float | None:
+        """None where the model gives none."""
+        return self.__pydantic_extra__.get(f"{_PROBABILITY}{class_name}")
+
+
+class PredictedLabel(Payload):
+    """What the model was trained to predict, as the strategy says; kinds of label add settings of their own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    type: str = Field(description="Kind of the label.")
+    horizon: int = Field(description="Bars from the predicted bar to the one that settles its label, at most.")
+
+
+class PredictionResults(Results):
+    """Results of a prediction."""
+
+    model: str = Field(description="Operation that trained the model.")
+    symbol: str = Field(description="The symbol that was predicted.")
+    timeframe: str = Field(description="The timeframe of its bars.")
+    class_names: tuple[str, ...] = Field(description="The classes in the order of the model's outputs; none: numbers.")
+    label: PredictedLabel = Field(description="What the model was trained to predict.")
+    trained_on_symbol: bool = Field(description="Whether the model was trained on this symbol.")
+    predictions: tuple[PredictedBar, ...] = Field(description="The newest closed bars, oldest first.")
+
+
+class ExportResults(FileResults):
+    """Results of an export. The exported model was compared with the trained one before it was written."""
+
+    model: str = Field(description="Operation that trained the model.")
+    format: str = Field(description="Format of the file.")
+    compared_on: str = Field(description="The symbol on whose bars the two models were compared.")
+    size_bytes: int = Field(description="Size of the file.")
+    windows_compared: int = Field(description="Windows on which the two models were compared.")
+    largest_difference: float = Field(description="Largest difference of an output, relative where that is above 1.")
+    inputs: dict[str, str] = Field(description="The exported model's inputs: type, shape and meaning.")
+    outputs: dict[str, str] = Field(description="The exported model's outputs: type, shape and meaning.")

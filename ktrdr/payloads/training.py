@@ -1,0 +1,140 @@
+"""What comes of a training, and of one in folds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from ktrdr.payloads.backtest import BacktestResult
+from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.payloads.leaks import LeakGateReport
+from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.preflight import PreflightReport
+from ktrdr.payloads.results import ModelResults, Results
+
+
+class Ending(StrEnum):
+    """Why a training ended."""
+
+    ALL_EPOCHS = "all epochs"
+    EARLY_STOPPING = "early stopping"
+    CANCELLED = "cancelled"
+
+
+class FinalMetrics(Payload):
+    """The best epoch, and the last one. Null where no epoch was finished."""
+
+    best_epoch: int | None = Field(description="The epoch with the least validation loss, counted from 1.")
+    best_val_loss: float | None = Field(description="Its validation loss.")
+    best_val_accuracy: float | None = Field(description="Its validation accuracy.")
+    final_train_loss: float | None = Field(description="Training loss of the last epoch.")
+    final_val_loss: float | None = Field(description="Validation loss of the last epoch.")
+    total_epochs: int = Field(description="Epochs that were finished.")
+    training_duration_seconds: float = Field(
+        description="Time of the finished epochs, in seconds, those before a resume included."
+    )
+
+
+class Reproduction(Payload):
+    """How a training that was run again compares with the first one."""
+
+    of: str = Field(description="Operation of the first training.")
+    identical: bool = Field(description="Whether weights, metrics, scores and predictions are the same to the bit.")
+    differences: tuple[str, ...] = Field(description="What of them is not.")
+    inputs: tuple[str, ...] = Field(description="What of strategy, bars, code and libraries is not the same.")
+
+
+class TrainingResults(ModelResults):
+    """Results of one training. One that was cancelled before its first epoch ended has no model and no figures."""
+
+    ending: Ending = Field(description="Why the training ended.")
+    final_metrics: FinalMetrics = Field(description="The best epoch, and the last one.")
+    evaluation: Evaluation | None = Field(None, description="How good the model is on the validation part.")
+    test_evaluation: Evaluation | None = Field(None, description="How good it is on the test part, if there is one.")
+    backtest: BacktestResult | None = Field(
+        None, alias="money", description="What trading on its predictions earned on the validation part."
+    )
+    test_backtest: BacktestResult | None = Field(
+        None, alias="test_money", description="What it earned on the test part, if there is one."
+    )
+    leak_gate: LeakGateReport | None = Field(None, description="Proof that nothing in the training knew the future.")
+    preflight: PreflightReport | None = Field(None, description="What the training met.")
+    reproduction: Reproduction | None = Field(
+        None, description="How it compares with the training that it was to reproduce, if it was."
+    )
+    phases_seconds: dict[str, float] = Field(
+        default_factory=dict, description="Wall time of each phase of the training, in seconds."
+    )
+
+
+class Spread(Payload):
+    """A figure over all folds."""
+
+    mean: float = Field(description="Mean of the folds.")
+    std: float = Field(description="Standard deviation between folds.")
+    min: float = Field(description="The least of the folds.")
+    max: float = Field(description="The greatest of the folds.")
+
+
+class FoldsLead(Payload):
+    """Lead over each fold's strongest naive baseline, and a one-sided t-test that it is above zero."""
+
+    mean: float = Field(description="Mean lead in accuracy, as a share of samples.")
+    standard_error: float = Field(description="Standard error of the mean.")
+    p_value: float = Field(description="Probability of such a lead by chance alone.")
+    folds_ahead: int = Field(description="Folds in which the model is ahead.")
+    beats_baselines: bool = Field(description="Whether the mean lead is more than chance.")
+
+
+def _measure(text: str) -> Any:
+    """A measure that only classifications, or only regressions, have."""
+    return Field(None, exclude_if=lambda value: value is None, description=text)
+
+
+class FoldScores(Payload):
+    """One fold of a training."""
+
+    fold: int = Field(description="Number of the fold, counted from 1.")
+    operation_id: str = Field(description="The operation that trained it.")
+    first: BarInstant = Field(alias="from", description="Opening of the first validation sample's last bar.")
+    last: BarInstant = Field(alias="to", description="Opening of the last validation sample's last bar.")
+    samples: int = Field(alias="validation_samples", description="Validation samples.")
+    best_epoch: int = Field(description="The epoch with the least validation loss, counted from 1.")
+    best_val_loss: float = Field(description="Its validation loss.")
+    total_epochs: int = Field(description="Epochs that were finished.")
+    accuracy: float = Field(description="Share of samples whose class, or sign, was predicted.")
+    balanced_accuracy: float | None = _measure("Mean recall of the classes that occur.")
+    mcc: float | None = _measure("Matthews correlation coefficient, from -1 to 1.")
+    log_loss: float | None = _measure("Cross-entropy in nats.")
+    mse: float | None = _measure("Mean squared error, in variances of the training targets.")
+    ic: float | None = _measure("Information coefficient (Pearson's).")
+    rank_ic: float | None = _measure("Information coefficient of ranks (Spearman's).")
+    strongest_baseline: str = Field(description="The naive baseline with the highest accuracy.")
+    baseline_accuracy: float = Field(description="Its accuracy.")
+    lead: float = Field(description="The model's lead over it in accuracy, as a share of samples.")
+    beats_baselines: bool = Field(description="Whether the fold's model beats its naive baselines beyond chance.")
+
+
+class FoldsResults(ModelResults):
+    """Results of a training in folds. Its model is that of the last fold."""
+
+    final_metrics: FinalMetrics = Field(description="Means over the folds; epochs and times are sums.")
+    folds: tuple[FoldScores, ...] = Field(description="The folds, in their order.")
+    spread: dict[str, Spread] = Field(description="Mean and spread of each measure over the folds.")
+    lead: FoldsLead = Field(description="Whether the folds together are ahead beyond chance.")
+    verdict: str = Field(description="The same in words.")
+
+
+class FinishedFold(FinalMetrics):
+    """A fold that was trained before the whole failed or was cancelled."""
+
+    fold: int = Field(description="Number of the fold, counted from 1.")
+    operation_id: str = Field(description="The operation that trained it.")
+
+
+class UnfinishedFoldsResults(Results):
+    """Results of a training in folds that failed or was cancelled."""
+
+    folds: tuple[FinishedFold, ...] = Field(description="The folds that were trained before that.")
