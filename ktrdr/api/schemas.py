@@ -73,6 +73,23 @@ _METRIC = {
     "duration": 0.021,
     "timestamp": "2025-01-23T10:00:00.412Z",
 }
+RESULTS = {
+    "version": 1,
+    "status": "success",
+    "ending": "all epochs",
+    "final_metrics": {
+        "best_epoch": 3,
+        "best_val_loss": 0.6749,
+        "best_val_accuracy": 0.6471,
+        "final_train_loss": 0.6823,
+        "final_val_loss": 0.6868,
+        "total_epochs": 10,
+        "training_duration_seconds": 0.2,
+    },
+    "model_path": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/model.safetensors",
+    "artifacts": {"metrics_plot": "/home/user/.local/share/ktrdr/models/op_training_20250123_abc123/metrics.png"},
+}
+"""An example of a training's results, cut short."""
 _SERIES = {
     "symbol": "AAPL",
     "timeframe": "1d",

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
     from ktrdr.experiments.evaluate_model import Outputs
     from ktrdr.features.columns import SymbolBars
+    from ktrdr.features.dataset import Dataset
     from ktrdr.market.series_file import StoredBars
+    from ktrdr.payloads.preflight import PreflightReport
+    from ktrdr.strategy.spec import Strategy
+    from ktrdr.training.loop import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -77,21 +81,17 @@ def run_training(
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
     tensors = TrainingTensors.of(dataset, strategy.training, device)
     trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
-    parameters = count_parameters(trainer.model)
-    outlook = preflight(strategy, dataset, model_parameters=parameters, fold=request.fold)
-    outlook.check()
-    for warning in outlook.warnings:
-        logger.info("Preflight: %s", warning)
+    outlook = _look_ahead(strategy, dataset, trainer, request.fold)
 
     phases.enter(Phase.CHECKING)
     leak_gate = check_leaks(strategy, bars, dataset)
     logger.info("Leak gate: %s", leak_gate.verdict)
 
     state = TrainingState(trainer)
-    checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
         earlier.check(fingerprint)
         earlier.restore(state)
+    checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     checkpoints.keep(state)
     checkpoints.flush()  # from here on there is something to go on from
 
@@ -136,6 +136,15 @@ def run_training(
         phases.enter(Phase.COMPLETED)
         logger.info("Training completed successfully")
     return results
+
+
+def _look_ahead(strategy: Strategy, dataset: Dataset, trainer: Trainer, fold: int) -> PreflightReport:
+    """Raises TrainingDataError when the training is hopeless."""
+    report = preflight(strategy, dataset, model_parameters=count_parameters(trainer.model), fold=fold)
+    report.check()
+    for warning in report.warnings:
+        logger.info("Preflight: %s", warning)
+    return report
 
 
 def _write(

@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from ktrdr.api import schemas
+from ktrdr.payloads.reading import parse_results
+from ktrdr.payloads.training import TrainingResults
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +162,7 @@ async def test_the_examples_of_the_documentation_are_valid() -> None:
         for example in cast("list[dict[str, Any]]", extra["examples"])
     ]
 
-    assert {"TrainingStart", "Operation", "MetricsPage", "Results", "Problem"} <= {s.__name__ for s, _ in examples}
+    assert {"TrainingStart", "Operation", "MetricsPage", "Problem"} <= {s.__name__ for s, _ in examples}
     for shape, example in examples:
         shape.model_validate(example)
+    assert isinstance(parse_results(schemas.RESULTS), TrainingResults)

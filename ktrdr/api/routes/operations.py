@@ -19,6 +19,7 @@ from ktrdr.api.routes.responses import (
     started,
 )
 from ktrdr.api.schemas import (
+    RESULTS,
     MetricsPage,
     Operation,
     OperationList,
@@ -142,7 +143,11 @@ async def get_metrics(
     return Response(json_of({"metrics": metrics, "new_cursor": new_cursor}), media_type="application/json")
 
 
-@router.get("/{operation_id}/results", response_model=AnyResults, responses=refusals(404, 409, 422, 503))
+@router.get(
+    "/{operation_id}/results",
+    response_model=AnyResults,
+    responses=refusals(404, 409, 422, 503) | {200: {"content": {"application/json": {"example": RESULTS}}}},
+)
 async def get_results(operation_id: str, services: Injected) -> Response:
     """Results of an operation that has ended; 409 before that."""
     results = await services.results.get(operation_id)
