@@ -72,7 +72,8 @@ class Runtime:
 
     async def start(self) -> None:
         self.home.root.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.home.uploads, ignore_errors=True)  # what an earlier server was still receiving
+        for left in (self.home.uploads, self.home.scratch):  # of what an earlier server was still doing
+            shutil.rmtree(left, ignore_errors=True)
         await self.registry.open()
         await self.dispatcher.start()
         self.health.start()
@@ -116,7 +117,7 @@ def build_services(settings: Settings) -> Services:
     lanes = lanes_of(settings)
     executor = LocalExecutor(lanes, _processes(settings, lanes, home.log_file))
     dispatcher = Dispatcher(operations, executor, KindsTable(), home)
-    jobs = JobService(operations, dispatcher)
+    jobs = JobService(operations, dispatcher, executor, home.scratch)
     health = HealthService(
         operations,
         is_alive=is_alive,

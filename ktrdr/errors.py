@@ -32,7 +32,7 @@ command that mends it. HTTP statuses are mapped in `api/problems.py` and exit co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -165,6 +165,20 @@ class BridgeError(StorageError):
 
 class ServerUnreachable(KtrdrError):
     code = "server_unreachable"
+
+
+def rebuild(code: str, detail: str, hint: str, context: Mapping[str, Any]) -> KtrdrError:
+    """The error of this code, as another process raised it."""
+    kind = next((kind for kind in _kinds(KtrdrError) if kind.code == code), KtrdrError)
+    error = kind.__new__(kind)
+    KtrdrError.__init__(error, detail, hint=hint, **context)
+    return error
+
+
+def _kinds(base: type[KtrdrError]) -> Iterator[type[KtrdrError]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from _kinds(kind)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

@@ -40,6 +40,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def scratch(self) -> Path:
+        """Folders of short jobs that are no operations; of no use once the server has ended."""
+        return self.root / "scratch"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry.sqlite"
 

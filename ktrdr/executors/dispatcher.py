@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 import signal
@@ -20,11 +19,11 @@ from ktrdr.executors.outcome import (
     read_outcome,
     release_room,
     reserve_room,
+    write_job,
     write_outcome,
 )
 from ktrdr.executors.plans import PlanRunner
 from ktrdr.executors.work import WorkTable
-from ktrdr.files import write_atomically
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
 from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
@@ -274,7 +273,7 @@ class Dispatcher:
             self._table.create_bridge(operation, folder / "bridge")
             prepare(folder)
             # The last file: where it is, all that the job needs is there.
-            write_atomically(folder / "job.json", json.dumps(dict(operation.payload)).encode())
+            write_job(folder, operation.payload)
         except OSError as error:
             raise StorageError(
                 f"the operation's folder {folder} cannot be written: {error.strerror}",

@@ -72,6 +72,12 @@ class Executor(Protocol):
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
         """Watch a job that another executor started; False when its process is gone."""
 
+    async def run_aside(self, lane: str, function: str, folder: Path) -> None:
+        """Run a short job at once, beside all limits and queues, in a process of the lane, until it has ended.
+
+        `function` and `folder` are as a lane's job and a job's folder; the outcome is in the folder then.
+        """
+
     def withdraw(self, operation_id: str) -> bool:
         """Take a queued job back; False when it is not in a queue."""
 

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
+from pathlib import Path
 
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
 from ktrdr.executors.outcome import open_crash_log, write_outcome
@@ -37,6 +38,9 @@ class InlineExecutor:
 
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
         return False
+
+    async def run_aside(self, lane: str, function: str, folder: Path) -> None:
+        write_outcome(folder, await asyncio.to_thread(outcome_of, function, "", folder, StopSignal()))
 
     def withdraw(self, operation_id: str) -> bool:
         for waiting in self._waiting.values():

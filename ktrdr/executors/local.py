@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import KtrdrError, StorageError
@@ -68,6 +69,12 @@ class LocalExecutor:
         pool.running[job.operation_id] = worker
         self._spawn_task(self._watch(pool, job.operation_id, worker))
         return True
+
+    async def run_aside(self, lane: str, function: str, folder: Path) -> None:
+        process = await self._processes.take(lane)
+        process.send(Order(function, "", folder))
+        await asyncio.shield(self._spawn_task(_until_ended(process.worker)))
+        self.refill()
 
     def withdraw(self, operation_id: str) -> bool:
         for pool in self._pools.values():
@@ -172,8 +179,14 @@ class LocalExecutor:
                 with suppress(ProcessLookupError):
                     os.kill(worker.pid, number)
 
-    def _spawn_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # A watch outlives the request that began it, and must not log in its name.
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _until_ended(worker: WorkerIdentity) -> None:
+    await wait_for_exit(worker)
+    exit_code(worker.pid)

@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from pathlib import Path, PurePath
 from typing import Any, Literal, TextIO, get_args
 
-from ktrdr.errors import KtrdrError
+from ktrdr.errors import KtrdrError, rebuild
 from ktrdr.files import write_atomically
 
+JOB = "job.json"
 PARTS = "parts.json"
 """In the folder of an operation made of operations: the ids of its parts, for the job that finishes it."""
 
@@ -33,6 +35,7 @@ class Outcome:
     metadata: what the operation's record shows from now on
     error: of a failed job: code, detail and hint
     leftovers: folders below the home that are of no use once the operation is recorded as completed
+    context: the data of the error, for whoever raises it again in another process
     """
 
     status: Status
@@ -40,6 +43,7 @@ class Outcome:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def failed(cls, code: str, detail: str, hint: str = "", results: Mapping[str, Any] | None = None) -> Outcome:
@@ -47,7 +51,12 @@ class Outcome:
 
     @classmethod
     def of_error(cls, error: KtrdrError) -> Outcome:
-        return cls.failed(error.code, error.detail, error.hint)
+        return replace(cls.failed(error.code, error.detail, error.hint), context=error.context)
+
+    def check(self) -> None:
+        """Raises the error of a job that failed, as it was raised in the worker."""
+        if self.status == "failed":
+            raise rebuild(**self.error, context=self.context)
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
@@ -71,6 +80,12 @@ def read_outcome(folder: Path) -> Outcome | None:
     if not all(isinstance(part, dict) for part in parts) or (outcome.status == "failed" and not outcome.error):
         raise ValueError("its results, metadata or error are no objects")
     return outcome
+
+
+def write_job(folder: Path, payload: Mapping[str, Any]) -> None:
+    """What the job in `folder` is to do. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / JOB, json.dumps(dict(payload)).encode())
 
 
 def open_crash_log(folder: Path) -> TextIO:
@@ -99,11 +114,11 @@ def release_room(folder: Path) -> None:
 
 
 def _json_safe(value: Any) -> Any:
-    """JSON knows no NaN and no infinity; both become null."""
+    """JSON knows no NaN and no infinity, which become null, nor dates and paths, which become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_json_safe(item) for item in value]
-    return value
+    return str(value) if isinstance(value, date | PurePath) else value

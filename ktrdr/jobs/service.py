@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import ConflictError
+from ktrdr.errors import ConflictError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.jobs.kinds import KINDS, job_of, kind_of
+from ktrdr.executors.executor import Executor
+from ktrdr.executors.outcome import read_outcome, write_job
+from ktrdr.jobs.kinds import DATA_LANE, KINDS, job_of, kind_of
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
-from ktrdr.payloads.jobs import AnyJob
+from ktrdr.payloads.jobs import AnyJob, StrategyOnBars
 
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
@@ -20,9 +25,13 @@ Resume = Callable[[Operation, Any], Awaitable[AnyJob]]
 
 
 class JobService:
-    def __init__(self, operations: OperationsService, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, operations: OperationsService, dispatcher: Dispatcher, executor: Executor, scratch: Path
+    ) -> None:
         self._operations = operations
         self._dispatcher = dispatcher
+        self._executor = executor
+        self._scratch = scratch
         self._resume: dict[str, Resume] = {}
 
     async def start(
@@ -53,6 +62,24 @@ class JobService:
         return await self._operations.find_repeated(
             kind_of(job).operation_type, job.model_dump(mode="json"), idempotency_key
         )
+
+    async def check_start(self, on_bars: StrategyOnBars) -> None:
+        """Refuse now, in a worker, what a training on these bars would be refused for.
+
+        Raises TrainingDataError and the like; StorageError when no worker can be started.
+        """
+        folder = self._scratch / uuid.uuid4().hex
+        try:
+            await asyncio.to_thread(write_job, folder, on_bars.model_dump(mode="json"))
+            await self._executor.run_aside(DATA_LANE, "ktrdr.jobs.start_check:run", folder)
+            outcome = read_outcome(folder)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"the training cannot be checked: {error}", hint="make room in KTRDR_HOME") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if outcome is None:
+            raise StorageError("the worker that checked the training ended early", hint="see ktrdr.log; try again")
+        outcome.check()
 
     def resume_with(self, kind: str, resume: Resume) -> None:
         """Name what makes the job that goes on from an operation of this kind."""

@@ -24,7 +24,7 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
         "matplotlib.dates",
         "matplotlib.figure",
     ),
-    DATA_LANE: ("ktrdr.jobs.data_load", "exchange_calendars"),
+    DATA_LANE: ("ktrdr.jobs.data_load", "ktrdr.jobs.start_check", "talib.abstract", "exchange_calendars"),
     ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.folds"),
 }
 """The modules that the template of workers imports, by lane."""
@@ -39,7 +39,8 @@ def training() -> None:
 
 def data() -> None:
     """The calendars, against which every load is checked, take as long to import as all the rest."""
-    import ktrdr.jobs.data_load  # noqa: F401
+    import ktrdr.jobs.data_load
+    import ktrdr.jobs.start_check  # noqa: F401
 
     with suppress(ImportError):
         import exchange_calendars  # noqa: F401

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ktrdr.errors import InputError
 from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
 from ktrdr.executors.fork import ForkedProcesses
 from ktrdr.executors.inline import InlineExecutor
@@ -216,3 +217,22 @@ async def test_a_worker_that_is_gone_is_not_adopted(rig: Rig) -> None:
 async def test_signals_for_unknown_operations_are_harmless(rig: Rig) -> None:
     rig.executor.stop("nobody")
     rig.executor.terminate("nobody")
+
+
+async def test_a_short_job_runs_beside_the_queue_and_nobody_is_told(rig: Rig) -> None:
+    busy = [rig.job(name, do="wait") for name in "ab"]
+    for job in busy:
+        await rig.executor.submit(job)
+    aside = rig.job("aside", do="refuse")
+
+    await rig.executor.run_aside(LANE.name, LANE.job, aside.folder)
+
+    outcome = read_outcome(aside.folder)
+    assert outcome is not None
+    with pytest.raises(InputError, match="the job does not like it") as refused:
+        outcome.check()
+    assert refused.value.hint == "ask for another"
+    assert not any(name not in "ab" for name in rig.listener.started)
+    for job in busy:
+        rig.executor.withdraw(job.operation_id)
+        rig.executor.stop(job.operation_id)

@@ -87,12 +87,12 @@ class AnalysisService:
 
     async def preflight(self, request: TrainingStart, idempotency_key: str | None = None) -> Operation:
         """What a training would meet: samples, balance, memory and time. Raises as a training's start does."""
-        on_bars = await asyncio.to_thread(self._training.prepare, request, request.strategy_name)
+        on_bars = await self._training.prepare(request, request.strategy_name)
         return await self._jobs.start(PreflightJob(**on_bars.model_dump()), idempotency_key=idempotency_key)
 
     async def audit(self, request: Audit, idempotency_key: str | None = None) -> Operation:
         """Look for leaks in a strategy's features, at every bar. Raises as a training's start does."""
-        on_bars = await asyncio.to_thread(self._training.prepare, request, "")
+        on_bars = await self._training.prepare(request, "")
         return await self._jobs.start(AuditJob(**on_bars.model_dump()), idempotency_key=idempotency_key)
 
     def _check_stored(self, symbol: str, timeframes: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ktrdr.api.schemas import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.experiments.preflight import check_before_start, preflight_folds
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
@@ -20,7 +19,6 @@ from ktrdr.home import Home
 from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
-from ktrdr.market.quality import enforce
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation, OperationStatus
 from ktrdr.operations.service import OperationsService
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 CHECKPOINT_FILES = f"{CHECKPOINTS}/*.safetensors"
-_ROWS_CHECKED_AT_ONCE = 50_000
 
 
 class TrainingService:
@@ -65,7 +62,7 @@ class TrainingService:
         job = _training_job(strategy, on_bars)
         if earlier := await self._jobs.find_repeated(job, idempotency_key):
             return earlier
-        await asyncio.to_thread(self._refuse_hopeless, strategy, on_bars)
+        await self._check(on_bars)
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     async def reproduce(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
@@ -89,12 +86,21 @@ class TrainingService:
         again = job.model_copy(update={"reproduces": operation_id, "resume_from": None, "part": None})
         return await self._jobs.start(again, parent_id=operation_id, idempotency_key=idempotency_key)
 
-    def prepare(self, request: OnBars, strategy_name: str) -> StrategyOnBars:
+    async def prepare(self, request: OnBars, strategy_name: str) -> StrategyOnBars:
         """What a worker must know of work on a strategy. Raises as `start` does."""
-        strategy, on_bars = self.describe(request, strategy_name)
-        if bars := self._bars_to_check(strategy, on_bars):
-            preflight_folds(strategy, bars)
+        _, on_bars = await asyncio.to_thread(self.describe, request, strategy_name)
+        await self._check(on_bars)
         return on_bars
+
+    async def _check(self, on_bars: StrategyOnBars) -> None:
+        """Refuse now what a worker would refuse later. Raises ConflictError without bars, TrainingDataError."""
+        try:
+            for symbol in on_bars.symbols:
+                for timeframe in on_bars.timeframes:
+                    await asyncio.to_thread(self._store.info, symbol, timeframe)
+            await self._jobs.check_start(on_bars)
+        except SeriesNotFound as missing:
+            raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
         """The strategy on its timeframes, and what a worker must know of it. Raises InputError and StrategyError."""
@@ -166,21 +172,6 @@ class TrainingService:
 
     def _strategy_of(self, on_bars: StrategyOnBars) -> Strategy:
         return load_strategy(on_bars.strategy, self._catalogue).on(on_bars.timeframes)
-
-    def _refuse_hopeless(self, strategy: Strategy, on_bars: StrategyOnBars) -> None:
-        """Now, what the worker would have to refuse later. Raises TrainingDataError."""
-        if bars := self._bars_to_check(strategy, on_bars):
-            check_before_start(strategy, bars)
-
-    def _bars_to_check(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
-        """None of long histories, which are left to the worker."""
-        bars = self._read_all(strategy, on_bars)
-        for symbol, frames in bars.items():
-            for timeframe, frame in frames.items():
-                enforce(strategy.data, frame, symbol, timeframe, strategy.calendar)
-        if sum(frame.height for frames in bars.values() for frame in frames.values()) > _ROWS_CHECKED_AT_ONCE:
-            return {}
-        return bars
 
     def _read_all(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
         return {

@@ -1,0 +1,41 @@
+"""What a training would be refused for, found before it starts: a short job in a worker, which is no operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ktrdr.executors.outcome import Outcome
+from ktrdr.experiments.preflight import check_before_start
+from ktrdr.features.columns import SymbolBars
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.home import Home
+from ktrdr.market.quality import enforce
+from ktrdr.market.store import BarStore
+from ktrdr.payloads.jobs import StrategyOnBars
+from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.spec import Strategy
+
+# The features of longer histories take seconds: what is wrong with those, their training finds.
+MAX_ROWS = 50_000
+
+
+def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
+    """`payload` is a StrategyOnBars; `folder` lies two levels below the home. Raises TrainingDataError."""
+    on_bars = StrategyOnBars.model_validate(payload)
+    strategy = load_strategy(on_bars.strategy, IndicatorCatalogue()).on(on_bars.timeframes)
+    bars = _read(strategy, on_bars, BarStore(Home(folder.parents[1]).bars))
+    if sum(frame.height for frames in bars.values() for frame in frames.values()) <= MAX_ROWS:
+        check_before_start(strategy, bars)
+    return Outcome("completed")
+
+
+def _read(strategy: Strategy, on_bars: StrategyOnBars, store: BarStore) -> dict[str, SymbolBars]:
+    bars: dict[str, SymbolBars] = {}
+    for symbol in on_bars.symbols:
+        frames = {name: store.read(symbol, name, on_bars.start, on_bars.end) for name in on_bars.timeframes}
+        for timeframe, frame in frames.items():
+            enforce(strategy.data, frame, symbol, timeframe, strategy.calendar)
+        bars[symbol] = frames
+    return bars
