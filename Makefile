@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The dashboard's scripts have tools of their own, for make lint and make format; Node.js comes from the package registry too.
+WEB := ktrdr/web
+WEB_READY := $(WEB)/node_modules/.ready
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(WEB)
 
 .PHONY: help setup demo test lint format bench chaos clean
 .DEFAULT_GOAL := help
@@ -10,11 +14,11 @@ help:
 	@echo "make demo    train a model on real AAPL bars through the whole system, and watch it live"
 	@echo "make test    run all tests"
 	@echo "make setup   create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
-	@echo "make lint    style, types and import contracts"
+	@echo "make lint    style, types and import contracts, of the dashboard's scripts too"
 	@echo "make format  format the code"
 	@echo "make bench   measure what is promised (installs the packages that it compares with)"
 	@echo "make chaos   kill servers and workers 200 times, and send 15,000 wrong requests (an hour)"
-	@echo "make clean   remove $(VENV), caches and the demo's data"
+	@echo "make clean   remove $(VENV), tools, caches and the demo's data"
 
 setup: $(VENV)/.ready
 
@@ -26,23 +30,31 @@ $(VENV)/.ready: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
+$(WEB_READY): $(VENV)/.ready $(WEB)/package-lock.json $(WEB)/package.json
+	@echo "Installing the tools for the dashboard's scripts"
+	@$(BIN)/python -m pip install --quiet --group web
+	@$(NPM) ci --ignore-scripts --silent
+	@touch $@
+
 demo: setup
 	@$(BIN)/python scripts/demo.py
 
 test: setup
 	@$(BIN)/python -m pytest
 
-lint: setup
+lint: setup $(WEB_READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(NPM) run --silent lint
 
-format: setup
+format: setup $(WEB_READY)
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
+	@$(NPM) run --silent format
 
 bench: setup
 	@$(BIN)/python -m pip install --quiet --group bench
@@ -54,4 +66,4 @@ chaos: setup
 	@$(BIN)/python -m tests.api.survey --examples 300
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WEB)/node_modules .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -31,7 +31,8 @@ async function request(method, path, { query, body, signal, as = "json", key }) 
   const answer = await send(method, path + queryOf(query), body, signal, key);
   if (answer.ok) return answer[as]();
   const told = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && (await askForToken(keepToken))) return request(method, path, { query, body, signal, as, key });
+  if (answer.status === 401 && (await askForToken(keepToken)))
+    return request(method, path, { query, body, signal, as, key });
   throw new Problem(answer.status, told);
 }
 
@@ -50,7 +51,11 @@ async function send(method, path, body, signal, key) {
   } catch (error) {
     if (error.name === "AbortError") throw error;
     told(false);
-    throw new Problem(0, { detail: "the server cannot be reached", hint: "start it with: ktrdr serve", code: "server_unreachable" });
+    throw new Problem(0, {
+      detail: "the server cannot be reached",
+      hint: "start it with: ktrdr serve",
+      code: "server_unreachable",
+    });
   }
 }
 

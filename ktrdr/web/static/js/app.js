@@ -1,8 +1,8 @@
 // The page: which view is shown, the colours, and whether the server answers.
 
 import { connection } from "./api.js";
-import { h, problemCard, replace } from "./dom.js";
 import * as compare from "./compare.js";
+import { h, problemCard, replace } from "./dom.js";
 import * as market from "./market.js";
 import * as operation from "./operation.js";
 import * as operations from "./operations.js";
@@ -24,7 +24,12 @@ function route() {
   const [name, id] = path.split("/");
   const found = VIEWS.find((each) => each.path === name) ?? VIEWS[0];
   const isOne = found.path === "operations" && id;
-  return { found, view: isOne ? operation : found.view, id: id && decodeURIComponent(id), query: new URLSearchParams(query) };
+  return {
+    found,
+    view: isOne ? operation : found.view,
+    id: id && decodeURIComponent(id),
+    query: new URLSearchParams(query),
+  };
 }
 
 async function navigate() {

@@ -23,7 +23,9 @@ export class Bars {
     });
     if (this.labels) this.labels.classes = join(page.labels.classes, this.labels.classes);
     if (this.predictions) {
-      for (const column of SAID) if (this.predictions[column]) this.predictions[column] = join(page.predictions[column], this.predictions[column]);
+      for (const column of SAID)
+        if (this.predictions[column])
+          this.predictions[column] = join(page.predictions[column], this.predictions[column]);
     }
     this._index();
   }

@@ -29,7 +29,10 @@ function look() {
     grid: { vertLines: { color: color("grid") }, horzLines: { color: color("grid") } },
     rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.06 } },
     timeScale: { borderVisible: false },
-    crosshair: { vertLine: { color: color("muted"), labelBackgroundColor: color("label") }, horzLine: { color: color("muted"), labelBackgroundColor: color("label") } },
+    crosshair: {
+      vertLine: { color: color("muted"), labelBackgroundColor: color("label") },
+      horzLine: { color: color("muted"), labelBackgroundColor: color("label") },
+    },
   };
 }
 
@@ -40,7 +43,13 @@ function look() {
 export class Chart {
   constructor(life, { label, height = 220, isOfNumbers = false, options = {} }) {
     this.legend = h("div", { class: "legend" });
-    this.canvas = h("div", { class: "canvas", role: "img", "aria-label": label, tabindex: "0", style: { height: `${height}px` } });
+    this.canvas = h("div", {
+      class: "canvas",
+      role: "img",
+      "aria-label": label,
+      tabindex: "0",
+      style: { height: `${height}px` },
+    });
     this.box = h("figure", { class: "chart" }, this.legend, this.canvas);
     this.series = new Map();
     this.isFollowing = true;
@@ -85,7 +94,16 @@ export class Chart {
 
   _keep(name, series, { colorName, format, label, recolor }) {
     const value = h("span", { class: "legend-value" });
-    const item = label === null ? null : h("span", { class: "legend-item" }, h("i", { style: { background: `var(--${colorName})` } }), label ?? name, value);
+    const item =
+      label === null
+        ? null
+        : h(
+            "span",
+            { class: "legend-item" },
+            h("i", { style: { background: `var(--${colorName})` } }),
+            label ?? name,
+            value,
+          );
     if (item) this.legend.append(item);
     this.series.set(name, { series, colorName, format, value, item, recolor, last: null, points: [] });
   }
@@ -128,7 +146,10 @@ export class Chart {
     const [first, last] = [kept?.points.at(0), kept?.points.at(-1)];
     if (!first) return;
     this.addLine(label, { colorName, format: kept.format, dash: 2, width: 1 });
-    this.set(label, [first, last].filter((each, index) => !index || last.time > first.time).map(({ time }) => ({ time, value })));
+    this.set(
+      label,
+      [first, last].filter((_, index) => !index || last.time > first.time).map(({ time }) => ({ time, value })),
+    );
   }
 
   mark(name, marks) {
@@ -249,7 +270,12 @@ export class Bands {
       for (const [from, to] of visible) {
         const left = scale.logicalToCoordinate(from);
         const width = Math.max(2, scale.logicalToCoordinate(to) - left);
-        context.fillRect(Math.round(left * horizontalPixelRatio), 0, Math.ceil(width * horizontalPixelRatio), bitmapSize.height);
+        context.fillRect(
+          Math.round(left * horizontalPixelRatio),
+          0,
+          Math.ceil(width * horizontalPixelRatio),
+          bitmapSize.height,
+        );
       }
     });
   }

@@ -6,7 +6,9 @@ import { h, problemCard } from "./dom.js";
 export function confirmed({ title, text, action, isDangerous = false }) {
   const agree = h("button", { class: isDangerous ? "danger" : "primary", value: "yes", type: "submit" }, action);
   const leave = h("button", { value: "no", type: "submit" }, "Keep as it is");
-  return opened(h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "row end" }, leave, agree)));
+  return opened(
+    h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "row end" }, leave, agree)),
+  );
 }
 
 let asking = null;
@@ -52,8 +54,17 @@ function opened(form) {
 /** A short word at the edge of the page; problems stay until they are closed. */
 export function toast(content) {
   const isProblem = typeof content !== "string";
-  const close = h("button", { class: "quiet", type: "button", "aria-label": "Close", onclick: () => box.remove() }, "×");
-  const box = h("div", { class: isProblem ? "toast bad" : "toast" }, isProblem ? problemCard(content) : h("p", {}, content), close);
+  const close = h(
+    "button",
+    { class: "quiet", type: "button", "aria-label": "Close", onclick: () => box.remove() },
+    "×",
+  );
+  const box = h(
+    "div",
+    { class: isProblem ? "toast bad" : "toast" },
+    isProblem ? problemCard(content) : h("p", {}, content),
+    close,
+  );
   document.getElementById("toasts").append(box);
   if (!isProblem) setTimeout(() => box.remove(), 6000);
 }

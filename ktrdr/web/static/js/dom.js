@@ -71,7 +71,11 @@ export function problemCard(problem) {
 
 export function definition(pairs) {
   const rows = pairs.filter(([, value]) => value !== null && value !== undefined);
-  return h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }
 
 export function debounce(wait, task) {

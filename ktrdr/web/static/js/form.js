@@ -24,7 +24,9 @@ export class SchemaForm {
   }
 
   _draw() {
-    const isOpen = new Map([...this.element.querySelectorAll("details[data-path]")].map((each) => [each.dataset.path, each.open]));
+    const isOpen = new Map(
+      [...this.element.querySelectorAll("details[data-path]")].map((each) => [each.dataset.path, each.open]),
+    );
     this.places = new Map();
     const names = h(
       "datalist",
@@ -46,7 +48,8 @@ export class SchemaForm {
   _place(path, raw) {
     const schema = this._simple(raw);
     const value = at(this.document, path) ?? schema.default;
-    if (path.join(".") === "indicators") return { isGroup: true, description: schema.description, element: this._indicators(path) };
+    if (path.join(".") === "indicators")
+      return { isGroup: true, description: schema.description, element: this._indicators(path) };
     if (schema.discriminator) return this._variants(path, schema);
     if (schema.type === "object") return this._group(path, schema);
     return { isGroup: false, element: this._field(path, schema, value) };
@@ -78,11 +81,26 @@ export class SchemaForm {
     const isOn = at(this.document, path) !== undefined;
     const box = h("input", { type: "checkbox", id: idOf(path), checked: isOn });
     box.addEventListener("change", () => {
-      const needed = Object.fromEntries((schema.required ?? []).map((key) => [key, suggested(key, schema.properties[key])]));
+      const needed = Object.fromEntries(
+        (schema.required ?? []).map((key) => [key, suggested(key, schema.properties[key])]),
+      );
       this._set(path, box.checked ? needed : undefined, true);
     });
-    const inner = isOn ? arranged(Object.entries(schema.properties).map(([key, each]) => this._place([...path, key], each))) : null;
-    const element = h("div", { class: "optional" }, h("label", { class: "row", for: box.id }, box, words(path.at(-1)), h("small", { class: "muted" }, schema.description)), inner);
+    const inner = isOn
+      ? arranged(Object.entries(schema.properties).map(([key, each]) => this._place([...path, key], each)))
+      : null;
+    const element = h(
+      "div",
+      { class: "optional" },
+      h(
+        "label",
+        { class: "row", for: box.id },
+        box,
+        words(path.at(-1)),
+        h("small", { class: "muted" }, schema.description),
+      ),
+      inner,
+    );
     return { isGroup: false, element };
   }
 
@@ -90,14 +108,22 @@ export class SchemaForm {
     const types = Object.keys(discriminator.mapping);
     const current = at(this.document, [...path, "type"]) ?? types[0];
     const variant = this._defined(discriminator.mapping[current] ?? discriminator.mapping[types[0]]);
-    const select = h("select", { id: idOf([...path, "type"]) }, types.map((type) => h("option", { value: type, selected: type === current }, type)));
+    const select = h(
+      "select",
+      { id: idOf([...path, "type"]) },
+      types.map((type) => h("option", { value: type, selected: type === current }, type)),
+    );
     select.addEventListener("change", () => {
       const known = Object.keys(this._defined(discriminator.mapping[select.value]).properties);
-      const kept = Object.entries(at(this.document, path) ?? {}).filter(([key]) => known.includes(key) && key !== "type");
+      const kept = Object.entries(at(this.document, path) ?? {}).filter(
+        ([key]) => known.includes(key) && key !== "type",
+      );
       this._set(path, { type: select.value, ...Object.fromEntries(kept) }, true);
     });
     const chooser = this._framed([...path, "type"], "Type", variant.description, select);
-    const places = Object.entries(variant.properties).filter(([key]) => key !== "type").map(([key, each]) => this._place([...path, key], each));
+    const places = Object.entries(variant.properties)
+      .filter(([key]) => key !== "type")
+      .map(([key, each]) => this._place([...path, key], each));
     return { isGroup: true, description, element: arranged([{ element: chooser }, ...places]) };
   }
 
@@ -124,7 +150,12 @@ export class SchemaForm {
   }
 
   _choice(path, schema, value) {
-    const select = h("select", { id: idOf(path) }, schema.isNullable && h("option", { value: "" }, "none"), schema.enum.map((each) => h("option", { value: each, selected: each === value }, each)));
+    const select = h(
+      "select",
+      { id: idOf(path) },
+      schema.isNullable && h("option", { value: "" }, "none"),
+      schema.enum.map((each) => h("option", { value: each, selected: each === value }, each)),
+    );
     select.addEventListener("change", () => this._set(path, select.value || undefined));
     return this._framed(path, words(path.at(-1)), schema.description, select);
   }
@@ -166,7 +197,12 @@ export class SchemaForm {
     const add = h("button", { type: "button" }, "Add an indicator");
     const unused = USUAL.find((name) => !listed.some((each) => each.name === name)) ?? USUAL[0];
     add.addEventListener("click", () => this._set(path, [...listed, { name: unused }], true));
-    return h("div", {}, listed.map((indicator, index) => this._indicator([...path, index], indicator)), add);
+    return h(
+      "div",
+      {},
+      listed.map((indicator, index) => this._indicator([...path, index], indicator)),
+      add,
+    );
   }
 
   _indicator(path, indicator) {
@@ -183,13 +219,23 @@ export class SchemaForm {
       "fieldset",
       { class: "indicator" },
       h("legend", {}, known?.title ?? "Indicator"),
-      h("div", { class: "fields" }, this._framed([...path, "name"], "Function", "", name), parameters, h("div", { class: "field" }, remove)),
+      h(
+        "div",
+        { class: "fields" },
+        this._framed([...path, "name"], "Function", "", name),
+        parameters,
+        h("div", { class: "field" }, remove),
+      ),
     );
   }
 
   _parameter(path, indicator, { name, default: usual, integer }) {
     const key = name === "timeperiod" && indicator.period !== undefined ? "period" : name;
-    return this._field([...path, key], { type: integer ? "integer" : "number", default: usual }, indicator[key] ?? usual);
+    return this._field(
+      [...path, key],
+      { type: integer ? "integer" : "number", default: usual },
+      indicator[key] ?? usual,
+    );
   }
 
   // -- changes ---------------------------------------------------------------------------------------------------------
@@ -225,9 +271,14 @@ export function withoutDefaults(document, form) {
 function pruned(value, raw, form) {
   const schema = raw ? form._simple(raw) : {};
   if (value === null || JSON.stringify(value) === JSON.stringify(schema.default)) return undefined;
-  if (Array.isArray(value)) return value.length ? value.map((each) => (typeof each === "object" && each ? withoutNulls(each) : each)) : undefined;
+  if (Array.isArray(value))
+    return value.length
+      ? value.map((each) => (typeof each === "object" && each ? withoutNulls(each) : each))
+      : undefined;
   if (typeof value !== "object") return value;
-  const properties = schema.discriminator ? form._defined(schema.discriminator.mapping[value.type]).properties : (schema.properties ?? {});
+  const properties = schema.discriminator
+    ? form._defined(schema.discriminator.mapping[value.type]).properties
+    : (schema.properties ?? {});
   const kept = {};
   for (const [key, each] of Object.entries(value)) {
     const found = key === "type" ? each : pruned(each, properties[key], form);
@@ -239,23 +290,39 @@ function pruned(value, raw, form) {
 
 /** The variant whose type may be left out. */
 function defaultType({ discriminator }, form) {
-  return Object.keys(discriminator.mapping).find((type) => form._defined(discriminator.mapping[type]).properties.type.default === type);
+  return Object.keys(discriminator.mapping).find(
+    (type) => form._defined(discriminator.mapping[type]).properties.type.default === type,
+  );
 }
 
 const withoutNulls = (value) => Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null));
 
 function section(key, place, isOpen) {
-  return h("details", { class: "section", open: isOpen, data: { path: key } }, h("summary", {}, words(key), place.description && h("small", { class: "muted" }, place.description)), place.element);
+  return h(
+    "details",
+    { class: "section", open: isOpen, data: { path: key } },
+    h("summary", {}, words(key), place.description && h("small", { class: "muted" }, place.description)),
+    place.element,
+  );
 }
 
 function arranged(places) {
   const groups = places.filter((place) => place.isGroup);
-  return h("div", {}, h("div", { class: "fields" }, places.filter((place) => !place.isGroup).map((place) => place.element)), groups.map((place) => place.element));
+  return h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "fields" },
+      places.filter((place) => !place.isGroup).map((place) => place.element),
+    ),
+    groups.map((place) => place.element),
+  );
 }
 
 const idOf = (path) => `f-${path.join("-")}`;
 
-const suggested = (key, schema) => schema.default ?? ({ patience: 10 })[key] ?? schema.minimum ?? 1;
+const suggested = (key, schema) => schema.default ?? { patience: 10 }[key] ?? schema.minimum ?? 1;
 
 function parsed(text, schema, isNumber, isList) {
   const trimmed = text.trim();

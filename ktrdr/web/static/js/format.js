@@ -82,7 +82,13 @@ const KINDS = {
 
 export const kind = (type) => KINDS[type] || words(type);
 
-export const STATES = { PENDING: "Waiting", RUNNING: "Running", COMPLETED: "Completed", FAILED: "Failed", CANCELLED: "Cancelled" };
+export const STATES = {
+  PENDING: "Waiting",
+  RUNNING: "Running",
+  COMPLETED: "Completed",
+  FAILED: "Failed",
+  CANCELLED: "Cancelled",
+};
 
 export const TERMINAL = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
 

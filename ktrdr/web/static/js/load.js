@@ -8,8 +8,18 @@ const TIMEFRAMES = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
 
 /** A foldable panel; `onLoaded(symbol, timeframe)` is called once bars are stored. */
 export function loadForm(life, onLoaded) {
-  const symbol = h("input", { id: "load-symbol", required: true, maxlength: 32, placeholder: "AAPL", autocapitalize: "characters" });
-  const timeframe = h("select", { id: "load-timeframe" }, TIMEFRAMES.map((name) => h("option", { selected: name === "1d" }, name)));
+  const symbol = h("input", {
+    id: "load-symbol",
+    required: true,
+    maxlength: 32,
+    placeholder: "AAPL",
+    autocapitalize: "characters",
+  });
+  const timeframe = h(
+    "select",
+    { id: "load-timeframe" },
+    TIMEFRAMES.map((name) => h("option", { selected: name === "1d" }, name)),
+  );
   const provider = h("input", { id: "load-provider", value: "auto", list: "providers" });
   const names = h("datalist", { id: "providers" });
   offer(names, life).catch(() => {});
@@ -37,7 +47,12 @@ export function loadForm(life, onLoaded) {
     replace(told, h("p", { class: "muted" }, "Loading…"));
     try {
       const name = symbol.value.trim().toUpperCase();
-      const begun = await begin(name, timeframe.value, { provider: provider.value.trim() || "auto", from: from.value, to: to.value, file: file.files[0] });
+      const begun = await begin(name, timeframe.value, {
+        provider: provider.value.trim() || "auto",
+        from: from.value,
+        to: to.value,
+        file: file.files[0],
+      });
       await ended(begun.operation_id, life, told);
       onLoaded(name, timeframe.value);
     } catch (problem) {
@@ -66,6 +81,9 @@ async function ended(id, life, told) {
     if (operation.status === "COMPLETED") return;
     if (operation.status === "FAILED") throw operation.error;
     if (operation.status === "CANCELLED") throw new Error("the load was cancelled");
-    replace(told, h("p", { class: "muted" }, `${operation.progress.message}: ${integer(operation.progress.items_processed)} bars`));
+    replace(
+      told,
+      h("p", { class: "muted" }, `${operation.progress.message}: ${integer(operation.progress.items_processed)} bars`),
+    );
   }
 }

@@ -35,20 +35,36 @@ export async function show({ root, query, life }) {
   const form = loadForm(life, (symbol, timeframe) => goTo({ symbol, timeframe, training: "" }));
   if (!chosen) {
     replace(head, h("h1", {}, "Market"));
-    replace(body, h("section", { class: "panel" }, emptyState("No bars yet", "Load a symbol from a provider, or import a file of your own.")), form);
+    replace(
+      body,
+      h(
+        "section",
+        { class: "panel" },
+        emptyState("No bars yet", "Load a symbol from a provider, or import a file of your own."),
+      ),
+      form,
+    );
     form.open = true;
     return;
   }
   const controls = await drawHead(head, series, chosen, query.get("training") ?? "", goTo, life);
   const view = new MarketChart(chosen, query.get("training") ?? "", controls, life);
-  replace(body, h("section", { class: "panel market", "aria-label": "Chart" }, view.note, view.chart.box, view.key, view.judged), form);
+  replace(
+    body,
+    h("section", { class: "panel market", "aria-label": "Chart" }, view.note, view.chart.box, view.key, view.judged),
+    form,
+  );
   await view.begin();
 }
 
 function choose(series, query) {
   const symbol = query.get("symbol");
   const timeframe = query.get("timeframe");
-  return series.find((each) => each.symbol === symbol && (!timeframe || each.timeframe === timeframe)) ?? series.find((each) => each.symbol === symbol) ?? series[0];
+  return (
+    series.find((each) => each.symbol === symbol && (!timeframe || each.timeframe === timeframe)) ??
+    series.find((each) => each.symbol === symbol) ??
+    series[0]
+  );
 }
 
 async function drawHead(head, series, chosen, training, goTo, life) {
@@ -63,20 +79,46 @@ async function drawHead(head, series, chosen, training, goTo, life) {
     goTo({ symbol, timeframe, training: "" });
   });
   const { operations } = await get("/operations", { type: "TRAINING", limit: 200 }, life);
-  const fitting = operations.filter((each) => each.metadata.symbols?.includes(chosen.symbol) && each.metadata.timeframes?.includes(chosen.timeframe));
+  const fitting = operations.filter(
+    (each) => each.metadata.symbols?.includes(chosen.symbol) && each.metadata.timeframes?.includes(chosen.timeframe),
+  );
   const trainings = h(
     "select",
-    { id: "training", onchange: (event) => goTo({ symbol: chosen.symbol, timeframe: chosen.timeframe, training: event.target.value }) },
+    {
+      id: "training",
+      onchange: (event) => goTo({ symbol: chosen.symbol, timeframe: chosen.timeframe, training: event.target.value }),
+    },
     h("option", { value: "" }, "none"),
-    fitting.map((each) => h("option", { value: each.operation_id, selected: each.operation_id === training }, `${what(each).title} ${each.operation_id.split("_").at(-1)}`)),
+    fitting.map((each) =>
+      h(
+        "option",
+        { value: each.operation_id, selected: each.operation_id === training },
+        `${what(each).title} ${each.operation_id.split("_").at(-1)}`,
+      ),
+    ),
   );
-  const controls = Object.fromEntries(["Indicators", "Labels", "Predictions", "Gaps"].map((name) => [name.toLowerCase(), h("input", { type: "checkbox", checked: true })]));
-  const toggles = Object.entries(controls).map(([name, box]) => h("label", { class: "toggle" }, box, name[0].toUpperCase() + name.slice(1)));
+  const controls = Object.fromEntries(
+    ["Indicators", "Labels", "Predictions", "Gaps"].map((name) => [
+      name.toLowerCase(),
+      h("input", { type: "checkbox", checked: true }),
+    ]),
+  );
+  const toggles = Object.entries(controls).map(([name, box]) =>
+    h("label", { class: "toggle" }, box, name[0].toUpperCase() + name.slice(1)),
+  );
   const about = `${integer(chosen.rows)} bars, ${day(chosen.first)} to ${day(chosen.last)}, from ${chosen.provider}, ${bytes(chosen.size_bytes)}`;
   replace(
     head,
     h("div", { class: "row" }, h("h1", {}, "Market"), h("span", { class: "muted" }, about)),
-    h("div", { class: "row filters" }, h("label", { for: "series" }, "Series"), picker, h("label", { for: "training" }, "as seen by"), trainings, h("div", { class: "row toggles", role: "group", "aria-label": "Shown" }, toggles)),
+    h(
+      "div",
+      { class: "row filters" },
+      h("label", { for: "series" }, "Series"),
+      picker,
+      h("label", { for: "training" }, "as seen by"),
+      trainings,
+      h("div", { class: "row toggles", role: "group", "aria-label": "Shown" }, toggles),
+    ),
   );
   return controls;
 }
@@ -97,7 +139,13 @@ class MarketChart {
       height: 480,
       options: { timeScale: { timeVisible: SECONDS[timeframe] < DAY, secondsVisible: false, rightOffset: 4 } },
     });
-    this.key = training && h("p", { class: "muted after" }, "Lower strip: the label that came true. Upper strip: whether the model was right; arrows, when zoomed in, what it said.");
+    this.key =
+      training &&
+      h(
+        "p",
+        { class: "muted after" },
+        "Lower strip: the label that came true. Upper strip: whether the model was right; arrows, when zoomed in, what it said.",
+      );
     this.gaps = new Bands("warn");
     this.judged = h("details", { class: "judged", hidden: true });
     this.lines = new Set();
@@ -115,14 +163,30 @@ class MarketChart {
 
   _addFixedSeries() {
     const { chart } = this;
-    const candles = () => ({ upColor: color("up"), downColor: color("down"), wickUpColor: color("up"), wickDownColor: color("down"), borderVisible: false, priceLineVisible: false });
+    const candles = () => ({
+      upColor: color("up"),
+      downColor: color("down"),
+      wickUpColor: color("up"),
+      wickDownColor: color("down"),
+      borderVisible: false,
+      priceLineVisible: false,
+    });
     const quiet = { priceLineVisible: false, lastValueVisible: false };
     chart.isFollowing = false;
     chart.addSeries("candles", "CandlestickSeries", candles(), 0, { label: null, recolor: candles });
-    chart.addSeries("volume", "HistogramSeries", { priceScaleId: "volume", priceFormat: { type: "volume" }, ...quiet }, 0, { label: null });
+    chart.addSeries(
+      "volume",
+      "HistogramSeries",
+      { priceScaleId: "volume", priceFormat: { type: "volume" }, ...quiet },
+      0,
+      { label: null },
+    );
     this._place("candles", 0.08, 0.2);
     this._place("volume", 0.84, 0.06);
-    for (const [name, top] of [["labels", 0.975], ["predictions", 0.945]]) {
+    for (const [name, top] of [
+      ["labels", 0.975],
+      ["predictions", 0.945],
+    ]) {
       chart.addSeries(name, "HistogramSeries", { priceScaleId: name, ...quiet }, 0, { label: null });
       this._place(name, top, 0.975 - top);
     }
@@ -158,12 +222,16 @@ class MarketChart {
     this.quality = await get(`/data/${this.path}/quality`, {}, this.life);
     this._drawGaps();
     const { verdict, score, faults, calendar } = this.quality;
-    const told = faults.map((fault) => h("li", {}, h("span", { class: COLORS[fault.severity] ?? "muted" }, words(fault.severity)), " ", fault.message));
+    const told = faults.map((fault) =>
+      h("li", {}, h("span", { class: COLORS[fault.severity] ?? "muted" }, words(fault.severity)), " ", fault.message),
+    );
     const grade = h("b", { class: COLORS[verdict] ?? "warn" }, `${words(verdict)}, ${score} of 100`);
     replace(
       this.judged,
       h("summary", {}, "Quality: ", grade, h("span", { class: "muted" }, ` by the calendar ${calendar.name}`)),
-      told.length ? h("ul", { class: "faults" }, told) : h("p", { class: "muted" }, "Nothing is missing, and nothing is odd."),
+      told.length
+        ? h("ul", { class: "faults" }, told)
+        : h("p", { class: "muted" }, "Nothing is missing, and nothing is odd."),
     );
     showIf(this.judged, true);
   }
@@ -173,7 +241,8 @@ class MarketChart {
     this.chart.api.timeScale().subscribeVisibleLogicalRangeChange(rest);
     this.chart.api.subscribeCrosshairMove((move) => this._tell(move));
     this.chart.canvas.addEventListener("pointerdown", () => this._hold(true));
-    for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => this._hold(false) ?? rest(), { signal: this.life });
+    for (const event of ["pointerup", "pointercancel"])
+      addEventListener(event, () => this._hold(false) ?? rest(), { signal: this.life });
     const redraw = () => this._show(...this._inSight());
     for (const box of Object.values(this.controls)) box.addEventListener("change", redraw);
     document.addEventListener("theme", redraw, { signal: this.life });
@@ -224,7 +293,14 @@ class MarketChart {
     const candles = starts.map((start) => bars.candle(start, factor));
     const [up, down] = [faded("up", 0.35), faded("down", 0.35)];
     chart.set("candles", candles);
-    chart.set("volume", candles.map((candle, index) => ({ time: candle.time, value: bars.traded(starts[index], factor), color: candle.close >= candle.open ? up : down })));
+    chart.set(
+      "volume",
+      candles.map((candle, index) => ({
+        time: candle.time,
+        value: bars.traded(starts[index], factor),
+        color: candle.close >= candle.open ? up : down,
+      })),
+    );
     this._drawIndicators(starts);
     this._drawLabels(starts);
     this._drawPredictions(starts);
@@ -250,12 +326,17 @@ class MarketChart {
 
   _addIndicator(line, index, pane) {
     const format = (value) => (Math.abs(value) >= 1000 ? integer(value) : value.toPrecision(4));
-    this.chart.addLine(line.name, { colorName: LINES[index % LINES.length], format, pane: line.on_price ? 0 : pane, width: 1 });
+    this.chart.addLine(line.name, {
+      colorName: LINES[index % LINES.length],
+      format,
+      pane: line.on_price ? 0 : pane,
+      width: 1,
+    });
     this.lines.add(line.name);
   }
 
   _sharePanes(count) {
-    this.chart.api.panes().forEach((pane, index) => pane.setStretchFactor(index ? 0.22 : 1));
+    for (const [index, pane] of this.chart.api.panes().entries()) pane.setStretchFactor(index ? 0.22 : 1);
     this.chart.canvas.style.height = `${480 + 96 * count}px`;
   }
 
@@ -266,7 +347,10 @@ class MarketChart {
       return;
     }
     const colors = labels.class_names.map((_, index, all) => classColor(index, all.length));
-    this.chart.set("labels", strip(time, starts, (row) => colors[labels.classes[row]]));
+    this.chart.set(
+      "labels",
+      strip(time, starts, (row) => colors[labels.classes[row]]),
+    );
   }
 
   _drawPredictions(starts) {
@@ -294,23 +378,36 @@ class MarketChart {
       return;
     }
     const { from, factor } = this.window;
-    const rows = this.quality.gaps.map(({ first }) => this.bars.rowFrom(Date.parse(first) / 1000)).filter((row) => row > 0 && row < this.bars.length);
+    const rows = this.quality.gaps
+      .map(({ first }) => this.bars.rowFrom(Date.parse(first) / 1000))
+      .filter((row) => row > 0 && row < this.bars.length);
     this.gaps.set(rows.map((row) => [Math.floor((row - from - 1) / factor), Math.ceil((row - from) / factor)]));
   }
 
   _tell(move) {
-    const { bars, window: { from, factor } } = this;
-    const start = move.logical === undefined || move.time === undefined ? bars.length - factor : from + Math.round(move.logical) * factor;
+    const {
+      bars,
+      window: { from, factor },
+    } = this;
+    const start =
+      move.logical === undefined || move.time === undefined
+        ? bars.length - factor
+        : from + Math.round(move.logical) * factor;
     if (start < 0 || start >= bars.length) return;
     const candle = bars.candle(start, factor);
     const price = (value) => value.toPrecision(6).replace(/\.?0+$/, "");
-    const at = new Date(candle.time * 1000).toISOString().replace("T", " ").slice(0, SECONDS[this.timeframe] < DAY ? 16 : 10);
+    const at = new Date(candle.time * 1000)
+      .toISOString()
+      .replace("T", " ")
+      .slice(0, SECONDS[this.timeframe] < DAY ? 16 : 10);
     const said = factor === 1 && this._said(start);
     const loaded = `${factor > 1 ? `${factor} bars a candle, ` : ""}${integer(bars.length)} of ${integer(bars.total)} bars loaded`;
     replace(
       this.note,
       h("b", {}, at),
-      ["open", "high", "low", "close"].map((column) => h("span", {}, h("small", {}, column), " ", price(candle[column]))),
+      ["open", "high", "low", "close"].map((column) =>
+        h("span", {}, h("small", {}, column), " ", price(candle[column])),
+      ),
       h("span", {}, h("small", {}, "volume"), " ", integer(bars.traded(start, factor))),
       said && h("span", {}, said),
       h("span", { class: "muted end" }, loaded),
@@ -321,7 +418,8 @@ class MarketChart {
     const { labels, predictions, saidAt, time } = this.bars;
     const label = labels && labels.classes[row] !== null && `label ${labels.class_names[labels.classes[row]]}`;
     const index = saidAt.get(time[row]);
-    const confidence = index !== undefined && predictions.confidence ? ` (${Math.round(100 * predictions.confidence[index])} %)` : "";
+    const confidence =
+      index !== undefined && predictions.confidence ? ` (${Math.round(100 * predictions.confidence[index])} %)` : "";
     const predicted = index !== undefined && `predicted ${predictions.predicted[index]}${confidence}`;
     return [label, predicted].filter(Boolean).join(", ");
   }
@@ -331,7 +429,8 @@ class MarketChart {
 const factorFor = (width) => 2 ** Math.max(0, Math.ceil(Math.log2(width / MOST_CANDLES)));
 
 /** A bar without a value is a place without a line. */
-const pointsOf = (time, values, starts) => starts.map((row) => (values[row] === null ? { time: time[row] } : { time: time[row], value: values[row] }));
+const pointsOf = (time, values, starts) =>
+  starts.map((row) => (values[row] === null ? { time: time[row] } : { time: time[row], value: values[row] }));
 
 const strip = (time, starts, colorOf) =>
   starts.flatMap((row) => {

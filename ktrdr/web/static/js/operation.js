@@ -1,10 +1,10 @@
 // One operation, live: where it stands, its curves by cursor, and at its end what came of it.
 
-import { canCancel, canResume, cancel, copyButton, resume } from "./actions.js";
+import { canCancel, cancel, canResume, copyButton, resume } from "./actions.js";
 import { get, getText } from "./api.js";
 import { Chart, color } from "./charts.js";
 import { h, panel, problemCard, replace, setText, show as showIf } from "./dom.js";
-import { STATES, TERMINAL, duration, elapsed, eta, fixed, integer, kind, percent, what } from "./format.js";
+import { duration, elapsed, eta, fixed, integer, kind, percent, STATES, TERMINAL, what } from "./format.js";
 import { COLORS, Overlay } from "./overlay.js";
 import { meter } from "./pictures.js";
 import { poll } from "./poll.js";
@@ -18,7 +18,11 @@ const MOST_FOLDS = 200;
 export async function show({ root, id, life }) {
   const page = new Page(id, life);
   replace(root, page.head, page.body);
-  await poll(life, () => page.pace, () => page.refresh());
+  await poll(
+    life,
+    () => page.pace,
+    () => page.refresh(),
+  );
 }
 
 class Page {
@@ -69,12 +73,20 @@ class Page {
         [kind(type), series, metadata.model_type, range(metadata)].filter(Boolean).join(" · "),
         " · ",
         h("span", { class: "mono" }, this.id),
-        parent && [metadata.fold ? " · a fold of " : " · goes on from ", h("a", { href: `#/operations/${parent}` }, parent)],
+        parent && [
+          metadata.fold ? " · a fold of " : " · goes on from ",
+          h("a", { href: `#/operations/${parent}` }, parent),
+        ],
       ),
       this.meter,
       h("div", { class: "row progress-line" }, this.message, h("span", { class: "grow" }), this.time),
     );
-    this.curves = type !== "TRAINING" ? null : metadata.folds ? new FoldCurves(this.operation, this.life) : new Curves(this.id, this.life);
+    this.curves =
+      type !== "TRAINING"
+        ? null
+        : metadata.folds
+          ? new FoldCurves(this.operation, this.life)
+          : new Curves(this.id, this.life);
     this.strategy = metadata.strategy ? this._strategyPanel() : null;
     this.panels = h("div", { class: "columns" }, this.strategy, this.log.panel);
     const live = this.curves && h("div", { class: "panels" }, this.curves.panels);
@@ -85,8 +97,14 @@ class Page {
     const { status, progress, error } = this.operation;
     this.status.className = `state ${status.toLowerCase()}`;
     setText(this.status, progress.stalled ? `Silent for ${duration(progress.silent_s)}` : STATES[status]);
-    replace(this.meter, meter(progress.percentage / 100, `${progress.percentage.toFixed(1)} % done`, status.toLowerCase()));
-    setText(this.message, `${progress.percentage.toFixed(progress.percentage === 100 ? 0 : 1)} % · ${progress.message}`);
+    replace(
+      this.meter,
+      meter(progress.percentage / 100, `${progress.percentage.toFixed(1)} % done`, status.toLowerCase()),
+    );
+    setText(
+      this.message,
+      `${progress.percentage.toFixed(progress.percentage === 100 ? 0 : 1)} % · ${progress.message}`,
+    );
     setText(this.time, this._paceText());
     if (this.shownStatus === status) return;
     this.shownStatus = status;
@@ -99,7 +117,10 @@ class Page {
     if (took === null) return "";
     const items = this.operation.progress.items_processed;
     const isTraining = this.operation.operation_type === "TRAINING";
-    const rate = isTraining && items && took > 1 && this.operation.status === "RUNNING" ? `${integer(items / took)} samples/s` : "";
+    const rate =
+      isTraining && items && took > 1 && this.operation.status === "RUNNING"
+        ? `${integer(items / took)} samples/s`
+        : "";
     const left = eta(this.operation);
     return [rate, `${duration(took)}`, left !== null && `${duration(left)} left`].filter(Boolean).join(" · ");
   }
@@ -107,11 +128,22 @@ class Page {
   _drawActions() {
     const { operation } = this;
     const isTraining = operation.operation_type === "TRAINING";
-    const stop = canCancel(operation) && h("button", { type: "button", onclick: async () => (await cancel(this.operation)) && this.refresh() }, "Cancel");
-    const goOn = canResume(operation) && h("button", { type: "button", class: "primary", onclick: () => resume(this.operation) }, "Resume");
+    const stop =
+      canCancel(operation) &&
+      h("button", { type: "button", onclick: async () => (await cancel(this.operation)) && this.refresh() }, "Cancel");
+    const goOn =
+      canResume(operation) &&
+      h("button", { type: "button", class: "primary", onclick: () => resume(this.operation) }, "Resume");
     const [symbol = "", timeframe = ""] = [operation.metadata.symbols?.[0], operation.metadata.timeframes?.[0]];
     const links = isTraining && [
-      h("a", { class: "button", href: `#/market?symbol=${encodeURIComponent(symbol)}&timeframe=${timeframe}&training=${this.id}` }, "On the chart"),
+      h(
+        "a",
+        {
+          class: "button",
+          href: `#/market?symbol=${encodeURIComponent(symbol)}&timeframe=${timeframe}&training=${this.id}`,
+        },
+        "On the chart",
+      ),
       h("a", { class: "button", href: `#/compare?ids=${this.id}` }, "Compare"),
       h("a", { class: "button", href: `#/start?from=${this.id}` }, "Use as a start"),
     ];
@@ -124,7 +156,16 @@ class Page {
       (yaml) => setText(text, yaml),
       () => showIf(box, false),
     );
-    const box = panel("Strategy", {}, h("div", { class: "row end corner" }, copyButton(() => text.textContent)), text);
+    const box = panel(
+      "Strategy",
+      {},
+      h(
+        "div",
+        { class: "row end corner" },
+        copyButton(() => text.textContent),
+      ),
+      text,
+    );
     return box;
   }
 
@@ -184,7 +225,8 @@ class Curves {
   _markBest(metrics) {
     const before = this.best;
     for (const metric of metrics) {
-      if (Number.isFinite(metric.val_loss) && (this.best === null || metric.val_loss < this.best.val_loss)) this.best = metric;
+      if (Number.isFinite(metric.val_loss) && (this.best === null || metric.val_loss < this.best.val_loss))
+        this.best = metric;
     }
     if (!this.best || this.best === before) return;
     const { epoch, val_loss: least, val_accuracy: accuracy } = this.best;
@@ -199,7 +241,8 @@ class Curves {
     if (!this.accuracy.isReady) return;
     const colors = { majority: "c3", persistence: "c4", logistic_regression: "c6", mean: "c3", ridge_regression: "c6" };
     for (const [name, scores] of Object.entries(evaluation?.baselines ?? {})) {
-      if (colors[name] && Number.isFinite(scores.accuracy)) this.accuracy.addLevel("val_accuracy", scores.accuracy, BASELINES[name], colors[name]);
+      if (colors[name] && Number.isFinite(scores.accuracy))
+        this.accuracy.addLevel("val_accuracy", scores.accuracy, BASELINES[name], colors[name]);
     }
   }
 }
@@ -238,8 +281,11 @@ class FoldCurves {
 
   /** What has ended is drawn once more and then left alone. */
   async _draw() {
-    const open = [...this.folds.values()].filter((fold) => !this.isDrawn.has(fold.id)).sort((one, other) => one.number - other.number);
-    for (const { number, id } of open) this.overlay.add({ id, name: `Fold ${number}`, colorName: COLORS[(number - 1) % COLORS.length] });
+    const open = [...this.folds.values()]
+      .filter((fold) => !this.isDrawn.has(fold.id))
+      .sort((one, other) => one.number - other.number);
+    for (const { number, id } of open)
+      this.overlay.add({ id, name: `Fold ${number}`, colorName: COLORS[(number - 1) % COLORS.length] });
     await this.overlay.refresh(open.map((fold) => fold.id));
     for (const fold of open) if (TERMINAL.has(fold.status)) this.isDrawn.add(fold.id);
   }
@@ -247,13 +293,17 @@ class FoldCurves {
 
 async function foldsOf(id, life) {
   const { operations } = await get("/operations", { parent: id, limit: MOST_FOLDS }, life);
-  return operations.filter(({ metadata }) => metadata.fold).map(({ operation_id, metadata, status }) => ({ id: operation_id, number: metadata.fold, status }));
+  return operations
+    .filter(({ metadata }) => metadata.fold)
+    .map(({ operation_id, metadata, status }) => ({ id: operation_id, number: metadata.fold, status }));
 }
 
 const epochs = () => ({ localization: { precision: 0 } });
 
 const pointsOf = (metrics, column) =>
-  metrics.filter((metric) => Number.isFinite(metric[column])).map((metric) => ({ time: metric.epoch, value: metric[column] }));
+  metrics
+    .filter((metric) => Number.isFinite(metric[column]))
+    .map((metric) => ({ time: metric.epoch, value: metric[column] }));
 
 function panelOf(title, chart, note) {
   return panel(title, { note }, chart.box);

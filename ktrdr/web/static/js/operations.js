@@ -1,9 +1,9 @@
 // All operations, newest first: the first page is pulled again and again, older ones as one scrolls to them.
 
-import { canCancel, canResume, cancel, resume } from "./actions.js";
+import { canCancel, cancel, canResume, resume } from "./actions.js";
 import { get } from "./api.js";
 import { debounce, emptyState, h, problemCard, replace, setText, show as showIf } from "./dom.js";
-import { STATES, TERMINAL, ago, duration, elapsed, eta, fixed, integer, kind, percent, what } from "./format.js";
+import { ago, duration, elapsed, eta, fixed, integer, kind, percent, STATES, TERMINAL, what } from "./format.js";
 import { meter, sparkline } from "./pictures.js";
 import { poll } from "./poll.js";
 
@@ -19,7 +19,11 @@ const TYPES = ["TRAINING", "DATA_LOAD", "PREFLIGHT", "PREDICTION", "EXPORT", "AU
 export async function show({ root, query, life }) {
   const list = new List(query, life);
   replace(root, list.head, list.trouble, list.rowsBox, list.more);
-  await poll(life, () => (list.isBusy ? BUSY_MS : CALM_MS), () => list.refresh());
+  await poll(
+    life,
+    () => (list.isBusy ? BUSY_MS : CALM_MS),
+    () => list.refresh(),
+  );
 }
 
 class List {
@@ -52,23 +56,53 @@ class List {
     this.count = h("span", { class: "muted", role: "status" });
     this.compare = h("a", { class: "button", hidden: true }, "Compare");
     const chips = ["", ...Object.keys(STATES)].map((status) => this._chip(status));
-    const types = h("select", { "aria-label": "Type", onchange: (event) => this._filter({ type: event.target.value }) }, [
-      h("option", { value: "" }, "All types"),
-      TYPES.map((type) => h("option", { value: type, selected: type === this.type }, kind(type))),
-    ]);
-    const search = h("input", { type: "search", placeholder: "Search by name, symbol or id", "aria-label": "Search", value: this.text });
-    search.addEventListener("input", debounce(200, () => this._search(search.value)));
+    const types = h(
+      "select",
+      { "aria-label": "Type", onchange: (event) => this._filter({ type: event.target.value }) },
+      [
+        h("option", { value: "" }, "All types"),
+        TYPES.map((type) => h("option", { value: type, selected: type === this.type }, kind(type))),
+      ],
+    );
+    const search = h("input", {
+      type: "search",
+      placeholder: "Search by name, symbol or id",
+      "aria-label": "Search",
+      value: this.text,
+    });
+    search.addEventListener(
+      "input",
+      debounce(200, () => this._search(search.value)),
+    );
     this.head = h(
       "div",
       { class: "view-head" },
-      h("div", { class: "row" }, h("h1", {}, "Operations"), this.count, h("span", { class: "grow" }), this.compare, h("a", { class: "button primary", href: "#/start" }, "Start a training")),
-      h("div", { class: "row filters" }, h("div", { class: "chips", role: "group", "aria-label": "State" }, chips), types, search),
+      h(
+        "div",
+        { class: "row" },
+        h("h1", {}, "Operations"),
+        this.count,
+        h("span", { class: "grow" }),
+        this.compare,
+        h("a", { class: "button primary", href: "#/start" }, "Start a training"),
+      ),
+      h(
+        "div",
+        { class: "row filters" },
+        h("div", { class: "chips", role: "group", "aria-label": "State" }, chips),
+        types,
+        search,
+      ),
     );
   }
 
   _chip(status) {
     const isOn = status === this.status;
-    const chip = h("button", { type: "button", class: "chip", "aria-pressed": String(isOn) }, status ? STATES[status] : "All");
+    const chip = h(
+      "button",
+      { type: "button", class: "chip", "aria-pressed": String(isOn) },
+      status ? STATES[status] : "All",
+    );
     chip.addEventListener("click", () => this._filter({ status }));
     return chip;
   }
@@ -124,7 +158,9 @@ class List {
 
   /** Those that have not ended, but for the ones just seen; all others never change. */
   async _refreshOpen(fresh) {
-    const open = [...this.operations.values()].filter((each) => !TERMINAL.has(each.status) && !fresh.has(each.operation_id));
+    const open = [...this.operations.values()].filter(
+      (each) => !TERMINAL.has(each.status) && !fresh.has(each.operation_id),
+    );
     for (const { operation_id: id } of open.slice(0, 20)) {
       const operation = await get(`/operations/${id}`, {}, this.life);
       if (this.status && operation.status !== this.status) this.operations.delete(id);
@@ -169,7 +205,10 @@ class List {
     setText(this.count, this.text ? `${integer(shown.length)} of ${integer(this.total)}` : integer(this.total));
     this._drawRows(shown);
     const isAll = !this.nextPage;
-    setText(this.more, isAll ? "" : `${integer(this.operations.size)} of ${integer(this.total)} shown; scroll for more`);
+    setText(
+      this.more,
+      isAll ? "" : `${integer(this.operations.size)} of ${integer(this.total)} shown; scroll for more`,
+    );
   }
 
   _drawRows(shown) {
@@ -184,14 +223,19 @@ class List {
     shown.forEach((operation, index) => {
       const row = this._row(operation);
       row.update(operation);
-      if (this.rowsBox.children[index] !== row.element) this.rowsBox.insertBefore(row.element, this.rowsBox.children[index] ?? null);
+      if (this.rowsBox.children[index] !== row.element)
+        this.rowsBox.insertBefore(row.element, this.rowsBox.children[index] ?? null);
     });
   }
 
   _row(operation) {
     const id = operation.operation_id;
     if (!this.rows.has(id)) {
-      const row = new Row(operation, (isChosen) => this._choose(id, isChosen), () => this._changed());
+      const row = new Row(
+        operation,
+        (isChosen) => this._choose(id, isChosen),
+        () => this._changed(),
+      );
       this.rows.set(id, row);
       this.curves.watch(row.element);
     }
@@ -207,7 +251,12 @@ class List {
   }
 
   _empty() {
-    if (this.status || this.type || this.text) return emptyState("Nothing here", "No operation fits these filters.", h("a", { class: "button", href: "#/operations" }, "Show all"));
+    if (this.status || this.type || this.text)
+      return emptyState(
+        "Nothing here",
+        "No operation fits these filters.",
+        h("a", { class: "button", href: "#/operations" }, "Show all"),
+      );
     return emptyState(
       "Nothing has been started yet",
       "Load bars of a symbol, then train a model on them; both appear here and can be watched live.",
@@ -223,8 +272,14 @@ const newestFirst = (one, other) =>
 function matches(operation, text) {
   if (!text) return true;
   const { strategy, symbols, timeframes, model_type: model } = operation.metadata;
-  const about = [operation.operation_id, operation.operation_type, strategy, symbols, timeframes, model].flat().join(" ").toLowerCase();
-  return text.toLowerCase().split(/\s+/).every((word) => about.includes(word));
+  const about = [operation.operation_id, operation.operation_type, strategy, symbols, timeframes, model]
+    .flat()
+    .join(" ")
+    .toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => about.includes(word));
 }
 
 /** One operation; its parts are kept and only what differs is set, so that focus and selection survive. */
@@ -247,7 +302,12 @@ class Row {
       "li",
       { class: "op", data: { id } },
       this._chooser(operation, title, onChoose),
-      h("div", { class: "op-name" }, h("a", { href: `#/operations/${id}` }, title), h("span", { class: "muted" }, [kind(operation.operation_type), series].filter(Boolean).join(" · "))),
+      h(
+        "div",
+        { class: "op-name" },
+        h("a", { href: `#/operations/${id}` }, title),
+        h("span", { class: "muted" }, [kind(operation.operation_type), series].filter(Boolean).join(" · ")),
+      ),
       h("div", { class: "op-state" }, this.state, this.message),
       this.progress,
       this.curve,
@@ -260,7 +320,11 @@ class Row {
 
   _chooser({ operation_type: type }, title, onChoose) {
     if (type !== "TRAINING") return h("span", { class: "op-choose" });
-    const box = h("input", { type: "checkbox", "aria-label": `Choose ${title} to compare`, onchange: (event) => onChoose(event.target.checked) });
+    const box = h("input", {
+      type: "checkbox",
+      "aria-label": `Choose ${title} to compare`,
+      onchange: (event) => onChoose(event.target.checked),
+    });
     return h("label", { class: "op-choose" }, box);
   }
 
@@ -275,9 +339,17 @@ class Row {
     this.state.className = `state ${status.toLowerCase()}`;
     setText(this.state, progress.stalled ? "Silent" : STATES[status]);
     setText(this.message, status === "COMPLETED" ? "" : progress.message);
-    replace(this.progress, meter(progress.percentage / 100, `${progress.percentage.toFixed(0)} %`, status.toLowerCase()));
+    replace(
+      this.progress,
+      meter(progress.percentage / 100, `${progress.percentage.toFixed(0)} %`, status.toLowerCase()),
+    );
     replace(this.figure, figureOf(operation));
-    replace(this.error, status === "FAILED" && error ? [h("span", {}, error.detail), error.hint && h("span", { class: "muted" }, error.hint)] : "");
+    replace(
+      this.error,
+      status === "FAILED" && error
+        ? [h("span", {}, error.detail), error.hint && h("span", { class: "muted" }, error.hint)]
+        : "",
+    );
     showIf(this.error, status === "FAILED");
     showIf(this.cancelButton, canCancel(operation));
     showIf(this.resumeButton, canResume(operation));
@@ -287,7 +359,12 @@ class Row {
     const left = eta(operation);
     const took = elapsed(operation);
     const spent = took === null ? "" : duration(took);
-    setText(this.time, left === null ? [ago(operation.created_at), spent].filter(Boolean).join(" · ") : `${spent}, ${duration(left)} left`);
+    setText(
+      this.time,
+      left === null
+        ? [ago(operation.created_at), spent].filter(Boolean).join(" · ")
+        : `${spent}, ${duration(left)} left`,
+    );
   }
 
   get wantsCurve() {
@@ -296,14 +373,18 @@ class Row {
   }
 
   drawCurve(values) {
-    replace(this.curve, sparkline(values, { label: `Validation loss, from ${fixed(values[0])} to ${fixed(values.at(-1))}` }));
+    replace(
+      this.curve,
+      sparkline(values, { label: `Validation loss, from ${fixed(values[0])} to ${fixed(values.at(-1))}` }),
+    );
     this.hasWholeCurve = TERMINAL.has(this.operation.status);
   }
 }
 
 function figureOf({ metadata, progress, operation_type: type }) {
   if (type === "DATA_LOAD") return [h("b", {}, integer(progress.items_processed)), h("small", {}, " bars")];
-  if (Number.isFinite(metadata.best_val_loss)) return [h("small", {}, "best loss "), h("b", {}, fixed(metadata.best_val_loss))];
+  if (Number.isFinite(metadata.best_val_loss))
+    return [h("small", {}, "best loss "), h("b", {}, fixed(metadata.best_val_loss))];
   return [h("b", {}, percent(progress.percentage / 100, 0))];
 }
 

@@ -17,14 +17,24 @@ export class Overlay {
   constructor(life, of) {
     this.life = life;
     this.ids = [];
-    this.charts = COLUMNS.map(({ title }) => new Chart(life, { label: `${title} of ${of} by epoch`, isOfNumbers: true, height: 260, options: { localization: { precision: 0 } } }));
+    this.charts = COLUMNS.map(
+      ({ title }) =>
+        new Chart(life, {
+          label: `${title} of ${of} by epoch`,
+          isOfNumbers: true,
+          height: 260,
+          options: { localization: { precision: 0 } },
+        }),
+    );
     this.panels = COLUMNS.map(({ title }, index) => panel(title, {}, this.charts[index].box));
   }
 
   add({ id, name, colorName }) {
     if (this.ids.includes(id)) return;
     this.ids.push(id);
-    this.charts.forEach((chart, index) => chart.addLine(id, { colorName, format: COLUMNS[index].format, label: name }));
+    for (const [index, chart] of this.charts.entries()) {
+      chart.addLine(id, { colorName, format: COLUMNS[index].format, label: name });
+    }
   }
 
   async refresh(ids = this.ids) {
@@ -35,7 +45,12 @@ export class Overlay {
   async _draw(chart, column, ids) {
     const { curves } = await get("/charts/curves", { operation: ids, column, points: POINTS }, this.life);
     for (const [id, { steps, values }] of Object.entries(curves)) {
-      chart.set(id, steps.map((step, index) => ({ time: step, value: values[index] })).filter((point) => Number.isFinite(point.value)));
+      chart.set(
+        id,
+        steps
+          .map((step, index) => ({ time: step, value: values[index] }))
+          .filter((point) => Number.isFinite(point.value)),
+      );
     }
   }
 }

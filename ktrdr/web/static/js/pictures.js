@@ -10,7 +10,10 @@ export function sparkline(values, { width = 96, height = 26, label = "" } = {}) 
   if (known.length < 2) return h("span", { class: "spark none", "aria-hidden": "true" });
   const low = Math.min(...known);
   const span = Math.max(...known) - low || 1;
-  const points = known.map((value, index) => [2 + ((width - 4) * index) / (known.length - 1), 3 + (height - 6) * (1 - (value - low) / span)]);
+  const points = known.map((value, index) => [
+    2 + ((width - 4) * index) / (known.length - 1),
+    3 + (height - 6) * (1 - (value - low) / span),
+  ]);
   const [x, y] = points.at(-1);
   return svg(
     "svg",
@@ -30,13 +33,22 @@ export function meter(share, label, state = "") {
 export function stacked(parts, format = percent) {
   const total = parts.reduce((sum, part) => sum + part.value, 0) || 1;
   const bar = parts.map((part, index) =>
-    h("i", { class: `part c${(index % 6) + 1}`, style: { width: `${(100 * part.value) / total}%` }, title: `${part.name}: ${format(part.value)}` }),
+    h("i", {
+      class: `part c${(index % 6) + 1}`,
+      style: { width: `${(100 * part.value) / total}%` },
+      title: `${part.name}: ${format(part.value)}`,
+    }),
   );
   const names = parts.map((part, index) =>
     h("li", {}, h("i", { class: `dot c${(index % 6) + 1}` }), h("span", {}, part.name), h("b", {}, format(part.value))),
   );
   const told = parts.map((part) => `${part.name} ${format(part.value)}`).join(", ");
-  return h("div", { class: "stacked" }, h("div", { class: "stack", role: "img", "aria-label": told }, bar), h("ul", { class: "keys" }, names));
+  return h(
+    "div",
+    { class: "stacked" },
+    h("div", { class: "stack", role: "img", "aria-label": told }, bar),
+    h("ul", { class: "keys" }, names),
+  );
 }
 
 /** Rows of dots on one axis, each with what its error reaches over. */
@@ -53,7 +65,8 @@ export function dots(rows, { format = percent, label }) {
       h(
         "span",
         { class: "dots-line", "aria-hidden": "true" },
-        Number.isFinite(row.low) && h("i", { class: "reach", style: { left: at(row.low), width: `${(92 * (row.high - row.low)) / span}%` } }),
+        Number.isFinite(row.low) &&
+          h("i", { class: "reach", style: { left: at(row.low), width: `${(92 * (row.high - row.low)) / span}%` } }),
         h("i", { class: "point", style: { left: at(row.value) } }),
       ),
       h("b", {}, format(row.value)),
@@ -76,7 +89,12 @@ export function confusion(matrix, names) {
     );
     return h("tr", {}, h("th", { scope: "row" }, names[index]), cells);
   });
-  const head = h("tr", {}, h("td", { class: "corner" }, "was ↓ · taken for →"), names.map((name) => h("th", { scope: "col" }, name)));
+  const head = h(
+    "tr",
+    {},
+    h("td", { class: "corner" }, "was ↓ · taken for →"),
+    names.map((name) => h("th", { scope: "col" }, name)),
+  );
   return h("table", { class: "confusion" }, h("thead", {}, head), h("tbody", {}, rows));
 }
 
@@ -103,7 +121,12 @@ export function calibration({ bins, expected_error: error }) {
   ]);
   return svg(
     "svg",
-    { class: "calibration", viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": `Calibration: expected error ${percent(error)}` },
+    {
+      class: "calibration",
+      viewBox: `0 0 ${size} ${size}`,
+      role: "img",
+      "aria-label": `Calibration: expected error ${percent(error)}`,
+    },
     svg("path", { class: "axis", d: `M${edge} 16V${size - edge}H${size - 16}` }),
     svg("path", { class: "ideal", d: `M${at(low)} ${up(low)}L${at(high)} ${up(high)}` }),
     ticks,

@@ -3,8 +3,8 @@
 import { attempt, copyButton } from "./actions.js";
 import { get, getText, post, start } from "./api.js";
 import { debounce, emptyState, h, panel, problemCard, replace, setText } from "./dom.js";
-import { integer } from "./format.js";
 import { SchemaForm, said, withoutDefaults } from "./form.js";
+import { integer } from "./format.js";
 import { preflightPanels } from "./results.js";
 import { toYaml } from "./yaml.js";
 
@@ -22,7 +22,11 @@ indicators:
 `;
 
 export async function show({ root, query, life }) {
-  const [schema, { indicators }, { series }] = await Promise.all([get("/strategies/schema", {}, life), get("/indicators", {}, life), get("/data", {}, life)]);
+  const [schema, { indicators }, { series }] = await Promise.all([
+    get("/strategies/schema", {}, life),
+    get("/indicators", {}, life),
+    get("/data", {}, life),
+  ]);
   const from = query.get("from");
   const text = from ? await getText(`/operations/${from}/strategy`, life) : (kept() ?? FIRST);
   const given = from ? (await get(`/operations/${from}`, {}, life)).metadata : {};
@@ -36,7 +40,13 @@ class StartPage {
     this.life = life;
     this.series = series;
     this.form = new SchemaForm(schema, indicators, (document) => this._takeForm(document));
-    this.text = h("textarea", { class: "code", id: "yaml", rows: 18, spellcheck: "false", "aria-describedby": "verdict" });
+    this.text = h("textarea", {
+      class: "code",
+      id: "yaml",
+      rows: 18,
+      spellcheck: "false",
+      "aria-describedby": "verdict",
+    });
     this.verdict = h("div", { id: "verdict", role: "status" });
     this.check = debounce(250, () => this._validate());
     this.text.addEventListener("input", () => {
@@ -58,18 +68,45 @@ class StartPage {
     return h(
       "div",
       {},
-      h("div", { class: "view-head row" }, h("h1", {}, "Start a training"), h("span", { class: "grow" }), this.lookButton, this.startButton),
+      h(
+        "div",
+        { class: "view-head row" },
+        h("h1", {}, "Start a training"),
+        h("span", { class: "grow" }),
+        this.lookButton,
+        this.startButton,
+      ),
       this.problem,
       h(
         "div",
         { class: "start-columns" },
-        h("div", {}, panel("Bars", {}, this.data.element), panel("Strategy", { note: "the form writes the text" }, this.form.element)),
         h(
           "div",
           {},
-          panel("As text", { note: "this is what is sent" }, h("label", { for: "yaml", class: "offscreen" }, "Strategy as YAML"), this.text, this.verdict),
+          panel("Bars", {}, this.data.element),
+          panel("Strategy", { note: "the form writes the text" }, this.form.element),
+        ),
+        h(
+          "div",
+          {},
+          panel(
+            "As text",
+            { note: "this is what is sent" },
+            h("label", { for: "yaml", class: "offscreen" }, "Strategy as YAML"),
+            this.text,
+            this.verdict,
+          ),
           this.ahead,
-          panel("The same on the command line", {}, h("div", { class: "row end corner" }, copyButton(() => this.command.textContent)), this.command),
+          panel(
+            "The same on the command line",
+            {},
+            h(
+              "div",
+              { class: "row end corner" },
+              copyButton(() => this.command.textContent),
+            ),
+            this.command,
+          ),
         ),
       ),
     );
@@ -119,19 +156,43 @@ class StartPage {
   _showVerdict({ valid, faults }) {
     this.form.showFaults?.(this.isFormDrawn ? faults : []);
     if (valid) {
-      replace(this.verdict, h("p", { class: "good" }, "✓ A valid strategy"), !this.data.isChosen && h("p", { class: "warn" }, "Choose the bars to train on."));
+      replace(
+        this.verdict,
+        h("p", { class: "good" }, "✓ A valid strategy"),
+        !this.data.isChosen && h("p", { class: "warn" }, "Choose the bars to train on."),
+      );
       this.text.removeAttribute("aria-invalid");
       return;
     }
     this.text.setAttribute("aria-invalid", "true");
-    const items = faults.map((fault) => h("li", {}, fault.line ? h("span", { class: "muted" }, `line ${fault.line} `) : "", h("code", {}, fault.path), " ", said(fault)));
-    replace(this.verdict, h("p", { class: "bad" }, `${integer(faults.length)} ${faults.length === 1 ? "fault" : "faults"}`), h("ul", { class: "faults" }, items));
+    const items = faults.map((fault) =>
+      h(
+        "li",
+        {},
+        fault.line ? h("span", { class: "muted" }, `line ${fault.line} `) : "",
+        h("code", {}, fault.path),
+        " ",
+        said(fault),
+      ),
+    );
+    replace(
+      this.verdict,
+      h("p", { class: "bad" }, `${integer(faults.length)} ${faults.length === 1 ? "fault" : "faults"}`),
+      h("ul", { class: "faults" }, items),
+    );
   }
 
   _tellCommand() {
     const name = fileName(this.name);
     const { symbols, timeframes, start_date: from, end_date: to } = this.data.value;
-    const parts = [`ktrdr models train --strategy ${name}.yaml`, `--symbols ${symbols.join(",") || "SYMBOL"}`, timeframes.length && `--timeframes ${timeframes.join(",")}`, from && `--start-date ${from}`, to && `--end-date ${to}`, "--follow"];
+    const parts = [
+      `ktrdr models train --strategy ${name}.yaml`,
+      `--symbols ${symbols.join(",") || "SYMBOL"}`,
+      timeframes.length && `--timeframes ${timeframes.join(",")}`,
+      from && `--start-date ${from}`,
+      to && `--end-date ${to}`,
+      "--follow",
+    ];
     setText(this.command, parts.filter(Boolean).join(" \\\n    "));
   }
 
@@ -148,7 +209,10 @@ class StartPage {
 
   async _lookAhead() {
     this.lookButton.disabled = true;
-    replace(this.ahead, panel("Preflight", {}, h("p", { class: "muted" }, "Counting samples and timing a few batches…")));
+    replace(
+      this.ahead,
+      panel("Preflight", {}, h("p", { class: "muted" }, "Counting samples and timing a few batches…")),
+    );
     try {
       const begun = await start("/training/preflight", this.request);
       const operation = await ended(begun.operation_id, this.life);
@@ -195,7 +259,13 @@ class DataChoice {
     this.from = h("input", { id: "from", type: "date", onchange: onChange });
     this.to = h("input", { id: "to", type: "date", onchange: onChange });
     this.series = series;
-    this.element = series.length ? this._layout() : emptyState("No bars yet", "A training needs bars to learn from.", h("a", { class: "button primary", href: "#/market" }, "Load bars"));
+    this.element = series.length
+      ? this._layout()
+      : emptyState(
+          "No bars yet",
+          "A training needs bars to learn from.",
+          h("a", { class: "button primary", href: "#/market" }, "Load bars"),
+        );
   }
 
   _box(name) {
@@ -203,13 +273,28 @@ class DataChoice {
   }
 
   _layout() {
-    const group = (label, boxes) => h("div", { class: "field" }, h("span", { class: "label" }, label), h("div", { class: "row boxes", role: "group", "aria-label": label }, boxes.map((box) => h("label", { class: "toggle" }, box, box.value))));
+    const group = (label, boxes) =>
+      h(
+        "div",
+        { class: "field" },
+        h("span", { class: "label" }, label),
+        h(
+          "div",
+          { class: "row boxes", role: "group", "aria-label": label },
+          boxes.map((box) => h("label", { class: "toggle" }, box, box.value)),
+        ),
+      );
     return h(
       "div",
       {},
       group("Symbols", this.symbolBoxes),
       group("Timeframes", this.timeframeBoxes),
-      h("div", { class: "fields" }, h("div", { class: "field" }, h("label", { for: "from" }, "From"), this.from), h("div", { class: "field" }, h("label", { for: "to" }, "To"), this.to)),
+      h(
+        "div",
+        { class: "fields" },
+        h("div", { class: "field" }, h("label", { for: "from" }, "From"), this.from),
+        h("div", { class: "field" }, h("label", { for: "to" }, "To"), this.to),
+      ),
     );
   }
 
@@ -228,7 +313,12 @@ class DataChoice {
 
   get value() {
     const chosen = (boxes) => boxes.filter((box) => box.checked).map((box) => box.value);
-    return { symbols: chosen(this.symbolBoxes), timeframes: chosen(this.timeframeBoxes), start_date: this.from.value || null, end_date: this.to.value || null };
+    return {
+      symbols: chosen(this.symbolBoxes),
+      timeframes: chosen(this.timeframeBoxes),
+      start_date: this.from.value || null,
+      end_date: this.to.value || null,
+    };
   }
 
   get isChosen() {
@@ -236,7 +326,12 @@ class DataChoice {
   }
 }
 
-const fileName = (name = "") => name.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_+|_+$/g, "").slice(0, 60) || "strategy";
+const fileName = (name = "") =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_+|_+$/g, "")
+    .slice(0, 60) || "strategy";
 
 function kept() {
   try {

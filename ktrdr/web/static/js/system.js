@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { definition, h, panel, replace } from "./dom.js";
-import { STATES, bytes, duration, instant, integer, words } from "./format.js";
+import { bytes, duration, instant, integer, STATES, words } from "./format.js";
 import { meter, stacked } from "./pictures.js";
 import { poll } from "./poll.js";
 
@@ -12,16 +12,27 @@ export async function show({ root, life }) {
   const health = h("span", { class: "state" });
   const body = h("div", { class: "columns" });
   replace(root, h("div", { class: "view-head row" }, h("h1", {}, "System"), health), body);
-  await poll(life, () => PACE_MS, async () => {
-    const system = await get("/system", {}, life);
-    health.className = `state ${system.health.status === "ready" ? "completed" : "failed"}`;
-    health.textContent = system.health.status === "ready" ? "Ready" : "Cannot work";
-    replace(body, panels(system));
-  });
+  await poll(
+    life,
+    () => PACE_MS,
+    async () => {
+      const system = await get("/system", {}, life);
+      health.className = `state ${system.health.status === "ready" ? "completed" : "failed"}`;
+      health.textContent = system.health.status === "ready" ? "Ready" : "Cannot work";
+      replace(body, panels(system));
+    },
+  );
 }
 
 function panels(system) {
-  return [healthPanel(system), workersPanel(system.health.workers), operationsPanel(system.operations), diskPanel(system.disk), memoryPanel(system), versionsPanel(system)];
+  return [
+    healthPanel(system),
+    workersPanel(system.health.workers),
+    operationsPanel(system.operations),
+    diskPanel(system.disk),
+    memoryPanel(system),
+    versionsPanel(system),
+  ];
 }
 
 function healthPanel({ health, started_at: startedAt, platform }) {
@@ -34,7 +45,10 @@ function healthPanel({ health, started_at: startedAt, platform }) {
       ["Bars on disk", told(health.store)],
       ["Up for", `${duration((Date.now() - Date.parse(startedAt)) / 1000)}, since ${instant(startedAt)} UTC`],
       ["Machine", platform],
-      ["More", h("span", {}, h("a", { href: "/docs" }, "API"), " · ", h("a", { href: "/metrics" }, "Prometheus metrics"))],
+      [
+        "More",
+        h("span", {}, h("a", { href: "/docs" }, "API"), " · ", h("a", { href: "/metrics" }, "Prometheus metrics")),
+      ],
     ]),
   );
 }
@@ -51,8 +65,14 @@ function workersPanel(lanes) {
       h("td", { class: "number" }, integer(warm)),
     ),
   );
-  const head = ["Lane", "", "At work", "Waiting", "Warm"].map((name, index) => h("th", { scope: "col", class: index > 1 ? "number" : "" }, name));
-  return panel("Workers and queue", {}, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+  const head = ["Lane", "", "At work", "Waiting", "Warm"].map((name, index) =>
+    h("th", { scope: "col", class: index > 1 ? "number" : "" }, name),
+  );
+  return panel(
+    "Workers and queue",
+    {},
+    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
+  );
 }
 
 function operationsPanel(counts) {
@@ -66,16 +86,27 @@ function diskPanel({ home, total_bytes: total, free_bytes: free, parts }) {
   return panel(
     "Disk",
     { note: `${bytes(free)} free of ${bytes(total)}` },
-    meter(used, `${Math.round(100 * used)} % of the disk is used`, used > 0.95 ? "failed" : used > 0.85 ? "cancelled" : "running"),
+    meter(
+      used,
+      `${Math.round(100 * used)} % of the disk is used`,
+      used > 0.95 ? "failed" : used > 0.85 ? "cancelled" : "running",
+    ),
     h("h3", {}, "In the home"),
-    stacked(Object.entries(parts).map(([name, value]) => ({ name: words(name), value })), bytes),
+    stacked(
+      Object.entries(parts).map(([name, value]) => ({ name: words(name), value })),
+      bytes,
+    ),
     h("p", { class: "mono muted after" }, home),
   );
 }
 
 function memoryPanel({ memory_total_bytes: total, memory_available_bytes: available }) {
   const used = 1 - available / total;
-  return panel("Memory", { note: `${bytes(available)} free of ${bytes(total)}` }, meter(used, `${Math.round(100 * used)} % of the memory is used`, used > 0.9 ? "failed" : "running"));
+  return panel(
+    "Memory",
+    { note: `${bytes(available)} free of ${bytes(total)}` },
+    meter(used, `${Math.round(100 * used)} % of the memory is used`, used > 0.9 ? "failed" : "running"),
+  );
 }
 
 function versionsPanel({ versions }) {

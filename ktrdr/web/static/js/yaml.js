@@ -18,7 +18,10 @@ function list(key, values, indent) {
   return [`${indent}${key}:`, ...values.map((each) => `${indent}  - {${flow(each)}}`)];
 }
 
-const flow = (value) => Object.entries(value).map(([key, each]) => `${key}: ${inFlow(each)}`).join(", ");
+const flow = (value) =>
+  Object.entries(value)
+    .map(([key, each]) => `${key}: ${inFlow(each)}`)
+    .join(", ");
 
 const inFlow = (value) => {
   if (Array.isArray(value)) return `[${value.map(inFlow).join(", ")}]`;
@@ -32,7 +35,8 @@ const RESERVED = /^(true|false|yes|no|on|off|null|~|y|n)$/i;
 
 function scalar(value) {
   if (value === null) return "null";
-  if (typeof value === "number" && Number.isInteger(value) === false) return String(value).includes("e") ? exponent(value) : String(value);
+  if (typeof value === "number" && Number.isInteger(value) === false)
+    return String(value).includes("e") ? exponent(value) : String(value);
   if (typeof value !== "string") return String(value);
   return SAFE.test(value) && !RESERVED.test(value) ? value : JSON.stringify(value);
 }
