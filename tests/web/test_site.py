@@ -34,6 +34,15 @@ def test_modules_import_only_modules_that_there_are() -> None:
     assert not [name for name, text in scripts.items() if "innerHTML" in text or "https://" in text]
 
 
+def test_style_sheets_import_only_style_sheets_that_there_are() -> None:
+    files = load_site().files
+    sheets = {name for name in files if name.startswith("css/")}
+
+    imported = re.findall(r'@import url\("([^"]+)"\) layer\(', files["app.css"].body.decode())
+
+    assert sorted(imported) == sorted(sheets)
+
+
 def test_everything_together_is_light() -> None:
     found = load_site()
 
