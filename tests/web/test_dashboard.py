@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ktrdr.web.site import load_site
 from tests.e2e.system import System, until
 from tests.web.conftest import LAPTOP, PHONE, OpenTab, Tab, start
 
@@ -146,67 +145,6 @@ def test_trainings_are_compared(tab: Tab, trainings: list[str]) -> None:
     page.get_by_label("Also what is the same").check()
     assert page.get_by_role("row", name=re.compile("training.optimizer")).count() == 1
     tab.picture("compare")
-
-
-def run_of(accuracy: float, half_width: float, samples: int = 500) -> dict[str, Any]:
-    evaluation = {
-        "accuracy": accuracy,
-        "accuracy_interval": [accuracy - half_width, accuracy + half_width],
-        "validation_samples": samples,
-        "from": "2024-01-01",
-        "to": "2024-12-31",
-        "class_names": ["down", "up"],
-    }
-    return {
-        "name": f"{accuracy:.0%}",
-        "results": {"evaluation": evaluation},
-        "operation": {"metadata": {"symbols": ["AAPL"]}},
-    }
-
-
-@pytest.mark.parametrize(
-    ("runs", "is_sure", "title"),
-    [
-        ([run_of(0.60, 0.02), run_of(0.52, 0.02)], True, "60% is ahead beyond chance"),
-        # Each beside the other's interval, and yet their difference can be chance.
-        ([run_of(0.56, 0.03), run_of(0.52, 0.03)], False, "No winner: the difference can be chance"),
-        # What is enough for two is not for the best of three.
-        ([run_of(0.60, 0.036), run_of(0.52, 0.036)], True, "60% is ahead beyond chance"),
-        ([run_of(0.60, 0.036), run_of(0.52, 0.036), run_of(0.50, 0.036)], False, "No winner"),
-        ([run_of(0.90, 0.02), run_of(0.52, 0.02, samples=400)], False, "Not judged on the same rows"),
-        ([run_of(0.60, 0.02)], False, "Nobody is ahead yet"),
-    ],
-)
-def test_a_winner_is_named_only_beyond_chance(tab: Tab, runs: list[dict[str, Any]], is_sure: bool, title: str) -> None:
-    page = tab.open("operations")
-
-    judged = page.evaluate(
-        "async ([release, runs]) => (await import(`/web/${release}/js/compare.js`)).judge(runs)",
-        [load_site().release, runs],
-    )
-
-    assert judged["isSure"] is is_sure
-    assert judged["title"].startswith(title)
-
-
-def test_many_bars_are_drawn_as_fewer_that_hide_nothing(tab: Tab) -> None:
-    page = tab.open("operations")
-    columns = {"open": [1, 2, 3], "high": [5, 9, 4], "low": [1, 0.5, 2], "close": [2, 3, 4], "volume": [10, 20, 30]}
-    bars = {"time": [10, 20, 30], **columns, "indicators": [], "labels": None, "predictions": None}
-
-    candles = page.evaluate(
-        """async ([release, bars]) => {
-          const { Bars } = await import(`/web/${release}/js/bars.js`);
-          const made = new Bars(bars);
-          return made.groups(0, 3, 2).map((start) => ({...made.candle(start, 2), volume: made.traded(start, 2)}));
-        }""",
-        [load_site().release, bars],
-    )
-
-    assert candles == [
-        {"time": 10, "open": 1, "high": 9, "low": 0.5, "close": 3, "volume": 30},
-        {"time": 30, "open": 3, "high": 4, "low": 2, "close": 4, "volume": 30},
-    ]
 
 
 def test_a_running_training_is_live_and_can_be_cancelled_and_resumed(tab: Tab, long_training: str) -> None:
@@ -388,6 +326,8 @@ def test_axe_finds_nothing_serious_and_all_fits(
     open_tab: OpenTab, trainings: list[str], theme: str, viewport: dict[str, int]
 ) -> None:
     assert AXE
+    # Style sheets that others import would be put into the page inline, which its policy forbids.
+    options = {"resultTypes": ["violations"], "preload": False}
     axe = Path(str(AXE.origin)).with_name("axe.min.js").read_text(encoding="utf-8")
     tab = open_tab(viewport=viewport, color_scheme=theme)
     found: list[str] = []
@@ -396,7 +336,7 @@ def test_axe_finds_nothing_serious_and_all_fits(
         page.wait_for_load_state("networkidle")
         # Through the debugger's door: the page's own policy lets no foreign script in.
         page.evaluate(axe)
-        results: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        results: dict[str, Any] = page.evaluate("(options) => axe.run(document, options)", options)
         assert results["passes"] or results["violations"]
         found += [
             f"{view} {each['id']} {node['target']} {node.get('failureSummary', '')}"

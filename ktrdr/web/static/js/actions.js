@@ -1,70 +1,67 @@
-// What can be done with an operation, wherever it is shown.
+// What a person does with an operation, wherever it is shown.
 
-import { post, start } from "./api.js";
-import { confirmed, toast } from "./dialogs.js";
-import { h } from "./dom.js";
-import { TERMINAL, what } from "./format.js";
+/** @import { Operation } from "./types.d.ts" */
 
-export const canCancel = (operation) => !TERMINAL.has(operation.status);
+import * as api from "./api.js";
+import { confirmed, showProblem } from "./dialogs.js";
+import { describe, hasEnded } from "./record.js";
 
-export const canResume = (operation) =>
-  operation.operation_type === "TRAINING" && ["FAILED", "CANCELLED"].includes(operation.status);
-
-/** Asks, then cancels; resolves to the operation as it stands, or to null. */
+/**
+ * Asks, then cancels; resolves to the operation as it stands, or to null.
+ * @param {Operation} operation
+ */
 export async function cancel(operation) {
-  const agreed = await confirmed({
+  const { title } = describe(operation);
+  const isAgreed = await confirmed({
     title: "Cancel this operation?",
-    text: `${what(operation).title} ends after its current step. A training keeps its last checkpoint and can be resumed.`,
+    text: `${title} ends after its current step. A training keeps its last checkpoint and can be resumed.`,
     action: "Cancel it",
     isDangerous: true,
   });
-  return agreed ? attempt(() => post(`/operations/${operation.operation_id}/cancel`)) : null;
+  return isAgreed ? attempt(() => api.cancel(operation.operation_id)) : null;
 }
 
-/** Asks, then goes on from the last checkpoint as a new operation, which is shown. */
+const RESUMPTION = {
+  title: "Resume this training?",
+  text: "A new operation goes on from its last checkpoint, and ends with the same weights as if it had never stopped.",
+  action: "Resume it",
+};
+
+/**
+ * Asks, then goes on as a new operation, which is shown.
+ * @param {Operation} operation
+ */
 export async function resume(operation) {
-  const agreed = await confirmed({
-    title: "Resume this training?",
-    text: "It goes on from its last checkpoint as a new operation, and ends with the same weights as if it had never stopped.",
-    action: "Resume it",
-  });
-  if (!agreed) return;
-  const begun = await attempt(() => start(`/operations/${operation.operation_id}/resume`));
-  if (begun) location.hash = `#/operations/${begun.operation_id}`;
+  if (!(await confirmed(RESUMPTION))) return;
+  const started = await attempt(() => api.resume(operation.operation_id));
+  if (started) location.hash = `#/operations/${started.operation_id}`;
 }
 
+/**
+ * What `task` resolves to; null, and a problem on the page, where it fails.
+ * @template Result
+ * @param {() => Promise<Result>} task
+ */
 export async function attempt(task) {
   try {
     return await task();
   } catch (problem) {
-    toast(problem);
+    showProblem(problem);
     return null;
   }
 }
 
-export function copyButton(text, name = "Copy") {
-  const button = h("button", { class: "quiet", type: "button" }, name);
-  button.addEventListener("click", async () => {
-    const isCopied = await copied(typeof text === "function" ? text() : text);
-    button.textContent = isCopied ? "Copied" : "Select and copy by hand";
-    setTimeout(() => {
-      button.textContent = name;
-    }, 2000);
-  });
-  return button;
-}
-
-/** The clipboard is only there in secure contexts; the older way works in all. */
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = h("textarea", { value: text, class: "offscreen" });
-    document.body.append(field);
-    field.select();
-    const isDone = document.execCommand("copy");
-    field.remove();
-    return isDone;
+/**
+ * Waits with the server for an operation's end. Raises what it failed of.
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @param {(operation: Operation) => void} [onProgress] called about once a second
+ */
+export async function completion(id, signal, onProgress) {
+  for (;;) {
+    const operation = await api.operation(id, signal, onProgress ? 1 : 20);
+    if (operation.status === "COMPLETED") return;
+    if (hasEnded(operation)) throw operation.error ?? new Error("it was cancelled");
+    onProgress?.(operation);
   }
 }

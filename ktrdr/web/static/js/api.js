@@ -1,94 +1,185 @@
-// The public API, and nothing else: get, post, and problems as they come.
+// The public API (docs/api.md), one function a route.
 
-import { askForToken } from "./dialogs.js";
+/**
+ * @import {
+ *   ChartPage, Curves, DataLoad, Indicator, JsonSchema, LogLines, MetricColumn, MetricsPage, ModelCard, Operation,
+ *   OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
+ * } from "./types.d.ts"
+ */
 
-const BASE = "/api/v1";
-const TOKEN = "ktrdr.token";
+import { get, getBlob, getText, post, start } from "./http.js";
 
-/** "online" or "offline" is dispatched here whenever that changes. */
-export const connection = new EventTarget();
-let isOnline = true;
+// -- operations ------------------------------------------------------------------------------------------------------
 
-export class Problem extends Error {
-  constructor(status, { code = "", detail = "", hint = "", ...context } = {}) {
-    super(detail || `the server answered ${status}`);
-    Object.assign(this, { status, code, detail: this.message, hint, context });
-  }
-}
+/**
+ * @param {{ status?: string, type?: string, parent?: string, limit?: number, page_token?: string }} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<OperationList>}
+ */
+export const operations = (query, signal) => get("/operations", query, signal);
 
-export const get = (path, query, signal) => request("GET", path, { query, signal });
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @param {number} [wait] seconds in which it may end before the server answers
+ * @returns {Promise<Operation>}
+ */
+export const operation = (id, signal, wait) => get(`/operations/${id}`, { wait }, signal);
 
-export const getText = (path, signal) => request("GET", path, { signal, as: "text" });
+/**
+ * @param {string} id
+ * @param {number} cursor
+ * @param {number} limit
+ * @param {AbortSignal} signal
+ * @returns {Promise<MetricsPage>}
+ */
+export const metrics = (id, cursor, limit, signal) => get(`/operations/${id}/metrics`, { cursor, limit }, signal);
 
-export const getBlob = (path, signal) => request("GET", path, { signal, as: "blob" });
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<Results>}
+ */
+export const results = (id, signal) => get(`/operations/${id}/results`, {}, signal);
 
-/** What starts an operation is sent with a key of its own, so that a repetition starts nothing twice. */
-export const start = (path, body, query) => request("POST", path, { body, query, key: newKey() });
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ */
+export const strategyText = (id, signal) => getText(`/operations/${id}/strategy`, signal);
 
-export const post = (path, body, signal) => request("POST", path, { body, signal });
+/**
+ * @param {string} id
+ * @param {number | undefined} cursor undefined for the newest lines
+ * @param {AbortSignal} signal
+ * @returns {Promise<LogLines>}
+ */
+export const log = (id, cursor, signal) => get(`/operations/${id}/log`, { cursor }, signal);
 
-async function request(method, path, { query, body, signal, as = "json", key }) {
-  const answer = await send(method, path + queryOf(query), body, signal, key);
-  if (answer.ok) return answer[as]();
-  const told = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && (await askForToken(keepToken)))
-    return request(method, path, { query, body, signal, as, key });
-  throw new Problem(answer.status, told);
-}
+/**
+ * @param {string} id
+ * @param {string} name
+ */
+export const artifact = (id, name) => getBlob(`/operations/${id}/artifacts/${name}`);
 
-async function send(method, path, body, signal, key) {
-  const headers = {};
-  const token = keptToken();
-  if (token) headers.authorization = `Bearer ${token}`;
-  if (key) headers["idempotency-key"] = key;
-  const isFile = body instanceof Blob;
-  if (body !== undefined && !isFile) headers["content-type"] = "application/json";
-  const content = body === undefined || isFile ? body : JSON.stringify(body);
-  try {
-    const answer = await fetch(BASE + path, { method, headers, body: content, signal, cache: "no-store" });
-    told(true);
-    return answer;
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    told(false);
-    throw new Problem(0, {
-      detail: "the server cannot be reached",
-      hint: "start it with: ktrdr serve",
-      code: "server_unreachable",
-    });
-  }
-}
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<ModelCard>}
+ */
+export const modelCard = (id, signal) => get(`/operations/${id}/artifacts/model_card`, {}, signal);
 
-function told(reached) {
-  if (reached === isOnline) return;
-  isOnline = reached;
-  connection.dispatchEvent(new Event(reached ? "online" : "offline"));
-}
+/**
+ * @param {string} id
+ * @returns {Promise<Operation>}
+ */
+export const cancel = (id) => post(`/operations/${id}/cancel`);
 
-function queryOf(query = {}) {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    for (const each of [value].flat()) {
-      if (each !== undefined && each !== null && each !== "") parameters.append(name, each);
-    }
-  }
-  const text = parameters.toString();
-  return text ? `?${text}` : "";
-}
+/**
+ * @param {string} id
+ * @returns {Promise<OperationStarted>}
+ */
+export const resume = (id) => start(`/operations/${id}/resume`);
 
-/** Not `randomUUID`: browsers keep that one for secure contexts, and a server in the next room is none. */
-function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+/**
+ * @param {TrainingStart} request
+ * @returns {Promise<OperationStarted>}
+ */
+export const startTraining = (request) => start("/training/start", request);
 
-function keptToken() {
-  try {
-    return sessionStorage.getItem(TOKEN);
-  } catch {
-    return null;
-  }
-}
+/**
+ * @param {TrainingStart} request
+ * @returns {Promise<OperationStarted>}
+ */
+export const startPreflight = (request) => start("/training/preflight", request);
 
-function keepToken(token) {
-  sessionStorage.setItem(TOKEN, token);
-}
+// -- charts ----------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {{ operation: string[], column?: MetricColumn, points: number }} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<Curves>}
+ */
+export const curves = (query, signal) => get("/charts/curves", query, signal);
+
+/**
+ * @param {string} symbol
+ * @param {string} timeframe
+ * @param {{ before?: string, limit: number, training?: string }} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<ChartPage>}
+ */
+export const chart = (symbol, timeframe, query, signal) =>
+  get(`/charts/${seriesPath(symbol, timeframe)}`, query, signal);
+
+// -- bars ------------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ series: Series[] }>}
+ */
+export const data = (signal) => get("/data", {}, signal);
+
+/**
+ * @param {string} symbol
+ * @param {string} timeframe
+ * @param {AbortSignal} signal
+ * @returns {Promise<Quality>}
+ */
+export const quality = (symbol, timeframe, signal) => get(`/data/${seriesPath(symbol, timeframe)}/quality`, {}, signal);
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ providers: { name: string }[] }>}
+ */
+export const providers = (signal) => get("/data/providers", {}, signal);
+
+/**
+ * @param {DataLoad} request
+ * @returns {Promise<OperationStarted>}
+ */
+export const loadBars = (request) => start("/data/load", request);
+
+/**
+ * @param {string} symbol
+ * @param {string} timeframe
+ * @param {File} file
+ * @returns {Promise<OperationStarted>}
+ */
+export const importBars = (symbol, timeframe, file) =>
+  start(`/data/${seriesPath(symbol, timeframe)}/import`, file, { filename: file.name });
+
+/**
+ * @param {string} symbol
+ * @param {string} timeframe
+ */
+const seriesPath = (symbol, timeframe) => `${encodeURIComponent(symbol)}/${timeframe}`;
+
+// -- strategies ------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<JsonSchema>}
+ */
+export const strategySchema = (signal) => get("/strategies/schema", {}, signal);
+
+/**
+ * @param {string} strategy as YAML
+ * @param {AbortSignal} signal
+ * @returns {Promise<StrategyVerdict>}
+ */
+export const validateStrategy = (strategy, signal) => post("/strategies/validate", { strategy }, signal);
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ indicators: Indicator[] }>}
+ */
+export const indicators = (signal) => get("/indicators", {}, signal);
+
+// -- the server ------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<System>}
+ */
+export const system = (signal) => get("/system", {}, signal);

@@ -1,13 +1,13 @@
 // The page: which view is shown, the colours, and whether the server answers.
 
-import { connection } from "./api.js";
-import * as compare from "./compare.js";
-import { h, problemCard, replace } from "./dom.js";
-import * as market from "./market.js";
-import * as operation from "./operation.js";
-import * as operations from "./operations.js";
-import * as start from "./start.js";
-import * as system from "./system.js";
+import * as compare from "./compare/view.js";
+import { byId, h, problemCard, replace } from "./dom.js";
+import { connection } from "./http.js";
+import * as market from "./market/view.js";
+import * as operation from "./operation/view.js";
+import * as operations from "./operations/view.js";
+import * as start from "./start/view.js";
+import * as system from "./system/view.js";
 
 const VIEWS = [
   { path: "operations", name: "Operations", view: operations },
@@ -17,84 +17,83 @@ const VIEWS = [
   { path: "system", name: "System", view: system },
 ];
 
-let life = new AbortController();
+/** Aborts when the view that is shown gives way to another one. */
+let shown = new AbortController();
 
+/** What the address asks for: `#/compare?ids=…`, `#/operations/op_…`. */
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, id] = path.split("/");
-  const found = VIEWS.find((each) => each.path === name) ?? VIEWS[0];
-  const isOne = found.path === "operations" && id;
+  const entry = VIEWS.find((candidate) => candidate.path === name) ?? VIEWS[0];
+  const isOne = entry.path === "operations" && Boolean(id);
   return {
-    found,
-    view: isOne ? operation : found.view,
+    ...entry,
+    view: isOne ? operation : entry.view,
     id: id && decodeURIComponent(id),
     query: new URLSearchParams(query),
   };
 }
 
 async function navigate() {
-  life.abort();
-  life = new AbortController();
-  const { signal } = life;
-  const { found, view, id, query } = route();
-  const main = document.getElementById("main");
-  document.title = `${id ? `${id} · ` : ""}${found.name} · ktrdr`;
-  markCurrent(found.path);
+  shown.abort();
+  shown = new AbortController();
+  const { signal } = shown;
+  const { path, name, view, id, query } = route();
+  const main = byId("main");
+  document.title = `${id ? `${id} · ` : ""}${name} · ktrdr`;
+  markCurrent(path);
   replace(main);
-  main.className = `view view-${found.path}`;
+  main.className = "view";
   try {
-    await view.show({ root: main, id, query, life: signal });
+    await view.show({ root: main, id, query, signal });
   } catch (error) {
     if (!signal.aborted) main.prepend(problemCard(error));
   }
 }
 
+/** @param {string} path */
 function markCurrent(path) {
-  for (const link of document.querySelectorAll("#nav a")) {
-    if (link.dataset.path === path) link.setAttribute("aria-current", "page");
+  for (const link of byId("nav").children) {
+    if (link.getAttribute("href") === `#/${path}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
 }
 
-function drawNavigation() {
-  const links = VIEWS.map(({ path, name }) => h("a", { href: `#/${path}`, data: { path } }, name));
-  replace(document.getElementById("nav"), links);
-}
-
-// -- colours ---------------------------------------------------------------------------------------------------------
+// -- what surrounds the views ----------------------------------------------------------------------------------------
 
 const isDark = () => document.documentElement.dataset.theme === "dark";
 
 function showTheme() {
-  const button = document.getElementById("theme");
+  const button = byId("theme");
+  const label = isDark() ? "Use light colours" : "Use dark colours";
   button.textContent = isDark() ? "☀" : "☾";
-  button.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
-  button.title = button.getAttribute("aria-label");
+  button.setAttribute("aria-label", label);
+  button.title = label;
 }
 
 function toggleTheme() {
   document.dispatchEvent(new CustomEvent("choose-theme", { detail: isDark() ? "light" : "dark" }));
 }
 
-// -- beginning -------------------------------------------------------------------------------------------------------
-
+/** @param {boolean} isOnline */
 function showConnection(isOnline) {
-  const place = document.getElementById("connection");
-  place.textContent = isOnline ? "" : "No answer from the server; trying again";
-  place.classList.toggle("offline", !isOnline);
+  const status = byId("connection");
+  status.textContent = isOnline ? "" : "No answer from the server; trying again";
+  status.classList.toggle("offline", !isOnline);
 }
 
-drawNavigation();
+replace(
+  byId("nav"),
+  VIEWS.map(({ path, name }) => h("a", { href: `#/${path}` }, name)),
+);
 showTheme();
 document.addEventListener("theme", showTheme);
-document.getElementById("theme").addEventListener("click", toggleTheme);
+byId("theme").addEventListener("click", toggleTheme);
 connection.addEventListener("online", () => showConnection(true));
 connection.addEventListener("offline", () => showConnection(false));
-document.querySelector(".skip").addEventListener("click", (event) => {
+byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
-  document.getElementById("main").focus();
+  byId("main").focus();
 });
-addEventListener("hashchange", async () => {
-  await navigate();
-});
+addEventListener("hashchange", navigate);
 await navigate();

@@ -1,27 +1,34 @@
-// Questions to the person: one dialog at a time, closed by Escape like any other.
+// Questions to the person, one dialog at a time, and problems at the edge of the page.
 
-import { h, problemCard } from "./dom.js";
+import { byId, h, problemCard } from "./dom.js";
 
-/** Resolves to whether the person agreed. */
+/**
+ * Resolves to whether the person agreed.
+ * @param {{ title: string, text: string, action: string, isDangerous?: boolean }} question
+ */
 export function confirmed({ title, text, action, isDangerous = false }) {
   const agree = h("button", { class: isDangerous ? "danger" : "primary", value: "yes", type: "submit" }, action);
   const leave = h("button", { value: "no", type: "submit" }, "Keep as it is");
-  return opened(
-    h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "row end" }, leave, agree)),
-  );
+  const buttons = h("div", { class: "row end" }, leave, agree);
+  return opened(h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text), buttons));
 }
 
+/** @type {Promise<boolean> | null} */
 let asking = null;
 
-/** The server's token; asked for once, however many requests wait for it. */
-export function askForToken(keep) {
-  asking ??= ask(keep).finally(() => {
+/**
+ * Asks for the server's token, once, however many requests wait for it; resolves to whether there is one.
+ * @param {(token: string) => void} store
+ */
+export function askForToken(store) {
+  asking ??= ask(store).finally(() => {
     asking = null;
   });
   return asking;
 }
 
-async function ask(keep) {
+/** @param {(token: string) => void} store */
+async function ask(store) {
   const field = h("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
   const form = h(
     "form",
@@ -32,11 +39,16 @@ async function ask(keep) {
     field,
     h("div", { class: "row end" }, h("button", { class: "primary", value: "yes", type: "submit" }, "Use it")),
   );
-  const given = await opened(form);
-  if (given && field.value) keep(field.value);
-  return given && Boolean(field.value);
+  const isGiven = (await opened(form)) && field.value !== "";
+  if (isGiven) store(field.value);
+  return isGiven;
 }
 
+/**
+ * Opens a dialog; resolves, once it is closed, to whether that was by the button "yes".
+ * @param {HTMLFormElement} form
+ * @returns {Promise<boolean>}
+ */
 function opened(form) {
   const before = document.activeElement;
   const dialog = h("dialog", {}, form);
@@ -46,25 +58,18 @@ function opened(form) {
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "yes");
       dialog.remove();
-      before?.focus?.();
+      if (before instanceof HTMLElement) before.focus();
     });
   });
 }
 
-/** A short word at the edge of the page; problems stay until they are closed. */
-export function toast(content) {
-  const isProblem = typeof content !== "string";
-  const close = h(
-    "button",
-    { class: "quiet", type: "button", "aria-label": "Close", onclick: () => box.remove() },
-    "×",
-  );
-  const box = h(
-    "div",
-    { class: isProblem ? "toast bad" : "toast" },
-    isProblem ? problemCard(content) : h("p", {}, content),
-    close,
-  );
-  document.getElementById("toasts").append(box);
-  if (!isProblem) setTimeout(() => box.remove(), 6000);
+/**
+ * Shows at the edge of the page what went wrong, until it is closed.
+ * @param {unknown} problem
+ */
+export function showProblem(problem) {
+  const close = h("button", { class: "quiet", type: "button", "aria-label": "Close" }, "×");
+  const box = h("div", { class: "toast bad" }, problemCard(problem), close);
+  close.addEventListener("click", () => box.remove());
+  byId("toasts").append(box);
 }

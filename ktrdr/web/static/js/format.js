@@ -1,108 +1,132 @@
-// Numbers, instants and names as people read them.
+// Numbers, instants and names as people read them: one format for each kind of number, wherever it is shown.
 
-const whole = new Intl.NumberFormat("en");
-const dash = "–";
+/** @typedef {number | null | undefined} Maybe A number that may be missing, or NaN. */
 
-const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const MISSING = "–";
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
 
-export const integer = (value) => (isNumber(value) ? whole.format(Math.round(value)) : dash);
+/** @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
 
-export const fixed = (value, digits = 4) => (isNumber(value) ? value.toFixed(digits) : dash);
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-export const percent = (value, digits = 1) => (isNumber(value) ? `${(100 * value).toFixed(digits)} %` : dash);
-
-export const points = (value, digits = 1) =>
-  isNumber(value) ? `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(digits)} pp` : dash;
-
-export function signed(value, digits = 1) {
-  if (!isNumber(value)) return dash;
-  const size = Math.abs(100 * value).toFixed(digits);
-  return `${Number(size) === 0 ? "" : value < 0 ? "−" : "+"}${size} %`;
-}
-
-export function bytes(value) {
-  if (!isNumber(value)) return dash;
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let size = value;
-  let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1000;
-    unit += 1;
+/**
+ * @param {number} value
+ * @param {number} digits after the point
+ * @param {"negative" | "exceptZero"} signDisplay
+ */
+function decimal(value, digits, signDisplay = "negative") {
+  const key = `${digits} ${signDisplay}`;
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay });
+    formats.set(key, format);
   }
-  return `${unit && size < 100 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+  return format.format(value).replace("-", "−");
 }
 
+/** @param {Maybe} value */
+export const integer = (value) => fixed(value, 0);
+
+/** @param {Maybe} value */
+export const fixed = (value, digits = 4) => (isNumber(value) ? decimal(value, digits) : MISSING);
+
+/** @param {Maybe} share of 1 */
+export const percent = (share, digits = 1) => (isNumber(share) ? `${decimal(100 * share, digits)}%` : MISSING);
+
+/** @param {Maybe} share of 1, with its sign */
+export const signedPercent = (share, digits = 1) =>
+  isNumber(share) ? `${decimal(100 * share, digits, "exceptZero")}%` : MISSING;
+
+/** @param {Maybe} share of 1, as percentage points */
+export const points = (share, digits = 1) => (isNumber(share) ? `${decimal(100 * share, digits)} pp` : MISSING);
+
+/** @param {Maybe} share of 1, as percentage points with their sign */
+export const signedPoints = (share, digits = 1) =>
+  isNumber(share) ? `${decimal(100 * share, digits, "exceptZero")} pp` : MISSING;
+
+/** @param {Maybe} value */
+export const pValue = (value) => (isNumber(value) && value < 0.0005 ? "< 0.001" : fixed(value, 3));
+
+/**
+ * A price, an indicator: as many digits as tell it from its neighbours.
+ * @param {Maybe} value
+ */
+export function significant(value, digits = 6) {
+  if (!isNumber(value)) return MISSING;
+  return value
+    .toPrecision(digits)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "")
+    .replace("-", "−");
+}
+
+/** @param {Maybe} value */
+export function bytes(value) {
+  if (!isNumber(value)) return MISSING;
+  const exponent = value < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(value) / 3));
+  const size = value / 1000 ** exponent;
+  return `${decimal(size, exponent && size < 100 ? 1 : 0)} ${BYTE_UNITS[exponent]}`;
+}
+
+/** @param {Maybe} seconds */
 export function duration(seconds) {
-  if (!isNumber(seconds)) return dash;
+  if (!isNumber(seconds)) return MISSING;
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const hours = Math.floor(whole / 3600);
+  return hours < 48 ? `${hours} h ${Math.floor(whole / 60) % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-export function ago(instant) {
-  if (!instant) return dash;
-  const seconds = (Date.now() - Date.parse(instant)) / 1000;
+/** @param {string | null | undefined} instant */
+export function ago(instant, now = Date.now()) {
+  if (!instant) return MISSING;
+  const seconds = (now - Date.parse(instant)) / 1000;
   if (seconds < 45) return "just now";
   if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.round(seconds / 3600)} h ago`;
   return `${Math.round(seconds / 86_400)} d ago`;
 }
 
-export const instant = (text) => (text ? text.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "") : dash);
+/** @param {string | null | undefined} text in UTC, by ISO 8601 */
+export const instant = (text) => (text ? text.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "") : MISSING);
 
-export const day = (text) => (text ? text.slice(0, 10) : dash);
+/** @param {string | null | undefined} text in UTC, by ISO 8601 */
+export const day = (text) => (text ? text.slice(0, 10) : MISSING);
 
-export const seconds = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+/**
+ * @param {string | null | undefined} first
+ * @param {string | null | undefined} last
+ */
+export const days = (first, last) => `${day(first)} to ${day(last)}`;
 
-/** Seconds until the end, by the pace so far; null where that tells nothing yet. */
-export function eta(operation) {
-  const done = operation.progress.percentage;
-  if (operation.status !== "RUNNING" || !operation.started_at || done < 1 || done >= 100) return null;
-  const elapsed = (Date.now() - Date.parse(operation.started_at)) / 1000;
-  return (elapsed * (100 - done)) / done;
-}
-
-export function elapsed(operation) {
-  if (!operation.started_at) return null;
-  const end = operation.completed_at ? Date.parse(operation.completed_at) : Date.now();
-  return Math.max(0, (end - Date.parse(operation.started_at)) / 1000);
-}
-
-const KINDS = {
-  TRAINING: "Training",
-  DATA_LOAD: "Data load",
-  PREFLIGHT: "Preflight",
-  PREDICTION: "Prediction",
-  EXPORT: "Export",
-  AUDIT: "Audit",
-};
-
-export const kind = (type) => KINDS[type] || words(type);
-
-export const STATES = {
-  PENDING: "Waiting",
-  RUNNING: "Running",
-  COMPLETED: "Completed",
-  FAILED: "Failed",
-  CANCELLED: "Cancelled",
-};
-
-export const TERMINAL = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
-
-export const words = (name) => {
-  const text = String(name).replaceAll("_", " ").toLowerCase();
+/**
+ * A name of the API as words: "Data load" for DATA_LOAD.
+ * @param {string} name
+ */
+export function words(name) {
+  const text = name.replaceAll("_", " ").toLowerCase();
   return text.charAt(0).toUpperCase() + text.slice(1);
-};
+}
 
-export const what = (operation) => {
-  const { strategy, symbols = [], timeframes = [], provider, fold, folds } = operation.metadata;
-  const place = fold ? `fold ${fold}` : folds && `${folds} folds`;
-  const series = [list(symbols), timeframes.join(", "), place].filter(Boolean).join(" ");
-  return { title: strategy || series || kind(operation.operation_type), series: strategy ? series : provider || "" };
-};
+/**
+ * @param {string[]} names
+ * @param {number} limit of names that are listed
+ */
+export function shortList(names, limit = 3) {
+  if (names.length <= limit) return names.join(", ");
+  return `${names.slice(0, limit).join(", ")} and ${names.length - limit} more`;
+}
 
-export const list = (names, most = 3) =>
-  names.length > most ? `${names.slice(0, most).join(", ")} and ${names.length - most} more` : names.join(", ");
+/**
+ * What there is of some parts of a line, with dots between.
+ * @param {(string | null | undefined | false)[]} parts
+ */
+export const joined = (parts) => parts.filter(Boolean).join(" · ");

@@ -1,49 +1,59 @@
 // Pulling: at a pace, slower after failures, and not at all while nobody looks.
 
-const SLOWEST_MS = 30_000;
+import { Problem } from "./http.js";
 
-/** Calls `task` until `life` ends; `pace()` is the pause in milliseconds, or null when there is nothing left to ask. */
-export async function poll(life, pace, task) {
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+
+/**
+ * Calls `task` until the signal aborts. Raises the server's refusals; whatever may pass is tried again.
+ * @param {AbortSignal} signal
+ * @param {() => number | null} pause in milliseconds, or null when there is nothing left to ask for
+ * @param {() => Promise<unknown>} task
+ */
+export async function poll(signal, pause, task) {
   let failures = 0;
-  while (!life.aborted) {
-    await untilVisible(life);
-    if (life.aborted) return;
+  while (!signal.aborted) {
+    await untilVisible(signal);
+    if (signal.aborted) return;
     try {
       await task();
       failures = 0;
     } catch (error) {
-      if (life.aborted) return;
+      if (signal.aborted) return;
+      if (isRefusal(error)) throw error;
       failures += 1;
-      if (error.status >= 400 && error.status < 500) throw error;
     }
-    const pause = pace();
-    if (pause === null && !failures) return;
-    await sleep(life, Math.min(SLOWEST_MS, (pause ?? 1000) * 2 ** failures));
+    const wait = pause();
+    if (wait === null && !failures) return;
+    await sleep(signal, Math.min(LONGEST_PAUSE_MS, (wait ?? FIRST_PAUSE_MS) * 2 ** failures));
   }
 }
 
-function untilVisible(life) {
-  if (!document.hidden) return Promise.resolve();
-  return new Promise((resolve) => {
-    const look = () => {
-      if (document.hidden && !life.aborted) return;
-      document.removeEventListener("visibilitychange", look);
-      life.removeEventListener("abort", look);
-      resolve();
-    };
-    document.addEventListener("visibilitychange", look);
-    life.addEventListener("abort", look);
-  });
+/** @param {unknown} error */
+const isRefusal = (error) => error instanceof Problem && error.status >= 400 && error.status < 500;
+
+/** @param {AbortSignal} signal */
+async function untilVisible(signal) {
+  while (document.hidden && !signal.aborted) await nextEvent(signal, document, "visibilitychange");
 }
 
-function sleep(life, milliseconds) {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      life.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    life.addEventListener("abort", end);
-  });
+/**
+ * The event, or the signal's abort.
+ * @param {AbortSignal} signal
+ * @param {EventTarget} target
+ * @param {string} type
+ */
+function nextEvent(signal, target, type) {
+  const { promise, resolve } = Promise.withResolvers();
+  const listening = new AbortController();
+  target.addEventListener(type, resolve, { signal: listening.signal });
+  signal.addEventListener("abort", resolve, { signal: listening.signal });
+  return promise.finally(() => listening.abort());
 }
+
+/**
+ * @param {AbortSignal} signal
+ * @param {number} milliseconds
+ */
+const sleep = (signal, milliseconds) => nextEvent(signal, AbortSignal.timeout(milliseconds), "abort");

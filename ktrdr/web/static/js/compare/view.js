@@ -1,0 +1,167 @@
+// Two or more trainings side by side: curves over each other, who is ahead, and what differs.
+
+/**
+ * @import { Operation, ViewContext } from "../types.d.ts"
+ * @import { Run } from "./runs.js"
+ */
+
+import * as api from "../api.js";
+import { Chart } from "../charts.js";
+import { COLORS, CurveOverlay } from "../curves.js";
+import { emptyState, h, panel, replace } from "../dom.js";
+import { ago, fixed, integer, isNumber, joined } from "../format.js";
+import { addEquity } from "../operation/backtest.js";
+import { dots } from "../pictures.js";
+import { poll } from "../poll.js";
+import { describe, hasEnded } from "../record.js";
+import { differencesPanel } from "./differences.js";
+import { rank } from "./ranking.js";
+import { readRun, withDistinctNames } from "./runs.js";
+
+const LIVE_MS = 2000;
+const MAX_OFFERED = 100;
+
+/** @param {ViewContext} context */
+export async function show({ root, query, signal }) {
+  const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, COLORS.length);
+  const body = h("div");
+  replace(root, h("div", { class: "view-head" }, h("h1", {}, "Compare")), await chooser(ids, signal), body);
+  if (ids.length < 2) {
+    const text = "Their curves are laid over each other, and the table shows what differs between them.";
+    replace(body, emptyState("Choose two or more trainings", text));
+    return;
+  }
+  await compare(body, ids, signal);
+}
+
+// -- what to compare -------------------------------------------------------------------------------------------------
+
+/**
+ * @param {string[]} ids those that are chosen
+ * @param {AbortSignal} signal
+ */
+async function chooser(ids, signal) {
+  const { operations, total } = await api.operations({ type: "TRAINING", limit: MAX_OFFERED }, signal);
+  if (!total) {
+    const start = h("a", { class: "button primary", href: "#/start" }, "Start a training");
+    return emptyState("No trainings yet", "Train two models, and compare them here.", start);
+  }
+  const offered = new Set(operations.map((operation) => operation.operation_id));
+  const others = await Promise.all(ids.filter((id) => !offered.has(id)).map((id) => api.operation(id, signal)));
+  const items = [...others, ...operations].map((operation) => choice(operation, ids));
+  const note = `the newest ${MAX_OFFERED} of ${integer(total)}; choose others in the list of operations`;
+  const count = h("span", { class: "muted" }, total > MAX_OFFERED ? note : integer(total));
+  const open = ids.length < 2;
+  return h(
+    "details",
+    { class: "panel chooser", open },
+    h("summary", {}, "Trainings ", count),
+    h("ul", { class: "choices" }, items),
+  );
+}
+
+/**
+ * @param {Operation} operation
+ * @param {string[]} ids those that are chosen
+ */
+function choice(operation, ids) {
+  const { operation_id: id, metadata, created_at: created } = operation;
+  const { title, series } = describe(operation);
+  const isChosen = ids.includes(id);
+  const loss = metadata.best_val_loss;
+  const about = joined([series, metadata.model_type, isNumber(loss) && `best loss ${fixed(loss)}`, ago(created)]);
+  const box = h("input", { type: "checkbox", checked: isChosen, disabled: !isChosen && ids.length >= COLORS.length });
+  box.addEventListener("change", () => {
+    const others = ids.filter((other) => other !== id);
+    location.hash = `#/compare?ids=${(box.checked ? [...others, id] : others).join(",")}`;
+  });
+  const swatch = isChosen && h("i", { class: `swatch ${COLORS[ids.indexOf(id)]}` });
+  return h("li", {}, h("label", {}, box, swatch, h("b", {}, title), h("span", { class: "muted" }, about)));
+}
+
+// -- comparing -------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {HTMLElement} body
+ * @param {string[]} ids
+ * @param {AbortSignal} signal
+ */
+async function compare(body, ids, signal) {
+  let runs = withDistinctNames(await Promise.all(ids.map((id, index) => readRun(id, COLORS[index], signal))));
+  const curves = new CurveOverlay(signal, "each training");
+  for (const run of runs) curves.add(run);
+  const winner = h("div");
+  const differences = h("div");
+  const panels = h("div", { class: "panels" }, curves.panels, equityPanel(runs, signal), accuracyPanel(runs));
+  replace(body, winner, panels, differences);
+  const draw = () => {
+    replace(winner, rankingPanel(runs));
+    replace(differences, differencesPanel(runs));
+  };
+  draw();
+  let isComplete = false;
+  await poll(
+    signal,
+    () => (isComplete ? null : LIVE_MS),
+    async () => {
+      isComplete = runs.every(({ operation }) => hasEnded(operation));
+      await curves.refresh();
+      if (isComplete) return;
+      const read = runs.map((run) => (hasEnded(run.operation) ? run : readRun(run.id, run.colorName, signal)));
+      runs = withDistinctNames(await Promise.all(read));
+      draw();
+    },
+  );
+}
+
+/** @param {Run[]} runs */
+function rankingPanel(runs) {
+  const contenders = runs.map(({ name, operation, results }) => ({
+    name,
+    symbols: operation.metadata.symbols ?? [],
+    evaluation: results?.evaluation,
+  }));
+  const { isSure, title, text } = rank(contenders);
+  const texts = [h("p", { class: "verdict-title" }, title), h("p", {}, text), caution(runs)];
+  return h("section", { class: `verdict ${isSure ? "good" : "warn"}`, "aria-label": "Winner" }, h("div", {}, texts));
+}
+
+/**
+ * The best of several may still be no better than a baseline.
+ * @param {Run[]} runs
+ */
+function caution(runs) {
+  const beaten = runs.filter(({ results }) => results?.evaluation?.significance?.beats_baselines === false);
+  if (!beaten.length) return null;
+  const names = beaten.map(({ name }) => name).join(", ");
+  return h(
+    "p",
+    { class: "muted" },
+    `${names} ${beaten.length > 1 ? "do" : "does"} not beat the baselines beyond chance.`,
+  );
+}
+
+/**
+ * @param {Run[]} runs
+ * @param {AbortSignal} signal
+ */
+function equityPanel(runs, signal) {
+  const curves = runs.flatMap(({ name, colorName, results }) => {
+    const equity = results?.money?.equity;
+    return equity ? [{ name, colorName, equity }] : [];
+  });
+  if (!curves.length) return null;
+  const chart = new Chart(signal, { label: "Equity of each training's model after costs", height: 260 });
+  for (const { name, colorName, equity } of curves) addEquity(chart, name, colorName, equity.timestamps, equity.model);
+  return panel("Equity after costs", { note: "on the validation part" }, chart.box);
+}
+
+/** @param {Run[]} runs */
+function accuracyPanel(runs) {
+  const rows = runs.flatMap(({ name, results }) => {
+    const { accuracy: value, accuracy_interval: interval } = results?.evaluation ?? {};
+    return isNumber(value) ? [{ name, value, interval, isMain: true }] : [];
+  });
+  if (!rows.length) return null;
+  return panel("Accuracy", { note: "with 95% intervals" }, dots(rows, "Accuracy of each training, with its interval"));
+}

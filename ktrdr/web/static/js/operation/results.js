@@ -1,0 +1,106 @@
+// What came of an operation, as panels: each kind has its own, what is unknown is shown as it is.
+
+/**
+ * @import { Operation, PredictionResults, PreflightResults, Results, TrainingResults } from "../types.d.ts"
+ * @import { Child } from "../dom.js"
+ */
+
+import { attempt } from "../actions.js";
+import * as api from "../api.js";
+import { definitions, h, panel, table } from "../dom.js";
+import { fixed, instant, integer, isNumber, words } from "../format.js";
+import { preflightPanels } from "../preflight-panels.js";
+import { trainingPanels } from "./training-results.js";
+
+const MAX_PREDICTIONS = 50;
+/** What every operation's results have, or what the page shows elsewhere. */
+const COMMON = new Set(["status", "artifacts", "progress", "metrics_recorded", "error"]);
+
+/** @typedef {{ top: Child, panels: HTMLElement[] }} Panels `top` goes above all, `panels` among the others. */
+
+/**
+ * @param {Operation} operation
+ * @param {Results} results
+ * @param {AbortSignal} signal
+ * @returns {Panels}
+ */
+export function resultPanels(operation, results, signal) {
+  const { top, panels } = panelsOf(operation, results, signal);
+  return { top, panels: [...panels, ...filesPanel(operation, results)] };
+}
+
+/**
+ * @param {Operation} operation
+ * @param {Results} results
+ * @param {AbortSignal} signal
+ * @returns {Panels}
+ */
+function panelsOf({ operation_type: kind }, results, signal) {
+  if (kind === "TRAINING") return trainingPanels(/** @type {TrainingResults} */ (results), signal);
+  if (kind === "PREFLIGHT" && "parts" in results) {
+    return { top: null, panels: preflightPanels(/** @type {PreflightResults} */ (results)) };
+  }
+  if (kind === "PREDICTION" && "predictions" in results) {
+    return { top: null, panels: predictionPanels(/** @type {PredictionResults} */ (results)) };
+  }
+  return { top: null, panels: anyPanels(results) };
+}
+
+/** @param {PredictionResults} results */
+function predictionPanels({ symbol, timeframe, predictions = [] }) {
+  const newest = predictions.slice(-MAX_PREDICTIONS).reverse();
+  if (!newest.length) return [];
+  const columns = Object.entries(newest[0]).map(([name, value]) => ({ title: words(name), isNumber: isNumber(value) }));
+  const rows = newest.map((row) =>
+    Object.values(row).map((value) => (isNumber(value) ? fixed(value) : instant(value && String(value)))),
+  );
+  const box = h("div", { class: "scroll" }, table(columns, rows));
+  return [panel(`${symbol} ${timeframe}`, { wide: true, note: "newest first" }, box)];
+}
+
+/** @param {Results} results */
+function anyPanels(results) {
+  const entries = Object.entries(results).filter(([name, value]) => !COMMON.has(name) && value !== null);
+  const facts = entries.filter(([, value]) => typeof value !== "object");
+  const groups = entries.filter(([, value]) => typeof value === "object");
+  if (!entries.length) return [];
+  const list = definitions(
+    facts.map(([name, value]) => [words(name), isNumber(value) ? integer(value) : String(value)]),
+  );
+  const details = groups.map(([name, value]) =>
+    h("details", {}, h("summary", {}, words(name)), h("pre", {}, JSON.stringify(value, null, 2))),
+  );
+  return [panel("Results", {}, list, details)];
+}
+
+// -- files -----------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {Operation} operation
+ * @param {Results} results
+ */
+function filesPanel({ operation_id: id }, { artifacts }) {
+  const rows = Object.entries(artifacts ?? {}).map(([name, path]) => {
+    const file = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+    const button = h("button", { type: "button", class: "quiet", "aria-label": `Download ${file}` }, "Download");
+    button.addEventListener("click", () => attempt(() => download(id, name, file)));
+    const cells = [h("td", { class: "mono" }, file), h("td", { class: "number" }, button)];
+    return h("tr", {}, h("th", { scope: "row" }, words(name)), cells);
+  });
+  return rows.length ? [panel("Files", {}, h("table", { class: "plain files" }, h("tbody", {}, rows)))] : [];
+}
+
+/**
+ * By fetch and not by a link, since a link cannot carry the token.
+ * @param {string} id
+ * @param {string} name
+ * @param {string} file
+ */
+async function download(id, name, file) {
+  const url = URL.createObjectURL(await api.artifact(id, name));
+  const link = h("a", { href: url, download: file });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -1,0 +1,162 @@
+// What came of a training: the verdict, the key figures, and a panel for each thing that it was evaluated by.
+
+/**
+ * @import { Calibration, Evaluation, FinalMetrics, BacktestResult, TrainingResults } from "../types.d.ts"
+ * @import { Check } from "../preflight-panels.js"
+ * @import { Panels } from "./results.js"
+ */
+
+import { h, panel } from "../dom.js";
+import { duration, fixed, integer, isNumber, percent, signedPercent, words } from "../format.js";
+import { calibrationPlot, confusion, stacked } from "../pictures.js";
+import { balancePanel, checklist } from "../preflight-panels.js";
+import { backtestPanel } from "./backtest.js";
+import { baselinePanel, rowsText } from "./baselines.js";
+import { foldsPanel, foldTiles } from "./fold-results.js";
+
+/** @typedef {[name: string, value: string, more?: string | false]} Tile */
+
+/**
+ * @param {TrainingResults} results
+ * @param {AbortSignal} signal
+ * @returns {Panels}
+ */
+export function trainingPanels(results, signal) {
+  const {
+    evaluation,
+    test_evaluation: test,
+    preflight,
+    money: backtest,
+    test_money: testBacktest,
+    folds,
+    phases_seconds: phases,
+  } = results;
+  const panels = [
+    evaluation && baselinePanel(evaluation, "Against the baselines"),
+    test && baselinePanel(test, "On the untouched test part"),
+    preflight && balancePanel(preflight),
+    evaluation && confusionPanel(evaluation),
+    evaluation?.calibration?.bins.length && calibrationPanel(evaluation.calibration),
+    backtest && backtestPanel(backtest, "Backtest", signal),
+    testBacktest && backtestPanel(testBacktest, "Backtest on the untouched test part", signal),
+    folds?.length && foldsPanel(folds),
+    phases && phasesPanel(phases),
+    checksPanel(results),
+  ];
+  return { top: [verdict(results), tiles(results)], panels: panels.filter((box) => box instanceof HTMLElement) };
+}
+
+/** @param {TrainingResults} results */
+function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, status }) {
+  const texts = [ofFolds, evaluation?.verdict, backtest?.verdict].filter(Boolean);
+  if (!texts.length) return null;
+  const beats = (lead ?? evaluation?.significance)?.beats_baselines;
+  const title = beats ? "Beats the baselines beyond chance" : "Does not beat the baselines beyond chance";
+  const end =
+    status === "cancelled"
+      ? "The training was cancelled; this is what its finished epochs gave."
+      : ending && `Ended by: ${ending}.`;
+  const paragraphs = texts.map((text) => h("p", {}, text));
+  const body = [h("p", { class: "verdict-title" }, title), paragraphs, end && h("p", { class: "muted" }, end)];
+  return h("section", { class: `verdict ${beats ? "good" : "warn"}`, "aria-label": "Verdict" }, h("div", {}, body));
+}
+
+// -- key figures -----------------------------------------------------------------------------------------------------
+
+/** @param {TrainingResults} results */
+function tiles({ final_metrics: final, evaluation, money: backtest, folds, lead, spread }) {
+  if (!final) return null;
+  if (folds && lead && spread) return tileRow([...foldTiles(folds, lead, spread), timeTile(final)]);
+  const epoch = `epoch ${integer(final.best_epoch)} of ${integer(final.total_epochs)}`;
+  return tileRow([
+    ["Best validation loss", fixed(final.best_val_loss), epoch],
+    ...(evaluation ? evaluationTiles(evaluation) : []),
+    ...(backtest ? backtestTiles(backtest) : []),
+    timeTile(final),
+  ]);
+}
+
+/**
+ * @param {Evaluation} evaluation
+ * @returns {Tile[]}
+ */
+function evaluationTiles({ accuracy, accuracy_interval: interval, class_names: classes = [], ...scores }) {
+  const isRegression = classes.length === 0;
+  const range = interval && `95%: ${percent(interval[0])} to ${percent(interval[1])}`;
+  return [
+    [isRegression ? "Right signs" : "Accuracy", percent(accuracy), range],
+    isRegression
+      ? ["R²", fixed(scores.r2, 3), `IC ${fixed(scores.ic, 3)}`]
+      : ["Balanced accuracy", percent(scores.balanced_accuracy), isNumber(scores.mcc) && `MCC ${fixed(scores.mcc, 3)}`],
+  ];
+}
+
+/**
+ * @param {BacktestResult} backtest
+ * @returns {Tile[]}
+ */
+function backtestTiles({ model, buy_and_hold: held }) {
+  const error = model.sharpe_standard_error;
+  return [
+    ["Return after costs", signedPercent(model.total_return), `holding ${signedPercent(held.total_return)}`],
+    ["Sharpe ratio", fixed(model.sharpe, 2), isNumber(error) && `± ${fixed(error, 2)}`],
+  ];
+}
+
+/**
+ * @param {FinalMetrics} final
+ * @returns {Tile}
+ */
+const timeTile = (final) => [
+  "Training took",
+  duration(final.training_duration_seconds),
+  `${integer(final.total_epochs)} epochs`,
+];
+
+/** @param {Tile[]} all */
+function tileRow(all) {
+  const boxes = all.map(([name, value, more]) => {
+    const texts = [h("div", { class: "name" }, name), h("div", { class: "value" }, value)];
+    return h("div", { class: "tile" }, texts, h("div", { class: "tile-more" }, more || "\u00a0"));
+  });
+  return h("div", { class: "tiles" }, boxes);
+}
+
+// -- panels ----------------------------------------------------------------------------------------------------------
+
+/** @param {Evaluation} evaluation */
+function confusionPanel(evaluation) {
+  const { confusion: matrix, class_names: names = [] } = evaluation;
+  return matrix && panel("Confusion", { note: rowsText(evaluation) }, confusion(matrix, names));
+}
+
+/** @param {Calibration} calibration */
+function calibrationPanel(calibration) {
+  const { expected_error: error, error_by_chance: chance } = calibration;
+  const note = `expected error ${percent(error)}${isNumber(chance) ? `, ${percent(chance)} by chance alone` : ""}`;
+  return panel("Calibration", { note }, calibrationPlot(calibration));
+}
+
+/** @param {Record<string, number>} phases in seconds */
+function phasesPanel(phases) {
+  const parts = Object.fromEntries(Object.entries(phases).map(([name, seconds]) => [words(name), seconds]));
+  return panel("Where the time went", {}, stacked(parts, duration));
+}
+
+/** @param {TrainingResults} results */
+function checksPanel({ leak_gate: gate, preflight, reproduction }) {
+  /** @type {Check[]} */
+  const checks = [];
+  if (gate) checks.push({ title: "No leak of the future", isGood: gate.passed, text: gate.verdict });
+  if (preflight) {
+    const { warnings } = preflight;
+    checks.push({ title: "Preflight", isGood: !warnings.length, text: warnings.join("; ") || "nothing to warn of" });
+  }
+  if (reproduction) {
+    const { of: original, identical: isGood, differences, inputs } = reproduction;
+    const result = isGood ? `Identical to ${original}.` : `Not the same as ${original}: ${differences.join("; ")}.`;
+    const text = inputs.length ? `${result} The inputs were not the same: ${inputs.join("; ")}.` : result;
+    checks.push({ title: "Reproduction", isGood, text });
+  }
+  return checks.length > 0 && panel("Checks", {}, checklist(checks));
+}

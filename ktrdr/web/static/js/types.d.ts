@@ -1,0 +1,455 @@
+// The API's JSON, named as docs/api.md and the server name it, and what the views share.
+
+// -- operations ------------------------------------------------------------------------------------------------------
+
+export type OperationStatus = "PENDING" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
+
+export interface Progress {
+  /** 0 to 100, continuous; exactly 100 only once the operation is COMPLETED. */
+  percentage: number;
+  message: string;
+  current_step: number;
+  items_processed: number;
+  /** Whether it has been silent for too long, and for how many seconds. */
+  stalled?: boolean;
+  silent_s?: number;
+}
+
+export interface OperationError {
+  code: string;
+  detail: string;
+  hint?: string;
+}
+
+export interface OperationMetadata {
+  symbols?: string[];
+  timeframes?: string[];
+  strategy?: string;
+  model_type?: string;
+  provider?: string;
+  start_date?: string | null;
+  end_date?: string | null;
+  best_val_loss?: number;
+  /** The number of this fold, from 1; only where the operation is a part of a training in folds. */
+  fold?: number;
+  /** How many folds there are; only of the whole. */
+  folds?: number;
+}
+
+export interface Operation {
+  operation_id: string;
+  operation_type: string;
+  status: OperationStatus;
+  created_at: string;
+  updated_at: string;
+  started_at?: string | null;
+  completed_at?: string | null;
+  progress: Progress;
+  metadata: OperationMetadata;
+  error?: OperationError | null;
+  parent_id?: string | null;
+}
+
+export interface OperationList {
+  operations: Operation[];
+  total: number;
+  next_page_token?: string | null;
+}
+
+export interface OperationStarted {
+  operation_id: string;
+}
+
+export interface EpochMetrics {
+  epoch: number;
+  train_loss: number | null;
+  train_accuracy: number | null;
+  val_loss: number | null;
+  val_accuracy: number | null;
+}
+
+/** Names of what is measured every epoch. */
+export type MetricColumn = Exclude<keyof EpochMetrics, "epoch">;
+
+export interface MetricsPage {
+  metrics: EpochMetrics[];
+  new_cursor: number;
+}
+
+export interface LogLines {
+  lines: string[];
+  new_cursor: number;
+}
+
+export interface Curve {
+  steps: number[];
+  values: (number | null)[];
+}
+
+export interface Curves {
+  column: string;
+  /** By operation id; those without a curve are left out. */
+  curves: Record<string, Curve>;
+}
+
+// -- results ---------------------------------------------------------------------------------------------------------
+
+/** What every operation's results have; `artifacts` are paths by name. */
+export interface Results {
+  status: "success" | "failed" | "cancelled";
+  artifacts?: Record<string, string> | null;
+}
+
+export interface FinalMetrics {
+  best_epoch: number;
+  best_val_loss: number;
+  best_val_accuracy: number;
+  total_epochs: number;
+  training_duration_seconds: number;
+}
+
+export interface Scores {
+  accuracy?: number | null;
+  balanced_accuracy?: number | null;
+  mcc?: number | null;
+  log_loss?: number | null;
+  r2?: number | null;
+  ic?: number | null;
+}
+
+/** How far a model is ahead of one baseline: a share of samples, or for a regression a difference of errors. */
+export interface Lead {
+  lead: number;
+  standard_error: number;
+  p_value: number;
+}
+
+export interface Significance {
+  beats_baselines: boolean;
+  against: Record<string, Lead>;
+}
+
+export interface CalibrationBin {
+  confidence: number;
+  accuracy: number;
+  samples: number;
+}
+
+export interface Calibration {
+  expected_error: number;
+  error_by_chance?: number | null;
+  bins: CalibrationBin[];
+}
+
+/** A regression has no class names, no confusion and no calibration. */
+export interface Evaluation extends Scores {
+  part?: string;
+  validation_samples: number;
+  from?: string;
+  to?: string;
+  accuracy_interval?: [number, number];
+  class_names?: string[];
+  significance?: Significance;
+  verdict?: string;
+  confusion?: number[][];
+  calibration?: Calibration | null;
+  baselines?: Record<string, Scores>;
+}
+
+export interface Performance {
+  total_return: number;
+  sharpe: number | null;
+  sharpe_standard_error?: number | null;
+  max_drawdown: number;
+  trades: number;
+}
+
+/** The model's positions after costs; equity is 1 at the beginning. */
+export interface BacktestResult {
+  bars: number;
+  fee_bps: number;
+  slippage_bps: number;
+  model: Performance;
+  buy_and_hold: Performance;
+  random_entries?: { draws: number; percentile: number } | null;
+  equity?: { timestamps: string[]; model: number[]; buy_and_hold: number[] };
+  verdict?: string;
+}
+
+export interface PreflightPart {
+  part: string;
+  samples: number;
+  first: string;
+  last: string;
+  /** Shares of the samples by class, together 1. */
+  shares: Record<string, number>;
+  /** The smallest lead in accuracy that so many samples can tell from chance. */
+  resolution: number;
+}
+
+export interface Preflight {
+  parts: PreflightPart[];
+  features: number;
+  window: number;
+  parameters: number;
+  parameters_per_sample: number;
+  peak_memory_bytes: number;
+  available_memory_bytes: number;
+  epoch_seconds: number | null;
+  total_seconds: number | null;
+  errors: string[];
+  warnings: string[];
+  folds?: number;
+}
+
+export interface Reproduction {
+  of: string;
+  identical: boolean;
+  differences: string[];
+  inputs: string[];
+}
+
+export interface Fold {
+  fold: number;
+  operation_id: string;
+  from?: string;
+  to?: string;
+  validation_samples?: number;
+  best_epoch?: number;
+  best_val_loss?: number;
+  best_val_accuracy?: number;
+  accuracy?: number;
+  strongest_baseline?: string | null;
+  baseline_accuracy?: number | null;
+  lead?: number | null;
+}
+
+export interface Spread {
+  mean: number;
+  std: number;
+  min: number;
+  max: number;
+}
+
+export interface FoldsLead {
+  mean: number;
+  standard_error: number;
+  p_value: number;
+  folds_ahead: number;
+  beats_baselines: boolean;
+}
+
+/** Of a training, or of one in folds: `folds`, `spread` and `lead` are the latter's. */
+export interface TrainingResults extends Results {
+  ending?: string;
+  final_metrics?: FinalMetrics | null;
+  evaluation?: Evaluation | null;
+  test_evaluation?: Evaluation | null;
+  money?: BacktestResult | null;
+  test_money?: BacktestResult | null;
+  leak_gate?: { passed: boolean; verdict: string } | null;
+  preflight?: Preflight | null;
+  reproduction?: Reproduction | null;
+  phases_seconds?: Record<string, number>;
+  folds?: Fold[];
+  spread?: { accuracy: Spread; best_val_loss: Spread; ic?: Spread };
+  lead?: FoldsLead;
+  verdict?: string;
+}
+
+export interface PreflightResults extends Results, Preflight {}
+
+export interface PredictionResults extends Results {
+  symbol: string;
+  timeframe: string;
+  predictions?: Record<string, string | number | null>[];
+}
+
+export interface DataRange {
+  rows: number;
+  first: string;
+  last: string;
+}
+
+/** By symbol, then by timeframe. */
+export type BySeries<Value> = Record<string, Record<string, Value>>;
+
+export interface ModelCard {
+  strategy: Record<string, unknown>;
+  code?: { sha256: string };
+  data_ranges?: BySeries<DataRange>;
+  data_sha256?: BySeries<string>;
+  data_providers?: BySeries<string>;
+}
+
+// -- bars ------------------------------------------------------------------------------------------------------------
+
+export type QualityVerdict = "sound" | "doubtful" | "faulty";
+
+export interface Series {
+  symbol: string;
+  timeframe: string;
+  rows: number;
+  first: string;
+  last: string;
+  provider: string;
+  size_bytes: number;
+}
+
+export interface QualityFault {
+  severity: "error" | "warning" | "note";
+  message: string;
+}
+
+export interface Quality {
+  verdict: QualityVerdict;
+  score: number;
+  calendar: { name: string };
+  faults: QualityFault[];
+  gaps: { first: string; last: string; bars: number }[];
+}
+
+export interface IndicatorLine {
+  name: string;
+  group: string;
+  /** Whether it shares the scale of the prices. */
+  on_price: boolean;
+  values: (number | null)[];
+}
+
+export interface LabelMarks {
+  class_names: string[];
+  /** Indices of class names, one a bar; null where a bar has no label. */
+  classes: (number | null)[];
+}
+
+/** Columns of the same length: a class name or a number for each bar that was predicted. */
+export interface PredictionMarks {
+  time: number[];
+  part: string[];
+  label: (string | number)[];
+  predicted: (string | number)[];
+  confidence: number[] | null;
+}
+
+/** Bars as columns of the same length; `time` in seconds since 1970. */
+export interface ChartPage {
+  total: number;
+  first_row: number;
+  time: number[];
+  open: number[];
+  high: number[];
+  low: number[];
+  close: number[];
+  volume: number[];
+  indicators: IndicatorLine[];
+  labels: LabelMarks | null;
+  predictions: PredictionMarks | null;
+}
+
+// -- strategies ------------------------------------------------------------------------------------------------------
+
+export interface StrategyFault {
+  path: string;
+  message: string;
+  suggestion?: string | null;
+  line?: number | null;
+}
+
+export interface StrategyVerdict {
+  valid: boolean;
+  faults: StrategyFault[];
+  strategy?: StrategyDocument | null;
+}
+
+/** A strategy as JSON: what its schema allows. */
+export type StrategyDocument = Record<string, Json>;
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** As much of JSON Schema as the strategy's schema uses. */
+export interface JsonSchema {
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+  type?: string;
+  description?: string;
+  default?: Json;
+  enum?: string[];
+  minimum?: number;
+  maximum?: number;
+  maxLength?: number;
+  items?: JsonSchema;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  anyOf?: JsonSchema[];
+  discriminator?: { mapping: Record<string, string> };
+}
+
+export interface IndicatorParameter {
+  name: string;
+  default: number;
+  integer: boolean;
+}
+
+export interface Indicator {
+  name: string;
+  title: string;
+  parameters: IndicatorParameter[];
+}
+
+/** What a training is to learn from. */
+export interface TrainingData {
+  symbols: string[];
+  timeframes: string[];
+  start_date: string | null;
+  end_date: string | null;
+}
+
+export interface TrainingStart extends TrainingData {
+  strategy: string;
+  strategy_name: string;
+}
+
+export interface DataLoad {
+  symbol: string;
+  timeframe: string;
+  provider: string;
+  start_date: string | null;
+  end_date: string | null;
+}
+
+// -- the server ------------------------------------------------------------------------------------------------------
+
+export interface Workers {
+  running: number;
+  waiting: number;
+  limit: number;
+  warm: number;
+}
+
+export interface System {
+  health: { status: "ready" | "unready"; registry: string; store: string; workers: Record<string, Workers> };
+  operations: Record<OperationStatus, number>;
+  disk: { home: string; total_bytes: number; free_bytes: number; parts: Record<string, number> };
+  versions: Record<string, string>;
+  platform: string;
+  memory_total_bytes: number;
+  memory_available_bytes: number;
+  started_at: string;
+}
+
+// -- what the views share --------------------------------------------------------------------------------------------
+
+/** What a view is shown with: `signal` aborts when another view takes its place. */
+export interface ViewContext {
+  root: HTMLElement;
+  id: string | undefined;
+  query: URLSearchParams;
+  signal: AbortSignal;
+}
+
+/** One place on a chart: an epoch or seconds since 1970, and a value where there is one. */
+export interface Point {
+  time: number;
+  value?: number;
+}
