@@ -1,6 +1,6 @@
 // What a training would meet: samples of each class, time, memory.
 
-/** @import { Preflight } from "./types.d.ts" */
+/** @import { PreflightReport } from "./types.d.ts" */
 
 import { definitions, h, panel } from "./dom.js";
 import { bytes, days, duration, fixed, integer, isNumber, percent, words } from "./format.js";
@@ -8,7 +8,7 @@ import { stacked } from "./pictures.js";
 
 /** @typedef {{ title: string, isGood: boolean, text: string }} Check */
 
-/** @param {Preflight} preflight */
+/** @param {PreflightReport} preflight */
 export function preflightPanels(preflight) {
   const { parts, parameters, parameters_per_sample: density, folds = 1 } = preflight;
   const facts = definitions([
@@ -21,7 +21,7 @@ export function preflightPanels(preflight) {
   return [panel("Preflight", {}, checklist(checks(preflight)), facts), balancePanel(preflight)];
 }
 
-/** @param {Preflight} preflight */
+/** @param {PreflightReport} preflight */
 export function balancePanel({ parts, features, window, parameters }) {
   const shown = parts.map(({ part, samples, first, last, shares }) => [
     h("h3", {}, `${words(part)}: ${integer(samples)} samples, ${days(first, last)}`),
@@ -42,7 +42,7 @@ export function checklist(checks) {
 }
 
 /**
- * @param {Preflight} preflight
+ * @param {PreflightReport} preflight
  * @returns {Check[]}
  */
 function checks({ errors, warnings }) {
@@ -55,6 +55,6 @@ function checks({ errors, warnings }) {
   return [{ title: "Nothing to warn of", isGood: true, text }];
 }
 
-/** @param {Preflight} preflight */
+/** @param {PreflightReport} preflight */
 const timeText = ({ epoch_seconds: epoch, total_seconds: total }) =>
   isNumber(epoch) ? `${duration(total)} in all, ${duration(epoch)} an epoch` : null;

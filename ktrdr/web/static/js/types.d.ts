@@ -96,14 +96,15 @@ export interface Curves {
 
 /** What every operation's results have; `artifacts` are paths by name. */
 export interface Results {
+  version?: number;
   status: "success" | "failed" | "cancelled";
   artifacts?: Record<string, string> | null;
 }
 
+/** Of the best epoch; null where no epoch was finished. */
 export interface FinalMetrics {
-  best_epoch: number;
-  best_val_loss: number;
-  best_val_accuracy: number;
+  best_epoch: number | null;
+  best_val_loss: number | null;
   total_epochs: number;
   training_duration_seconds: number;
 }
@@ -176,7 +177,7 @@ export interface BacktestResult {
   verdict?: string;
 }
 
-export interface PreflightPart {
+export interface PartReport {
   part: string;
   samples: number;
   first: string;
@@ -187,8 +188,8 @@ export interface PreflightPart {
   resolution: number;
 }
 
-export interface Preflight {
-  parts: PreflightPart[];
+export interface PreflightReport {
+  parts: PartReport[];
   features: number;
   window: number;
   parameters: number;
@@ -209,19 +210,20 @@ export interface Reproduction {
   inputs: string[];
 }
 
-export interface Fold {
+/** One fold; of a training that was cancelled there are only those that had ended, without scores. */
+export interface FoldScores {
   fold: number;
   operation_id: string;
   from?: string;
   to?: string;
   validation_samples?: number;
-  best_epoch?: number;
-  best_val_loss?: number;
-  best_val_accuracy?: number;
+  best_epoch?: number | null;
+  best_val_loss?: number | null;
+  best_val_accuracy?: number | null;
   accuracy?: number;
-  strongest_baseline?: string | null;
-  baseline_accuracy?: number | null;
-  lead?: number | null;
+  strongest_baseline?: string;
+  baseline_accuracy?: number;
+  lead?: number;
 }
 
 export interface Spread {
@@ -248,16 +250,16 @@ export interface TrainingResults extends Results {
   money?: BacktestResult | null;
   test_money?: BacktestResult | null;
   leak_gate?: { passed: boolean; verdict: string } | null;
-  preflight?: Preflight | null;
+  preflight?: PreflightReport | null;
   reproduction?: Reproduction | null;
   phases_seconds?: Record<string, number>;
-  folds?: Fold[];
+  folds?: FoldScores[];
   spread?: { accuracy: Spread; best_val_loss: Spread; ic?: Spread };
   lead?: FoldsLead;
   verdict?: string;
 }
 
-export interface PreflightResults extends Results, Preflight {}
+export interface PreflightResults extends Results, PreflightReport {}
 
 export interface PredictionResults extends Results {
   symbol: string;

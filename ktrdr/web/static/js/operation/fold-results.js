@@ -1,7 +1,7 @@
 // What came of a training in folds.
 
 /**
- * @import { Fold, FoldsLead, Spread } from "../types.d.ts"
+ * @import { FoldScores, FoldsLead, Spread } from "../types.d.ts"
  * @import { Dot } from "../pictures.js"
  * @import { Tile } from "./training-results.js"
  */
@@ -12,7 +12,7 @@ import { dots } from "../pictures.js";
 import { baselineTitle } from "./baselines.js";
 
 /**
- * @param {Fold[]} folds
+ * @param {FoldScores[]} folds
  * @param {FoldsLead} lead
  * @param {{ accuracy: Spread, best_val_loss: Spread, ic?: Spread }} spread
  * @returns {Tile[]}
@@ -28,7 +28,7 @@ export function foldTiles(folds, lead, { accuracy, best_val_loss: loss, ic }) {
   ];
 }
 
-/** @param {Fold[]} folds */
+/** @param {FoldScores[]} folds */
 export function foldsPanel(folds) {
   const note = folds[0].strongest_baseline && "each beside its strongest naive baseline";
   const figures = dots(folds.flatMap(foldDots), "Accuracy of each fold");
@@ -36,7 +36,7 @@ export function foldsPanel(folds) {
 }
 
 /**
- * @param {Fold} fold
+ * @param {FoldScores} fold
  * @returns {Dot[]}
  */
 function foldDots({ fold, accuracy, best_val_accuracy: best, strongest_baseline: name, baseline_accuracy: naive }) {
@@ -47,7 +47,7 @@ function foldDots({ fold, accuracy, best_val_accuracy: best, strongest_baseline:
   ];
 }
 
-/** @param {Fold[]} folds */
+/** @param {FoldScores[]} folds */
 function foldsTable(folds) {
   const columns = [
     { title: "Fold" },

@@ -14,7 +14,7 @@ import { trainingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
 /** What every operation's results have, or what the page shows elsewhere. */
-const COMMON = new Set(["status", "artifacts", "progress", "metrics_recorded", "error"]);
+const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_recorded", "error"]);
 
 /** @typedef {{ top: Child, panels: HTMLElement[] }} Panels `top` goes above all, `panels` among the others. */
 
