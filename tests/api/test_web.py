@@ -55,8 +55,8 @@ async def test_files_are_kept_for_ever_and_the_page_is_asked_for_again(client: h
 
 
 async def test_files_travel_compressed_to_who_can_read_that(client: httpx.AsyncClient) -> None:
-    packed = await client.get(file("css/panels.css"), headers={"accept-encoding": "gzip"})
-    plain = await client.get(file("css/panels.css"), headers={"accept-encoding": "identity"})
+    packed = await client.get(file("app.css"), headers={"accept-encoding": "gzip"})
+    plain = await client.get(file("app.css"), headers={"accept-encoding": "identity"})
 
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers

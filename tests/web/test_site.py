@@ -6,6 +6,7 @@ import gzip
 import posixpath
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from ktrdr.web import site
 from ktrdr.web.site import CHARTS, SWAGGER, VendoredFile, borrow, load_site
 
 WEIGHT_LIMIT = 1_000_000
+STYLE_SHEETS = Path(site.__file__).parent / "static" / "css"
 
 
 def test_the_page_names_files_that_there_are() -> None:
@@ -35,17 +37,28 @@ def test_modules_import_only_modules_that_there_are() -> None:
         for path in re.findall(r'^(?:import|} from) .*?"(\..*)";$', text, re.MULTILINE)
     }
 
-    assert imported == scripts.keys() - {"js/app.js", "js/theme.js"}
+    assert imported == scripts.keys() - {"js/app.js"}
     assert not [name for name, text in scripts.items() if "innerHTML" in text or "https://" in text]
 
 
-def test_style_sheets_import_only_style_sheets_that_there_are() -> None:
+def test_all_modules_are_loaded_at_once() -> None:
+    found = load_site()
+
+    preloaded = re.findall(r'rel="modulepreload" href="/web/[0-9a-f]+/([^"]+)"', found.page.body.decode())
+
+    assert sorted(preloaded) == sorted(name for name in found.files if name.startswith("js/"))
+
+
+def test_all_style_sheets_travel_as_one() -> None:
     files = load_site().files
-    sheets = {name for name in files if name.startswith("css/")}
+    sheet = files["app.css"].body.decode()
 
-    imported = re.findall(r'@import url\("([^"]+)"\) layer\(', files["app.css"].body.decode())
+    sources = [path.read_text(encoding="utf-8") for path in STYLE_SHEETS.glob("*.css")]
 
-    assert sorted(imported) == sorted(sheets)
+    assert len(sources) > 10
+    assert all(source in sheet for source in sources)
+    assert "@import" not in sheet
+    assert [name for name in files if name.endswith(".css")] == ["app.css"]
 
 
 def test_everything_together_is_light() -> None:
