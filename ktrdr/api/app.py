@@ -18,6 +18,7 @@ from ktrdr.api.routes import (
     data,
     health,
     indicators,
+    meta,
     models,
     operations,
     records,
@@ -43,6 +44,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     records.router,
     charts.router,
     system.router,
+    meta.router,
 )
 
 

@@ -716,3 +716,41 @@ class System(BaseModel):
     memory_total_bytes: int
     memory_available_bytes: int
     started_at: Instant
+
+
+class OperationKind(BaseModel):
+    """One kind of operations."""
+
+    operation_type: str = Field(description="As in operations of this kind, and in their ids.")
+    title: str = Field(description="The same for people.")
+    is_resumable: bool = Field(description="Whether one that failed or was cancelled can be resumed.")
+    makes_model: bool = Field(description="Whether one that completed has a model.")
+
+
+class TimeframeLength(BaseModel):
+    name: str
+    seconds: int = Field(description="How long a bar lasts.")
+
+
+class Meta(BaseModel):
+    """What the API works with; it changes only with the server's version."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "version": "0.1.0",
+                "states": ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
+                "terminal_states": ["COMPLETED", "FAILED", "CANCELLED"],
+                "timeframes": [{"name": "1h", "seconds": 3600}, {"name": "1d", "seconds": 86400}],
+                "kinds": [
+                    {"operation_type": "TRAINING", "title": "Training", "is_resumable": True, "makes_model": True}
+                ],
+            }
+        )
+    )
+
+    version: str = Field(description="Of the server.")
+    states: list[OperationStatus] = Field(description="In the order in which an operation passes through them.")
+    terminal_states: list[OperationStatus] = Field(description="Those that an operation never leaves.")
+    timeframes: list[TimeframeLength] = Field(description="From the shortest to the longest.")
+    kinds: list[OperationKind]

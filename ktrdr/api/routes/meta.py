@@ -1,0 +1,38 @@
+"""What the API works with: states and kinds of operations, timeframes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from ktrdr.api.schemas import Meta, OperationKind, TimeframeLength
+from ktrdr.jobs.kinds import KINDS
+from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.operations.operation import OperationStatus
+
+router = APIRouter(prefix="/meta", tags=["health"])
+
+
+@router.get("")
+async def read_meta(request: Request) -> Meta:
+    """States and kinds of operations, and timeframes, so that no client needs a list of its own."""
+    states = list(OperationStatus)
+    return Meta(
+        version=request.app.version,
+        states=states,
+        terminal_states=[status for status in states if status.is_terminal],
+        timeframes=[
+            TimeframeLength(name=name, seconds=int(length.total_seconds())) for name, length in TIMEFRAMES.items()
+        ],
+        kinds=_kinds(),
+    )
+
+
+def _kinds() -> list[OperationKind]:
+    """Kinds of jobs that make the same kind of operations are one."""
+    by_type = {kind.operation_type: kind for kind in KINDS.values()}
+    return [
+        OperationKind(
+            operation_type=name, title=kind.title, is_resumable=kind.is_resumable, makes_model=kind.makes_model
+        )
+        for name, kind in by_type.items()
+    ]
