@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.system import System, until
-from tests.web.conftest import LAPTOP, PHONE, OpenTab, Tab, start
+from tests.web.conftest import LAPTOP, PHONE, STRATEGY, OpenTab, Tab, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -302,6 +302,20 @@ def test_a_list_can_be_filtered_and_searched(tab: Tab, trainings: list[str]) -> 
     page.get_by_label("Search", exact=True).fill(trainings[0])
 
     until(lambda: page.locator(".op").count() == 1)
+
+
+def test_what_is_chosen_and_focused_stays_so_as_the_list_grows(tab: Tab, system: System, trainings: list[str]) -> None:
+    page = tab.open("operations")
+    row = page.locator(f".op[data-id={trainings[0]}]")
+    row.get_by_role("checkbox").check()
+    row.get_by_role("checkbox").focus()
+
+    newer = start(system, STRATEGY.format(name="A newer one", epochs=1, seed=5))
+    page.locator(f".op[data-id={newer}]").wait_for()
+
+    assert row.get_by_role("checkbox").is_checked()
+    assert page.evaluate("document.activeElement.closest('.op')?.dataset.id") == trainings[0]
+    assert page.locator(".op").first.get_attribute("data-id") == newer
 
 
 def test_every_view_can_be_used_by_keyboard_alone(tab: Tab, trainings: list[str]) -> None:

@@ -42,6 +42,7 @@ test("it ends when there is nothing left to ask for", async () => {
 test("failures that may pass are tried again, at pauses that double up to half a minute", async (context) => {
   const pauses = withoutWaiting(context);
   const problems = Array.from({ length: 6 }, () => new Problem(503));
+  let shown = 0;
   await poll(
     new AbortController().signal,
     () => null,
@@ -49,7 +50,11 @@ test("failures that may pass are tried again, at pauses that double up to half a
       const problem = problems.pop();
       if (problem) throw problem;
     },
+    () => {
+      shown += 1;
+    },
   );
+  assert.equal(shown, 6);
   assert.deepEqual(pauses, [2000, 4000, 8000, 16_000, 30_000, 30_000]);
 });
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isIntraday } from "../../../ktrdr/web/static/js/meta.js";
 import { canCancel, canResume, describe, elapsed, remaining, shortId } from "../../../ktrdr/web/static/js/record.js";
 import { operation } from "./samples.mjs";
 
@@ -29,6 +30,11 @@ test("what runs can be cancelled, and an interrupted training can be resumed", (
   assert.equal(canResume(operation({ status: "CANCELLED" })), true);
   assert.equal(canResume(operation({ status: "RUNNING" })), false);
   assert.equal(canResume(operation({ status: "FAILED", operation_type: "AUDIT" })), false);
+});
+
+test("what the server does not tell of is named by its type, and has no length", () => {
+  assert.equal(describe(operation({ operation_type: "SOMETHING_NEW" })).title, "Something new");
+  assert.deepEqual(["1h", "1d", "3d"].map(isIntraday), [true, false, false]);
 });
 
 test("time counts from the start until the end, or until now", () => {

@@ -1,6 +1,21 @@
-// Records as the API gives them.
+// What the API tells, and a server that tells it.
 
 /** @import { Operation } from "../../../ktrdr/web/static/js/types.d.ts" */
+
+import { adopt } from "../../../ktrdr/web/static/js/meta.js";
+
+adopt({
+  states: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
+  terminal_states: ["COMPLETED", "FAILED", "CANCELLED"],
+  timeframes: [
+    { name: "1h", seconds: 3600 },
+    { name: "1d", seconds: 86_400 },
+  ],
+  kinds: [
+    { operation_type: "TRAINING", title: "Training", is_resumable: true },
+    { operation_type: "AUDIT", title: "Audit", is_resumable: false },
+  ],
+});
 
 /**
  * A training that waits, but for what is told.

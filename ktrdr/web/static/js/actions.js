@@ -4,7 +4,7 @@
 
 import * as api from "./api.js";
 import { confirmed, showProblem } from "./dialogs.js";
-import { describe, hasEnded } from "./record.js";
+import { describe, hasEnded, isTraining } from "./record.js";
 
 /**
  * Asks, then cancels; resolves to the operation as it stands, or to null.
@@ -21,18 +21,16 @@ export async function cancel(operation) {
   return isAgreed ? attempt(() => api.cancel(operation.operation_id)) : null;
 }
 
-const RESUMPTION = {
-  title: "Resume this training?",
-  text: "A new operation goes on from its last checkpoint, and ends with the same weights as if it had never stopped.",
-  action: "Resume it",
-};
-
 /**
  * Asks, then goes on as a new operation, which is shown.
  * @param {Operation} operation
  */
 export async function resume(operation) {
-  if (!(await confirmed(RESUMPTION))) return;
+  const text = isTraining(operation)
+    ? "A new operation goes on from its last checkpoint, and ends with the same weights as if it had never stopped."
+    : "A new operation goes on with what is still missing.";
+  const { title } = describe(operation);
+  if (!(await confirmed({ title: `Resume ${title}?`, text, action: "Resume it" }))) return;
   const started = await attempt(() => api.resume(operation.operation_id));
   if (started) location.hash = `#/operations/${started.operation_id}`;
 }

@@ -2,8 +2,8 @@
 
 /**
  * @import {
- *   ChartPage, Curves, DataLoad, Indicator, JsonSchema, LogLines, MetricColumn, MetricsPage, ModelCard, Operation,
- *   OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
+ *   ChartPage, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
+ *   Operation, OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
  * } from "./types.d.ts"
  */
 
@@ -183,3 +183,9 @@ export const indicators = (signal) => get("/indicators", {}, signal);
  * @returns {Promise<System>}
  */
 export const system = (signal) => get("/system", {}, signal);
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<Meta>}
+ */
+export const meta = (signal) => get("/meta", {}, signal);

@@ -1,11 +1,14 @@
 // The page: which view is shown, the colours, and whether the server answers.
 
+import * as api from "./api.js";
 import * as compare from "./compare/view.js";
 import { byId, h, problemCard, replace } from "./dom.js";
 import { connection } from "./http.js";
 import * as market from "./market/view.js";
+import { adopt, isLoaded } from "./meta.js";
 import * as operation from "./operation/view.js";
 import * as operations from "./operations/view.js";
+import { poll } from "./poll.js";
 import * as start from "./start/view.js";
 import * as system from "./system/view.js";
 
@@ -45,10 +48,28 @@ async function navigate() {
   replace(main);
   main.className = "view";
   try {
+    if (!isLoaded()) await meetServer(main, name, signal);
     await view.show({ root: main, id, query, signal });
   } catch (error) {
     if (!signal.aborted) main.prepend(problemCard(error));
   }
+}
+
+/**
+ * Waits for the server where nothing is known of it yet, under the name of the view to come.
+ * @param {HTMLElement} main
+ * @param {string} name
+ * @param {AbortSignal} signal
+ */
+async function meetServer(main, name, signal) {
+  const problem = h("div");
+  replace(main, h("div", { class: "view-head" }, h("h1", {}, name)), problem);
+  await poll(
+    signal,
+    () => null,
+    async () => adopt(await api.meta(signal)),
+    (error) => replace(problem, problemCard(error)),
+  );
 }
 
 /** @param {string} path */

@@ -1,8 +1,12 @@
-// What the API works with: kinds of operations, their states, timeframes. The page copies these nowhere else.
+// What the API works with: states and kinds of operations, timeframes. The server tells it once (GET /api/v1/meta).
 
-/** @import { OperationStatus } from "./types.d.ts" */
+/** @import { Meta, OperationStatus } from "./types.d.ts" */
 
-/** Titles of the states, in the order in which an operation passes through them. */
+import { words } from "./format.js";
+
+const DAY_SECONDS = 86_400;
+
+/** The states in the page's own words. */
 export const STATE_TITLES = {
   PENDING: "Waiting",
   RUNNING: "Running",
@@ -11,33 +15,38 @@ export const STATE_TITLES = {
   CANCELLED: "Cancelled",
 };
 
-/** @type {OperationStatus[]} */
-export const STATES = ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"];
+/** @type {Meta | null} */
+let current = null;
 
-/** @type {Set<OperationStatus>} */
-export const TERMINAL_STATES = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
+/** @param {Meta} meta */
+export function adopt(meta) {
+  current = meta;
+}
 
-/** Kinds of operations that can go on after they have failed or were cancelled. */
-export const RESUMABLE_KINDS = new Set(["TRAINING"]);
+export const isLoaded = () => current !== null;
 
-export const KINDS = ["TRAINING", "DATA_LOAD", "PREFLIGHT", "PREDICTION", "EXPORT", "AUDIT"];
+/** In the order in which an operation passes through them. */
+export const states = () => current?.states ?? [];
 
-/** From the shortest to the longest. */
-export const TIMEFRAMES = [
-  { name: "1m", seconds: 60 },
-  { name: "5m", seconds: 300 },
-  { name: "15m", seconds: 900 },
-  { name: "30m", seconds: 1800 },
-  { name: "1h", seconds: 3600 },
-  { name: "4h", seconds: 14_400 },
-  { name: "1d", seconds: 86_400 },
-  { name: "1w", seconds: 604_800 },
-];
+/** @param {OperationStatus} status */
+export const isTerminal = (status) => current?.terminal_states.includes(status) ?? false;
 
-const DAY_SECONDS = 86_400;
+export const kinds = () => current?.kinds ?? [];
+
+/** @param {string} type of an operation */
+export const kindTitle = (type) => kindOf(type)?.title ?? words(type);
+
+/** @param {string} type of an operation */
+export const isResumable = (type) => kindOf(type)?.is_resumable ?? false;
+
+/** @param {string} type */
+const kindOf = (type) => kinds().find((kind) => kind.operation_type === type);
+
+/** Names, from the shortest to the longest. */
+export const timeframes = () => (current?.timeframes ?? []).map(({ name }) => name);
 
 /** @param {string} timeframe */
 export function isIntraday(timeframe) {
-  const known = TIMEFRAMES.find(({ name }) => name === timeframe);
-  return known !== undefined && known.seconds < DAY_SECONDS;
+  const length = current?.timeframes.find(({ name }) => name === timeframe);
+  return length !== undefined && length.seconds < DAY_SECONDS;
 }

@@ -10,23 +10,33 @@ const LONGEST_PAUSE_MS = 30_000;
  * @param {AbortSignal} signal
  * @param {() => number | null} pause in milliseconds, or null when there is nothing left to ask for
  * @param {() => Promise<unknown>} task
+ * @param {(problem: unknown) => void} [onFailure] told of what is tried again
  */
-export async function poll(signal, pause, task) {
+export async function poll(signal, pause, task, onFailure = () => {}) {
   let failures = 0;
   while (!signal.aborted) {
-    await untilVisible(signal);
-    if (signal.aborted) return;
-    try {
-      await task();
-      failures = 0;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (isRefusal(error)) throw error;
-      failures += 1;
-    }
+    const problem = await attempt(signal, task);
+    failures = problem ? failures + 1 : 0;
+    if (problem) onFailure(problem);
     const wait = pause();
     if (wait === null && !failures) return;
     await sleep(signal, Math.min(LONGEST_PAUSE_MS, (wait ?? FIRST_PAUSE_MS) * 2 ** failures));
+  }
+}
+
+/**
+ * Calls the task once somebody looks; resolves to what went wrong and may pass, or to null.
+ * @param {AbortSignal} signal
+ * @param {() => Promise<unknown>} task
+ */
+async function attempt(signal, task) {
+  await untilVisible(signal);
+  try {
+    if (!signal.aborted) await task();
+    return null;
+  } catch (problem) {
+    if (isRefusal(problem)) throw problem;
+    return signal.aborted ? null : problem;
   }
 }
 
@@ -45,6 +55,7 @@ async function untilVisible(signal) {
  * @param {string} type
  */
 function nextEvent(signal, target, type) {
+  if (signal.aborted) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers();
   const listening = new AbortController();
   target.addEventListener(type, resolve, { signal: listening.signal });

@@ -2,18 +2,21 @@
 
 /** @import { Operation } from "./types.d.ts" */
 
-import { shortList, words } from "./format.js";
-import { RESUMABLE_KINDS, STATE_TITLES, TERMINAL_STATES } from "./meta.js";
+import { shortList } from "./format.js";
+import { isResumable, isTerminal, kindTitle, STATE_TITLES } from "./meta.js";
 
 /** @param {Operation} operation */
-export const hasEnded = (operation) => TERMINAL_STATES.has(operation.status);
+export const hasEnded = (operation) => isTerminal(operation.status);
+
+/** @param {Operation} operation */
+export const isTraining = ({ operation_type: type }) => type === "TRAINING";
 
 /** @param {Operation} operation */
 export const canCancel = (operation) => !hasEnded(operation);
 
 /** @param {Operation} operation */
-export const canResume = ({ operation_type: kind, status }) =>
-  RESUMABLE_KINDS.has(kind) && (status === "FAILED" || status === "CANCELLED");
+export const canResume = ({ operation_type: type, status }) =>
+  isResumable(type) && (status === "FAILED" || status === "CANCELLED");
 
 /**
  * The word for its state, and the class that colours it.
@@ -28,11 +31,11 @@ export const stateClass = ({ status }) => status.toLowerCase();
  * Its title, and the series that it works on.
  * @param {Operation} operation
  */
-export function describe({ operation_type: kind, metadata }) {
+export function describe({ operation_type: type, metadata }) {
   const { strategy, symbols = [], timeframes = [], provider = "", fold, folds } = metadata;
   const part = fold ? `fold ${fold}` : folds && `${folds} folds`;
   const series = [shortList(symbols), timeframes.join(", "), part].filter(Boolean).join(" ");
-  return strategy ? { title: strategy, series } : { title: series || words(kind), series: provider };
+  return strategy ? { title: strategy, series } : { title: series || kindTitle(type), series: provider };
 }
 
 /**

@@ -422,6 +422,19 @@ export interface DataLoad {
 
 // -- the server ------------------------------------------------------------------------------------------------------
 
+export interface OperationKind {
+  operation_type: string;
+  title: string;
+  is_resumable: boolean;
+}
+
+export interface Meta {
+  states: OperationStatus[];
+  terminal_states: OperationStatus[];
+  timeframes: { name: string; seconds: number }[];
+  kinds: OperationKind[];
+}
+
 export interface Workers {
   running: number;
   waiting: number;

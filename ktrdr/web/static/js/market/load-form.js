@@ -4,7 +4,7 @@ import { completion } from "../actions.js";
 import * as api from "../api.js";
 import { h, problemCard, replace } from "../dom.js";
 import { integer } from "../format.js";
-import { TIMEFRAMES } from "../meta.js";
+import { timeframes } from "../meta.js";
 
 const USUAL_TIMEFRAME = "1d";
 
@@ -22,7 +22,7 @@ export class LoadForm {
   #timeframe = h(
     "select",
     { id: "load-timeframe" },
-    TIMEFRAMES.map(({ name }) => h("option", { selected: name === USUAL_TIMEFRAME }, name)),
+    timeframes().map((name) => h("option", { selected: name === USUAL_TIMEFRAME }, name)),
   );
   #provider = h("input", { id: "load-provider", value: "auto", list: "providers" });
   #providers = h("datalist", { id: "providers" });

@@ -67,7 +67,7 @@ export class EpochCurves {
 
   /** @param {EpochMetrics[]} metrics */
   #markBest(metrics) {
-    const best = bestOf([...(this.#best ? [this.#best] : []), ...metrics]);
+    const best = bestEpoch(this.#best, metrics);
     if (!best || best === this.#best) return;
     this.#best = best;
     setText(this.#note, `best ${fixed(best.val_loss)} at epoch ${integer(best.epoch)}`);
@@ -103,11 +103,14 @@ const pointsOf = (metrics, column) =>
   );
 
 /**
- * The first of those with the least validation loss.
+ * The first epoch with the least validation loss.
+ * @param {EpochMetrics | null} best among those before
  * @param {EpochMetrics[]} metrics
  */
-function bestOf(metrics) {
-  const judged = metrics.filter((metric) => isNumber(metric.val_loss));
-  const least = Math.min(...judged.map((metric) => metric.val_loss ?? Number.POSITIVE_INFINITY));
-  return judged.find((metric) => metric.val_loss === least);
+function bestEpoch(best, metrics) {
+  let least = best;
+  for (const metric of metrics) {
+    if (isNumber(metric.val_loss) && metric.val_loss < (least?.val_loss ?? Number.POSITIVE_INFINITY)) least = metric;
+  }
+  return least;
 }

@@ -35,12 +35,12 @@ export function resultPanels(operation, results, signal) {
  * @param {AbortSignal} signal
  * @returns {Panels}
  */
-function panelsOf({ operation_type: kind }, results, signal) {
-  if (kind === "TRAINING") return trainingPanels(/** @type {TrainingResults} */ (results), signal);
-  if (kind === "PREFLIGHT" && "parts" in results) {
+function panelsOf({ operation_type: type }, results, signal) {
+  if (type === "TRAINING") return trainingPanels(/** @type {TrainingResults} */ (results), signal);
+  if (type === "PREFLIGHT" && "parts" in results) {
     return { top: null, panels: preflightPanels(/** @type {PreflightResults} */ (results)) };
   }
-  if (kind === "PREDICTION" && "predictions" in results) {
+  if (type === "PREDICTION" && "predictions" in results) {
     return { top: null, panels: predictionPanels(/** @type {PredictionResults} */ (results)) };
   }
   return { top: null, panels: anyPanels(results) };

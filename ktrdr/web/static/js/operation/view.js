@@ -9,10 +9,21 @@ import { cancel, resume } from "../actions.js";
 import * as api from "../api.js";
 import { copyButton } from "../clipboard.js";
 import { h, panel, problemCard, replace, setText, showIf } from "../dom.js";
-import { duration, integer, joined, percent, words } from "../format.js";
+import { duration, integer, joined, percent } from "../format.js";
+import { kindTitle } from "../meta.js";
 import { meter } from "../pictures.js";
 import { poll } from "../poll.js";
-import { canCancel, canResume, describe, elapsed, hasEnded, remaining, stateClass, stateTitle } from "../record.js";
+import {
+  canCancel,
+  canResume,
+  describe,
+  elapsed,
+  hasEnded,
+  isTraining,
+  remaining,
+  stateClass,
+  stateTitle,
+} from "../record.js";
 import { EpochCurves } from "./epoch-curves.js";
 import { FoldCurves } from "./fold-curves.js";
 import { LogPanel } from "./log-panel.js";
@@ -130,7 +141,7 @@ class OperationView {
     const goOn = h("button", { type: "button", class: "primary", onclick: () => resume(this.#operation) }, "Resume");
     replace(
       this.#actions,
-      this.#operation.operation_type === "TRAINING" && links(this.#operation),
+      isTraining(this.#operation) && links(this.#operation),
       canCancel(this.#operation) && stop,
       canResume(this.#operation) && goOn,
     );
@@ -158,18 +169,18 @@ class OperationView {
  * @param {AbortSignal} signal
  */
 function curves(operation, signal) {
-  if (operation.operation_type !== "TRAINING") return null;
+  if (!isTraining(operation)) return null;
   return operation.metadata.folds ? new FoldCurves(operation, signal) : new EpochCurves(operation, signal);
 }
 
 /** @param {Operation} operation */
 function factsLine(operation) {
-  const { operation_id: id, operation_type: kind, metadata, parent_id: parent } = operation;
+  const { operation_id: id, operation_type: type, metadata, parent_id: parent } = operation;
   const relation = metadata.fold ? " · a fold of " : " · goes on from ";
   return h(
     "p",
     { class: "muted facts-line" },
-    joined([words(kind), describe(operation).series, metadata.model_type, range(metadata)]),
+    joined([kindTitle(type), describe(operation).series, metadata.model_type, range(metadata)]),
     " · ",
     h("span", { class: "mono" }, id),
     parent && [relation, h("a", { href: `#/operations/${parent}` }, parent)],
@@ -184,11 +195,11 @@ const range = ({ start_date: start, end_date: end }) =>
 function timeText(operation) {
   const passed = elapsed(operation);
   if (passed === null) return "";
-  const { operation_type: kind, status, progress } = operation;
-  const hasRate = kind === "TRAINING" && status === "RUNNING" && progress.items_processed > 0 && passed > 1;
+  const { status, progress } = operation;
+  const hasRate = isTraining(operation) && status === "RUNNING" && progress.items_processed > 0 && passed > 1;
   const rate = hasRate && `${integer(progress.items_processed / passed)} samples/s`;
-  const left = remaining(operation);
-  return joined([rate, duration(passed), left !== null && `${duration(left)} left`]);
+  const secondsLeft = remaining(operation);
+  return joined([rate, duration(passed), secondsLeft !== null && `${duration(secondsLeft)} left`]);
 }
 
 /**

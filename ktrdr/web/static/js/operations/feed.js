@@ -124,9 +124,9 @@ const newestFirst = (one, other) =>
  * @param {Operation} operation
  * @param {string} text
  */
-export function matches({ operation_id: id, operation_type: kind, metadata }, text) {
+export function matches({ operation_id: id, operation_type: type, metadata }, text) {
   const { strategy, symbols, timeframes, model_type: model } = metadata;
-  const about = [id, kind, strategy, symbols, timeframes, model].flat().join(" ").toLowerCase();
+  const about = [id, type, strategy, symbols, timeframes, model].flat().join(" ").toLowerCase();
   return text
     .toLowerCase()
     .split(/\s+/)

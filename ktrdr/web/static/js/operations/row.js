@@ -4,9 +4,20 @@
 
 import { cancel, resume } from "../actions.js";
 import { h, replace, setText, showIf } from "../dom.js";
-import { ago, duration, fixed, integer, isNumber, joined, percent, words } from "../format.js";
+import { ago, duration, fixed, integer, isNumber, joined, percent } from "../format.js";
+import { kindTitle } from "../meta.js";
 import { meter, sparkline } from "../pictures.js";
-import { canCancel, canResume, describe, elapsed, hasEnded, remaining, stateClass, stateTitle } from "../record.js";
+import {
+  canCancel,
+  canResume,
+  describe,
+  elapsed,
+  hasEnded,
+  isTraining,
+  remaining,
+  stateClass,
+  stateTitle,
+} from "../record.js";
 
 export class OperationRow {
   #operation;
@@ -28,7 +39,7 @@ export class OperationRow {
    */
   constructor(operation, { onChoose, onChange }) {
     this.#operation = operation;
-    const { operation_id: id, operation_type: kind } = operation;
+    const { operation_id: id, operation_type: type } = operation;
     const { title, series } = describe(operation);
     this.#cancel = button(`Cancel ${title}`, "Cancel", async () => (await cancel(this.#operation)) && onChange());
     this.#resume = button(`Resume ${title}`, "Resume", () => resume(this.#operation));
@@ -36,8 +47,8 @@ export class OperationRow {
     this.element = h(
       "li",
       { class: "op", data: { id } },
-      kind === "TRAINING" ? chooser(title, (isChosen) => onChoose(id, isChosen)) : h("span", { class: "op-choose" }),
-      h("div", { class: "op-name" }, link, h("span", { class: "muted" }, joined([words(kind), series]))),
+      isTraining(operation) ? chooser(title, (isChosen) => onChoose(id, isChosen)) : h("span", { class: "op-choose" }),
+      h("div", { class: "op-name" }, link, h("span", { class: "muted" }, joined([kindTitle(type), series]))),
       h("div", { class: "op-state" }, this.#state, this.#message),
       this.#progress,
       this.#curve,
@@ -77,16 +88,15 @@ export class OperationRow {
   }
 
   #drawTime() {
-    const left = remaining(this.#operation);
+    const secondsLeft = remaining(this.#operation);
     const passed = elapsed(this.#operation);
     const taken = passed !== null && duration(passed);
     const created = ago(this.#operation.created_at);
-    setText(this.#time, left === null ? joined([created, taken]) : `${taken}, ${duration(left)} left`);
+    setText(this.#time, secondsLeft === null ? joined([created, taken]) : `${taken}, ${duration(secondsLeft)} left`);
   }
 
   get needsCurve() {
-    const { operation_type: kind, status } = this.#operation;
-    return kind === "TRAINING" && status !== "PENDING" && !this.#hasWholeCurve;
+    return isTraining(this.#operation) && this.#operation.status !== "PENDING" && !this.#hasWholeCurve;
   }
 
   /** @param {(number | null)[]} values of the validation loss, epoch by epoch; none where nothing was reported */
@@ -116,8 +126,8 @@ function chooser(title, onChoose) {
 }
 
 /** @param {Operation} operation */
-function figure({ metadata, progress, operation_type: kind }) {
-  if (kind === "DATA_LOAD") return [h("b", {}, integer(progress.items_processed)), h("small", {}, " bars")];
+function figure({ metadata, progress, operation_type: type }) {
+  if (type === "DATA_LOAD") return [h("b", {}, integer(progress.items_processed)), h("small", {}, " bars")];
   const loss = metadata.best_val_loss;
   if (isNumber(loss)) return [h("small", {}, "best loss "), h("b", {}, fixed(loss))];
   return h("b", {}, percent(progress.percentage / 100, 0));

@@ -36,10 +36,10 @@ export class Sparklines {
 
   async refresh() {
     const rows = [...this.#visible].flatMap((element) => this.#rows.get(element) ?? []);
-    const wanted = rows.filter(({ row }) => row.needsCurve).slice(0, MAX_CURVES);
-    if (!wanted.length || this.#signal.aborted) return;
-    const { curves } = await api.curves({ operation: wanted.map(({ id }) => id), points: POINTS }, this.#signal);
-    for (const { id, row } of wanted) row.drawCurve(curves[id]?.values ?? []);
+    const missing = rows.filter(({ row }) => row.needsCurve).slice(0, MAX_CURVES);
+    if (!missing.length || this.#signal.aborted) return;
+    const { curves } = await api.curves({ operation: missing.map(({ id }) => id), points: POINTS }, this.#signal);
+    for (const { id, row } of missing) row.drawCurve(curves[id]?.values ?? []);
   }
 
   /** @param {IntersectionObserverEntry[]} entries */

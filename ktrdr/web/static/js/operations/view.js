@@ -3,9 +3,9 @@
 /** @import { Operation, OperationStatus, ViewContext } from "../types.d.ts" */
 
 import { debounce, emptyState, h, problemCard, replace, setText, showIf } from "../dom.js";
-import { integer, words } from "../format.js";
+import { integer } from "../format.js";
 import { KeyedList } from "../keyed-list.js";
-import { KINDS, STATE_TITLES, STATES } from "../meta.js";
+import { kinds, STATE_TITLES, states } from "../meta.js";
 import { poll } from "../poll.js";
 import { matches, OperationFeed } from "./feed.js";
 import { OperationRow } from "./row.js";
@@ -23,6 +23,7 @@ export async function show({ root, query, signal }) {
     signal,
     () => view.pause,
     () => view.refresh(),
+    (problem) => view.showProblem(problem),
   );
 }
 
@@ -68,15 +69,15 @@ class OperationsView {
   }
 
   async refresh() {
-    try {
-      const isOfList = await this.#feed.refresh();
-      this.#draw();
-      if (isOfList) await this.#sparklines.refresh();
-      replace(this.#problem);
-    } catch (problem) {
-      replace(this.#problem, problemCard(problem));
-      throw problem;
-    }
+    const isOfList = await this.#feed.refresh();
+    this.#draw();
+    if (isOfList) await this.#sparklines.refresh();
+    replace(this.#problem);
+  }
+
+  /** @param {unknown} problem */
+  showProblem(problem) {
+    replace(this.#problem, problemCard(problem));
   }
 
   // -- what stands above the list ------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ class OperationsView {
     const start = h("a", { class: "button primary", href: "#/start" }, "Start a training");
     const chips = h("div", { class: "chips", role: "group", "aria-label": "State" }, [
       this.#chip(""),
-      STATES.map((status) => this.#chip(status)),
+      states().map((status) => this.#chip(status)),
     ]);
     return h(
       "div",
@@ -112,8 +113,8 @@ class OperationsView {
   }
 
   #kindPicker() {
-    const options = KINDS.map((kind) =>
-      h("option", { value: kind, selected: kind === this.#filter.type }, words(kind)),
+    const options = kinds().map(({ operation_type: type, title }) =>
+      h("option", { value: type, selected: type === this.#filter.type }, title),
     );
     const picker = h("select", { "aria-label": "Type" }, h("option", { value: "" }, "All types"), options);
     picker.addEventListener("change", () => this.#goTo({ ...this.#filter, type: picker.value }));
@@ -177,9 +178,9 @@ class OperationsView {
   }
 
   /** After something was done here: at once, and the whole list. */
-  #refreshAll() {
+  async #refreshAll() {
     this.#feed.expire();
-    return this.refresh();
+    await this.refresh().catch((problem) => this.showProblem(problem));
   }
 
   /**

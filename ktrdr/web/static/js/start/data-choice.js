@@ -3,7 +3,7 @@
 /** @import { OperationMetadata, Series, TrainingData } from "../types.d.ts" */
 
 import { emptyState, h } from "../dom.js";
-import { TIMEFRAMES } from "../meta.js";
+import { timeframes } from "../meta.js";
 
 const USUAL_TIMEFRAME = "1d";
 
@@ -21,9 +21,9 @@ export class DataChoice {
   constructor(series, onChange) {
     this.#series = series;
     const stored = new Set(series.map(({ timeframe }) => timeframe));
-    const timeframes = TIMEFRAMES.map(({ name }) => name).filter((name) => stored.has(name));
+    const present = timeframes().filter((name) => stored.has(name));
     this.#symbols = boxes(new Set(series.map(({ symbol }) => symbol)));
-    this.#timeframes = boxes(timeframes);
+    this.#timeframes = boxes(present);
     this.#from = h("input", { id: "from", type: "date" });
     this.#to = h("input", { id: "to", type: "date" });
     this.element = series.length ? this.#fields() : nothingStored();

@@ -5,7 +5,7 @@
 import * as api from "../api.js";
 import { definitions, h, panel, replace, table } from "../dom.js";
 import { bytes, duration, instant, integer, percent, words } from "../format.js";
-import { STATE_TITLES, STATES } from "../meta.js";
+import { STATE_TITLES, states } from "../meta.js";
 import { meter, stacked } from "../pictures.js";
 import { poll } from "../poll.js";
 
@@ -82,7 +82,7 @@ function workersPanel(lanes) {
 /** @param {System["operations"]} counts */
 function operationsPanel(counts) {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const parts = Object.fromEntries(STATES.map((status) => [STATE_TITLES[status], counts[status]]));
+  const parts = Object.fromEntries(states().map((status) => [STATE_TITLES[status], counts[status]]));
   return panel("Operations", { note: `${integer(total)} in all` }, stacked(parts, integer));
 }
 
