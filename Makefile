@@ -33,7 +33,7 @@ $(VENV)/.ready: pyproject.toml
 $(WEB_READY): $(VENV)/.ready $(WEB)/package-lock.json $(WEB)/package.json
 	@echo "Installing the tools for the dashboard's scripts"
 	@$(BIN)/python -m pip install --quiet --group web
-	@$(NPM) ci --ignore-scripts --silent
+	@$(NPM) ci --ignore-scripts --prefer-offline --silent
 	@touch $@
 
 demo: setup

@@ -122,7 +122,7 @@ def test_a_faulty_strategy_is_told_as_one_types(tab: Tab, bars: None) -> None:
 
 def test_the_preflight_tells_what_a_training_would_meet(tab: Tab, bars: None) -> None:
     page = tab.open("start")
-    page.locator("button:has-text('Look ahead'):not([disabled])").click()
+    page.locator("button:has-text('Run a preflight'):not([disabled])").click()
 
     page.get_by_role("region", name="Preflight").get_by_text("Memory", exact=True).wait_for()
     page.get_by_role("region", name="Class balance").wait_for()

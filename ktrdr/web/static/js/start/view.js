@@ -60,7 +60,7 @@ class StartView {
   #preflight = h("div", { "aria-live": "polite" });
   #problem = h("div");
   #command = h("pre", { class: "wrap", tabindex: "0", "aria-label": "Command" });
-  #preflightButton = h("button", { type: "button", onclick: () => this.#runPreflight() }, "Look ahead");
+  #preflightButton = h("button", { type: "button", onclick: () => this.#runPreflight() }, "Run a preflight");
   #startButton = h("button", { type: "button", class: "primary", onclick: () => this.#start() }, "Start the training");
   #validateSoon = debounce(TYPING_REST_MS, () => this.#validate());
 
