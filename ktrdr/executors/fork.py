@@ -38,12 +38,10 @@ class ForkedProcesses:
             code = self._template.release().bury()
             self._template = None
             self._learn_from(code)
+        if self._template is None and not self._is_unfit:
+            self._start()
         if self._is_unfit:
             self._spawned.refill()
-        elif self._template is None:
-            # A worker's parent ends when it has forked it; then it becomes a child of this process.
-            prctl(PR_SET_CHILD_SUBREAPER, 1)
-            self._template = Standby(spawn("ktrdr.executors.template", *self._arguments))
 
     async def take(self, lane: str) -> WorkerProcess:
         template = self._template
@@ -63,6 +61,16 @@ class ForkedProcesses:
         if self._template:
             await self._template.release().end()
         await self._spawned.close()
+
+    def _start(self) -> None:
+        try:
+            # A worker's parent ends when it has forked it; then it becomes a child of this process.
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
+        except OSError as error:
+            self._is_unfit = True
+            logger.warning("Workers are spawned, since this system makes no forks children of the server: %s", error)
+        else:
+            self._template = Standby(spawn("ktrdr.executors.template", *self._arguments))
 
     async def _give_up(self, template: Standby) -> None:
         if template is self._template:  # else another job has noticed the same

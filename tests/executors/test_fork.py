@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -99,6 +100,20 @@ async def test_beside_an_unknown_thread_nothing_is_forked(tmp_path: Path, caplog
     assert "forks are not safe beside other threads: an_unknown_one" in (tmp_path / "ktrdr.log").read_text()
     assert not templates()
     await executor.close()
+
+
+async def test_where_a_system_makes_no_subreaper_workers_are_spawned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(option: int, value: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("ktrdr.executors.fork.prctl", refuse)
+    async with started("fork", tmp_path) as rig:
+        assert await run(rig, "a") == "ktrdr.executors.worker"
+
+    (record,) = caplog.records
+    assert "Workers are spawned" in record.getMessage()
 
 
 async def _until_spawned_are_warm(executor: LocalExecutor) -> None:
