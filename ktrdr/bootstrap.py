@@ -32,7 +32,7 @@ from ktrdr.api.services.system_service import SystemService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.executors.executor import Lane
+from ktrdr.executors.executor import Executor, Lane
 from ktrdr.executors.fork import ForkedProcesses
 from ktrdr.executors.local import LocalExecutor
 from ktrdr.executors.processes import Processes, is_alive
@@ -65,7 +65,7 @@ class Runtime:
     registry: SqlOperationStore
     operations: OperationsService
     store: BarStore
-    executor: LocalExecutor
+    executor: Executor
     dispatcher: Dispatcher
     health: HealthService
     catalogue: IndicatorCatalogue
@@ -105,8 +105,11 @@ async def _state_of(check: Awaitable[None]) -> str:
     return "ok"
 
 
-def build_services(settings: Settings) -> Services:
-    """Everything behind the API; nothing runs before its `start` is awaited."""
+def build_services(settings: Settings, executor: Executor | None = None) -> Services:
+    """Everything behind the API; nothing runs before its `start` is awaited.
+
+    Operations run in worker processes of this machine, unless another executor of `lanes` is given.
+    """
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)
     catalogue = IndicatorCatalogue()
@@ -115,7 +118,7 @@ def build_services(settings: Settings) -> Services:
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
     lanes = lanes_of(settings)
-    executor = LocalExecutor(lanes, _processes(settings, lanes, home.log_file))
+    executor = executor or LocalExecutor(lanes, _processes(settings, lanes, home.log_file))
     dispatcher = Dispatcher(operations, executor, KindsTable(), home)
     jobs = JobService(operations, dispatcher, executor, home.scratch)
     health = HealthService(

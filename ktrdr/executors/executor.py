@@ -90,5 +90,11 @@ class Executor(Protocol):
     def queue(self, lane: str) -> list[str]:
         """The ids of the lane's waiting operations, in order."""
 
+    def refill(self) -> None:
+        """Replace idle processes that were used or have died, and start what waits although there is room."""
+
+    def state(self) -> dict[str, dict[str, int]]:
+        """Per lane: how many run, wait, may run at once, and stand by (warm)."""
+
     async def close(self) -> None:
         """End idle processes and forget running ones, which go on."""

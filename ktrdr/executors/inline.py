@@ -60,13 +60,30 @@ class InlineExecutor:
     def queue(self, lane: str) -> list[str]:
         return [job.operation_id for job in self._waiting[lane]]
 
+    def refill(self) -> None:
+        """Nothing to do: no process stands by, and what waits is started by the end of what runs."""
+
+    def state(self) -> dict[str, dict[str, int]]:
+        return {
+            name: {
+                "running": self._running_in(name),
+                "waiting": len(self._waiting[name]),
+                "limit": lane.limit,
+                "warm": 0,
+            }
+            for name, lane in self._lanes.items()
+        }
+
     async def close(self) -> None:
         for _, stop in self._running.values():
             stop.requested = True
         await asyncio.gather(*self._tasks)
 
     def _has_room(self, lane: str) -> bool:
-        return sum(job.lane == lane for job, _ in self._running.values()) < self._lanes[lane].limit
+        return self._running_in(lane) < self._lanes[lane].limit
+
+    def _running_in(self, lane: str) -> int:
+        return sum(job.lane == lane for job, _ in self._running.values())
 
     async def _launch(self, job: Job) -> None:
         stop = StopSignal()

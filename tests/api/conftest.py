@@ -1,8 +1,9 @@
-"""The whole application in this process, with real workers beside it."""
+"""The whole application in this process; operations run in threads of it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,29 @@ import httpx
 import pytest
 
 from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_services
+from ktrdr.bootstrap import build_services, lanes
+from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
 AAPL = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
 
 
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(ktrdr_home=tmp_path / "home", ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
-    services = build_services(settings)
+@asynccontextmanager
+async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application with these settings."""
+    services = build_services(settings, InlineExecutor(lanes(settings)))
     app = create_app(services, version="0.0.0", token="", allowed_hosts=["ktrdr"])
     await services.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ktrdr") as client:
         yield client
     await services.close()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(Settings(ktrdr_home=tmp_path / "home", ktrdr_max_concurrent=1)) as client:
+        yield client
 
 
 Wait = Callable[[str], Awaitable[dict[str, Any]]]

@@ -16,7 +16,8 @@ import httpx
 import uvicorn
 
 from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_services
+from ktrdr.bootstrap import build_services, lanes
+from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
 API = "/api/v1"
@@ -98,7 +99,8 @@ class Live:
 @contextmanager
 def live(home: Path) -> Iterator[Live]:
     settings = Settings(ktrdr_home=home, ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
-    app = create_app(build_services(settings), version="0.0.0", token="", allowed_hosts=["127.0.0.1"])
+    services = build_services(settings, InlineExecutor(lanes(settings)))
+    app = create_app(services, version="0.0.0", token="", allowed_hosts=["127.0.0.1"])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,4 +1,4 @@
-"""What is done with models and strategies beside training them, by real workers."""
+"""What is done with models and strategies beside training them."""
 
 from __future__ import annotations
 
