@@ -1,10 +1,9 @@
-"""Loads through real workers and the real client library, from a local server that answers as Yahoo does."""
+"""Loads through the real client library, from a local server that answers as Yahoo does."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,17 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+import yfinance
 
-from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_services
 from ktrdr.settings import Settings
+from tests.api.conftest import client_of
 from tests.api.test_app import API, assert_problem
-from tests.market.exchange_server import CHARTS, Answer, Chart, Source, yahoo, yahoo_minutes
+from tests.market.exchange_server import Answer, Chart, Source, yahoo, yahoo_minutes
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(not CHARTS.is_dir(), reason="the recorded answers are not here"),
-]
+pytestmark = pytest.mark.anyio
 
 MINUTES = {"symbol": "AAPL", "timeframe": "1m", "provider": "yahoo"}
 A_PAGE = 70
@@ -48,20 +44,12 @@ def market() -> Market:
 
 
 @pytest.fixture
-async def client(tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where yfinance keeps the zones of symbols
-    with ExitStack() as stack:
-        market.source = stack.enter_context(yahoo(market.answer))
-        settings = Settings(
-            ktrdr_home=tmp_path / "home", ktrdr_standby_workers=0, ktrdr_yahoo_url=market.source.url, ktrdr_ib_port=1
-        )
-        services = build_services(settings)
-        app = create_app(services, version="0.0.0", token="", allowed_hosts=["ktrdr"])
-        await services.start()
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://ktrdr") as client:
+async def client(tmp_path: Path, market: Market) -> AsyncIterator[httpx.AsyncClient]:
+    yfinance.set_tz_cache_location(str(tmp_path))
+    with yahoo(market.answer) as market.source:
+        settings = Settings(ktrdr_home=tmp_path / "home", ktrdr_yahoo_url=market.source.url, ktrdr_ib_port=1)
+        async with client_of(settings) as client:
             yield client
-        await services.close()
 
 
 async def start(client: httpx.AsyncClient, load: dict[str, Any]) -> str:

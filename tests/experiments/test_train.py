@@ -30,10 +30,9 @@ from ktrdr.training import checkpoint
 from ktrdr.training.checkpoint import load_latest
 from ktrdr.training.observer import EpochMetrics, Phase, SilentObserver
 from ktrdr.training.request import TrainingRequest
+from tests.bars import Series, every_source
 from tests.features.series import days
 from tests.saved_trainings import strategy
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
 
 
 def run_training(request: TrainingRequest, *inputs: Any, **options: Any) -> TrainingResults:
@@ -374,13 +373,10 @@ def test_checkpoints_of_short_epochs_are_few(
     assert 1 <= len(written) < 10
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the shared bars are not here")
-def test_real_bars_train_to_a_model_and_an_account(make_request: Any) -> None:
-    from ktrdr.market.bars import conform
-
+@every_source
+def test_bars_of_two_symbols_train_to_a_model_and_an_account(make_request: Any, series: Series) -> None:
     def read(symbol: str, _: str) -> StoredBars:
-        frame = conform(pl.read_csv(DATA / f"{symbol}_1d.csv")).tail(500)
-        return StoredBars(frame, {"AAPL": "sample", "MSFT": "csv"}[symbol])
+        return StoredBars(series(f"{symbol}_1d").tail(500), {"AAPL": "sample", "MSFT": "csv"}[symbol])
 
     request = replace(make_request(epochs=2), symbols=("AAPL", "MSFT"))
 

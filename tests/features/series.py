@@ -1,31 +1,13 @@
-"""Bars for these tests: the real ones beside the repository, and made ones."""
+"""Short made bars for these tests."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from ktrdr.features.columns import SymbolBars
-
-BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
-
-
-def real_bars(symbol: str, timeframe: str = "1d") -> pl.DataFrame:
-    if not (path := BARS / f"{symbol}_{timeframe}.csv").exists():
-        pytest.skip(f"no real bars at {path}")
-    return _read(path)
-
-
-@cache
-def _read(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path).select(
-        pl.col("timestamp").str.to_datetime(time_unit="us", time_zone="UTC"), pl.exclude("timestamp").cast(pl.Float64)
-    )
 
 
 def made_bars(rows: int, seed: int = 0, first: datetime = datetime(2020, 1, 1)) -> pl.DataFrame:  # noqa: DTZ001

@@ -18,7 +18,8 @@ from ktrdr.features.columns import build_features
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.scaling import Scaler
 from ktrdr.strategy.spec import Direction, Strategy
-from tests.features.series import made_bars, real_bars
+from tests.bars import Series, every_source
+from tests.features.series import made_bars
 
 DAY = timedelta(days=1)
 SMA_RSI = [{"name": "sma", "period": 20}, {"name": "rsi", "period": 14}]
@@ -138,9 +139,10 @@ def test_the_training_part_does_not_depend_on_validation_bars(spec: Strategy, se
     assert not np.array_equal(windows(after, "validation"), windows(before, "validation"))
 
 
+@every_source
 @pytest.mark.parametrize("scaling", ["standard", "robust", "none"])
-def test_scaling_uses_statistics_of_the_training_rows(scaling: str) -> None:
-    spec, bars = strategy(scaling=scaling), real_bars("AAPL")
+def test_scaling_uses_statistics_of_the_training_rows(scaling: str, series: Series) -> None:
+    spec, bars = strategy(scaling=scaling), series("AAPL_1d")
     columns = build_features(spec, {"1d": bars})
     raw, names, warmup = columns.values, columns.names, columns.warmup
 
@@ -159,10 +161,11 @@ def test_scaling_uses_statistics_of_the_training_rows(scaling: str) -> None:
     assert dataset.feature_names == names == ("log_return", "sma_20", "rsi_14")
 
 
-def test_pooled_symbols_share_one_border() -> None:
+@every_source
+def test_pooled_symbols_share_one_border(series: Series) -> None:
     symbols = ("AAPL", "MSFT", "NVDA")
 
-    dataset = build_dataset(strategy(horizon=5), {symbol: real_bars(symbol) for symbol in symbols})
+    dataset = build_dataset(strategy(horizon=5), {symbol: series(f"{symbol}_1d") for symbol in symbols})
 
     assert [coverage.symbol for coverage in dataset.coverage] == list(symbols)
     assert len({coverage.border for coverage in dataset.coverage}) == 1
@@ -171,8 +174,9 @@ def test_pooled_symbols_share_one_border() -> None:
     assert share == pytest.approx(0.2, abs=0.01)
 
 
-def test_coverage_counts_every_bar_of_half_a_year() -> None:
-    half = real_bars("AAPL").filter(
+@every_source
+def test_coverage_counts_every_bar_of_half_a_year(series: Series) -> None:
+    half = series("AAPL_1d").filter(
         pl.col("timestamp").is_between(datetime(2023, 1, 1, tzinfo=UTC), datetime(2023, 7, 1, tzinfo=UTC))
     )
 
@@ -214,9 +218,10 @@ DOLLARS = [
 ] + [{"name": "mult", "sources": ["close", "open"]}, {"name": "sub", "sources": ["high", "hl2"], "as": "reach"}]
 
 
+@every_source
 @pytest.mark.parametrize("factor", [0.1, 10.0])
-def test_a_share_at_another_price_makes_the_same_features(factor: float) -> None:
-    bars = real_bars("AAPL")
+def test_a_share_at_another_price_makes_the_same_features(factor: float, series: Series) -> None:
+    bars = series("AAPL_1d")
     dearer = bars.with_columns(pl.col("open", "high", "low", "close") * factor)
 
     columns = build_features(strategy(DOLLARS), {"1d": bars})
@@ -226,8 +231,9 @@ def test_a_share_at_another_price_makes_the_same_features(factor: float) -> None
     np.testing.assert_allclose(again.values, columns.values, rtol=1e-6, atol=1e-9)
 
 
-def test_price_scaled_outputs_are_relative_to_the_close() -> None:
-    bars = real_bars("AAPL")
+@every_source
+def test_price_scaled_outputs_are_relative_to_the_close(series: Series) -> None:
+    bars = series("AAPL_1d")
     close = bars["close"].to_numpy()
 
     columns = build_features(strategy([{"name": "sma", "period": 3}]), {"1d": bars})
@@ -248,8 +254,9 @@ def test_a_constant_feature_is_centred_and_left_unscaled() -> None:
     assert dataset.scaler.scale[1] == 1.0
 
 
-def test_a_feature_that_mostly_rests_survives_robust_scaling() -> None:
-    dataset = build_dataset(strategy([{"name": "cdldoji"}], scaling="robust"), {"AAPL": real_bars("AAPL")})
+@every_source
+def test_a_feature_that_mostly_rests_survives_robust_scaling(series: Series) -> None:
+    dataset = build_dataset(strategy([{"name": "cdldoji"}], scaling="robust"), {"AAPL": series("AAPL_1d")})
 
     assert np.isfinite(dataset.values).all()
     assert np.abs(dataset.values[:, 1]).max() < 10

@@ -13,7 +13,8 @@ from talib import abstract
 from ktrdr.errors import IndicatorNotFound
 from ktrdr.features.indicators import IndicatorCatalogue, Scale, source_series
 from ktrdr.strategy.spec import Indicator
-from tests.features.series import made_bars, real_bars
+from tests.bars import Series, every_source
+from tests.features.series import made_bars
 
 CATALOGUE = IndicatorCatalogue()
 NAMES = CATALOGUE.names()
@@ -41,9 +42,10 @@ def test_every_function_is_there_and_has_no_faults_at_its_defaults() -> None:
     assert [name for name in NAMES if faults(name)] == []
 
 
+@every_source
 @pytest.mark.parametrize("name", NAMES)
-def test_values_and_warmup_are_talibs(name: str) -> None:
-    bars = real_bars("AAPL")
+def test_values_and_warmup_are_talibs(name: str, series: Series) -> None:
+    bars = series("AAPL_1d")
     spec = indicator(name)
 
     computed = list(CATALOGUE.compute(spec, bars).values())
@@ -57,10 +59,11 @@ def test_values_and_warmup_are_talibs(name: str) -> None:
             assert int(np.flatnonzero(~np.isnan(theirs))[0]) == warmup
 
 
+@every_source
 @pytest.mark.parametrize("name", [*NAMES[::7], "sma", "macd", "ht_sine", "sarext", "supertrend", "fractal"])
 @pytest.mark.parametrize("rows", [150, 700])
-def test_the_past_does_not_change_when_the_future_arrives(name: str, rows: int) -> None:
-    bars, spec = real_bars("AAPL").head(1000), indicator(name)
+def test_the_past_does_not_change_when_the_future_arrives(name: str, rows: int, series: Series) -> None:
+    bars, spec = series("AAPL_1d").head(1000), indicator(name)
 
     full, prefix = CATALOGUE.compute(spec, bars), CATALOGUE.compute(spec, bars.head(rows))
 
@@ -68,9 +71,10 @@ def test_the_past_does_not_change_when_the_future_arrives(name: str, rows: int) 
         np.testing.assert_allclose(values, full[feature][:rows], rtol=1e-9, atol=1e-9)
 
 
+@every_source
 @pytest.mark.parametrize("name", ["ASIN", "sma", "stddev", "cumsum"])
-def test_returns_are_a_source_with_one_more_row_of_warmup(name: str) -> None:
-    bars, spec = real_bars("AAPL"), indicator(name, source="returns")
+def test_returns_are_a_source_with_one_more_row_of_warmup(name: str, series: Series) -> None:
+    bars, spec = series("AAPL_1d"), indicator(name, source="returns")
 
     ((_, values),) = CATALOGUE.compute(spec, bars).items()
 
@@ -148,9 +152,10 @@ NO_POWER = {"cos", "sin", "tan", "cosh", "sinh", "exp", "ln", "log10", "sqrt", "
 NO_POWER |= {"ceil", "floor"}
 
 
+@every_source
 @pytest.mark.parametrize("name", sorted(set(NAMES) - NO_POWER))
-def test_what_enters_a_model_does_not_follow_the_price(name: str) -> None:
-    bars, spec = real_bars("AAPL").head(600), indicator(name)
+def test_what_enters_a_model_does_not_follow_the_price(name: str, series: Series) -> None:
+    bars, spec = series("AAPL_1d").head(600), indicator(name)
     if name == "mavp":  # its second series are periods
         spec = indicator(name, sources=["close", "volume"])
     dearer = bars.with_columns(pl.col("open", "high", "low", "close") * 8.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
+from tests.bars import SOURCES, Series
 from tests.features import leaky
 from tests.features.leaky import with_column
-from tests.features.series import made_bars, real_bars
+from tests.features.series import made_bars
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "strategies").glob("*.yaml"))
 
@@ -47,15 +48,25 @@ def strategy(*timeframes: str, **sections: Any) -> Strategy:
     )
 
 
-def days(symbol: str = "AAPL", rows: int = 700) -> SymbolBars:
-    return {"1d": real_bars(symbol).tail(rows)}
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The bars of one source."""
+
+    series: Series
+
+    def days(self, symbol: str = "AAPL", rows: int = 700) -> SymbolBars:
+        return {"1d": self.series(f"{symbol}_1d").tail(rows)}
+
+    def hours_and_days(self, since: datetime = datetime(2020, 7, 1, tzinfo=UTC)) -> SymbolBars:
+        return {
+            "1h": self.series("AAPL_1h").filter(pl.col("timestamp") >= since),
+            "1d": self.series("AAPL_1d").filter(pl.col("timestamp") < datetime(2021, 4, 1, tzinfo=UTC)),
+        }
 
 
-def hours_and_days(since: datetime = datetime(2020, 7, 1, tzinfo=UTC)) -> SymbolBars:
-    return {
-        "1h": real_bars("AAPL", "1h").filter(pl.col("timestamp") >= since),
-        "1d": real_bars("AAPL").filter(pl.col("timestamp") < datetime(2021, 4, 1, tzinfo=UTC)),
-    }
+@pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)
+def market(request: pytest.FixtureRequest) -> Market:
+    return Market(request.param)
 
 
 def caught(spec: Strategy, bars: SymbolBars, build: Build = build_features, **made_with: Any) -> LeakFound:
@@ -78,19 +89,19 @@ def caught(spec: Strategy, bars: SymbolBars, build: Build = build_features, **ma
         (Kind.LABEL_IN_FEATURES, "log_return", leaky.move_ahead),
     ],
 )
-def test_a_feature_of_later_bars_is_caught_by_name(kind: Kind, column: str, make: Any) -> None:
+def test_a_feature_of_later_bars_is_caught_by_name(market: Market, kind: Kind, column: str, make: Any) -> None:
     def padded(spec: Strategy, bars: SymbolBars) -> pl.Series:
         return pl.Series(make(spec, bars)).fill_nan(0.0).fill_null(0.0)
 
-    error = caught(strategy("1h", "1d"), hours_and_days(), with_column(column, padded))
+    error = caught(strategy("1h", "1d"), market.hours_and_days(), with_column(column, padded))
 
     assert (error.context["kind"], error.context["column"], error.context["symbol"]) == (kind.value, column, "AAPL")
     assert error.context["whole"] != error.context["known"]
 
 
 @pytest.mark.parametrize("rows", [700, 3000])
-def test_back_fills_of_gaps_and_of_the_warm_up_are_caught_by_name(rows: int) -> None:
-    bars = days(rows=rows)
+def test_back_fills_of_gaps_and_of_the_warm_up_are_caught_by_name(market: Market, rows: int) -> None:
+    bars = market.days(rows=rows)
     gap = caught(strategy(), bars, with_column("log_return", leaky.filled_gap))
     start = caught(strategy(), bars, leaky.without_warmup(build_features))
 
@@ -98,8 +109,8 @@ def test_back_fills_of_gaps_and_of_the_warm_up_are_caught_by_name(rows: int) -> 
     assert start.context["kind"] == Kind.BACK_FILL
 
 
-def test_the_message_names_column_symbol_instant_and_both_values() -> None:
-    bars = hours_and_days()
+def test_the_message_names_column_symbol_instant_and_both_values(market: Market) -> None:
+    bars = market.hours_and_days()
     error = caught(strategy("1h", "1d"), bars, with_column("log_return@1d", leaky.unshifted_day))
 
     instant = datetime.fromisoformat(error.context["instant"])
@@ -116,15 +127,15 @@ def test_the_message_names_column_symbol_instant_and_both_values() -> None:
     assert error.code == "leak_found"
 
 
-def test_a_label_that_came_with_the_features_is_caught_where_no_history_tells() -> None:
-    spec, bars = strategy(), days()
+def test_a_label_that_came_with_the_features_is_caught_where_no_history_tells(market: Market) -> None:
+    spec, bars = strategy(), market.days()
     error = caught(spec, bars, leaky.from_elsewhere({"AAPL": bars}, spec, "AAPL"))
 
     assert (error.context["kind"], error.context["column"]) == (Kind.LABEL_IN_FEATURES, "log_return")
 
 
-def test_one_bar_of_all_is_found_by_an_audit() -> None:
-    spec, bars = strategy(), {"AAPL": days(rows=300)}
+def test_one_bar_of_all_is_found_by_an_audit(market: Market) -> None:
+    spec, bars = strategy(), {"AAPL": market.days(rows=300)}
     build = with_column("log_return", leaky.peeks_once(133))
 
     report = audit(spec, bars, build=build)
@@ -139,8 +150,8 @@ def test_one_bar_of_all_is_found_by_an_audit() -> None:
 
 
 @pytest.mark.parametrize("scaling", ["standard", "robust"])
-def test_scaling_with_other_rows_than_those_of_the_training_is_caught(scaling: str) -> None:
-    spec, bars = strategy(features={"scaling": scaling}), days()
+def test_scaling_with_other_rows_than_those_of_the_training_is_caught(market: Market, scaling: str) -> None:
+    spec, bars = strategy(features={"scaling": scaling}), market.days()
 
     def fit(method: Any, rows: Any) -> Scaler:
         columns = build_features(spec, bars)
@@ -151,8 +162,8 @@ def test_scaling_with_other_rows_than_those_of_the_training_is_caught(scaling: s
     assert (error.context["kind"], error.context["column"]) == (Kind.WHOLE_SAMPLE_SCALING, "log_return")
 
 
-def test_classes_cut_with_moves_of_the_validation_are_caught() -> None:
-    spec, bars = strategy(labels={"quantiles": [0.3, 0.7]}), days()
+def test_classes_cut_with_moves_of_the_validation_are_caught(market: Market) -> None:
+    spec, bars = strategy(labels={"quantiles": [0.3, 0.7]}), market.days()
     dataset = build_dataset(spec, {"AAPL": bars})
     moves = np.concatenate((dataset.train.measures, dataset.validation.measures))
 
@@ -175,8 +186,8 @@ def unpurged(dataset: Dataset) -> Dataset:
 
 
 @pytest.mark.parametrize("label", [{"horizon": 3}, {"type": "triple_barrier", "horizon": 5}])
-def test_labels_that_reach_over_a_border_are_caught(label: dict[str, Any]) -> None:
-    spec, bars = strategy(labels=label), {"AAPL": days()}
+def test_labels_that_reach_over_a_border_are_caught(market: Market, label: dict[str, Any]) -> None:
+    spec, bars = strategy(labels=label), {"AAPL": market.days()}
 
     with pytest.raises(LeakFound, match="the validation part begins at") as found:
         check_leaks(spec, bars, unpurged(build_dataset(spec, bars)))
@@ -184,8 +195,8 @@ def test_labels_that_reach_over_a_border_are_caught(label: dict[str, Any]) -> No
     assert found.value.context["kind"] == Kind.UNPURGED_SPLIT
 
 
-def test_an_embargo_that_was_not_kept_is_caught() -> None:
-    bars = {"AAPL": days()}
+def test_an_embargo_that_was_not_kept_is_caught(market: Market) -> None:
+    bars = {"AAPL": market.days()}
     kept = strategy(validation={"embargo": 4})
 
     assert check_leaks(kept, bars, build_dataset(kept, bars)).passed
@@ -193,8 +204,8 @@ def test_an_embargo_that_was_not_kept_is_caught() -> None:
         check_leaks(kept, bars, build_dataset(strategy(), bars))
 
 
-def test_a_label_that_needs_more_bars_than_it_says_is_caught() -> None:
-    spec, bars = strategy(labels={"horizon": 2}), {"AAPL": days()}
+def test_a_label_that_needs_more_bars_than_it_says_is_caught(market: Market) -> None:
+    spec, bars = strategy(labels={"horizon": 2}), {"AAPL": market.days()}
     dataset = build_dataset(spec, bars)
 
     def measure(spec: Any, frame: pl.DataFrame) -> Measured:
@@ -211,12 +222,12 @@ def test_a_label_that_needs_more_bars_than_it_says_is_caught() -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_strategies_pass_an_audit_on_real_bars(path: Path) -> None:
+def test_shipped_strategies_pass_an_audit(market: Market, path: Path) -> None:
     spec = load_strategy(path.read_text(encoding="utf-8"), IndicatorCatalogue())
-    bars = {symbol: days(symbol, 500) for symbol in ("AAPL", "SPY")}
+    bars = {symbol: market.days(symbol, 500) for symbol in ("AAPL", "SPY")}
 
     one = audit(spec.on(["1d"]), bars, instants=30)
-    two = audit(spec.on(["1h", "1d"]), {"AAPL": hours_and_days(datetime(2020, 11, 1, tzinfo=UTC))}, instants=30)
+    two = audit(spec.on(["1h", "1d"]), {"AAPL": market.hours_and_days(datetime(2020, 11, 1, tzinfo=UTC))}, instants=30)
 
     assert (one.leaks, two.leaks) == ((), ())
     assert one.checks.symbols == 2
@@ -237,15 +248,15 @@ def test_shipped_strategies_pass_an_audit_on_real_bars(path: Path) -> None:
     ],
     ids=str,
 )
-def test_every_split_and_label_passes(sections: dict[str, Any]) -> None:
-    spec, bars = strategy(**sections), {symbol: days(symbol) for symbol in ("AAPL", "MSFT")}
+def test_every_split_and_label_passes(market: Market, sections: dict[str, Any]) -> None:
+    spec, bars = strategy(**sections), {symbol: market.days(symbol) for symbol in ("AAPL", "MSFT")}
 
     for fold in range(fold_count(spec)):
         assert check_leaks(spec, bars, build_dataset(spec, bars, fold)).passed
 
 
-def test_the_open_bar_as_known_so_far_is_no_leak() -> None:
-    spec, bars = strategy("1h", "1d"), {"AAPL": hours_and_days()}
+def test_the_open_bar_as_known_so_far_is_no_leak(market: Market) -> None:
+    spec, bars = strategy("1h", "1d"), {"AAPL": market.hours_and_days()}
     build = with_column("log_return", leaky.day_so_far)
 
     verdict = check_leaks(spec, bars, build_dataset(spec, bars, build=build), build=build)
@@ -294,8 +305,8 @@ def test_a_day_on_which_the_market_fell_is_one_event_and_no_leak() -> None:
 # What the verdict says.
 
 
-def test_the_verdict_counts_what_was_done_and_repeats_itself() -> None:
-    spec, bars = strategy(), {"AAPL": days()}
+def test_the_verdict_counts_what_was_done_and_repeats_itself(market: Market) -> None:
+    spec, bars = strategy(), {"AAPL": market.days()}
     dataset = build_dataset(spec, bars)
 
     first, second = (check_leaks(spec, bars, dataset) for _ in range(2))
@@ -311,10 +322,14 @@ def test_the_verdict_counts_what_was_done_and_repeats_itself() -> None:
     assert first.checks.rows_compared > 10_000
 
 
-def test_an_audit_tells_its_progress_and_stops() -> None:
+def test_an_audit_tells_its_progress_and_stops(market: Market) -> None:
     seen: list[tuple[int, int]] = []
-    report = audit(strategy(), {"AAPL": days()}, lambda done, total: seen.append((done, total)), lambda: len(seen) > 20)
-    whole = audit(strategy(), {"AAPL": days(rows=200)}, lambda done, total: seen.append((done, total)))
+
+    def on_progress(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    report = audit(strategy(), {"AAPL": market.days()}, on_progress, lambda: len(seen) > 20)
+    whole = audit(strategy(), {"AAPL": market.days(rows=200)}, on_progress)
 
     assert (report.complete, report.passed) == (False, True)
     assert report.verdict.startswith("Stopped before its end.")

@@ -13,7 +13,8 @@ from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.spec import Strategy
-from tests.features.series import made_bars, real_bars
+from tests.bars import Series, every_source
+from tests.features.series import made_bars
 
 DAY = np.timedelta64(1, "D")
 
@@ -120,14 +121,15 @@ def test_the_test_part_is_the_latest_and_in_no_other() -> None:
     assert kept.test.rows.max() == whole.validation.rows.max()
 
 
-def test_samples_whose_labels_overlap_weigh_less() -> None:
+@every_source
+def test_samples_whose_labels_overlap_weigh_less(series: Series) -> None:
     spec = Strategy.model_validate(
         {
             **strategy(type="triple_barrier", horizon=20).model_dump(mode="json"),
             "training": {"sample_weights": "uniqueness"},
         }
     )
-    train = build_dataset(spec, {"AAPL": {"1d": real_bars("AAPL")}}).train
+    train = build_dataset(spec, {"AAPL": {"1d": series("AAPL_1d")}}).train
     length = train.settled - train.rows
 
     assert train.weights.mean() == pytest.approx(1.0, abs=1e-5)

@@ -16,7 +16,8 @@ from ktrdr.features.timeframes import closes_at, latest_closed
 from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.strategy import spec
 from ktrdr.strategy.spec import Strategy
-from tests.features.series import made_bars, real_bars
+from tests.bars import Series, every_source
+from tests.features.series import made_bars
 
 NEW_YORK, ROUND_THE_CLOCK = "XNYS", "24/7"
 
@@ -68,9 +69,10 @@ def test_when_a_bar_has_closed(opened: str, timeframe: str, calendar: str | None
     assert closes_at(at(opened), timeframe, calendar) == at(closed)
 
 
-def test_no_bar_closes_before_it_opens_nor_after_its_length() -> None:
+@every_source
+def test_no_bar_closes_before_it_opens_nor_after_its_length(series: Series) -> None:
     for timeframe in ("5m", "1h", "1d"):
-        opens = real_bars("SPY", timeframe)["timestamp"].to_numpy().astype("datetime64[us]")
+        opens = series(f"SPY_{timeframe}")["timestamp"].to_numpy().astype("datetime64[us]")
         closes = closes_at(opens, timeframe, NEW_YORK)
         assert (closes > opens).all()
         assert (closes - opens <= np.timedelta64(TIMEFRAMES[timeframe])).all()
@@ -88,16 +90,17 @@ def test_the_last_hour_of_a_day_knows_the_day_and_the_others_do_not() -> None:
     assert without.tolist() == [-1, -1, 0]
 
 
-def hours_and_days(calendar: str | None, year: int = 2019) -> dict[str, pl.DataFrame]:
+def hours_and_days(series: Series, year: int = 2019) -> dict[str, pl.DataFrame]:
     def within(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("timestamp").dt.year() == year)
 
-    return {"1h": within(real_bars("AAPL", "1h")), "1d": within(real_bars("AAPL", "1d"))}
+    return {"1h": within(series("AAPL_1h")), "1d": within(series("AAPL_1d"))}
 
 
+@every_source
 @pytest.mark.parametrize("calendar", [None, NEW_YORK])
-def test_an_hour_never_sees_a_day_that_is_still_open(calendar: str | None) -> None:
-    bars = hours_and_days(calendar)
+def test_an_hour_never_sees_a_day_that_is_still_open(calendar: str | None, series: Series) -> None:
+    bars = hours_and_days(series)
     columns = build_features(strategy(["1h", "1d"], calendar), bars)
     assert columns.names == ("log_return", "sma_3", "log_return@1d", "sma_3@1d", "rsi_5@1d")
 
@@ -115,10 +118,13 @@ def test_an_hour_never_sees_a_day_that_is_still_open(calendar: str | None) -> No
             assert seen == alone[known]
 
 
+@every_source
 @settings(max_examples=20, deadline=None)
 @given(cut=st.integers(60, 1700), calendar=st.sampled_from([None, NEW_YORK]))
-def test_what_an_hour_knows_does_not_change_when_the_future_comes(cut: int, calendar: str | None) -> None:
-    bars, spec = hours_and_days(calendar), strategy(["1h", "1d"], calendar)
+def test_what_an_hour_knows_does_not_change_when_the_future_comes(
+    series: Series, cut: int, calendar: str | None
+) -> None:
+    bars, spec = hours_and_days(series), strategy(["1h", "1d"], calendar)
     whole = build_features(spec, bars)
     hours = bars["1h"].head(cut)
     now = hours["timestamp"][-1] + timedelta(hours=1)
@@ -130,8 +136,9 @@ def test_what_an_hour_knows_does_not_change_when_the_future_comes(cut: int, cale
     np.testing.assert_array_equal(then.values[warmup:], whole.values[warmup:cut])
 
 
-def test_missing_days_are_named_and_never_carried_on_for_weeks() -> None:
-    bars = hours_and_days(None)
+@every_source
+def test_missing_days_are_named_and_never_carried_on_for_weeks(series: Series) -> None:
+    bars = hours_and_days(series)
     short = {**bars, "1d": bars["1d"].filter(pl.col("timestamp") < datetime(2019, 6, 1, tzinfo=UTC))}
 
     with pytest.raises(TrainingDataError) as caught:
@@ -140,8 +147,9 @@ def test_missing_days_are_named_and_never_carried_on_for_weeks() -> None:
     assert "no 1d bar follows the one that closed at 2019-06-01T00:00:00.000000Z" in caught.value.detail
 
 
-def test_too_few_bars_of_the_higher_timeframe_leave_no_row() -> None:
-    bars = hours_and_days(None)
+@every_source
+def test_too_few_bars_of_the_higher_timeframe_leave_no_row(series: Series) -> None:
+    bars = hours_and_days(series)
 
     columns = build_features(strategy(["1h", "1d"]), {**bars, "1d": bars["1d"].head(4)})
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.market.answers import COIN, chart
+
 CHART = "/v8/finance/chart/"
-RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,6 @@ def serving(answer: Answering) -> Iterator[Source]:
         thread.join()
 
 
-CHARTS = RECORDED / "yahoo_chart"
-
-
 @contextmanager
 def yahoo(chart: Chart) -> Iterator[Source]:
     """Greets as Yahoo does; requests for bars are answered by `chart`."""
@@ -98,18 +95,7 @@ def yahoo(chart: Chart) -> Iterator[Source]:
 
 
 def yahoo_minutes(query: dict[str, str]) -> Answer:
-    """A bar a minute over the middle of each UTC day, in the form that Yahoo has."""
-    empty = "chart-AAPL-2025-02-01-to-2025-02-02-includePrePost-false-interval-1m.json"
-    body = json.loads((CHARTS / empty).read_text())
+    """A bar a minute from 12:00 to 12:10 of each UTC day."""
     first, last = int(query.get("period1", 0)), int(query.get("period2", 0))
-    result = body["chart"]["result"][0]
     stamps = [stamp for stamp in range(first - first % 60, last, 60) if 43_200 <= stamp % 86_400 < 43_800]
-    stamps = [stamp for stamp in stamps if stamp >= first]
-    days = sorted({stamp - stamp % 86_400 for stamp in stamps})
-    periods = [[{"timezone": "UTC", "start": day, "end": day + 86_400, "gmtoffset": 0}] for day in days]
-    result["meta"] |= {"tradingPeriods": periods, "exchangeTimezoneName": "UTC", "gmtoffset": 0}
-    if stamps:
-        prices = [100 + stamp % 7 for stamp in stamps]
-        quote = dict.fromkeys(("open", "high", "low", "close"), prices) | {"volume": [1] * len(stamps)}
-        result |= {"timestamp": stamps, "indicators": {"quote": [quote]}}
-    return Answer.of(body)
+    return Answer.of(chart(COIN, [stamp for stamp in stamps if stamp >= first], "1m"))

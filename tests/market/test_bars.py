@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from ktrdr.errors import BarsError, InputError
 from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_symbol, check_timeframe, conform, fingerprint
-
-REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
+from tests.bars import NAMES, Series, csv_of, every_source
 
 
 def table(stamps: Any, **columns: Any) -> pl.DataFrame:
@@ -120,9 +119,11 @@ def test_rounding_of_adjusted_prices_is_no_inconsistency() -> None:
     check_bars(conform(table(days(1), high=[11.0 * (1 - 1e-15)])))
 
 
-@pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
-@pytest.mark.parametrize("path", sorted(REAL_BARS.glob("*.csv")), ids=lambda path: path.stem)
-def test_real_bars_pass(path: Path) -> None:
+@every_source
+@pytest.mark.parametrize("name", NAMES)
+def test_text_becomes_the_bars_that_typed_columns_become(name: str, series: Series, tmp_path: Path) -> None:
+    path = csv_of(series, name, tmp_path)
+
     frame = check_bars(conform(pl.read_csv(path, infer_schema=False)))
 
     assert frame.equals(conform(pl.read_csv(path, try_parse_dates=True)))

@@ -1,4 +1,4 @@
-"""The real ccxt, answered by a local server with recorded klines of Binance."""
+"""The real ccxt, answered by a local server with klines as Binance has them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,14 @@ from ktrdr.market.bars import check_bars
 from ktrdr.market.provider import Page
 from ktrdr.market.providers import create_provider
 from ktrdr.market.providers.ccxt import CcxtProvider
-from tests.market.exchange_server import HTML, RECORDED, Answer, serving
+from tests.market.answers import ALL_KLINES, HALF_HOUR_MS, made_klines
+from tests.market.exchange_server import HTML, Answer, serving
 
-KLINES = RECORDED / "binance" / "klines_BTCUSDT_30m_20190411.json"
+# Some exchanges' own libraries, which ccxt imports whether they are asked or not.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:google.*")
 
-pytestmark = [
-    pytest.mark.skipif(not KLINES.is_file(), reason="the recorded answers are not here"),
-    # Some exchanges' own libraries, which ccxt imports whether they are asked or not.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:google.*"),
-]
-
-BARS: list[list[Any]] = json.loads(KLINES.read_text()) if KLINES.is_file() else []
+BARS = made_klines()
 LAST_IS_OPEN = datetime(2019, 4, 21, 23, 40, tzinfo=UTC)
-HALF_HOUR_MS = 1_800_000
 
 # As GET /api/v3/exchangeInfo tells it of one market.
 BTCUSDT = {
@@ -93,17 +88,20 @@ def run(
     return ran
 
 
-def exchange(query: dict[str, str]) -> Answer:
+def exchange(query: dict[str, str], bars: list[list[Any]] = BARS) -> Answer:
     since, limit = int(query.get("startTime", 0)), int(query["limit"])
-    return Answer.of([bar for bar in BARS if bar[0] >= since][:limit])
+    return Answer.of([bar for bar in bars if bar[0] >= since][:limit])
 
 
-def test_recorded_klines_become_bars_without_the_one_that_was_still_open() -> None:
-    ran = run(exchange)
+@pytest.mark.parametrize("klines", ALL_KLINES, ids=lambda source: source.__name__)
+def test_klines_become_bars_without_the_one_that_was_still_open(klines: Callable[[], list[list[Any]]]) -> None:
+    bars = klines()
+
+    ran = run(lambda query: exchange(query, bars))
 
     (page,) = ran.pages
     assert len(check_bars(page.frame)) == 499
-    assert page.frame.row(0)[1:] == (4986.23, 5009.0, 4961.01, 5000.36, 1176.52828)
+    assert page.frame.row(0)[1:] == tuple(float(number) for number in bars[0][1:6])
     assert page.frame["timestamp"][-1] == datetime(2019, 4, 21, 23, 0, tzinfo=UTC)
     assert page.provider == "ccxt:binance"
 

@@ -8,11 +8,9 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import BarsError, InputError
-from ktrdr.market.bars import conform
 from ktrdr.market.provider import Page, fetch
 from ktrdr.market.providers.csv import FileProvider
-
-REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
+from tests.bars import Series, csv_of, every_source
 
 GOOD = """Date,Open,High,Low,Close,Volume
 2023-01-03,10,12,9,11,100
@@ -67,14 +65,14 @@ def test_a_parquet_file_is_read_whatever_its_types(tmp_path: Path) -> None:
     assert fetched.provider == "parquet"
 
 
-@pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
-@pytest.mark.parametrize("series", ["AAPL_1d", "SPY_1h", "AAPL_1m", "EURUSD_1h"])
-def test_real_files_are_read_whole(series: str) -> None:
-    path = REAL_BARS / f"{series}.csv"
+@every_source
+@pytest.mark.parametrize("name", ["AAPL_1d", "SPY_1h", "AAPL_1m", "EURUSD_1h"])
+def test_long_files_are_read_whole(name: str, series: Series, tmp_path: Path) -> None:
+    path = csv_of(series, name, tmp_path)
 
-    fetched = fetch(FileProvider(path), "X", series.partition("_")[2], None, None)
+    fetched = fetch(FileProvider(path), "X", name.partition("_")[2], None, None)
 
-    assert fetched.frame.equals(conform(pl.read_csv(path, try_parse_dates=True)))
+    assert fetched.frame.equals(series(name))
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import InputError, TrainingDataError
-from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, conform
+from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES
 from ktrdr.market.quality import QualityReport, check, enforce
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.chart import bins_of, draw
 from ktrdr.market.quality.stored import check_stored, verdict_of
 from ktrdr.market.sessions import sessions_of
 from ktrdr.market.store import BarStore
-
-REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
-needs_real_bars = pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
-
-
-def real(name: str) -> pl.DataFrame:
-    return conform(pl.read_csv(REAL_BARS / f"{name}.csv", infer_schema=False), name.rpartition("_")[2])
+from tests.bars import Series, every_source
 
 
 def walk(stamps: np.ndarray, seed: int = 1) -> pl.DataFrame:
@@ -69,21 +63,21 @@ def real_faults(report: QualityReport) -> set[str]:
     return kinds(report) - kinds(report, "note")
 
 
-# The real bars: what their description names is found, and nothing else.
+# Whole series: what their description names is found, and nothing else.
 
 
-@needs_real_bars
+@every_source
 @pytest.mark.parametrize("symbol", ["AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "SPY", "QQQ"])
-def test_real_daily_bars_have_every_session_and_nothing_wrong(symbol: str) -> None:
-    report = check(real(f"{symbol}_1d"), symbol, "1d")
+def test_daily_bars_have_every_session_and_nothing_wrong(symbol: str, series: Series) -> None:
+    report = check(series(f"{symbol}_1d"), symbol, "1d")
 
     assert (report.verdict, report.score, report.coverage, report.faults) == ("sound", 100.0, 1.0, ())
     assert (report.calendar.name, report.calendar.is_guess) == ("XNYS", True)
 
 
-@needs_real_bars
-def test_of_real_hours_the_partial_first_bar_the_halt_and_the_bad_ticks_are_found() -> None:
-    apple, spy = check(real("AAPL_1h"), "AAPL", "1h"), check(real("SPY_1h"), "SPY", "1h")
+@every_source
+def test_of_hours_the_partial_first_bar_the_halt_and_the_bad_ticks_are_found(series: Series) -> None:
+    apple, spy = check(series("AAPL_1h"), "AAPL", "1h"), check(series("SPY_1h"), "SPY", "1h")
 
     for report in (apple, spy):
         assert "holds 30 of 60 minutes" in told(report, "partial_first_bar")
@@ -98,10 +92,10 @@ def test_of_real_hours_the_partial_first_bar_the_halt_and_the_bad_ticks_are_foun
     }  # fmt: skip
 
 
-@needs_real_bars
+@every_source
 @pytest.mark.parametrize("symbol", ["AAPL", "SPY"])
-def test_of_real_minutes_the_missing_session_is_found_and_extended_hours_are_no_fault(symbol: str) -> None:
-    report = check(real(f"{symbol}_5m"), symbol, "5m")
+def test_of_minutes_the_missing_session_is_found_and_extended_hours_are_no_fault(symbol: str, series: Series) -> None:
+    report = check(series(f"{symbol}_5m"), symbol, "5m")
 
     assert real_faults(report) == {"missing", "missing_sessions"}
     assert told(report, "missing_sessions") == "1 session missing whole: 2025-08-07"
@@ -109,18 +103,18 @@ def test_of_real_minutes_the_missing_session_is_found_and_extended_hours_are_no_
     assert "between 04:00 and" in told(report, "outside_sessions")
 
 
-@needs_real_bars
-def test_the_seven_real_sessions_of_minutes_lack_those_between() -> None:
-    report = check(real("AAPL_1m"), "AAPL", "1m")
+@every_source
+def test_the_seven_sessions_of_minutes_lack_those_between(series: Series) -> None:
+    report = check(series("AAPL_1m"), "AAPL", "1m")
 
     assert report.verdict == "faulty"
     assert "13 sessions missing whole: 2021-08-26" in told(report, "missing_sessions")
     assert (report.expected, report.expected - report.present) == (20 * 390, 13 * 390 + 4)
 
 
-@needs_real_bars
-def test_real_currency_has_no_volume_and_real_coins_lack_two_hours() -> None:
-    euro, coin = check(real("EURUSD_1h"), "EURUSD", "1h"), check(real("BTCUSD_1h"), "BTCUSD", "1h")
+@every_source
+def test_currency_has_no_volume_and_coins_lack_two_hours(series: Series) -> None:
+    euro, coin = check(series("EURUSD_1h"), "EURUSD", "1h"), check(series("BTCUSD_1h"), "BTCUSD", "1h")
 
     assert (euro.calendar.name, coin.calendar.name) == ("24/5", "24/7")
     assert "volume is 0 throughout" in told(euro, "zero_volume")

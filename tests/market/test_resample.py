@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,17 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import InputError
-from ktrdr.market.bars import conform
 from ktrdr.market.quality import check
 from ktrdr.market.resample import resample
+from tests.bars import Series, every_source
 from tests.market.test_quality import sound
-
-REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
-needs_real_bars = pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
-
-
-def real(name: str) -> pl.DataFrame:
-    return conform(pl.read_csv(REAL_BARS / f"{name}.csv", infer_schema=False), name.rpartition("_")[2])
 
 
 def opens(frame: pl.DataFrame, day: str, zone: str = "America/New_York") -> list[str]:
@@ -27,10 +19,10 @@ def opens(frame: pl.DataFrame, day: str, zone: str = "America/New_York") -> list
     return local.filter(local.dt.strftime("%Y-%m-%d") == day).dt.strftime("%H:%M").to_list()
 
 
-@needs_real_bars
-def test_a_days_bar_is_its_sessions_and_agrees_with_another_source() -> None:
-    made = resample(real("AAPL_5m"), "AAPL", "5m", "1d")
-    days = real("AAPL_1d")
+@every_source
+def test_a_days_bar_is_its_sessions_and_agrees_with_another_source(series: Series) -> None:
+    minutes, days = series("AAPL_5m"), series("AAPL_1d")
+    made = resample(minutes, "AAPL", "5m", "1d")
 
     both = made.frame.join(days, on="timestamp", suffix="_day")
 
@@ -38,13 +30,15 @@ def test_a_days_bar_is_its_sessions_and_agrees_with_another_source() -> None:
     # The other source is adjusted for dividends, a quarter dollar each.
     for name in ("open", "high", "low", "close"):
         assert (both[name] / both[f"{name}_day"] - 1).abs().max() < 0.01  # type: ignore[operator]
-    assert made.note == "26,679 bars outside of the sessions are left out"
+    bars_a_half_day, half_days = 42, 3
+    inside = (len(both) - half_days) * 78 + half_days * bars_a_half_day
+    assert made.note == f"{len(minutes) - inside:,} bars outside of the sessions are left out"
     assert check(made.frame, "AAPL", "1d").expected - len(made.frame) == 1
 
 
-@needs_real_bars
-def test_intraday_bars_are_counted_from_the_opening_and_end_with_the_session() -> None:
-    hours = resample(real("AAPL_5m"), "AAPL", "5m", "1h").frame
+@every_source
+def test_intraday_bars_are_counted_from_the_opening_and_end_with_the_session(series: Series) -> None:
+    hours = resample(series("AAPL_5m"), "AAPL", "5m", "1h").frame
 
     assert opens(hours, "2024-08-09") == ["09:30", "10:30", "11:30", "12:30", "13:30", "14:30", "15:30"]
     assert opens(hours, "2024-11-29") == ["09:30", "10:30", "11:30", "12:30"]  # a half day
@@ -52,18 +46,18 @@ def test_intraday_bars_are_counted_from_the_opening_and_end_with_the_session() -
     assert {fault.kind for fault in report.faults} == {"missing", "missing_sessions"}
 
 
-@needs_real_bars
-def test_where_bars_stand_at_full_hours_longer_ones_do_too() -> None:
-    made = resample(real("AAPL_1h"), "AAPL", "1h", "4h").frame
+@every_source
+def test_where_bars_stand_at_full_hours_longer_ones_do_too(series: Series) -> None:
+    made = resample(series("AAPL_1h"), "AAPL", "1h", "4h").frame
 
     assert opens(made, "2021-03-31") == ["09:00", "13:00"]
 
 
-@needs_real_bars
-def test_a_day_of_currency_ends_in_new_york_and_one_of_coins_at_midnight() -> None:
-    euro = resample(real("EURUSD_1h"), "EURUSD", "1h", "1d").frame
-    coin = resample(real("BTCUSD_1h"), "BTCUSD", "1h", "1d")
-    hours = real("EURUSD_1h").filter(
+@every_source
+def test_a_day_of_currency_ends_in_new_york_and_one_of_coins_at_midnight(series: Series) -> None:
+    euro = resample(series("EURUSD_1h"), "EURUSD", "1h", "1d").frame
+    coin = resample(series("BTCUSD_1h"), "BTCUSD", "1h", "1d")
+    hours = series("EURUSD_1h").filter(
         pl.col("timestamp").is_between(
             datetime(2023, 6, 6, 21, tzinfo=UTC), datetime(2023, 6, 7, 21, tzinfo=UTC), closed="left"
         )

@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError
-from ktrdr.market.bars import SCHEMA, conform
+from ktrdr.market.bars import SCHEMA
 from ktrdr.market.store import BarStore
+from tests.bars import Series, every_source
 
 ROOT = Path(__file__).parents[2]
-REAL_BARS = ROOT.parent / "shared" / "data" / "bars"
-needs_real_bars = pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bars are not here")
 
 
 @pytest.fixture
@@ -36,13 +35,9 @@ def bars(first: int, count: int, close: float = 100.0) -> pl.DataFrame:
     return pl.DataFrame({"timestamp": stamps, **columns, "volume": [1.0] * count}, schema=SCHEMA)
 
 
-def real(name: str) -> pl.DataFrame:
-    return conform(pl.read_csv(REAL_BARS / f"{name}.csv", infer_schema=False))
-
-
-@needs_real_bars
-def test_real_bars_come_back_as_they_were_stored(store: BarStore) -> None:
-    frame = real("AAPL_5m")
+@every_source
+def test_bars_come_back_as_they_were_stored(store: BarStore, series: Series) -> None:
+    frame = series("AAPL_5m")
 
     report = store.merge("AAPL", "5m", frame, "csv")
 
@@ -52,9 +47,9 @@ def test_real_bars_come_back_as_they_were_stored(store: BarStore) -> None:
     assert day.equals(frame.filter(pl.col("timestamp").dt.date() == date(2024, 9, 3)))
 
 
-@needs_real_bars
-def test_loading_the_same_again_writes_nothing(store: BarStore) -> None:
-    frame = real("AAPL_1d")
+@every_source
+def test_loading_the_same_again_writes_nothing(store: BarStore, series: Series) -> None:
+    frame = series("AAPL_1d")
     store.merge("AAPL", "1d", frame, "sample")
     path = store.root / "AAPL" / "1d.parquet"
     before = (path.stat().st_ino, path.stat().st_mtime_ns)

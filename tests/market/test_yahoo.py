@@ -1,8 +1,8 @@
-"""The real yfinance, answered by a local server with recorded bodies of Yahoo's chart API."""
+"""The real yfinance, answered by a local server with bodies in the form of Yahoo's chart API."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,12 @@ from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.market.bars import check_bars
 from ktrdr.market.provider import Page, fetch
 from ktrdr.market.providers.yahoo import CHART, YahooProvider
-from tests.market.exchange_server import CHARTS, HTML, Answer, Chart, yahoo, yahoo_minutes
+from tests.market.answers import AUTUMNS, MADE_CHARTS, SHARE, Body, autumn, chart, recorded_charts
+from tests.market.exchange_server import HTML, Answer, Chart, yahoo, yahoo_minutes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
-pytestmark = pytest.mark.skipif(not CHARTS.is_dir(), reason="the recorded answers are not here")
+every_autumn = pytest.mark.parametrize("autumn", AUTUMNS, ids=lambda source: source.__name__)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def run(
 
 
 def fetched(
-    body: dict[str, Any],
+    body: Body,
     symbol: str,
     timeframe: str,
     start: date | None = None,
@@ -70,22 +71,18 @@ def fetched(
         return fetch(YahooProvider(source.url, now=lambda: now), symbol, timeframe, start, end)
 
 
-def recorded(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((CHARTS / f"{name}.json").read_text())
-    return content
-
-
 def always(body: Any) -> Chart:
     return lambda query: Answer.of(body)
 
 
-def bodies() -> list[Path]:
-    return sorted(path for path in CHARTS.glob("*.json") if path.name != "INDEX.json")
+WHOLE = Answer.of(autumn())
 
 
-@pytest.mark.parametrize("path", bodies(), ids=lambda path: path.stem)
-def test_every_recorded_answer_gives_right_bars_or_says_plainly_why_not(path: Path) -> None:
-    body = json.loads(path.read_text())
+BODIES = MADE_CHARTS | recorded_charts()
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_every_answer_gives_right_bars_or_says_plainly_why_not(body: Body) -> None:
     result = body["chart"]["result"][0]
     timeframe = result["meta"]["dataGranularity"]
     start = None if timeframe == "1d" else NOW.date() - timedelta(days=5)
@@ -96,15 +93,16 @@ def test_every_recorded_answer_gives_right_bars_or_says_plainly_why_not(path: Pa
         (page,) = ran.pages
         assert len(check_bars(page.frame)) == len(result["timestamp"])
         assert page.frame["close"].to_list() == pytest.approx(result["indicators"]["adjclose"][0]["adjclose"])
-    elif result.get("timestamp") is None and "fake" in path.name and timeframe == "1d":
+    elif result["indicators"]["quote"] != [{}]:
         assert "cannot be read: it has no 'timestamp'" in ran.error.detail
     else:
         assert isinstance(ran.error, NoBars)
         assert "timestamp" not in result
 
 
-def test_us_daily_bars_stand_at_midnight_utc_of_their_session() -> None:
-    page = fetched(recorded("chart-AAPL-2020-08-31-to-2020-11-07"), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 5))
+@every_autumn
+def test_us_daily_bars_stand_at_midnight_utc_of_their_session(autumn: Callable[[], Body]) -> None:
+    page = fetched(autumn(), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 5))
 
     stamps = page.frame["timestamp"]
     assert len(stamps) == 48
@@ -112,8 +110,9 @@ def test_us_daily_bars_stand_at_midnight_utc_of_their_session() -> None:
     assert (page.provider, page.note) == ("yahoo", "prices adjusted for splits and dividends")
 
 
-def test_the_end_is_asked_for_inclusively_and_prices_are_adjusted() -> None:
-    body = recorded("chart-AAPL-2020-08-31-to-2020-11-07")
+@every_autumn
+def test_the_end_is_asked_for_inclusively_and_prices_are_adjusted(autumn: Callable[[], Body]) -> None:
+    body = autumn()
 
     ran = run(always(body), "AAPL", "1d", date(2020, 8, 31), date(2020, 11, 6))
 
@@ -123,13 +122,16 @@ def test_the_end_is_asked_for_inclusively_and_prices_are_adjusted() -> None:
     assert ran.pages[0].frame["open"][0] == pytest.approx(indicators["quote"][0]["open"][0] * ratio)
 
 
+@every_autumn
 @pytest.mark.parametrize(
     ("now", "rows"),
     [(datetime(2020, 11, 6, 20, 59, tzinfo=UTC), 48), (datetime(2020, 11, 6, 21, 0, tzinfo=UTC), 49)],
     ids=["a minute before the close", "at the close"],
 )
-def test_the_daily_bar_of_a_session_that_is_still_open_is_left_out(now: datetime, rows: int) -> None:
-    body = recorded("chart-AAPL-2020-08-31-to-2020-11-07")
+def test_the_daily_bar_of_a_session_that_is_still_open_is_left_out(
+    autumn: Callable[[], Body], now: datetime, rows: int
+) -> None:
+    body = autumn()
     meta = body["chart"]["result"][0]["meta"]
     closing = int(datetime(2020, 11, 6, 21, 0, tzinfo=UTC).timestamp())
     meta["gmtoffset"] = -18000
@@ -142,11 +144,8 @@ def test_the_daily_bar_of_a_session_that_is_still_open_is_left_out(now: datetime
 
 def test_intraday_bars_stand_at_their_opening_and_the_open_one_is_left_out() -> None:
     opening = int(datetime(2025, 2, 3, 14, 30, tzinfo=UTC).timestamp())
-    body = recorded("chart-AAPL-2025-02-01-to-2025-02-02-includePrePost-false-interval-1m")
+    body = chart(SHARE, [opening, opening + 3600, opening + 7200], "1h")
     result = body["chart"]["result"][0]
-    session = {"timezone": "EST", "start": opening, "end": opening + 23400, "gmtoffset": -18000}
-    result["meta"] |= {"dataGranularity": "1h", "tradingPeriods": [[session]]}
-    result["timestamp"] = [opening, opening + 3600, opening + 7200]
     quote = {"open": [10.0, 11.0, 12.0], "high": [12.0, 12.0, 14.0], "low": [9.0, 10.0, 11.0]}
     result["indicators"] = {"quote": [{**quote, "close": [12.5, None, 13.0], "volume": [1, 2, 3]}]}
 
@@ -181,7 +180,7 @@ def test_what_came_before_a_failure_is_there_and_the_failing_page_was_asked_for_
 def test_a_failure_that_passes_is_waited_out() -> None:
     answers = iter([Answer(b"Too Many Requests", 429)] * 6)
 
-    ran = run(lambda query: next(answers, Answer.of(recorded("chart-AAPL-2020-08-31-to-2020-11-07"))))
+    ran = run(lambda query: next(answers, WHOLE))
 
     assert ran.error is None
     assert len(ran.pages[0].frame) == 49
@@ -195,9 +194,6 @@ def test_what_yahoo_no_longer_has_is_refused_before_it_is_asked() -> None:
         run(lambda query: pytest.fail("yahoo was asked"), "AAPL", "4h")
 
     assert "1h, 1d, 1w" in refused.value.hint
-
-
-WHOLE = Answer.of(recorded("chart-AAPL-2020-08-31-to-2020-11-07")) if CHARTS.is_dir() else HTML
 
 
 def refusal(code: str, description: str, status: int) -> Answer:

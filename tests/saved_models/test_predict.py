@@ -17,7 +17,7 @@ from ktrdr.saved_models.trained_model import load_model
 from ktrdr.training.files import PREDICTIONS
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.request import TrainingRequest
-from tests.features.series import real_bars
+from tests.bars import Series, every_source
 from tests.saved_trainings import daily, save, strategy
 
 MODELS = {
@@ -56,9 +56,10 @@ def test_a_symbol_that_was_not_trained_is_predicted_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(table.select(pl.sum_horizontal("probability_down", "probability_up")).to_series(), 1)
 
 
-def test_several_timeframes_of_real_bars_are_predicted_as_in_the_training(tmp_path: Path) -> None:
-    hours = real_bars("AAPL", "1h").tail(700)
-    days = real_bars("AAPL").filter(pl.col("timestamp") >= hours["timestamp"][0] - timedelta(days=60))
+@every_source
+def test_several_timeframes_are_predicted_as_in_the_training(series: Series, tmp_path: Path) -> None:
+    hours = series("AAPL_1h").tail(700)
+    days = series("AAPL_1d").filter(pl.col("timestamp") >= hours["timestamp"][0] - timedelta(days=60))
     bars = {"AAPL": {"1h": hours, "1d": days}}
     spec = strategy("gru", ("1h", "1d"), calendar="XNYS")
     dataset, _ = save(tmp_path, spec, bars)

@@ -1,0 +1,46 @@
+"""Series of bars for tests: made ones everywhere, and the real ones too where they lie beside the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ktrdr.market.bars import conform
+from tests import made_bars
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+Series = Callable[[str], pl.DataFrame]
+"""`symbol_timeframe` -> the bars of that series."""
+
+
+@cache
+def made(name: str) -> pl.DataFrame:
+    return made_bars.make(name)
+
+
+@cache
+def real(name: str) -> pl.DataFrame:
+    return conform(pl.read_csv(_real_file(name), infer_schema=False), name.partition("_")[2])
+
+
+def _real_file(name: str) -> Path:
+    return SHARED / "bars" / f"{name}.csv"
+
+
+NAMES = made_bars.NAMES
+SOURCES: tuple[Series, ...] = (made, real) if (SHARED / "bars").is_dir() else (made,)
+every_source = pytest.mark.parametrize("series", SOURCES, ids=lambda source: source.__name__)
+
+
+def csv_of(series: Series, name: str, folder: Path) -> Path:
+    """The series as a file: the real one where it lies, a made one in `folder`."""
+    if series is real:
+        return _real_file(name)
+    path = folder / f"{name}.csv"
+    series(name).with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(path)
+    return path
