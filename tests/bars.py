@@ -34,13 +34,17 @@ def _real_file(name: str) -> Path:
 
 NAMES = made_bars.NAMES
 SOURCES: tuple[Series, ...] = (made, real) if (SHARED / "bars").is_dir() else (made,)
+one_source = SOURCES[-1]
+"""For tests that are too long to be run on each."""
+
 every_source = pytest.mark.parametrize("series", SOURCES, ids=lambda source: source.__name__)
 
 
-def csv_of(series: Series, name: str, folder: Path) -> Path:
-    """The series as a file: the real one where it lies, a made one in `folder`."""
-    if series is real:
+def csv_of(series: Series, name: str, folder: Path, year: int | None = None) -> Path:
+    """The series, or one year of it, as a file: a whole real one where it lies, else one in `folder`."""
+    if series is real and year is None:
         return _real_file(name)
-    path = folder / f"{name}.csv"
-    series(name).with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(path)
+    bars, path = series(name), folder / f"{name}.csv"
+    bars = bars.filter(pl.col("timestamp").dt.year() == year) if year else bars
+    bars.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(path)
     return path

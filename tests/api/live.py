@@ -1,4 +1,4 @@
-"""The whole application behind a real port of this process, on a home with something of everything in it."""
+"""The whole application behind a real port of this process, which runs operations too."""
 
 from __future__ import annotations
 
@@ -57,10 +57,31 @@ class Live:
     def url(self) -> str:
         return str(self.http.base_url).rstrip("/")
 
-    def ended(self, operation_id: str) -> str:
-        """The state in which the operation ends."""
-        answer = self.http.get(f"{API}/operations/{operation_id}", params={"wait": 60}, timeout=70)
-        return str(answer.json()["status"])
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return self.http.get(f"{API}{path}", params=query or None)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """`body` is sent as JSON, `content` as it is."""
+        return self.http.post(f"{API}{path}", json=body, **options)
+
+    def end_of(self, operation_id: str) -> dict[str, Any]:
+        """The operation once it has ended."""
+        ended: dict[str, Any] = self.get(f"/operations/{operation_id}", wait=60).json()
+        return ended
+
+    def complete(self, path: str, body: dict[str, Any]) -> str:
+        """The id of the operation that this request starts, which must complete."""
+        operation_id: str = self.post(path, body).json()["operation_id"]
+        assert self.end_of(operation_id)["status"] == "COMPLETED"
+        return operation_id
+
+    def count(self) -> int:
+        """How many operations there are."""
+        total: int = self.get("/operations").json()["total"]
+        return total
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        return [*self._of_status("PENDING"), *self._of_status("RUNNING")]
 
     def stack_traces(self) -> list[str]:
         """Those that this process logged, and the workers' log where it has any."""
@@ -76,13 +97,13 @@ class Live:
     def end_all(self, within_s: float, loads_may_take_s: float = 5.0) -> list[str]:
         """Cancel what has not ended, loads after a while only; what is left all the same."""
         began = time.monotonic()
-        while unfinished := [*self._of_status("PENDING"), *self._of_status("RUNNING")]:
+        while unfinished := self.unfinished():
             elapsed_s = time.monotonic() - began
             if elapsed_s > within_s:
                 break
             for operation in unfinished:
                 if operation["operation_type"] != "DATA_LOAD" or elapsed_s > loads_may_take_s:
-                    self.http.post(f"{API}/operations/{operation['operation_id']}/cancel")
+                    self.post(f"/operations/{operation['operation_id']}/cancel")
             time.sleep(0.2)
         return [f"{operation['operation_id']} {operation['status']}" for operation in unfinished]
 
@@ -91,7 +112,7 @@ class Live:
         token: str | None = ""
         while token is not None:
             params = {"status": status, "limit": "1000"} | ({"page_token": token} if token else {})
-            page = self.http.get(f"{API}/operations", params=params).json()
+            page = self.get("/operations", **params).json()
             found, token = [*found, *page["operations"]], page["next_page_token"]
         return found
 
@@ -109,8 +130,8 @@ def live(home: Path) -> Iterator[Live]:
     logging.getLogger().addHandler(traces)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
-            yield _furnished(Live(http, home, _traces=traces))
+        with httpx.Client(base_url=url, timeout=70, trust_env=False) as http:
+            yield Live(http, home, _traces=traces)
     finally:
         logging.getLogger().removeHandler(traces)
         server.should_exit = True
@@ -118,9 +139,18 @@ def live(home: Path) -> Iterator[Live]:
         listener.close()
 
 
-def _furnished(live: Live) -> Live:
-    live.load = live.http.post(f"{API}/data/load", json=LOAD).json()["operation_id"]
-    assert live.ended(live.load) == "COMPLETED"
-    live.training = live.http.post(f"{API}/training/start", json=START).json()["operation_id"]
-    assert live.ended(live.training) == "COMPLETED"
-    return live
+@contextmanager
+def with_a_year(home: Path) -> Iterator[Live]:
+    """With the sample's bars of 2023."""
+    with live(home) as server:
+        server.load = server.complete("/data/load", LOAD | {"start_date": "2023-01-01", "end_date": "2023-12-31"})
+        yield server
+
+
+@contextmanager
+def furnished(home: Path) -> Iterator[Live]:
+    """With something of everything in it."""
+    with live(home) as server:
+        server.load = server.complete("/data/load", LOAD)
+        server.training = server.complete("/training/start", START)
+        yield server

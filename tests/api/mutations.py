@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.api.live import API, CSV, LOAD, START, STRATEGY, Live, live
+from tests.api.live import API, CSV, LOAD, START, STRATEGY, Live, furnished
 
 _STRATEGY = (
     STRATEGY
@@ -189,7 +189,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=10_000, help="requests in all")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, live(Path(folder) / "home") as server:
+    with tempfile.TemporaryDirectory() as folder, furnished(Path(folder) / "home") as server:
         answers = mutate(server, examples=chosen.examples, number=chosen.seed)
         left, traces = server.end_all(within_s=1800, loads_may_take_s=1500), server.stack_traces()
         crashes = server.crashes()

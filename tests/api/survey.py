@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.api.live import API, CSV, LOAD, START, Live, live
+from tests.api.live import API, CSV, LOAD, START, Live, furnished
 
 CHECKS = [
     not_a_server_error,
@@ -172,7 +172,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=300, help="made-up requests for each operation")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, live(Path(folder) / "home") as server:
+    with tempfile.TemporaryDirectory() as folder, furnished(Path(folder) / "home") as server:
         found = survey(server, examples=chosen.examples, number=chosen.seed)
         left, traces = server.end_all(within_s=120), [*server.stack_traces(), *server.crashes()]
     for (label, status), count in sorted(found.answers.items()):

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.live import Live, live
+from tests.api.live import Live, furnished
 from tests.api.mutations import mutate
 from tests.api.survey import survey
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(tmp_path_factory.mktemp("home")) as server:
+    with furnished(tmp_path_factory.mktemp("home")) as server:
         yield server
 
 

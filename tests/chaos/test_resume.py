@@ -9,7 +9,8 @@ import pytest
 
 from tests.chaos.reference import Reference
 from tests.chaos.resume import Trial, attempt, interrupted, tear_newest_checkpoint
-from tests.e2e.system import System, check_problem
+from tests.e2e.system import System
+from tests.refusals import check_problem
 
 HOWS = {"quick_mlp": "SIGKILL", "gru_dropout": "SIGKILL", "lstm_stopping": "cancel"}
 

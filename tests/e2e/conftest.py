@@ -23,12 +23,18 @@ LONG_S = 5.0
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The post checks look back on the scenarios, so they come last."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.e2e)
-    items.sort(key=lambda item: item.path == here / "test_post_checks.py")
+    """The scenarios come first, then the checks that look back on them, then what leaves failures on their server."""
+    places = [place for place, item in enumerate(items) if item.path.is_relative_to(Path(__file__).parent)]
+    ordered = sorted((items[place] for place in places), key=_turn)
+    for place, item in zip(places, ordered, strict=True):
+        item.add_marker(pytest.mark.e2e)
+        items[place] = item
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.name.startswith("test_scenario_"):
+        return 0
+    return 1 if item.path.name == "test_post_checks.py" else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,37 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A server with a year of daily bars; it must stop as it should at the end."""
+    """A server with a year of daily bars, on which two trainings run at a time."""
     system = System(tmp_path_factory.mktemp("backend"), KTRDR_MAX_CONCURRENT="2")
+    yield from _serving(system, "--start-date", "2023-01-01", "--end-date", "2023-12-31")
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A server with two years of daily bars, on which one training runs at a time."""
+    system = System(tmp_path_factory.mktemp("narrow"), KTRDR_MAX_CONCURRENT="1")
+    yield from _serving(system, "--start-date", "2023-01-01")
+
+
+def _serving(system: System, *dates: str) -> Iterator[System]:
+    """It must stop as it should at the end."""
     try:
         system.start()
-        system.load_sample("--start-date", "2023-01-01", "--end-date", "2023-12-31")
+        system.load_sample(*dates)
         yield system
         system.stop()
     finally:
         system.close()
+
+
+@pytest.fixture(scope="session")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lengthened(tmp_path_factory.mktemp("strategies"), 2, "brief")
+
+
+@pytest.fixture(scope="session")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lengthened(tmp_path_factory.mktemp("strategies"), 100_000, "endless")
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = Path(__file__).parent / "guide"
 STRATEGY = "config/strategies/test_e2e.yaml"
-REAL_BARS = REPOSITORY.parent / "shared" / "data" / "bars"
 
 LOG_STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
 LOG_LINE = re.compile(rf"{LOG_STAMP} (DEBUG|INFO|WARNING|ERROR) \S.*")
@@ -325,27 +324,6 @@ def lengthened(folder: Path, epochs: int, name: str = "test_e2e") -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(longer, encoding="utf-8")
     return path
-
-
-def check_problem(response: httpx.Response, status: int, code: str, *words: str) -> dict[str, Any]:
-    """The response is this problem, says these words, and shows nothing of the server's inside."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = response.json()
-    assert {"type", "title", "status", "code", "detail", "hint", "instance"} <= problem.keys()
-    assert (problem["status"], problem["code"]) == (status, code)
-    said = f"{problem['detail']} {problem['hint']}"
-    assert all(word in said for word in words), said
-    assert not re.search(r'Traceback|File ".*\.py"', response.text)
-    return problem
-
-
-def check_refusal(done: Done, code: int, *words: str) -> None:
-    """The command ended with this code and told why, in words and not in a stack trace."""
-    assert done.code == code, (done.code, done.out, done.err)
-    assert all(word in done.err for word in words), done.err
-    assert "error: " in done.err
-    assert not re.search(r'Traceback|File ".*\.py"', done.out + done.err)
 
 
 def _command_of(process: psutil.Process) -> list[str]:

@@ -6,15 +6,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from tests.e2e.system import REAL_BARS, System, check_refusal, until
+from tests.bars import csv_of, one_source
+from tests.e2e.system import System, until
+from tests.refusals import check_refusal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of POSIX")
 
@@ -40,15 +40,10 @@ indicators: [{name: rsi, period: 14}, {name: atr, timeframe: 1d}]
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    system = System(tmp_path_factory.mktemp("honesty"), KTRDR_MAX_CONCURRENT="2")
-    try:
-        system.start()
-        system.load_sample("--start-date", "2021-01-01")
-        yield system
-        system.stop()
-    finally:
-        system.close()
+def system(backend: System) -> System:
+    """With four years of daily bars."""
+    backend.load_sample("--start-date", "2021-01-01")
+    return backend
 
 
 def write(folder: Path, text: str, epochs: int = 4) -> Path:
@@ -120,12 +115,8 @@ def test_a_fold_that_dies_fails_the_whole_and_a_resume_trains_what_is_missing(sy
 
 
 def test_hours_that_know_their_days_are_audited_trained_and_reproduced(system: System, tmp_path: Path) -> None:
-    if not REAL_BARS.exists():
-        pytest.skip(f"no real bars at {REAL_BARS}")
     for timeframe in ("1h", "1d"):
-        bars = pl.read_csv(REAL_BARS / f"SPY_{timeframe}.csv").filter(pl.col("timestamp").str.starts_with("2019"))
-        path = tmp_path / f"spy_{timeframe}.csv"
-        bars.write_csv(path)
+        path = csv_of(one_source, f"SPY_{timeframe}", tmp_path, year=2019)
         assert system.ktrdr("data", "import", path, "SPY", timeframe).code == 0
     strategy = write(tmp_path, HOURS)
 

@@ -6,23 +6,21 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bars import csv_of, one_source
 from tests.e2e.system import (
-    REAL_BARS,
     TERMINAL,
     System,
-    check_problem,
-    check_refusal,
     gone,
     lengthened,
     needs_linux,
     until,
 )
+from tests.refusals import check_problem, check_refusal
 
 EPOCHS = 30
 
@@ -30,37 +28,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pro
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A server with two years of daily bars; one training runs at a time."""
-    system = System(tmp_path_factory.mktemp("lifecycle"), KTRDR_MAX_CONCURRENT="1")
-    try:
-        system.start()
-        system.load_sample("--start-date", "2023-01-01")
-        yield system
-        system.stop()
-    finally:
-        system.close()
+def system(narrow: System) -> System:
+    return narrow
 
 
 @pytest.fixture(scope="module")
-def strategies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("strategies")
-
-
-@pytest.fixture(scope="module")
-def steady(strategies: Path) -> Path:
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some seconds' work."""
-    return lengthened(strategies, EPOCHS, "steady")
-
-
-@pytest.fixture(scope="module")
-def endless(strategies: Path) -> Path:
-    return lengthened(strategies, 100_000, "endless")
-
-
-@pytest.fixture(scope="module")
-def brief(strategies: Path) -> Path:
-    return lengthened(strategies, 2, "brief")
+    return lengthened(tmp_path_factory.mktemp("strategies"), EPOCHS, "steady")
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +134,15 @@ def test_a_resumed_training_ends_as_if_it_had_never_been_interrupted(
 
 
 @pytest.fixture(scope="module")
-def queue(system: System, endless: Path, brief: Path, resumed: str) -> list[str]:
-    """One that runs, and three that wait for it."""
+def before_the_queue(system: System, resumed: str) -> int:
+    """A mark in the log."""
     system.ended(resumed)
+    return system.mark()
+
+
+@pytest.fixture(scope="module")
+def queue(system: System, endless: Path, brief: Path, before_the_queue: int) -> list[str]:
+    """One that runs, and three that wait for it."""
     running = system.train(endless)
     waiting = []
     for _ in range(3):
@@ -221,12 +202,12 @@ def test_a_killed_worker_fails_its_operation_and_loses_no_metric(system: System,
     assert "SIGKILL" in shown.err
 
 
-def test_those_that_wait_start_in_their_order(system: System, queue: list[str]) -> None:
+def test_those_that_wait_start_in_their_order(system: System, queue: list[str], before_the_queue: int) -> None:
     _, cancelled, first, last = queue
 
     assert system.ended(first)["completed_at"] <= system.ended(last)["started_at"]
     assert system.operation(cancelled)["status"] == "CANCELLED"
-    assert len(system.lines(r"INFO Starting training: symbols=\['AAPL'\], epochs=2\b")) == 2
+    assert len(system.lines(r"INFO Starting training: symbols=\['AAPL'\], epochs=2\b", before_the_queue)) == 2
 
 
 def test_everything_is_served_after_a_restart(system: System, uninterrupted: str, cancelled: str) -> None:
@@ -292,11 +273,9 @@ def test_standby_workers_end_with_a_killed_server(tmp_path: Path, start: str, pr
         system.close()
 
 
-def test_a_training_over_several_symbols(system: System, brief: Path) -> None:
+def test_a_training_over_several_symbols(system: System, brief: Path, tmp_path: Path) -> None:
     for symbol in ("MSFT", "QQQ"):
-        path = REAL_BARS / f"{symbol}_1d.csv"
-        if not path.exists():
-            pytest.skip(f"no real bars at {path}")
+        path = csv_of(one_source, f"{symbol}_1d", tmp_path)
         imported = system.ktrdr("data", "import", path, symbol, "1d")
         assert imported.code == 0, imported.err
         assert re.search(r"provider +csv", imported.out)

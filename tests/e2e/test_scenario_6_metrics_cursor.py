@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import CURSOR_CASES, CursorScript, Watched
-from tests.e2e.system import System, check_problem, needs_shell
+from tests.e2e.system import System, needs_shell
+from tests.refusals import check_problem
 
 
 def test_the_cursor_only_grows(watched: Watched) -> None:
