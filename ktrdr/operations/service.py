@@ -426,9 +426,10 @@ class OperationsService:
         """The running operations as last seen, without a look at their bridges."""
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
 
-    def parents_in_use(self) -> set[str]:
-        """The operations from which ones go on that have not ended."""
-        return {view.parent_id for view in self._views.values() if view.parent_id and not view.status.is_terminal}
+    def in_use(self) -> set[str]:
+        """The operations that have not ended as last seen, and those from which they go on."""
+        views = [view for view in self._views.values() if not view.status.is_terminal]
+        return {view.operation_id for view in views} | {view.parent_id for view in views if view.parent_id}
 
     def stalled(self) -> Sequence[Operation]:
         """The running operations whose workers have been silent for longer than allowed, as their bridges show them."""

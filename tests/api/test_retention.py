@@ -120,6 +120,16 @@ async def test_the_best_of_each_strategy_symbols_and_timeframe_stay(archive: Arc
     assert await archive.prune(older_than_days=30, keep_best=1) == {"c"}
 
 
+async def test_what_is_just_being_recorded_as_ended_stays(archive: Archive) -> None:
+    await archive.keep("ending", 0, RUNNING)
+    running = await archive.operations.get_operation("ending")
+
+    await archive.store.update(replace(running, status=COMPLETED, completed_at=NOW))
+
+    assert await archive.prune(older_than_days=0) == set()
+    assert await archive.store.get("ending")
+
+
 async def test_families_stay_or_go_together(archive: Archive) -> None:
     await archive.keep("of_young", 50, FAILED)
     await archive.keep("between", 45, FAILED, parent_id="of_young")

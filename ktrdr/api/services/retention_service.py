@@ -61,8 +61,8 @@ class RetentionService:
     async def _prune_family(self, family: _Family, dry_run: bool, leftovers: list[str]) -> list[PrunedOperation]:
         sizes = await asyncio.to_thread(lambda: [self._size_bytes(operation) for operation in family])
         if not dry_run:
-            if self._operations.parents_in_use() & {operation.operation_id for operation in family}:
-                return []  # resumed since the list was made
+            if self._operations.in_use() & {operation.operation_id for operation in family}:
+                return []  # resumed since the list was made, or ending just now
             for operation in family:
                 await self._remove(operation, leftovers)
         return [_told(operation, size_bytes) for operation, size_bytes in zip(family, sizes, strict=True)]
