@@ -7,18 +7,19 @@ WEB := ktrdr/web
 WEB_READY := $(WEB)/node_modules/.ready
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(WEB)
 
-.PHONY: help setup demo test lint format bench chaos clean
+.PHONY: help setup demo test test-fast lint format bench chaos clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    train a model on real AAPL bars through the whole system, and watch it live"
-	@echo "make test    run all tests"
-	@echo "make setup   create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
-	@echo "make lint    style, types and import contracts, of the dashboard's scripts too"
-	@echo "make format  format the code"
-	@echo "make bench   measure what is promised (installs the packages that it compares with)"
-	@echo "make chaos   kill servers and workers 200 times, and send 15,000 wrong requests (an hour)"
-	@echo "make clean   remove $(VENV), tools, caches and the demo's data"
+	@echo "make demo       train a model on real AAPL bars through the whole system, and watch it live"
+	@echo "make test       run all tests"
+	@echo "make test-fast  run those that need no process and no browser: a minute"
+	@echo "make setup      create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
+	@echo "make lint       style, types and import contracts, of the dashboard's scripts too"
+	@echo "make format     format the code"
+	@echo "make bench      measure what is promised (installs the packages that it compares with)"
+	@echo "make chaos      kill servers and workers 200 times, and send 15,000 wrong requests (an hour)"
+	@echo "make clean      remove $(VENV), tools, caches and the demo's data"
 
 setup: $(VENV)/.ready
 
@@ -40,7 +41,10 @@ demo: setup
 	@$(BIN)/python scripts/demo.py
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --durations=10
+
+test-fast: setup
+	@$(BIN)/python -m pytest -m "not e2e and not processes and not slow" --durations=10
 
 lint: setup $(WEB_READY)
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ with HomeLock(Home(Path(sys.argv[1]))):
 """
 
 
+@pytest.mark.processes
 def test_one_server_at_a_time_holds_a_home_and_its_death_lets_go(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

@@ -30,6 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.processes
 def test_the_example_runs() -> None:
     done = subprocess.run(
         [sys.executable, REPOSITORY / "examples" / "from_python.py"], capture_output=True, text=True, check=False

@@ -43,6 +43,7 @@ def store(tmp_path: Path) -> BarStore:
     return store
 
 
+@pytest.mark.slow
 async def test_what_is_done_with_a_model(
     client: httpx.AsyncClient, store: BarStore, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from tests.api.live import Live, furnished
 from tests.api.mutations import mutate
 from tests.api.survey import survey
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
@@ -21,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 def test_wrong_documents_are_refused_in_words(server: Live) -> None:
-    answers = mutate(server, examples=500)
+    answers = mutate(server, examples=240)
 
     assert not answers.failures, "\n".join(answers.failures)
     assert {200, 202, 422} <= {status for _, status in answers.statuses}
@@ -30,7 +32,7 @@ def test_wrong_documents_are_refused_in_words(server: Live) -> None:
 
 
 def test_every_answer_is_documented(server: Live) -> None:
-    found = survey(server, examples=8)
+    found = survey(server, examples=5)
 
     assert not found.failures, "\n".join(found.failures)
     assert {200, 202, 404, 409, 422} <= {status for _, status in found.answers}

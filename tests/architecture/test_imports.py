@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 
 HEAVY = ("torch", "numpy", "polars", "pandas", "matplotlib", "talib", "yfinance", "fastapi", "sqlalchemy")

@@ -23,6 +23,7 @@ def own_files() -> list[Path]:
     return [path for line in done.stdout.splitlines() if (path := ROOT / line).is_file()]
 
 
+@pytest.mark.processes
 def test_no_text_names_paths_of_one_machine() -> None:
     named = []
     for path in own_files():

@@ -27,7 +27,6 @@ signal.signal(signal.SIGUSR2, fail)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"))
 
 

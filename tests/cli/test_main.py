@@ -25,6 +25,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.processes
 def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; from ktrdr.cli import main; code = main(['--help']); "
@@ -76,6 +77,7 @@ def test_a_stranger_at_the_address_is_told_from_a_server(
     assert f"something answers at {server.url}, but not a ktrdr server" in ran.err
 
 
+@pytest.mark.processes
 def test_the_real_command_keeps_data_and_words_apart(server: FakeServer, tmp_path: Path) -> None:
     server.on("GET", "/data", {"series": []})
 
@@ -140,6 +142,7 @@ def test_nobody_sees_a_stack_trace_unless_asked(
         ktrdr("--debug", "data", "list")
 
 
+@pytest.mark.processes
 def test_a_closed_pipe_is_met_in_silence(server: FakeServer, tmp_path: Path) -> None:
     series = {"symbol": "A", "timeframe": "1d", "rows": 1, "first": "2023-01-03T00:00:00Z", "provider": "csv"}
     series |= {"last": "2023-01-03T00:00:00Z", "size_bytes": 1}
@@ -153,6 +156,7 @@ def test_a_closed_pipe_is_met_in_silence(server: FakeServer, tmp_path: Path) -> 
         assert process.stderr.read() == b""
 
 
+@pytest.mark.processes
 def test_colours_stay_off_a_pipe_and_an_old_encoding_is_no_error(server: FakeServer, tmp_path: Path) -> None:
     server.on("GET", "/data", (409, {"title": "t", "status": 409, "code": "c", "detail": "50 → 60 €", "hint": ""}))
     command = [sys.executable, "-X", "utf8=0", "-m", "ktrdr.cli", "data", "list"]

@@ -110,6 +110,7 @@ def test_the_live_view_shows_what_matters_within_80_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent as a POSIX signal")
 def test_ctrl_c_detaches_and_says_how_to_come_back(server: FakeServer, tmp_path: Path) -> None:
     server.on("GET", PATH, operation("RUNNING", 1))

@@ -34,7 +34,7 @@ LANE = Lane(
 )
 PATIENCE_S = 30.0
 FORKS = pytest.param("fork", marks=pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux"))
-KINDS = ["inline", "spawn", FORKS]
+KINDS = ["inline", pytest.param("spawn", marks=pytest.mark.processes), FORKS]
 
 
 @dataclass
@@ -214,15 +214,39 @@ async def test_a_worker_that_is_gone_is_not_adopted(rig: Rig) -> None:
     assert not await rig.executor.adopt(rig.job("a"), WorkerIdentity(2**22 - 1, 1.0))
 
 
-async def test_signals_for_unknown_operations_are_harmless(rig: Rig) -> None:
+async def test_signals_for_unknown_operations_reach_no_other(rig: Rig) -> None:
+    job, waiting = rig.job("a", do="wait"), rig.job("b")
+    await rig.executor.submit(job)
+    await rig.executor.submit(waiting)
+
     rig.executor.stop("nobody")
     rig.executor.terminate("nobody")
 
+    assert rig.executor.queue(LANE.name) == ["b"]
+    (job.folder / "go").touch()
+    for each in (job, waiting):
+        outcome = await rig.outcome_of(each)
+        assert outcome is not None
+        assert outcome.status == "completed"
 
-async def test_a_short_job_runs_beside_the_queue_and_nobody_is_told(rig: Rig) -> None:
-    busy = [rig.job(name, do="wait") for name in "ab"]
-    for job in busy:
-        await rig.executor.submit(job)
+
+async def test_the_state_tells_what_runs_and_waits(rig: Rig) -> None:
+    job = rig.job("a", do="wait")
+    await rig.executor.submit(job)
+    await rig.executor.submit(rig.job("b"))
+
+    busy = rig.executor.state()[LANE.name]
+    (job.folder / "go").touch()
+    await rig.listener.exit_of("b")
+
+    assert (busy["running"], busy["waiting"], busy["limit"]) == (1, 1, LANE.limit)
+    assert rig.executor.state()[LANE.name]["running"] == 0
+
+
+async def test_a_short_job_runs_beside_the_queue_and_no_listener_hears_of_it(rig: Rig) -> None:
+    running, waiting = rig.job("a", do="wait"), rig.job("b")
+    await rig.executor.submit(running)
+    await rig.executor.submit(waiting)
     aside = rig.job("aside", do="refuse")
 
     await rig.executor.run_aside(LANE.name, LANE.job, aside.folder)
@@ -232,7 +256,6 @@ async def test_a_short_job_runs_beside_the_queue_and_nobody_is_told(rig: Rig) ->
     with pytest.raises(InputError, match="the job does not like it") as refused:
         outcome.check()
     assert refused.value.hint == "ask for another"
-    assert not any(name not in "ab" for name in rig.listener.started)
-    for job in busy:
-        rig.executor.withdraw(job.operation_id)
-        rig.executor.stop(job.operation_id)
+    (running.folder / "go").touch()
+    await rig.listener.exit_of("b")
+    assert rig.listener.started == ["a", "b"]

@@ -248,6 +248,7 @@ def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.
     assert "there is no folder" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_torch_is_not_needed(home: Path) -> None:
     script = "import sys; from ktrdr.doctor.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
 

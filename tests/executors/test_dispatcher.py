@@ -138,6 +138,7 @@ async def test_a_cancelled_job_keeps_what_it_had(rig: Rig) -> None:
         await rig.dispatcher.cancel(operation.operation_id)
 
 
+@pytest.mark.processes
 async def test_a_worker_that_does_not_stop_is_ended_after_the_grace_time_and_that_is_told(tmp_path: Path) -> None:
     executor = local("spawn", tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, cancel_grace_s=0.2)
@@ -188,6 +189,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_operation(tmp_path: Pat
     assert failed.status is OperationStatus.FAILED
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("what", "how"), [("exit", "ended with exit code 0"), ("die", "was killed by SIGKILL")])
 async def test_a_worker_without_a_result_is_a_failure(tmp_path: Path, what: str, how: str) -> None:
     executor = local("spawn", tmp_path)
@@ -278,6 +280,7 @@ def started_by_another(folder: Path) -> int:
     )
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("number", "how"),
     [
@@ -309,6 +312,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await after.close()
 
 
+@pytest.mark.processes
 async def test_what_waits_starts_only_where_those_that_run_leave_room(tmp_path: Path) -> None:
     store = InMemoryOperationStore()
     before = build(store, tmp_path, local("spawn", tmp_path))
@@ -365,6 +369,7 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
     assert len(refills) == 2
 
 
+@pytest.mark.processes
 async def test_a_silent_operation_is_shown_as_stalled_and_failed_only_when_asked(tmp_path: Path) -> None:
     executor = local("spawn", tmp_path)
     rig = build(InMemoryOperationStore(), tmp_path, executor, stall_timeout_s=0.05)

@@ -20,7 +20,7 @@ from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.operations.operation import WorkerIdentity
 from tests.contracts.test_executors import FORKS, LANE, PATIENCE_S, Listener, Rig, started, until_warm
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @pytest.fixture(params=["spawn", FORKS])

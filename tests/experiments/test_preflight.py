@@ -219,6 +219,7 @@ def test_the_same_warning_of_several_folds_is_given_once() -> None:
     assert [len(fold.warnings) for fold in found.by_fold] == [1, 1, 1, 1]
 
 
+@pytest.mark.processes
 def test_nothing_heavy_is_imported_to_refuse_a_training() -> None:
     code = """
 import sys

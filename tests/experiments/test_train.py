@@ -326,6 +326,7 @@ def child_of(request: TrainingRequest, pause: float = 0.0) -> subprocess.Popen[b
     return subprocess.Popen([sys.executable, "-c", script])
 
 
+@pytest.mark.processes
 def test_another_process_gives_the_same_bits(make_request: Any, read_bars: ReadBars) -> None:
     here = make_request("here", model={"layers": 2, "dropout": 0.2}, epochs=2)
     there = replace(here, output=here.output.with_name("there"))
@@ -340,6 +341,7 @@ def test_another_process_gives_the_same_bits(make_request: Any, read_bars: ReadB
     assert losses(ours) == table_of(there.output / "metrics.parquet")
 
 
+@pytest.mark.processes
 def test_a_killed_training_goes_on_to_the_same_bits(make_request: Any, read_bars: ReadBars) -> None:
     settings: dict[str, Any] = {"model": {"layers": 2, "dropout": 0.2}, "epochs": 5}
     whole, rest = make_request("whole", **settings), make_request("rest", **settings)

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.market.answers import COIN, chart
+from tests.market.answers import SHARE, chart
 
 CHART = "/v8/finance/chart/"
 
@@ -95,7 +95,7 @@ def yahoo(chart: Chart) -> Iterator[Source]:
 
 
 def yahoo_minutes(query: dict[str, str]) -> Answer:
-    """A bar a minute from 12:00 to 12:10 of each UTC day."""
+    """A bar a minute from 15:00 to 15:10 UTC of each day."""
     first, last = int(query.get("period1", 0)), int(query.get("period2", 0))
-    stamps = [stamp for stamp in range(first - first % 60, last, 60) if 43_200 <= stamp % 86_400 < 43_800]
-    return Answer.of(chart(COIN, [stamp for stamp in stamps if stamp >= first], "1m"))
+    stamps = [stamp for stamp in range(first - first % 60, last, 60) if 54_000 <= stamp % 86_400 < 54_600]
+    return Answer.of(chart(SHARE, [stamp for stamp in stamps if stamp >= first], "1m"))

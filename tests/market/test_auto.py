@@ -54,6 +54,7 @@ def test_without_a_network_the_sample_serves_and_says_so() -> None:
     assert fetched.note.startswith("yahoo cannot be reached; served by sample instead: real AAPL daily bars")
 
 
+@pytest.mark.processes
 def test_nothing_of_yahoo_is_imported_where_it_cannot_be_reached() -> None:
     script = """
 import sys

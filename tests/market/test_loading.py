@@ -305,6 +305,7 @@ for month in range(1, 13, 3):
 """
 
 
+@pytest.mark.processes
 def test_loads_of_one_series_by_several_processes_lose_nothing(store: BarStore) -> None:
     years = range(2019, 2023)
     loading = [subprocess.Popen([sys.executable, "-c", LOADS, str(store.root), str(year)], cwd=ROOT) for year in years]

@@ -402,6 +402,7 @@ def start_child(script: str, store: BarStore, frame: pl.DataFrame, *more: str) -
     return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="has no file size limit")
 def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None:
     store.merge("X", "1d", bars(0, 5), "one")
@@ -414,6 +415,7 @@ def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None
     assert sorted(file.name for file in (store.root / "X").iterdir()) == [".1d.lock", "1d.parquet"]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 @pytest.mark.parametrize(
     ("patch", "expected_close"),
@@ -437,6 +439,7 @@ def test_a_kill_at_each_step_leaves_the_old_or_the_new_file(store: BarStore, pat
     assert sorted(file.name for file in (store.root / "X").iterdir()) == [".1d.lock", "1d.parquet"]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 def test_kills_at_any_instant_of_many_merges_leave_a_whole_series(store: BarStore) -> None:
     chance = random.Random(7)
@@ -452,6 +455,7 @@ def test_kills_at_any_instant_of_many_merges_leave_a_whole_series(store: BarStor
         assert stored["close"].n_unique() == 1
 
 
+@pytest.mark.processes
 def test_merges_of_one_series_from_several_processes_lose_nothing(store: BarStore) -> None:
     everything = bars(0, 101)
     children = [start_child(MERGE_PIECES, store, everything, str(number)) for number in range(4)]

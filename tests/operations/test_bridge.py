@@ -199,6 +199,7 @@ class TestFile:
         status = path.stat()
         assert status.st_blocks * 512 >= status.st_size
 
+    @pytest.mark.processes
     def test_survives_a_killed_writer_and_takes_the_next(self, path: Path, reader: ProgressBridge) -> None:
         program = (
             "import os, signal, sys; from pathlib import Path\n"
@@ -287,6 +288,7 @@ class TestLayout:
 
 
 class TestCompany:
+    @pytest.mark.processes
     def test_importing_the_bridge_loads_the_standard_library_alone(self) -> None:
         program = (
             "import sys; before = set(sys.modules); import ktrdr.operations.bridge\n"
@@ -296,6 +298,7 @@ class TestCompany:
         loaded = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
         assert loaded.stdout.split() == ["ktrdr"]
 
+    @pytest.mark.processes
     def test_the_training_bridge_loads_neither_torch_nor_fastapi(self) -> None:
         program = (
             "import sys; import ktrdr.jobs.training_bridge\n"

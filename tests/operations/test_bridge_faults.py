@@ -50,6 +50,7 @@ def records_at(path: Path) -> int:
         return bridge._offset_of(0)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("kept", "left"), [(0, 0), (100, 0), (-200, 17)])
 def test_a_file_that_is_cut_off_while_it_is_read_is_an_error_and_no_signal(path: Path, kept: int, left: int) -> None:
     size = kept if kept >= 0 else path.stat().st_size + kept

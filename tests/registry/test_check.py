@@ -118,6 +118,7 @@ async def test_a_fault_is_repaired_and_the_file_as_it_was_is_kept(path: Path, na
     assert [one.level for one in check(path).findings] == [Level.OK]
 
 
+@pytest.mark.slow
 async def test_a_locked_registry_is_looked_at_again_later(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=DELETE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -407,10 +408,15 @@ def test_mutated_text_gives_a_strategy_or_its_faults(data: st.DataObject) -> Non
 
 @settings(max_examples=200, deadline=None)
 @given(st.text())
-def test_any_text_is_refused_politely(text: str) -> None:
-    faults_of(text)
+def test_any_text_is_refused_in_words_that_survive_json(text: str) -> None:
+    faults = faults_of(text)
+
+    assert faults
+    assert all(fault.message.strip() for fault in faults)
+    assert json.loads(json.dumps([asdict(fault) for fault in faults], allow_nan=False))
 
 
+@pytest.mark.processes
 def test_importing_strategies_imports_nothing_heavy() -> None:
     code = "import sys, ktrdr.strategy.loading; print(*{'talib', 'numpy', 'polars', 'pandas'} & set(sys.modules))"
 

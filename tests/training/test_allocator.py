@@ -28,6 +28,7 @@ def blocks_faulted_in(how: str) -> int:
     return int(subprocess.run([sys.executable, "-c", COUNT_FAULTS, how], capture_output=True, check=True).stdout)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not glibc, reason="only glibc is tuned")
 def test_freed_memory_is_used_again_without_asking_the_kernel() -> None:
     assert blocks_faulted_in("tuned") <= 2 < blocks_faulted_in("untouched")
