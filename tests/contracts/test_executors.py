@@ -33,7 +33,9 @@ LANE = Lane(
     preload=("tests.contracts.jobs",),
 )
 PATIENCE_S = 30.0
-FORKS = pytest.param("fork", marks=pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux"))
+FORKS = pytest.param(
+    "fork", marks=(pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux"))
+)
 KINDS = ["inline", pytest.param("spawn", marks=pytest.mark.processes), FORKS]
 
 

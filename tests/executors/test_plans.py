@@ -196,6 +196,7 @@ def one_process_at_a_time(root: Path) -> LocalExecutor:
 
 
 @pytest.mark.processes
+@pytest.mark.processes
 async def test_a_restarted_server_goes_on_with_a_whole(store: InMemoryOperationStore, tmp_path: Path) -> None:
     before = await serve(store, tmp_path, one_process_at_a_time(tmp_path))
     whole_id = await before.launch("complete", "wait", "complete")
@@ -215,6 +216,7 @@ async def test_a_restarted_server_goes_on_with_a_whole(store: InMemoryOperationS
 
 
 @pytest.mark.processes
+@pytest.mark.processes
 async def test_a_part_that_a_killed_server_had_only_recorded_is_launched(
     store: InMemoryOperationStore, tmp_path: Path
 ) -> None:
@@ -233,6 +235,7 @@ async def test_a_part_that_a_killed_server_had_only_recorded_is_launched(
 
 
 @pytest.mark.processes
+@pytest.mark.processes
 async def test_a_cancel_that_a_restart_interrupted_is_finished(store: InMemoryOperationStore, tmp_path: Path) -> None:
     before = await serve(store, tmp_path, one_process_at_a_time(tmp_path))
     whole_id = await before.launch("complete", "wait", "wait")
@@ -249,6 +252,7 @@ async def test_a_cancel_that_a_restart_interrupted_is_finished(store: InMemoryOp
     await after.close()
 
 
+@pytest.mark.processes
 @pytest.mark.processes
 async def test_the_end_of_a_whole_outlives_the_server(store: InMemoryOperationStore, tmp_path: Path) -> None:
     before = await serve(store, tmp_path, one_process_at_a_time(tmp_path))
