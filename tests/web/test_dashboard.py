@@ -67,9 +67,7 @@ def test_what_went_wrong_is_told_with_reason_and_hint(tab: Tab, system: System, 
     assert alert.locator(".problem-hint").inner_text()
 
     page = tab.open("operations?status=FAILED")
-    failed = page.locator(".op[data-status=FAILED]").first
-    failed.wait_for()
-    assert "NOPE" in failed.inner_text()
+    page.locator(".op[data-status=FAILED]", has_text="NOPE").first.wait_for()
     tab.picture("error")
 
 
