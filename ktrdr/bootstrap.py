@@ -117,7 +117,7 @@ def build_services(settings: Settings, executor: Executor | None = None) -> Serv
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
-    lanes = lanes_of(settings)
+    lanes = build_lanes(settings)
     executor = executor or LocalExecutor(lanes, _processes(settings, lanes, home.log_file))
     dispatcher = Dispatcher(operations, executor, KindsTable(), home)
     jobs = JobService(operations, dispatcher, executor, home.scratch)
@@ -175,7 +175,7 @@ def _processes(settings: Settings, lanes: Sequence[Lane], log_file: Path) -> Pro
     return ForkedProcesses(lanes, spawned, log_file=log_file, log_level=settings.log_level)
 
 
-def lanes_of(settings: Settings) -> tuple[Lane, ...]:
+def build_lanes(settings: Settings) -> tuple[Lane, ...]:
     def lane(name: str, limit: int, standby: int) -> Lane:
         return Lane(
             name,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_services, lanes_of
+from ktrdr.bootstrap import build_lanes, build_services
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
@@ -21,7 +21,7 @@ AAPL = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with these settings."""
-    services = build_services(settings, InlineExecutor(lanes_of(settings)))
+    services = build_services(settings, InlineExecutor(build_lanes(settings)))
     app = create_app(services, version="0.0.0", token="", allowed_hosts=["ktrdr"])
     await services.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 
 from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_services, lanes_of
+from ktrdr.bootstrap import build_lanes, build_services
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
@@ -120,7 +120,7 @@ class Live:
 @contextmanager
 def live(home: Path) -> Iterator[Live]:
     settings = Settings(ktrdr_home=home, ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
-    services = build_services(settings, InlineExecutor(lanes_of(settings)))
+    services = build_services(settings, InlineExecutor(build_lanes(settings)))
     app = create_app(services, version="0.0.0", token="", allowed_hosts=["127.0.0.1"])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))

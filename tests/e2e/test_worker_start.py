@@ -65,9 +65,9 @@ def test_their_metrics_agree_epoch_by_epoch(systems: dict[str, System], trained:
 NEW_IMPORTS = """
 import sys
 from importlib import import_module
-from ktrdr.bootstrap import lanes_of
+from ktrdr.bootstrap import build_lanes
 from ktrdr.settings import Settings
-(lane,) = (lane for lane in lanes_of(Settings()) if lane.name == "training")
+(lane,) = (lane for lane in build_lanes(Settings()) if lane.name == "training")
 for module in lane.preload:
     import_module(module)
 before = set(sys.modules)
