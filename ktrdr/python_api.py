@@ -23,6 +23,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.settings import read_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
+from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import METRICS, PREDICTIONS, SUMMARY
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ def load(
 
     store = BarStore(_open_home(home).bars)
     source = provider_for(provider, store.find(symbol, timeframe))
-    return loading.load(
-        store, source, loading.Wanted(symbol, timeframe, _parse_day(start), _parse_day(end)), _Unwatched()
-    )
+    wanted = loading.Wanted(symbol, Timeframe.parse(timeframe), _parse_day(start), _parse_day(end))
+    return loading.load(store, source, wanted, _Unwatched())
 
 
 class _Unwatched:

@@ -15,6 +15,7 @@ import typer
 from ktrdr.cli.output import bar_time, percent, print_fields, print_json, print_table, say, show_error, words_console
 from ktrdr.cli.watch import DETACHED, PATIENCE_S
 from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas import DataLoad, Operation
     from ktrdr.cli.client import Client
 
-TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w")
 FAILED = 1
 
 _POLL_S = 0.3
@@ -68,9 +68,9 @@ def series_of(names: Sequence[str], timeframes: Sequence[str]) -> list[tuple[str
     symbols = [part for name in names for part in name.split(",") if part]
     if not timeframes:
         *symbols, last = symbols or [""]
-        if not symbols or last.lower() not in TIMEFRAMES:
+        if not symbols or last.lower() not in list(Timeframe):
             raise InputError(
-                f"no timeframe is named; {last!r} is none of {', '.join(TIMEFRAMES)}",
+                f"no timeframe is named; {last!r} is none of {', '.join(Timeframe)}",
                 hint=f"name it last, or with an option: ktrdr data load {' '.join(names)} --timeframes 1d",
             )
         timeframes = [last]

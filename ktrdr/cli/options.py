@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ktrdr.errors import InputError
+from ktrdr.timeframe import Timeframe as KnownTimeframe
 
 
 def parse_date(text: str) -> date:
@@ -36,7 +37,7 @@ def split_list(values: list[str], option: str) -> list[str]:
 
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False)]
 Timeframe = Annotated[
-    str, typer.Argument(metavar="TIMEFRAME", help="1m, 5m, 15m, 30m, 1h, 4h, 1d or 1w.", show_default=False)
+    str, typer.Argument(metavar="TIMEFRAME", help=f"One of {', '.join(KnownTimeframe)}.", show_default=False)
 ]
 Timeframes = Annotated[
     list[str] | None,

@@ -11,6 +11,7 @@ import typer
 
 from ktrdr.errors import Fault, KtrdrError
 from ktrdr.formatting import NOTHING
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -161,7 +162,7 @@ def brief_time(instant: datetime) -> str:
 def bar_time(instant: object, timeframe: str) -> str:
     """The opening of a bar in UTC; a day's bar needs no hour."""
     moment = instant if isinstance(instant, datetime) else datetime.fromisoformat(str(instant))
-    return f"{moment:%Y-%m-%d}" if timeframe in ("1d", "1w") else f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment:%Y-%m-%d}" if Timeframe(timeframe).is_by_date else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def percent(value: float) -> str:

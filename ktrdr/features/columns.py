@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.indicators import IndicatorCatalogue, Series, log_returns, source_series
 from ktrdr.features.timeframes import closes_at, latest_closed
-from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,7 +85,7 @@ def feature_names(strategy: Strategy) -> tuple[str, ...]:
     )
 
 
-def _own_columns(strategy: Strategy, timeframe: str, frame: pl.DataFrame) -> Iterator[Series]:
+def _own_columns(strategy: Strategy, timeframe: Timeframe, frame: pl.DataFrame) -> Iterator[Series]:
     """On the bars of one timeframe, whatever the others are."""
     catalogue = IndicatorCatalogue()
     close = source_series(frame, "close")
@@ -97,11 +97,11 @@ def _own_columns(strategy: Strategy, timeframe: str, frame: pl.DataFrame) -> Ite
             yield feature.scale.of(computed[feature.name], close)
 
 
-def _indicators(strategy: Strategy, timeframe: str) -> list[Indicator]:
+def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[Indicator]:
     return [each for each in strategy.indicators if each.timeframe in (None, timeframe)]
 
 
-def _warmup(strategy: Strategy, timeframe: str) -> int:
+def _warmup(strategy: Strategy, timeframe: Timeframe) -> int:
     """Leading bars of one timeframe for which at least one of its features has no value."""
     catalogue = IndicatorCatalogue()
     own = _indicators(strategy, timeframe)
@@ -113,7 +113,7 @@ def _timestamps(frame: pl.DataFrame) -> NDArray[np.datetime64]:
 
 
 def _check_pauses(
-    timeframe: str,
+    timeframe: Timeframe,
     base: str,
     rows: NDArray[np.int64],
     other_closes: NDArray[np.datetime64],
@@ -122,7 +122,7 @@ def _check_pauses(
     """A value that is carried on for weeks is no longer the newest: the bars after it are missing."""
     if not len(rows):
         return
-    longest = _LONGEST_PAUSE + _LONGEST_PAUSE_BARS * np.timedelta64(TIMEFRAMES[timeframe])
+    longest = _LONGEST_PAUSE + _LONGEST_PAUSE_BARS * np.timedelta64(timeframe.length)
     late = closes - other_closes[rows] > longest
     if late.any():
         row = int(np.argmax(late))

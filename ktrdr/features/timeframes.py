@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
-from ktrdr.market.bars import TIMEFRAMES, check_timeframe
 from ktrdr.market.sessions import sessions_of
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
@@ -32,7 +31,7 @@ def on_timeframes(strategy: Strategy, asked: Sequence[str]) -> Strategy:
 
     Raises InputError when there are none, or when the two are not the same.
     """
-    wanted = sorted({check_timeframe(timeframe) for timeframe in asked}, key=lambda name: TIMEFRAMES[name])
+    wanted = sorted({Timeframe.parse(timeframe) for timeframe in asked}, key=lambda name: name.length)
     own: list[str] = list(strategy.timeframes)
     if not wanted and not own:
         raise InputError(
@@ -47,18 +46,18 @@ def on_timeframes(strategy: Strategy, asked: Sequence[str]) -> Strategy:
     return strategy.on(own or wanted)
 
 
-def closes_at(timestamps: Instants, timeframe: str, calendar: str | None = None) -> Instants:
+def closes_at(timestamps: Instants, timeframe: Timeframe, calendar: str | None = None) -> Instants:
     """The instants [us, UTC] at which bars that open at `timestamps` have closed.
 
     A bar lasts its timeframe's length; with a calendar it ends with its session where that ends earlier: an hour that
     the closing bell cuts short, a day at the bell itself, a week at its last one. Half days and changes of the clock
     are the calendar's. A bar outside the sessions lasts its full length, so nothing is ever thought closed too early.
     """
-    full = timestamps + np.timedelta64(TIMEFRAMES[timeframe])
+    full = timestamps + np.timedelta64(timeframe.length)
     sessions = _days_of(calendar) if calendar else None
     if sessions is None:
         return full
-    if TIMEFRAMES[timeframe] < timedelta(days=1):
+    if not timeframe.is_by_date:
         bell = sessions.close_of(np.searchsorted(sessions.opens, timestamps, "right") - 1)
     else:
         # Bars of days and weeks are stamped with the midnight of a date, as sessions are.

@@ -11,7 +11,8 @@ from math import inf
 
 import polars as pl
 
-from ktrdr.errors import BarsError, InputError, nearest
+from ktrdr.errors import BarsError, InputError
+from ktrdr.timeframe import Timeframe
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
@@ -22,22 +23,10 @@ SCHEMA: dict[str, pl.DataType] = {
     **{name: pl.Float64() for name in VALUES},
 }
 
-TIMEFRAMES: dict[str, timedelta] = {
-    "1m": timedelta(minutes=1),
-    "5m": timedelta(minutes=5),
-    "15m": timedelta(minutes=15),
-    "30m": timedelta(minutes=30),
-    "1h": timedelta(hours=1),
-    "4h": timedelta(hours=4),
-    "1d": timedelta(days=1),
-    "1w": timedelta(weeks=1),
-}
-
 # Adjusted prices differ from each other by rounding: high = close may come back as high < close by an ulp.
 ROUNDING = 1e-9
 
 _ALIASES = {"datetime": "timestamp", "date": "timestamp", "time": "timestamp", "vol": "volume"}
-_MEANT = {"60m": "1h", "hourly": "1h", "24h": "1d", "d": "1d", "day": "1d", "daily": "1d", "1wk": "1w", "weekly": "1w"}
 _ISO_8601 = (
     r"^(\d{4})[-/.](\d{2})[-/.](\d{2})"
     r"(?:[T ]+(\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?)?"
@@ -58,20 +47,6 @@ def check_symbol(symbol: str) -> str:
         f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = with no dot in front",
         hint=f"did you mean {plain!r}?" if plain else "for example AAPL, BTC-USD or ^GSPC",
         symbol=symbol[:64],
-    )
-
-
-def check_timeframe(timeframe: str) -> str:
-    # "1M" means a month everywhere, so it must not become a minute.
-    folded = timeframe if timeframe.endswith("M") else timeframe.lower()
-    if folded in TIMEFRAMES:
-        return folded
-    known = ", ".join(TIMEFRAMES)
-    similar = _MEANT.get(folded) or (None if folded.endswith("M") else nearest(folded, TIMEFRAMES))
-    raise InputError(
-        f"timeframe {timeframe[:64]!r} is not one of {known}",
-        hint=f"did you mean {similar!r}?" if similar else f"choose one of {known}",
-        timeframe=timeframe[:64],
     )
 
 
@@ -130,12 +105,7 @@ class RowFault:
         return f"{self.message} in {self.count} {'row' if self.count == 1 else 'rows'} ({listed})"
 
 
-def stands_at_dates(timeframe: str) -> bool:
-    """Whether bars are filed under a date, at 00:00 UTC: daily and weekly ones are, shorter ones open at an instant."""
-    return TIMEFRAMES[timeframe] >= timedelta(days=1)
-
-
-def check_bars(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFrame:
+def check_bars(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataFrame:
     """The frame itself when it follows SCHEMA and every row is right; given a timeframe, its timestamps fit that too.
 
     Raises:
@@ -146,35 +116,35 @@ def check_bars(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFram
             f"bars must have the columns {', '.join(SCHEMA)} of the types in the schema; "
             f"these have {', '.join(f'{name} ({kind})' for name, kind in frame.schema.items())}"
         )
-    if _is_sound(frame, is_by_date=timeframe is not None and stands_at_dates(timeframe)):
+    if _is_sound(frame, is_by_date=timeframe is not None and timeframe.is_by_date):
         return frame
     numbered = frame.with_row_index("row", offset=1)
     off = _fault(numbered, "timestamp is not 00:00 UTC", pl.col("timestamp") != pl.col("timestamp").dt.truncate("1d"))
     faults = _faults(numbered)
-    if off and timeframe and stands_at_dates(timeframe):
+    if off and timeframe and timeframe.is_by_date:
         faults.append(off)
     _raise_if_any(faults)
     return frame
 
 
-def check_spacing(frame: pl.DataFrame, timeframe: str) -> None:
+def check_spacing(frame: pl.DataFrame, timeframe: Timeframe) -> None:
     """Raises BarsError when the bars, in their order, are closer together than those of the timeframe."""
-    steps, length = frame["timestamp"].diff(), TIMEFRAMES[timeframe]
+    steps, length = frame["timestamp"].diff(), timeframe.length
     closest = steps.min()
     # Where even the closest are far enough apart, the median need not be looked for.
     spacing = closest if isinstance(closest, timedelta) and closest >= length else steps.median()
     # A day has 23 hours when summer time begins.
-    shortest = length - timedelta(hours=1) if stands_at_dates(timeframe) else length
+    shortest = length - timedelta(hours=1) if timeframe.is_by_date else length
     if isinstance(spacing, timedelta) and spacing < shortest:
-        fitting = [name for name, each in TIMEFRAMES.items() if each <= spacing]
+        fitting = [shorter for shorter in Timeframe if shorter.length <= spacing]
         raise BarsError(
             f"bars {spacing} apart, which are not {timeframe} bars",
-            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {next(iter(TIMEFRAMES))}",
+            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {Timeframe.MINUTE_1}",
             timeframe=timeframe,
         )
 
 
-def conform(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataFrame:
     """The frame in SCHEMA, row order kept: names folded, dates, texts and epoch numbers made UTC instants.
 
     Times without a zone are taken as UTC. Of daily and weekly timeframes only the date counts, as it is written in
@@ -183,7 +153,7 @@ def conform(frame: pl.DataFrame, timeframe: str | None = None) -> pl.DataFrame:
     Raises:
         BarsError: a column is missing, or values cannot be read (all rows named, other faults listed beside).
     """
-    by_date = timeframe is not None and stands_at_dates(timeframe)
+    by_date = timeframe is not None and timeframe.is_by_date
     if frame.schema == pl.Schema(SCHEMA):
         return frame.with_columns(pl.col("timestamp").dt.truncate("1d")) if by_date else frame
     named = _named(frame)

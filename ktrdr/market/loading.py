@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import InputError, NoBars, ProviderError
-from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_range, check_symbol, check_timeframe
+from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
 from ktrdr.market.fetched_ranges import read_answered, write_answered
 from ktrdr.market.provider import Page, Provider, check_able, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
@@ -20,6 +20,7 @@ from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.sessions import Instants, choose_calendar, instant, sessions_of
 from ktrdr.market.store import BarStore, MergeReport
+from ktrdr.timeframe import Timeframe
 
 # How many stored bars are asked for once more, to see whether their prices are still those.
 OVERLAP_BARS = 10
@@ -36,7 +37,7 @@ class Wanted:
     """`clips`: where the provider's history is shorter than asked for, all that it has will do."""
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     start: date | None = None
     end: date | None = None
     replaces: bool = False
@@ -103,13 +104,12 @@ def load(store: BarStore, provider: Provider, wanted: Wanted, watcher: Watcher, 
 
 
 def _checked(provider: Provider, wanted: Wanted, now: datetime) -> Wanted:
-    timeframe = check_timeframe(wanted.timeframe)
-    earliest = provider.capabilities.earliest(timeframe, now)
+    earliest = provider.capabilities.earliest(wanted.timeframe, now)
     start, (since, _) = wanted.start, check_range(wanted.start, None)
     if wanted.clips and earliest and since and since < earliest:
         start = (earliest + timedelta(minutes=30)).replace(second=0, microsecond=0)
-    check_able(provider.capabilities, timeframe, start, wanted.end, now)
-    return replace(wanted, symbol=check_symbol(wanted.symbol), timeframe=timeframe, start=start)
+    check_able(provider.capabilities, wanted.timeframe, start, wanted.end, now)
+    return replace(wanted, symbol=check_symbol(wanted.symbol), start=start)
 
 
 class _Load:
@@ -121,7 +121,7 @@ class _Load:
         self._wanted = wanted
         self._watcher = watcher
         self._now = now or datetime.now(UTC)
-        self._step = TIMEFRAMES[wanted.timeframe]
+        self._step = wanted.timeframe.length
         self._stored: SeriesInfo | None = None
         self._answered: list[Range] = []
         self._loaded = Loaded(provider.name)

@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 import polars as pl
 
 from ktrdr.errors import InputError
-from ktrdr.market.bars import TIMEFRAMES, check_range, check_timeframe
+from ktrdr.market.bars import check_range
+from ktrdr.timeframe import Timeframe
 
 Adjusted = Literal["splits and dividends", "splits", "no", "unknown"]
 
@@ -30,16 +31,16 @@ class Capabilities:
     """
 
     source: str
-    timeframes: tuple[str, ...]
+    timeframes: tuple[Timeframe, ...]
     adjusted: Adjusted
     symbols: str
-    history: Mapping[str, timedelta] = field(default_factory=dict)
+    history: Mapping[Timeframe, timedelta] = field(default_factory=dict)
     readjusts: bool = False
     pause_s: float = 0.0
     calendar: str | None = None
     whole: bool = False
 
-    def earliest(self, timeframe: str, now: datetime) -> datetime | None:
+    def earliest(self, timeframe: Timeframe, now: datetime) -> datetime | None:
         reach = self.history.get(timeframe)
         return now - reach if reach else None
 
@@ -103,12 +104,12 @@ def notes(texts: Iterable[str]) -> str:
 
 def check_able(
     able: Capabilities, timeframe: str, start: date | None, end: date | None, now: datetime | None = None
-) -> str:
+) -> Timeframe:
     """The timeframe, when a provider that is `able` to do so much can be asked for it from `start` to `end`.
 
     Raises InputError, naming the limit.
     """
-    timeframe = check_timeframe(timeframe)
+    timeframe = Timeframe.parse(timeframe)
     since, _ = check_range(start, end)
     if not able.timeframes:
         raise InputError(f"{able.source} has no bars", hint="see what others have: ktrdr data providers")
@@ -133,5 +134,5 @@ def check_able(
     return timeframe
 
 
-def closed_by(now: datetime, timeframe: str) -> pl.Expr:
-    return pl.col("timestamp") + TIMEFRAMES[timeframe] <= now
+def closed_by(now: datetime, timeframe: Timeframe) -> pl.Expr:
+    return pl.col("timestamp") + timeframe.length <= now

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.market.sessions import Instants, Sessions, instant
+from ktrdr.timeframe import Timeframe
 
 Range = tuple[datetime, datetime]
 
@@ -55,18 +55,18 @@ class Expected:
     """When a market's bars are to be expected; only those that have closed by `now`."""
 
     sessions: Sessions
-    timeframe: str
+    timeframe: Timeframe
     now: datetime
 
     def any_in(self, begins: Instants, ends: Instants) -> NDArray[np.bool_]:
         """For each range, whether a bar ought to open in it."""
-        now, step = _numpy(self.now), np.timedelta64(TIMEFRAMES[self.timeframe])
-        if TIMEFRAMES[self.timeframe] < timedelta(days=1):
+        now, step = _numpy(self.now), np.timedelta64(self.timeframe.length)
+        if not self.timeframe.is_by_date:
             begun = np.searchsorted(self.sessions.opens, np.minimum(ends, now - step), "left")
             over = np.searchsorted(self.sessions.closes, begins, "right")
             return np.asarray(begun > over)
         days = np.unique(self.sessions.dates[self.sessions.closes <= now])
-        if TIMEFRAMES[self.timeframe] >= _WEEK:
+        if self.timeframe.length >= _WEEK:
             since_monday = (days.astype("datetime64[D]").astype(np.int64) + 3) % 7
             days = np.unique(days - since_monday.astype("timedelta64[D]"))
             days = days[days + step <= now]
@@ -77,7 +77,7 @@ def held(stamps: Instants, expected: Expected) -> list[Range]:
     """The ranges over which bars stand without a hole, as far as the market was open."""
     if not len(stamps):
         return []
-    step = np.timedelta64(TIMEFRAMES[expected.timeframe])
+    step = np.timedelta64(expected.timeframe.length)
     begins, ends = stamps[:-1] + step, stamps[1:]
     holes = np.flatnonzero(ends > begins)
     holes = holes[expected.any_in(begins[holes], ends[holes])]
@@ -89,7 +89,7 @@ def held(stamps: Instants, expected: Expected) -> list[Range]:
 def missing(wanted: Range, covered: Iterable[Range], expected: Expected) -> list[Range]:
     """The parts of `wanted` that are not covered and in which the market has closed bars; near ones are joined."""
     left = [part for part in without(wanted, covered) if part[0] == BEGINNING or _has_bars(part, expected)]
-    return _joined(left, _BARS_BETWEEN * TIMEFRAMES[expected.timeframe])
+    return _joined(left, _BARS_BETWEEN * expected.timeframe.length)
 
 
 def _has_bars(part: Range, expected: Expected) -> bool:

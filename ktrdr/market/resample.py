@@ -14,10 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
-from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_bars, check_symbol, check_timeframe, stands_at_dates
+from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_symbol
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.coverage import week_of
 from ktrdr.market.sessions import Calendar, Instants, Sessions, choose_calendar, sessions_of
+from ktrdr.timeframe import Timeframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calenda
 
     Raises InputError when whole bars of `source` make none of `target`, no bar is whole, or there is no such calendar.
     """
-    symbol, source, target = check_symbol(symbol), check_timeframe(source), check_timeframe(target)
+    symbol, source, target = check_symbol(symbol), Timeframe.parse(source), Timeframe.parse(target)
     _check_pair(source, target)
     series = BarArrays.of(frame, source)
     chosen = choose_calendar(symbol, source, series.at, calendar)
@@ -65,13 +66,11 @@ def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calenda
     return Resampled(check_bars(whole, target), chosen, _note(begins_late, ends_early, outside, target))
 
 
-def _check_pair(source: str, target: str) -> None:
-    shorter, longer = TIMEFRAMES[source], TIMEFRAMES[target]
-    if longer <= shorter or (longer % shorter and not stands_at_dates(target)):
+def _check_pair(source: Timeframe, target: Timeframe) -> None:
+    shorter, longer = source.length, target.length
+    if longer <= shorter or (longer % shorter and not target.is_by_date):
         possible = [
-            name
-            for name, length in TIMEFRAMES.items()
-            if length > shorter and (not length % shorter or stands_at_dates(name))
+            each for each in Timeframe if each.length > shorter and (not each.length % shorter or each.is_by_date)
         ]
         raise InputError(
             f"{target} bars cannot be made of {source} bars",
@@ -86,18 +85,18 @@ def _by_days(series: BarArrays, sessions: Sessions) -> _Groups:
     return _Groups(weeks, np.ones(len(series), bool), first, last + series.length)
 
 
-def _by_sessions(series: BarArrays, sessions: Sessions, target: str) -> _Groups:
+def _by_sessions(series: BarArrays, sessions: Sessions, target: Timeframe) -> _Groups:
     place = sessions.place_of(series.at, series.length)
     kept = place >= 0
     at, place = series.at[kept], place[kept]
     if not len(place):
         return _Groups(at, kept, np.datetime64("NaT", "us"), np.datetime64("NaT", "us"))
-    if stands_at_dates(target):
-        label_of = week_of if target == "1w" else np.asarray
+    if target.is_by_date:
+        label_of = week_of if target is Timeframe.WEEK else np.asarray
         labels = label_of(sessions.dates)
         same = [np.flatnonzero(labels == labels[each]) for each in (place[0], place[-1])]
         return _Groups(labels[place], kept, sessions.opens[same[0][0]], sessions.closes[same[1][-1]])
-    length = np.timedelta64(TIMEFRAMES[target])
+    length = np.timedelta64(target.length)
     anchors = sessions.opens[place] - _lead(at, sessions.opens[place], series.length)
     labels = anchors + (np.maximum(at, anchors) - anchors) // length * length
     begins = np.maximum(labels[0], sessions.opens[place[0]])

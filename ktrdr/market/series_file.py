@@ -27,6 +27,7 @@ from ktrdr.errors import BarsError, StorageError
 from ktrdr.files import write_atomically
 from ktrdr.market.bars import SCHEMA, check_bars, range_filter
 from ktrdr.market.row_groups import row_groups
+from ktrdr.timeframe import Timeframe
 
 ROW_GROUP_ROWS = 50_000
 UNKNOWN = "unknown"
@@ -45,7 +46,7 @@ class SeriesInfo:
     """`provider` is UNKNOWN where another tool has written the file; `version` changes with its content."""
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     rows: int
     first: datetime
     last: datetime
@@ -116,7 +117,7 @@ def info(path: Path) -> SeriesInfo:
         about = footer.about or _about_foreign(path)
         return SeriesInfo(
             symbol=path.parent.name,
-            timeframe=path.stem,
+            timeframe=Timeframe(path.stem),
             rows=about["rows"],
             first=datetime.fromisoformat(about["first"]),
             last=datetime.fromisoformat(about["last"]),
@@ -295,7 +296,7 @@ def _checked_rows(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     if frame.is_empty():
         raise _without_bars(path)
     try:
-        return check_bars(frame, path.stem)
+        return check_bars(frame, Timeframe(path.stem))
     except BarsError as error:
         raise StorageError(
             f"{path} was not written by ktrdr and cannot be used: {error.detail}", hint=mend(path), path=str(path)

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.market.bars import TIMEFRAMES
+from ktrdr.timeframe import Timeframe
 
 Instants = NDArray[np.datetime64]
 """Instants [us] in UTC, without a zone."""
@@ -100,7 +100,7 @@ class Calendar:
     is_guess: bool
 
 
-def choose_calendar(symbol: str, timeframe: str, timestamps: Instants, given: str | None = None) -> Calendar:
+def choose_calendar(symbol: str, timeframe: Timeframe, timestamps: Instants, given: str | None = None) -> Calendar:
     """The calendar that was given, or the one that symbol and bars speak for. Raises InputError."""
     if given is not None:
         return Calendar(check_calendar(given), "given", is_guess=False)
@@ -153,7 +153,7 @@ def local(instants: Instants, zone: str) -> Instants:
 # The guess.
 
 
-def _guess(symbol: str, timeframe: str, timestamps: Instants) -> tuple[str, str]:
+def _guess(symbol: str, timeframe: Timeframe, timestamps: Instants) -> tuple[str, str]:
     by_symbol = _of_symbol(symbol)
     saturdays = _saturdays(timeframe, timestamps)
     if saturdays > 0.05 and (by_symbol is None or by_symbol[0] != FX):
@@ -161,8 +161,8 @@ def _guess(symbol: str, timeframe: str, timestamps: Instants) -> tuple[str, str]
     return by_symbol or ("XNYS", "nothing speaks for another exchange")
 
 
-def _saturdays(timeframe: str, timestamps: Instants) -> float:
-    if TIMEFRAMES[timeframe] > timedelta(days=1) or not len(timestamps):
+def _saturdays(timeframe: Timeframe, timestamps: Instants) -> float:
+    if timeframe.length > timedelta(days=1) or not len(timestamps):
         return 0.0
     weekday = (timestamps.astype("datetime64[D]").astype(np.int64) + 3) % 7
     return float((weekday == _SATURDAY).mean())

@@ -17,18 +17,9 @@ import polars as pl
 from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError, nearest
 from ktrdr.files import make_folder, remove_drafts
 from ktrdr.market import series_file
-from ktrdr.market.bars import (
-    PRICES,
-    TIMEFRAMES,
-    VALUES,
-    check_bars,
-    check_range,
-    check_spacing,
-    check_symbol,
-    check_timeframe,
-    conform,
-)
+from ktrdr.market.bars import PRICES, VALUES, check_bars, check_range, check_spacing, check_symbol, conform
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
+from ktrdr.timeframe import Timeframe
 
 if sys.platform != "win32":
     import fcntl
@@ -110,11 +101,11 @@ class BarStore:
             BarsError: a row is wrong, or the new bars stand between the stored ones; nothing was stored.
             ProviderConflict: the stored bars are of another provider; nothing was stored.
         """
-        path = self._path(symbol, timeframe)
-        new = check_bars(conform(frame, path.stem))
+        path, length = self._path(symbol, timeframe), Timeframe.parse(timeframe)
+        new = check_bars(conform(frame, length))
         if new.is_empty():
             raise InputError(f"there are no bars of {symbol} {timeframe} to store", symbol=symbol, timeframe=timeframe)
-        check_spacing(new, path.stem)
+        check_spacing(new, length)
         with storage_errors(path), _exclusive(path):
             remove_drafts(path)
             if replace or not path.exists():
@@ -147,7 +138,7 @@ class BarStore:
                 probe.unlink(missing_ok=True)
 
     def _path(self, symbol: str, timeframe: str) -> Path:
-        return self.root / check_symbol(symbol) / f"{check_timeframe(timeframe)}.parquet"
+        return self.root / check_symbol(symbol) / f"{Timeframe.parse(timeframe)}.parquet"
 
     def _existing(self, symbol: str, timeframe: str) -> Path:
         path = self._path(symbol, timeframe)
@@ -167,8 +158,8 @@ class BarStore:
 
     def _series_files(self) -> Iterable[Path]:
         with storage_errors(self.root):
-            files = [path for path in self.root.glob("*/*.parquet") if path.stem in TIMEFRAMES]
-        return sorted(files, key=lambda path: (path.parent.name, TIMEFRAMES[path.stem]))
+            files = [path for path in self.root.glob("*/*.parquet") if path.stem in list(Timeframe)]
+        return sorted(files, key=lambda path: (path.parent.name, Timeframe(path.stem).length))
 
     def _outside(self, symbol: str, timeframe: str, start: date | None, end: date | None) -> InputError:
         stored = self.info(symbol, timeframe)
@@ -222,7 +213,7 @@ def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.Dat
     (old_first, old_last), (new_first, new_last) = series_file.ends(old), series_file.ends(new)
     shared = merged.filter(pl.col("timestamp").is_between(max(old_first, new_first), min(old_last, new_last)))
     try:
-        check_spacing(shared, path.stem)
+        check_spacing(shared, Timeframe(path.stem))
     except BarsError as error:
         raise BarsError(
             f"with the stored bars of {path.parent.name} {path.stem} these would be {error.detail}",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ktrdr.errors import StorageError
+from ktrdr.timeframe import Timeframe
 
 VERSION = 1
 
@@ -178,7 +179,7 @@ class DataLoadJob(Job):
 
     kind: Literal["data_load"] = "data_load"
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     provider: str
     start: date | None = None
     end: date | None = None

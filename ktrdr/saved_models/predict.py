@@ -16,6 +16,7 @@ from ktrdr.evaluation.outputs import columns_of
 from ktrdr.features.columns import Columns, SymbolBars, build_features
 from ktrdr.features.timeframes import closes_at
 from ktrdr.saved_models.trained_model import TrainedModel
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
@@ -44,7 +45,8 @@ def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = Non
     instant = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None), "us")
 
     def closed(timeframe: str, frame: pl.DataFrame) -> pl.DataFrame:
-        closes = closes_at(frame["timestamp"].to_numpy().astype("datetime64[us]"), timeframe, strategy.calendar)
+        opens = frame["timestamp"].to_numpy().astype("datetime64[us]")
+        closes = closes_at(opens, Timeframe(timeframe), strategy.calendar)
         return frame.head(int(np.searchsorted(closes, instant, "right")))
 
     return {timeframe: closed(timeframe, frame) for timeframe, frame in bars.items()}

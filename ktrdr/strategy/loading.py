@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
-from ktrdr.strategy.spec import INDICATOR_KEYS, TIMEFRAMES, Indicator, Strategy
+from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
 from ktrdr.strategy.validation_errors import plain, shown, translated
+from ktrdr.timeframe import Timeframe
 
 MAX_FAULTS = 50
 
@@ -77,11 +78,12 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
 def _timeframe_faults(document: Document) -> Iterator[Fault]:
     """Of indicators on bars that the strategy, which says on which it works, does not have."""
     timeframes = document.data.get("timeframes")
-    if not isinstance(timeframes, list) or not timeframes or not all(each in TIMEFRAMES for each in timeframes):
+    known = list(Timeframe)
+    if not isinstance(timeframes, list) or not timeframes or not all(each in known for each in timeframes):
         return
     for number, item in enumerate(_items(document)):
         own = item.get("timeframe") if isinstance(item, dict) else None
-        if own in TIMEFRAMES and own not in timeframes:
+        if own in known and own not in timeframes:
             rule = timeframes[0] if len(timeframes) == 1 else f"one of {', '.join(timeframes)}"
             message = f"must be {rule}, as the strategy's timeframes are; it is {own!r}"
             path: Path = ("indicators", number, "timeframe")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,10 +19,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ktrdr.timeframe import Timeframe
+
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
 
-Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
-TIMEFRAMES: tuple[str, ...] = get_args(Timeframe)
+NamedTimeframe = Annotated[Timeframe, Field(strict=False)]
+"""As YAML and JSON have it, by its name."""
 
 BOOSTING_RATE = 0.05
 
@@ -144,7 +146,7 @@ class Indicator(Section):
     sources: tuple[Source, ...] | None = Field(
         None, strict=False, min_length=2, max_length=4, description="What a function of several free series reads."
     )
-    timeframe: Timeframe | None = Field(
+    timeframe: NamedTimeframe | None = Field(
         None, description="The bars it is computed on; by default those of every timeframe of the strategy."
     )
     parameters: dict[str, int | float] = Field(default_factory=dict)
@@ -318,7 +320,7 @@ class Features(Section):
 class Strategy(Section):
     name: str = Field(min_length=1, max_length=128, description="What the strategy is called.")
     description: str = Field("", max_length=10_000, description="What it tries, in words.")
-    timeframes: tuple[Timeframe, ...] = Field(
+    timeframes: tuple[NamedTimeframe, ...] = Field(
         (),
         strict=False,
         max_length=8,
@@ -354,8 +356,7 @@ class Strategy(Section):
 
     @model_validator(mode="after")
     def _check_timeframes(self) -> Self:
-        places = [TIMEFRAMES.index(each) for each in self.timeframes]
-        if places != sorted(set(places)):
+        if list(self.timeframes) != sorted(set(self.timeframes), key=lambda each: each.length):
             raise PydanticCustomError("timeframes", "name each once, shortest first", {"key": "timeframes"})
         return self
 
@@ -368,6 +369,6 @@ class Strategy(Section):
         """Its name as files and lists show it."""
         return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_") or "strategy"
 
-    def on(self, timeframes: Sequence[str]) -> Strategy:
+    def on(self, timeframes: Iterable[str]) -> Strategy:
         """The same strategy on these timeframes, shortest first."""
-        return self.model_copy(update={"timeframes": tuple(timeframes)})
+        return self.model_copy(update={"timeframes": tuple(map(Timeframe, timeframes))})

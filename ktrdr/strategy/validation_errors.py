@@ -68,6 +68,7 @@ RULES = {
     "too_short": "have at least {min_length} entries",
     "too_long": "have at most {max_length} entries",
     "literal_error": "be {choices}",
+    "enum": "be {choices}",
     "union_tag_invalid": "be {choices}",
 }
 PATTERNS = {

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from ktrdr.jobs.kinds import KINDS
-from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.operations.operation import OperationStatus
+from ktrdr.timeframe import Timeframe
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ async def test_states_are_all_and_final_ones_are_those_without_a_way_out(meta: d
 async def test_timeframes_go_from_the_shortest_to_the_longest(meta: dict[str, Any]) -> None:
     lengths = [timeframe["seconds"] for timeframe in meta["timeframes"]]
 
-    assert [timeframe["name"] for timeframe in meta["timeframes"]] == list(TIMEFRAMES)
+    assert [timeframe["name"] for timeframe in meta["timeframes"]] == list(Timeframe)
     assert lengths == sorted(lengths)
     assert {"name": "1d", "seconds": 86400} in meta["timeframes"]
 

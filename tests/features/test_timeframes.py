@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.columns import build_features
 from ktrdr.features.timeframes import closes_at, latest_closed
-from ktrdr.market.bars import TIMEFRAMES
-from ktrdr.strategy import spec
 from ktrdr.strategy.spec import Strategy
+from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
 from tests.features.series import made_bars
 
@@ -36,10 +35,6 @@ def strategy(timeframes: list[str], calendar: str | None = None) -> Strategy:
             "indicators": [{"name": "sma", "period": 3}, {"name": "rsi", "period": 5, "timeframe": timeframes[-1]}],
         }
     )
-
-
-def test_the_strategy_knows_the_timeframes_of_the_market() -> None:
-    assert tuple(TIMEFRAMES) == spec.TIMEFRAMES
 
 
 @pytest.mark.parametrize(
@@ -66,16 +61,16 @@ def test_the_strategy_knows_the_timeframes_of_the_market() -> None:
     ],
 )
 def test_when_a_bar_has_closed(opened: str, timeframe: str, calendar: str | None, closed: str) -> None:
-    assert closes_at(at(opened), timeframe, calendar) == at(closed)
+    assert closes_at(at(opened), Timeframe(timeframe), calendar) == at(closed)
 
 
 @every_source
 def test_no_bar_closes_before_it_opens_nor_after_its_length(series: Series) -> None:
-    for timeframe in ("5m", "1h", "1d"):
+    for timeframe in (Timeframe.MINUTE_5, Timeframe.HOUR_1, Timeframe.DAY):
         opens = series(f"SPY_{timeframe}")["timestamp"].to_numpy().astype("datetime64[us]")
         closes = closes_at(opens, timeframe, NEW_YORK)
         assert (closes > opens).all()
-        assert (closes - opens <= np.timedelta64(TIMEFRAMES[timeframe])).all()
+        assert (closes - opens <= np.timedelta64(timeframe.length)).all()
         assert (np.diff(closes) >= np.timedelta64(0)).all()
 
 
@@ -83,8 +78,8 @@ def test_the_last_hour_of_a_day_knows_the_day_and_the_others_do_not() -> None:
     hours = at("2023-01-03T19:00", "2023-01-03T20:00", "2023-01-04T14:00")
     days = at("2023-01-03", "2023-01-04")
 
-    with_bells = latest_closed(closes_at(hours, "1h", NEW_YORK), closes_at(days, "1d", NEW_YORK))
-    without = latest_closed(closes_at(hours, "1h"), closes_at(days, "1d"))
+    with_bells = latest_closed(closes_at(hours, Timeframe.HOUR_1, NEW_YORK), closes_at(days, Timeframe.DAY, NEW_YORK))
+    without = latest_closed(closes_at(hours, Timeframe.HOUR_1), closes_at(days, Timeframe.DAY))
 
     assert with_bells.tolist() == [-1, 0, 0]
     assert without.tolist() == [-1, -1, 0]

@@ -13,13 +13,13 @@ import pytest
 
 from ktrdr.errors import InputError, ProviderConflict, ProviderError, ProviderUnreachable
 from ktrdr.market import providers
-from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
 from ktrdr.market.provider import fetch as fetch_all
 from ktrdr.market.providers import auto, create_provider, provider_for
 from ktrdr.market.providers.auto import AutoProvider, yahoo_is_reachable
 from ktrdr.market.providers.synthetic import SyntheticProvider
 from ktrdr.market.series_file import SeriesInfo
+from ktrdr.timeframe import Timeframe
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 class Failing:
     error: ProviderError
     name: str = "yahoo"
-    capabilities: ClassVar[Capabilities] = Capabilities("yahoo", tuple(TIMEFRAMES), "no", "any")
+    capabilities: ClassVar[Capabilities] = Capabilities("yahoo", tuple(Timeframe), "no", "any")
 
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
@@ -126,7 +126,7 @@ def test_an_unknown_provider_names_the_nearest() -> None:
 
 def stored_from(provider: str) -> SeriesInfo:
     first, last = datetime(2023, 1, 3, tzinfo=UTC), datetime(2023, 12, 29, tzinfo=UTC)
-    return SeriesInfo("AAPL", "1d", 250, first, last, provider, 9000)
+    return SeriesInfo("AAPL", Timeframe.DAY, 250, first, last, provider, 9000)
 
 
 def answer(provider: str, stored: SeriesInfo | None) -> str:

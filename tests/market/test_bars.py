@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.errors import BarsError, InputError
-from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_symbol, check_timeframe, conform, fingerprint
+from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_symbol, conform, fingerprint
 from tests.bars import NAMES, Series, csv_of, every_source
 
 
@@ -149,15 +149,6 @@ def test_symbols_that_could_leave_their_folder_are_refused(symbol: str) -> None:
 @pytest.mark.parametrize(("given_", "kept"), [("aapl", "AAPL"), ("^gspc", "^GSPC"), ("EURUSD=X", "EURUSD=X")])
 def test_symbols_are_kept_in_capitals(given_: str, kept: str) -> None:
     assert check_symbol(given_) == kept
-
-
-def test_timeframes_are_folded_and_the_nearest_is_named() -> None:
-    assert check_timeframe("1D") == "1d"
-    with pytest.raises(InputError) as refused:
-        check_timeframe("daily")
-    assert refused.value.hint == "did you mean '1d'?"
-    with pytest.raises(InputError):
-        check_timeframe("1M")
 
 
 def test_reversed_dates_are_refused_and_one_day_is_a_range() -> None:

@@ -12,6 +12,7 @@ from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.ib import IbProvider, _contract, refusal, to_frame
 from ktrdr.market.providers.retry import TransientError
+from ktrdr.timeframe import Timeframe
 
 
 def bar(moment: date, close: float = 10.0, volume: float = 100.0) -> BarData:
@@ -19,8 +20,8 @@ def bar(moment: date, close: float = 10.0, volume: float = 100.0) -> BarData:
 
 
 def test_days_stand_at_their_date_and_shorter_bars_at_their_instant() -> None:
-    days = to_frame([bar(date(2024, 1, 2)), bar(date(2024, 1, 3))], "1d")
-    minutes = to_frame([bar(datetime(2024, 1, 2, 14, 30, tzinfo=UTC))], "1m")
+    days = to_frame([bar(date(2024, 1, 2)), bar(date(2024, 1, 3))], Timeframe.DAY)
+    minutes = to_frame([bar(datetime(2024, 1, 2, 14, 30, tzinfo=UTC))], Timeframe.MINUTE_1)
 
     assert days["timestamp"].to_list() == [datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC)]
     assert minutes["timestamp"][0] == datetime(2024, 1, 2, 14, 30, tzinfo=UTC)
@@ -28,13 +29,13 @@ def test_days_stand_at_their_date_and_shorter_bars_at_their_instant() -> None:
 
 
 def test_a_week_is_filed_under_its_monday() -> None:
-    weeks = to_frame([bar(date(2024, 1, 5)), bar(date(2024, 1, 12))], "1w")
+    weeks = to_frame([bar(date(2024, 1, 5)), bar(date(2024, 1, 12))], Timeframe.WEEK)
 
     assert [stamp.day for stamp in weeks["timestamp"]] == [1, 8]
 
 
 def test_a_midpoint_has_no_volume_and_a_bar_without_prices_is_none() -> None:
-    frame = to_frame([bar(date(2024, 1, 2), volume=-1), bar(date(2024, 1, 3), close=0.0)], "1d")
+    frame = to_frame([bar(date(2024, 1, 2), volume=-1), bar(date(2024, 1, 3), close=0.0)], Timeframe.DAY)
 
     assert frame["volume"].to_list() == [0.0]
 

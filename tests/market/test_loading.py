@@ -14,11 +14,12 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import InputError, NoBars, ProviderError
-from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES, check_range, range_filter
+from ktrdr.market.bars import PRICES, SCHEMA, check_range, range_filter
 from ktrdr.market.fetched_ranges import read_answered
 from ktrdr.market.loading import OVERLAP_BARS, Loaded, Stopped, Wanted, load
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able
 from ktrdr.market.store import BarStore
+from ktrdr.timeframe import Timeframe
 
 NOW = datetime(2024, 6, 14, 21, 0, tzinfo=UTC)  # a Friday, after the close
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ class Market:
     bars: pl.DataFrame
     name: str = "market"
     readjusts: bool = False
-    history: dict[str, timedelta] = field(default_factory=dict)
+    history: dict[Timeframe, timedelta] = field(default_factory=dict)
     rows_a_page: int = 10_000
     fails_at: int | None = None
     before_page: Callable[[int], None] = lambda page: None
@@ -46,7 +47,7 @@ class Market:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.name, tuple(TIMEFRAMES), "splits", "any", self.history, self.readjusts)
+        return Capabilities(self.name, tuple(Timeframe), "splits", "any", self.history, self.readjusts)
 
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
@@ -63,7 +64,7 @@ class Market:
                 raise ProviderError("the market broke")
             page = found[offset : offset + self.rows_a_page]
             is_last = offset + self.rows_a_page >= len(found)
-            through = (until or NOW) if is_last else page["timestamp"][-1].astimezone(UTC) + TIMEFRAMES[timeframe]
+            through = (until or NOW) if is_last else page["timestamp"][-1].astimezone(UTC) + Timeframe(timeframe).length
             yield Page(page, self.name, min(through, NOW), "")
 
     def asked_days(self) -> list[tuple[str, str]]:
@@ -103,7 +104,7 @@ def bring(
     now: datetime = NOW,
     replaces: bool = False,
     clips: bool = False,
-    timeframe: str = "1d",
+    timeframe: Timeframe = Timeframe.DAY,
 ) -> Loaded:
     wanted = Wanted("AAPL", timeframe, start, end, replaces=replaces, clips=clips)
     return load(store, market, wanted, watching or Watching(), now)
@@ -258,7 +259,7 @@ def test_single_prices_that_differ_are_no_new_adjustment(store: BarStore) -> Non
 
 def test_old_bars_that_cannot_be_had_again_are_not_glued_to_adjusted_ones(store: BarStore) -> None:
     bring(store, Market(YEAR, readjusts=True), date(2024, 1, 1), date(2024, 4, 30))
-    split = Market(adjusted(YEAR, 0.25), readjusts=True, history={"1d": timedelta(days=90)})
+    split = Market(adjusted(YEAR, 0.25), readjusts=True, history={Timeframe.DAY: timedelta(days=90)})
 
     loaded = bring(store, split, date(2024, 4, 1), date(2024, 6, 13))
 
@@ -268,7 +269,7 @@ def test_old_bars_that_cannot_be_had_again_are_not_glued_to_adjusted_ones(store:
 
 
 def test_what_is_older_than_the_provider_has_is_refused_or_clipped(store: BarStore) -> None:
-    market = Market(YEAR, history={"1d": timedelta(days=60)})
+    market = Market(YEAR, history={Timeframe.DAY: timedelta(days=60)})
 
     with pytest.raises(InputError, match="market has 1d bars of the last 60 days only, from 2024-04-15"):
         bring(store, market, date(2024, 1, 1))
@@ -294,6 +295,7 @@ from pathlib import Path
 from ktrdr.market.loading import Wanted, load
 from ktrdr.market.providers.synthetic import SyntheticProvider
 from ktrdr.market.store import BarStore
+from ktrdr.timeframe import Timeframe
 class Silent:
     def on_page(self, page, rows, share): ...
     def on_storing(self, rows): ...
@@ -301,7 +303,7 @@ class Silent:
     def wait(self, seconds): ...
 store, year = BarStore(Path(sys.argv[1])), int(sys.argv[2])
 for month in range(1, 13, 3):
-    load(store, SyntheticProvider(), Wanted("X", "1d", date(year, month, 1), date(year, month, 28)), Silent())
+    load(store, SyntheticProvider(), Wanted("X", Timeframe.DAY, date(year, month, 1), date(year, month, 28)), Silent())
 """
 
 

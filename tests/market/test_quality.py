@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import InputError, TrainingDataError
-from ktrdr.market.bars import PRICES, SCHEMA, TIMEFRAMES
+from ktrdr.market.bars import PRICES, SCHEMA
 from ktrdr.market.quality import QualityReport, check, enforce
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.chart import bins_of, draw
 from ktrdr.market.quality.stored import check_stored, verdict_of
 from ktrdr.market.sessions import sessions_of
 from ktrdr.market.store import BarStore
+from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
 
 
@@ -43,7 +44,7 @@ def sound(
     """A bar for every one that the calendar's sessions expect."""
     since, until = np.datetime64(first, "us"), np.datetime64(f"{last}T23:59", "us")
     sessions = sessions_of(calendar, since, until).between(since, until)
-    length = np.timedelta64(TIMEFRAMES[timeframe])
+    length = np.timedelta64(Timeframe(timeframe).length)
     if timeframe == "1d":
         return walk(sessions.days[(sessions.days >= since) & (sessions.days <= until)])
     slots = [np.arange(begin, end, length) for begin, end in zip(sessions.opens, sessions.closes, strict=True)]
@@ -342,7 +343,7 @@ def test_a_report_is_drawn_and_its_bins_tell_where_bars_are_missing() -> None:
     holed = frame.filter(pl.col("timestamp").dt.month() != 6)
     report = check(holed, "X", "1d")
 
-    bins = bins_of(report, BarArrays.of(holed, "1d"))
+    bins = bins_of(report, BarArrays.of(holed, Timeframe.DAY))
 
     assert draw(report, holed).startswith(b"\x89PNG")
     inside = (bins.edges[:-1] >= np.datetime64("2023-06-05")) & (bins.edges[1:] <= np.datetime64("2023-06-29"))

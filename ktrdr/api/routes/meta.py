@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 
 from ktrdr.api.schemas import Meta, OperationKind, TimeframeLength
 from ktrdr.jobs.kinds import KINDS
-from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.operations.operation import OperationStatus
+from ktrdr.timeframe import Timeframe
 
 router = APIRouter(prefix="/meta", tags=["health"])
 
@@ -20,9 +20,7 @@ async def read_meta(request: Request) -> Meta:
         version=request.app.version,
         states=states,
         terminal_states=[status for status in states if status.is_terminal],
-        timeframes=[
-            TimeframeLength(name=name, seconds=int(length.total_seconds())) for name, length in TIMEFRAMES.items()
-        ],
+        timeframes=[TimeframeLength(name=each, seconds=int(each.length.total_seconds())) for each in Timeframe],
         kinds=_kinds(),
     )
 

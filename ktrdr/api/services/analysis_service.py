@@ -11,10 +11,11 @@ from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound
 from ktrdr.jobs.service import JobService
-from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.jobs import AuditJob, ExportJob, PredictionJob, PreflightJob
+from ktrdr.timeframe import Timeframe
 
 EXPORT_PACKAGES = ("onnx", "onnxruntime")
 
@@ -40,7 +41,7 @@ class AnalysisService:
         Raises NotFoundError without such a model, InputError for another timeframe, ConflictError without bars.
         """
         model = await self._models.get(model_id)
-        symbol, timeframe = check_symbol(request.symbol), check_timeframe(request.timeframe)
+        symbol, timeframe = check_symbol(request.symbol), Timeframe.parse(request.timeframe)
         if timeframe != model.timeframes[0]:
             raise InputError(
                 f"model {model_id} was trained on bars of {model.timeframes[0]}; it says nothing about those of "

@@ -21,13 +21,14 @@ from ktrdr.features.indicators import IndicatorCatalogue, Scale
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
 from ktrdr.jobs.kinds import strategy_text
-from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,7 +85,7 @@ class ChartService:
 
         Raises InputError, SeriesNotFound, OperationNotFound, StorageError.
         """
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         operation = await self._operations.get_operation(training_id) if training_id else None
         results = await self._results.get(operation.operation_id) if operation and _has_ended(operation) else None
         return await asyncio.to_thread(self._read, symbol, timeframe, before, limit, operation, results)

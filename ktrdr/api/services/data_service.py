@@ -14,7 +14,7 @@ from ktrdr.api.schemas import Bars, DataLoad, ProviderInfo, ProviderList, Series
 from ktrdr.errors import ConflictError, InputError, StorageError
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService
-from ktrdr.market.bars import check_range, check_symbol, check_timeframe
+from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.provider import Capabilities, check_able
 from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for
 from ktrdr.market.providers.ccxt import CcxtProvider
@@ -25,6 +25,7 @@ from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import BarStore, check_provider
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.jobs import DataLoadJob, Endpoints
+from ktrdr.timeframe import Timeframe
 
 
 class DataService:
@@ -55,7 +56,7 @@ class DataService:
 
     async def read(self, symbol: str, timeframe: str, start: date | None, end: date | None, limit: int) -> Bars:
         """The last `limit` bars in range. Raises InputError, SeriesNotFound, StorageError."""
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
         shown = frame.tail(limit).with_columns(
             timestamp=frame.tail(limit)["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -65,7 +66,7 @@ class DataService:
     async def start_load(self, request: DataLoad, idempotency_key: str | None = None) -> Operation:
         """Raises InputError, and ProviderConflict when other bars are stored that are not to be replaced."""
         check_range(request.start_date, request.end_date)
-        symbol, timeframe = check_symbol(request.symbol), check_timeframe(request.timeframe)
+        symbol, timeframe = check_symbol(request.symbol), Timeframe.parse(request.timeframe)
         stored = None if request.replace else await asyncio.to_thread(self._store.find, symbol, timeframe)
         provider = await asyncio.to_thread(provider_for, request.provider, stored, self._sources)
         # What ccxt's exchanges can do takes seconds to find out, which the load itself does.
@@ -96,7 +97,7 @@ class DataService:
         timezone: str = "",
     ) -> Operation:
         """Take the uploaded file into the operation's folder, and load from it."""
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         check_columns(columns or {})
         check_timezone(timezone)
         suffix = PurePath(filename).suffix.lower()

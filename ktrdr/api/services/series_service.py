@@ -12,11 +12,12 @@ from typing import Literal
 import polars as pl
 
 from ktrdr.api.schemas import Quality, Resample, Resampled
-from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.bars import check_symbol
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.resample import resample
 from ktrdr.market.store import BarStore
+from ktrdr.timeframe import Timeframe
 
 Format = Literal["csv", "parquet"]
 
@@ -35,22 +36,22 @@ class SeriesService:
 
     async def quality(self, symbol: str, timeframe: str, calendar: str | None) -> Quality:
         """Raises InputError, SeriesNotFound, StorageError."""
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         report = await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
         return Quality.model_validate(report.to_dict())
 
     async def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
         """A PNG. Raises InputError, SeriesNotFound, StorageError."""
-        return await asyncio.to_thread(self._draw, check_symbol(symbol), check_timeframe(timeframe), calendar)
+        return await asyncio.to_thread(self._draw, check_symbol(symbol), Timeframe.parse(timeframe), calendar)
 
     async def resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
         """Raises InputError, SeriesNotFound, ProviderConflict, StorageError."""
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         return await asyncio.to_thread(self._resample, symbol, timeframe, request)
 
     async def export(self, symbol: str, timeframe: str, kind: Format, start: date | None, end: date | None) -> Exported:
         """The bars in range as a file. Raises InputError, SeriesNotFound, StorageError."""
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
         return Exported(f"{symbol}_{timeframe}.{kind}", _csv(frame) if kind == "csv" else _parquet(frame))
 
@@ -61,7 +62,7 @@ class SeriesService:
     def _resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
         stored = self._store.read_stored(symbol, timeframe)
         made = resample(stored.frame, symbol, timeframe, request.to, request.calendar)
-        provider, target = f"resampled from {timeframe} ({stored.provider})", check_timeframe(request.to)
+        provider, target = f"resampled from {timeframe} ({stored.provider})", Timeframe.parse(request.to)
         merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace)
         check_stored(self._store, symbol, target, request.calendar)
         return Resampled(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.features.timeframes import closes_at
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +36,7 @@ class History:
         opens: dict[str, Instants] = {
             timeframe: frame["timestamp"].to_numpy().astype("datetime64[us]") for timeframe, frame in used.items()
         }
-        closes = {each: closes_at(instants, each, strategy.calendar) for each, instants in opens.items()}
+        closes = {each: closes_at(instants, Timeframe(each), strategy.calendar) for each, instants in opens.items()}
         return cls(used, strategy.timeframes[0], opens, closes)
 
     @property

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.market.bars import TIMEFRAMES
 from ktrdr.market.provider import Capabilities, Provider
 from ktrdr.market.providers.auto import AutoProvider, yahoo_is_reachable
 from ktrdr.market.providers.ccxt import PREFIX, SYMBOLS, CcxtProvider, exchanges
@@ -17,6 +16,7 @@ from ktrdr.market.providers.synthetic import SyntheticProvider
 from ktrdr.market.providers.yahoo import YahooProvider
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import check_provider
+from ktrdr.timeframe import Timeframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def all_capabilities() -> dict[str, Capabilities]:
         **built,
         f"{PREFIX}EXCHANGE": Capabilities(
             source=f"{PREFIX}EXCHANGE",
-            timeframes=tuple(TIMEFRAMES),
+            timeframes=tuple(Timeframe),
             adjusted="no",
             symbols=f"{SYMBOLS}; {len(exchanges())} exchanges such as {PREFIX}binance, each with its own timeframes",
         ),

@@ -15,20 +15,11 @@ from typing import Any
 import polars as pl
 
 from ktrdr.errors import BarsError, InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable, nearest
-from ktrdr.market.bars import (
-    SCHEMA,
-    TIMEFRAMES,
-    VALUES,
-    check_bars,
-    check_range,
-    check_symbol,
-    check_timeframe,
-    conform,
-    range_filter,
-)
+from ktrdr.market.bars import SCHEMA, VALUES, check_bars, check_range, check_symbol, conform, range_filter
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
 from ktrdr.market.sessions import ALWAYS
+from ktrdr.timeframe import Timeframe
 
 PREFIX = "ccxt:"
 SYMBOLS = "the exchange's own pairs, written with a hyphen: BTC-USDT for BTC/USDT"
@@ -79,7 +70,7 @@ class CcxtProvider:
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
     ) -> Pages:
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         since, until = check_range(start, end)
         client = self._client()
         check_able(_capabilities(client), timeframe, start, end)
@@ -133,12 +124,12 @@ class CcxtProvider:
         client: Any,
         market: str,
         symbol: str,
-        timeframe: str,
+        timeframe: Timeframe,
         since: datetime | None,
         until: datetime,
         wait: Wait,
     ) -> Pages:
-        limit, step = _page_rows(client), TIMEFRAMES[timeframe]
+        limit, step = _page_rows(client), timeframe.length
         position, is_first = since or _DAWN, True
         while position < until:
             frame = with_retries(
@@ -156,7 +147,9 @@ class CcxtProvider:
             yield Page(wanted, self.name, min(following, until), f"prices as {self.exchange} traded them")
             position, is_first = max(following, position + step), False
 
-    def _rows(self, client: Any, market: str, symbol: str, timeframe: str, since: datetime, limit: int) -> pl.DataFrame:
+    def _rows(
+        self, client: Any, market: str, symbol: str, timeframe: Timeframe, since: datetime, limit: int
+    ) -> pl.DataFrame:
         with _provider_errors(self.name, symbol):
             answer = client.fetch_ohlcv(market, timeframe, since=round((since - _EPOCH) / _MILLISECOND), limit=limit)
             # It takes what is no JSON, or no table, for a table without rows.
@@ -182,7 +175,7 @@ def _capabilities(client: Any) -> Capabilities:
     theirs = client.timeframes or {}
     return Capabilities(
         source=f"{PREFIX}{client.id}",
-        timeframes=tuple(name for name in TIMEFRAMES if name in theirs) if client.has.get("fetchOHLCV") else (),
+        timeframes=tuple(each for each in Timeframe if each in theirs) if client.has.get("fetchOHLCV") else (),
         adjusted="no",
         symbols=SYMBOLS,
         calendar=ALWAYS,

@@ -15,19 +15,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import polars as pl
 
 from ktrdr.errors import BarsError, InputError, nearest
-from ktrdr.market.bars import (
-    SCHEMA,
-    TIMEFRAMES,
-    check_bars,
-    check_range,
-    check_spacing,
-    check_symbol,
-    check_timeframe,
-    conform,
-    in_range,
-    stands_at_dates,
-)
+from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_spacing, check_symbol, conform, in_range
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
+from ktrdr.timeframe import Timeframe
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -48,7 +38,7 @@ class FileProvider:
     columns: Mapping[str, str] = field(default_factory=dict)
     timezone: str = ""
     capabilities: ClassVar[Capabilities] = Capabilities(
-        source="file", timeframes=tuple(TIMEFRAMES), adjusted="unknown", symbols="whatever the file holds", whole=True
+        source="file", timeframes=tuple(Timeframe), adjusted="unknown", symbols="whatever the file holds", whole=True
     )
 
     @property
@@ -62,7 +52,7 @@ class FileProvider:
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
     ) -> Pages:
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         _, until = check_range(start, end)
         try:
             table = self._mapped(read_table(self._content(), self._called), timeframe)
@@ -75,7 +65,7 @@ class FileProvider:
             raise InputError(f"{self._called} has no bar in {start or 'the beginning'} to {end or 'the end'}")
         yield Page(frame, self.name, until or datetime.now(UTC), f"imported from {self._called}")
 
-    def _mapped(self, table: pl.DataFrame, timeframe: str) -> pl.DataFrame:
+    def _mapped(self, table: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
         check_columns(self.columns)
         for ours, theirs in self.columns.items():
             if theirs in table.columns:
@@ -90,7 +80,7 @@ class FileProvider:
         taken = {ours: table[theirs] for ours, theirs in self.columns.items()}
         table = table.drop({*dropped, *self.columns.values()}).with_columns(**taken)
         # Of a day only its date counts, as it is written.
-        return table if not self.timezone or stands_at_dates(timeframe) else _in_zone(table, self.timezone)
+        return table if not self.timezone or timeframe.is_by_date else _in_zone(table, self.timezone)
 
     def _content(self) -> bytes:
         try:

@@ -17,31 +17,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from ktrdr.errors import InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
-from ktrdr.market.bars import (
-    PRICES,
-    SCHEMA,
-    check_bars,
-    check_range,
-    check_symbol,
-    conform,
-    range_filter,
-)
+from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, conform, range_filter
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
+from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from ib_async import IB, BarData, Contract
 
 # Bar size, then how much of it one request may ask for, in IB's words and as a length.
-_REQUESTS: dict[str, tuple[str, str, timedelta]] = {
-    "1m": ("1 min", "1 D", timedelta(days=1)),
-    "5m": ("5 mins", "1 W", timedelta(weeks=1)),
-    "15m": ("15 mins", "1 W", timedelta(weeks=1)),
-    "30m": ("30 mins", "1 M", timedelta(days=28)),
-    "1h": ("1 hour", "1 M", timedelta(days=28)),
-    "4h": ("4 hours", "1 M", timedelta(days=28)),
-    "1d": ("1 day", "1 Y", timedelta(days=365)),
-    "1w": ("1 week", "1 Y", timedelta(days=364)),
+_REQUESTS: dict[Timeframe, tuple[str, str, timedelta]] = {
+    Timeframe.MINUTE_1: ("1 min", "1 D", timedelta(days=1)),
+    Timeframe.MINUTE_5: ("5 mins", "1 W", timedelta(weeks=1)),
+    Timeframe.MINUTE_15: ("15 mins", "1 W", timedelta(weeks=1)),
+    Timeframe.MINUTE_30: ("30 mins", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_1: ("1 hour", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_4: ("4 hours", "1 M", timedelta(days=28)),
+    Timeframe.DAY: ("1 day", "1 Y", timedelta(days=365)),
+    Timeframe.WEEK: ("1 week", "1 Y", timedelta(days=364)),
 }
 _PAIR = re.compile(r"([A-Z]{3})\.([A-Z]{3})")
 _CONNECT_TIMEOUT_S = 10.0
@@ -128,7 +121,7 @@ class IbProvider:
         runner: asyncio.Runner,
         contract: Contract,
         symbol: str,
-        timeframe: str,
+        timeframe: Timeframe,
         since: datetime,
         until: datetime,
         wait: Wait,
@@ -170,14 +163,14 @@ class IbProvider:
             )
 
 
-def to_frame(bars: Sequence[BarData], timeframe: str) -> pl.DataFrame:
+def to_frame(bars: Sequence[BarData], timeframe: Timeframe) -> pl.DataFrame:
     """IB's bars in the schema. Days come as dates, shorter bars as instants; a volume of -1 is none."""
     rows = [bar for bar in bars if bar.close > 0]
     columns: dict[str, Any] = {name: [float(getattr(bar, name)) for bar in rows] for name in PRICES}
     columns["volume"] = [max(0.0, float(bar.volume)) for bar in rows]
     stamps = pl.Series("timestamp", [_instant(bar.date) for bar in rows], dtype=SCHEMA["timestamp"])
     frame = pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)
-    if timeframe == "1w":
+    if timeframe is Timeframe.WEEK:
         # IB files a week under its last day.
         frame = frame.with_columns(pl.col("timestamp").dt.truncate("1w"))
     return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp"), timeframe))

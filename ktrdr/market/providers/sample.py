@@ -10,10 +10,11 @@ from typing import ClassVar
 import polars as pl
 
 from ktrdr.errors import NoBars, ProviderError
-from ktrdr.market.bars import check_bars, check_range, check_symbol, check_timeframe, conform, in_range
+from ktrdr.market.bars import check_bars, check_range, check_symbol, conform, in_range
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
+from ktrdr.timeframe import Timeframe
 
-SAMPLES = (("AAPL", "1d"),)
+SAMPLES = (("AAPL", Timeframe.DAY),)
 
 _USE_ANOTHER = "choose another source with --provider, or import a file with: ktrdr data import FILE SYMBOL TIMEFRAME"
 
@@ -21,13 +22,13 @@ _USE_ANOTHER = "choose another source with --provider, or import a file with: kt
 class SampleProvider:
     name: ClassVar[str] = "sample"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        source="sample", timeframes=("1d",), adjusted="splits", symbols="AAPL, 2019-01-02 to 2024-12-30"
+        source="sample", timeframes=(Timeframe.DAY,), adjusted="splits", symbols="AAPL, 2019-01-02 to 2024-12-30"
     )
 
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
     ) -> Pages:
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         if (symbol, timeframe) not in SAMPLES:
             has = ", ".join(" ".join(series) for series in SAMPLES)
             raise ProviderError(
@@ -54,4 +55,4 @@ class SampleProvider:
 def _apple() -> pl.DataFrame:
     content = (files("hvsampledata") / "_data" / "apple_stocks.csv").read_bytes()
     # `adj_close` is left aside: open, high and low have no counterpart of it.
-    return check_bars(conform(pl.read_csv(content, infer_schema=False), "1d"))
+    return check_bars(conform(pl.read_csv(content, infer_schema=False), Timeframe.DAY))

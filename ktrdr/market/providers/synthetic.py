@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import NoBars
-from ktrdr.market.bars import SCHEMA, TIMEFRAMES, check_bars, check_range, check_symbol, check_timeframe, range_filter
+from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_symbol, range_filter
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
+from ktrdr.timeframe import Timeframe
 
 # Every series begins here whatever range is asked for, so that overlapping ranges agree bar by bar.
 ORIGIN = date(2015, 1, 1)
@@ -35,13 +36,13 @@ class SyntheticProvider:
     name: ClassVar[str] = "synthetic"
     capabilities: ClassVar[Capabilities] = Capabilities(
         source="synthetic",
-        timeframes=tuple(TIMEFRAMES),
+        timeframes=tuple(Timeframe),
         adjusted="no",
         symbols=f"any; {ORIGIN} to {LAST_BY_DEFAULT}, or to a later end",
     )
 
     def pages(self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = sleep) -> Pages:
-        symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+        symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         check_range(start, end)
         if end is None and start is not None and _day(start) > LAST_BY_DEFAULT:
             raise _nothing(symbol, timeframe, start, LAST_BY_DEFAULT)
@@ -55,7 +56,7 @@ class SyntheticProvider:
         yield Page(check_bars(frame), self.name, until or datetime.now(UTC), note)
 
 
-def _nothing(symbol: str, timeframe: str, start: date, end: date) -> NoBars:
+def _nothing(symbol: str, timeframe: Timeframe, start: date, end: date) -> NoBars:
     return NoBars(
         f"synthetic {symbol} {timeframe} has no bar in {start} to {end}",
         hint=f"choose dates from {ORIGIN} to {LAST} that hold a weekday",
@@ -68,17 +69,17 @@ def _day(moment: date) -> date:
     return moment.date() if isinstance(moment, datetime) else moment
 
 
-def _generator(seed: int, symbol: str, timeframe: str) -> np.random.Generator:
+def _generator(seed: int, symbol: str, timeframe: Timeframe) -> np.random.Generator:
     digest = hashlib.sha256(f"{seed} {symbol} {timeframe}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest))
 
 
-def _stamps(timeframe: str, last: date) -> pl.Series:
+def _stamps(timeframe: Timeframe, last: date) -> pl.Series:
     """Mondays for weeks, weekdays for days, and steps through a fixed session of weekdays below that."""
     days = pl.date_range(ORIGIN, last, "1d", eager=True).alias("timestamp")
-    days = days.filter(days.dt.weekday() == 1 if timeframe == "1w" else days.dt.weekday() <= 5)
+    days = days.filter(days.dt.weekday() == 1 if timeframe is Timeframe.WEEK else days.dt.weekday() <= 5)
     midnights = days.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    bar = TIMEFRAMES[timeframe]
+    bar = timeframe.length
     if bar >= timedelta(days=1):
         return midnights
     opening = datetime.combine(date.min, SESSION_OPEN, UTC) - datetime.combine(date.min, time.min, UTC)
@@ -86,9 +87,9 @@ def _stamps(timeframe: str, last: date) -> pl.Series:
     return midnights.to_frame().select(pl.concat([pl.col("timestamp") + step for step in steps]).sort()).to_series()
 
 
-def _walk(stamps: pl.Series, timeframe: str, random: np.random.Generator) -> pl.DataFrame:
-    a_year = _SESSIONS_A_YEAR * max(1.0, SESSION / TIMEFRAMES[timeframe])
-    deviation = _YEARLY_VOLATILITY / np.sqrt(a_year if timeframe != "1w" else 52)
+def _walk(stamps: pl.Series, timeframe: Timeframe, random: np.random.Generator) -> pl.DataFrame:
+    a_year = _SESSIONS_A_YEAR * max(1.0, SESSION / timeframe.length)
+    deviation = _YEARLY_VOLATILITY / np.sqrt(a_year if timeframe is not Timeframe.WEEK else 52)
     # One row of draws for each bar: a longer series then begins with the shorter one.
     draws = random.standard_normal((len(stamps), 5))
     close = 100.0 * np.exp(np.cumsum(deviation * draws[:, 0]))

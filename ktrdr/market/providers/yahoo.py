@@ -15,26 +15,29 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from ktrdr.errors import BarsError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
-from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, in_range, stands_at_dates
+from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, in_range
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
+from ktrdr.timeframe import Timeframe
 
 HOST = "query2.finance.yahoo.com"
-INTERVALS = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "1d": "1d", "1w": "1wk"}
+INTERVALS: dict[Timeframe, str] = {
+    each: "1wk" if each is Timeframe.WEEK else str(each) for each in Timeframe if each is not Timeframe.HOUR_4
+}
 CHART = "/v8/finance/chart/"
 
 # What Yahoo answers to one request; longer ranges of these come in several.
 _PAGE = {
-    "1m": timedelta(days=7),
-    "5m": timedelta(days=30),
-    "15m": timedelta(days=30),
-    "30m": timedelta(days=30),
-    "1h": timedelta(days=365),
+    Timeframe.MINUTE_1: timedelta(days=7),
+    Timeframe.MINUTE_5: timedelta(days=30),
+    Timeframe.MINUTE_15: timedelta(days=30),
+    Timeframe.MINUTE_30: timedelta(days=30),
+    Timeframe.HOUR_1: timedelta(days=365),
 }
 _HISTORY = {
-    "1m": timedelta(days=30),
-    **dict.fromkeys(("5m", "15m", "30m"), timedelta(days=60)),
-    "1h": timedelta(days=730),
+    Timeframe.MINUTE_1: timedelta(days=30),
+    **dict.fromkeys((Timeframe.MINUTE_5, Timeframe.MINUTE_15, Timeframe.MINUTE_30), timedelta(days=60)),
+    Timeframe.HOUR_1: timedelta(days=730),
 }
 # Yahoo counts its limits from the instant at which it reads the request.
 _MARGIN = timedelta(minutes=10)
@@ -81,7 +84,7 @@ class YahooProvider:
             )
 
     def _windows(
-        self, timeframe: str, start: date | None, end: date | None, now: datetime
+        self, timeframe: Timeframe, start: date | None, end: date | None, now: datetime
     ) -> Iterator[tuple[datetime | None, datetime]]:
         since, until = check_range(start, end)
         until = min(until or now, now)
@@ -94,7 +97,7 @@ class YahooProvider:
             yield since, min(since + length, until)
             since += length
 
-    def _page(self, symbol: str, timeframe: str, since: datetime | None, until: datetime) -> Page:
+    def _page(self, symbol: str, timeframe: Timeframe, since: datetime | None, until: datetime) -> Page:
         with _provider_errors(symbol, timeframe):
             try:
                 history, about = self._ask(symbol, timeframe, since, until)
@@ -105,7 +108,7 @@ class YahooProvider:
             frame, note = _mended(in_range(closed, since, until - timedelta(microseconds=1)), timeframe)
             return Page(check_bars(frame), self.name, until, note)
 
-    def _ask(self, symbol: str, timeframe: str, since: datetime | None, until: datetime) -> tuple[Any, Any]:
+    def _ask(self, symbol: str, timeframe: Timeframe, since: datetime | None, until: datetime) -> tuple[Any, Any]:
         import yfinance
         from yfinance.data import YfData
         from yfinance.exceptions import YFPricesMissingError
@@ -156,29 +159,29 @@ def _session(home: str, timeout_s: float) -> Any:
     return Session(impersonate="chrome")
 
 
-def _reach(timeframe: str, since: datetime | None, until: datetime) -> dict[str, Any]:
+def _reach(timeframe: Timeframe, since: datetime | None, until: datetime) -> dict[str, Any]:
     """Of days and weeks yfinance takes dates, those of the exchange."""
     if since is None:
         return {"period": "max"}
-    if not stands_at_dates(timeframe):
+    if not timeframe.is_by_date:
         return {"start": since, "end": until}
     first = since.date()
-    if timeframe == "1w":
+    if timeframe is Timeframe.WEEK:
         first -= timedelta(days=first.weekday())
     return {"start": first, "end": (until - timedelta(microseconds=1)).date() + timedelta(days=1)}
 
 
-def _to_polars(history: Any, timeframe: str) -> pl.DataFrame:
+def _to_polars(history: Any, timeframe: Timeframe) -> pl.DataFrame:
     """Intraday bars at their opening instant; daily and weekly ones at 00:00 UTC of their own date."""
     index = history.index
-    index = index.tz_localize(None) if stands_at_dates(timeframe) else index.tz_convert("UTC")
+    index = index.tz_localize(None) if timeframe.is_by_date else index.tz_convert("UTC")
     columns = {name: history[name.capitalize()].to_numpy(dtype="float64") for name in (*PRICES, "volume")}
     stamps = pl.Series("timestamp", index.as_unit("us").asi8).cast(SCHEMA["timestamp"])
     return pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA).sort("timestamp")
 
 
-def _is_closed(timeframe: str, about: Any, now: datetime) -> pl.Expr:
-    if timeframe != "1d":
+def _is_closed(timeframe: Timeframe, about: Any, now: datetime) -> pl.Expr:
+    if timeframe is not Timeframe.DAY:
         return closed_by(now, timeframe)
     stamp = pl.col("timestamp")
     session = about["currentTradingPeriod"]["regular"]
@@ -196,12 +199,12 @@ def _instant(moment: Any) -> datetime:
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
 
 
-def _mended(frame: pl.DataFrame, timeframe: str) -> tuple[pl.DataFrame, str]:
+def _mended(frame: pl.DataFrame, timeframe: Timeframe) -> tuple[pl.DataFrame, str]:
     """Yahoo's own blemishes put right, each named in the note: rows without prices, and prices outside high and low."""
     present = frame.filter(pl.all_horizontal(pl.col(name).is_finite() & (pl.col(name) > 0) for name in PRICES))
     present = present.with_columns(pl.col("volume").fill_nan(0.0).fill_null(0.0))
     widened = present.with_columns(high=pl.max_horizontal(*PRICES), low=pl.min_horizontal(*PRICES))
-    notes = [_ADJUSTED if stands_at_dates(timeframe) else _ADJUSTED_INTRADAY]
+    notes = [_ADJUSTED if timeframe.is_by_date else _ADJUSTED_INTRADAY]
     if left_out := len(frame) - len(present):
         notes.append(f"{left_out} bars without prices left out")
     if count := present.filter((pl.col("high") < widened["high"]) | (pl.col("low") > widened["low"])).height:

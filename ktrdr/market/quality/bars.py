@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ktrdr.market.bars import TIMEFRAMES, VALUES
+from ktrdr.market.bars import VALUES
 from ktrdr.market.sessions import Instants, instant
+from ktrdr.timeframe import Timeframe
 
 SHOWN = 5
 _SAMPLE = 100_000
@@ -33,13 +34,13 @@ class BarArrays:
         return len(self.at)
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, timeframe: str) -> BarArrays:
+    def of(cls, frame: pl.DataFrame, timeframe: Timeframe) -> BarArrays:
         """Of bars that share an instant the last one counts."""
         stamps = frame["timestamp"]
         if stamps.null_count() or not stamps.is_sorted() or stamps.n_unique() < len(stamps):
             frame = frame.drop_nulls("timestamp").unique("timestamp", keep="last").sort("timestamp")
         values = {name: frame[name].fill_null(float("nan")).to_numpy() for name in VALUES}
-        return cls(as_instants(frame["timestamp"]), np.timedelta64(TIMEFRAMES[timeframe]), **values)
+        return cls(as_instants(frame["timestamp"]), np.timedelta64(timeframe.length), **values)
 
     @property
     def is_by_date(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import InputError
-from ktrdr.market.bars import check_symbol, check_timeframe
+from ktrdr.market.bars import check_symbol
 from ktrdr.market.quality.bars import BarArrays, as_instants
 from ktrdr.market.quality.coverage import Coverage, coverage_faults, coverage_of, gaps_of
 from ktrdr.market.quality.hours import hour_faults
@@ -16,6 +16,7 @@ from ktrdr.market.quality.moves import jump_faults, stale_faults
 from ktrdr.market.quality.report import QualityFault, QualityReport, Severity
 from ktrdr.market.quality.rows import order_faults, price_faults, volume_faults
 from ktrdr.market.sessions import choose_calendar, instant, sessions_of
+from ktrdr.timeframe import Timeframe
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -27,7 +28,7 @@ def check(frame: pl.DataFrame, symbol: str, timeframe: str, calendar: str | None
 
     Raises InputError when there are no bars, or no such calendar.
     """
-    symbol, timeframe = check_symbol(symbol), check_timeframe(timeframe)
+    symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
     if frame["timestamp"].null_count() == len(frame):
         raise InputError(f"there are no bars of {symbol} {timeframe} to check", symbol=symbol, timeframe=timeframe)
     stamps = as_instants(frame["timestamp"].drop_nulls())

@@ -55,7 +55,7 @@ def _broken(limits: Limits, report: QualityReport) -> list[str]:
 
 def _refusal(report: QualityReport, broken: list[str]) -> TrainingDataError:
     longest = sorted(report.gaps, key=lambda gap: -gap.bars)[:_NAMED]
-    by_date = report.timeframe in ("1d", "1w")
+    by_date = report.timeframe.is_by_date
     named = "; ".join(_named(gap, by_date) for gap in sorted(longest, key=lambda gap: gap.first))
     more = f"; and {report.gap_count - len(longest):,} more" if report.gap_count > len(longest) else ""
     context: dict[str, Any] = report.summary.to_dict()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ktrdr.market.sessions import Calendar
+from ktrdr.timeframe import Timeframe
 
 Severity = Literal["error", "warning", "note"]
 Word = Literal["sound", "doubtful", "faulty"]
@@ -66,7 +67,7 @@ class QualityReport:
     """
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     calendar: Calendar
     rows: int
     first: datetime
