@@ -26,7 +26,8 @@ from benchmarks.outcome import Figure, at_least, below
 from benchmarks.system import HOST, Server
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus, new_operation_id
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, new_operation_id
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.web.site import load_site
 

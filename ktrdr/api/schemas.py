@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.reading import ParsedResults
 
-OperationStatus = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
-TERMINAL: frozenset[str] = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -335,7 +334,7 @@ class Prune(Request):
 class PrunedOperation(BaseModel):
     operation_id: str
     operation_type: str
-    status: Literal["COMPLETED", "FAILED", "CANCELLED"]
+    status: Literal[OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED]
     completed_at: Instant
     size_bytes: int
 

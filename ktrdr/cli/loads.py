@@ -15,6 +15,7 @@ import typer
 from ktrdr.cli.output import bar_time, percent, print_fields, print_json, print_table, say, show_error, words_console
 from ktrdr.cli.watch import DETACHED, PATIENCE_S
 from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
+from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class _Lines:
 def _told(load: Load) -> str:
     if load.operation is None:
         return f"refused: {load.error.detail if load.error else ''}"
-    if load.operation.status == "FAILED" and load.operation.error:
+    if load.operation.status is OperationStatus.FAILED and load.operation.error:
         return f"failed: {load.operation.error.detail}"
     return load.operation.progress.message
 

@@ -29,6 +29,7 @@ from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, NotFoundError, TrainingDataError
 from ktrdr.formatting import score, size_text
+from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Model, Operation, OperationStarted, TrainingStart
@@ -346,7 +347,7 @@ def reproduce(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = F
     started = client.reproduce(operation_id)
     say(f"{started.message}. Operation ID: {started.operation_id}")
     operation = watch(client, started.operation_id)
-    if operation.status != "COMPLETED":
+    if operation.status is not OperationStatus.COMPLETED:
         finish(client, operation, as_json)
     results = client.results(started.operation_id)
     if not (isinstance(results, TrainingResults) and results.reproduction):

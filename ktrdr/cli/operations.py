@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from ktrdr.cli.output import brief_time, fixed, percent, print_fields, print_jso
 from ktrdr.cli.watch import watch as watch_live
 from ktrdr.errors import InputError
 from ktrdr.formatting import duration, size_text
+from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +26,6 @@ CANCEL_WAIT_S = 10.0
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
 
 
-class Status(StrEnum):
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-
 app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and remove what runs or has run.")
 
 
@@ -41,7 +33,7 @@ app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and re
 def list_operations(
     ctx: typer.Context,
     status: Annotated[
-        Status | None, typer.Option("--status", case_sensitive=False, help="Only those.", show_default=False)
+        OperationStatus | None, typer.Option("--status", case_sensitive=False, help="Only those.", show_default=False)
     ] = None,
     kind: Annotated[
         str | None,
@@ -81,7 +73,7 @@ def list_operations(
 
 
 def _status(operation: Operation) -> str:
-    is_stalled = operation.status == "RUNNING" and getattr(operation.progress, "stalled", False)
+    is_stalled = operation.status is OperationStatus.RUNNING and getattr(operation.progress, "stalled", False)
     return f"{operation.status} (stalled)" if is_stalled else operation.status
 
 
@@ -185,19 +177,17 @@ def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fal
 @app.command()
 def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Ask an operation to stop; a training keeps a checkpoint to resume from."""
-    from ktrdr.api.schemas import TERMINAL
-
     client = connect(ctx)
     operation = client.cancel(operation_id)
-    if operation.status not in TERMINAL:
+    if not operation.status.is_terminal:
         operation = client.operation(operation_id, wait_s=CANCEL_WAIT_S)
     if as_json:
         print_json(operation)
-    if operation.status == "CANCELLED":
+    if operation.status is OperationStatus.CANCELLED:
         say(f"Cancelled {operation_id} at {percent(operation.progress.percentage)}")
         if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
-    elif operation.status in TERMINAL:
+    elif operation.status.is_terminal:
         say(f"{operation_id} had ended before: {operation.status}")
     else:
         say(f"{operation_id} was asked to stop and will at its next chance: ktrdr operations show {operation_id}")

@@ -13,6 +13,7 @@ from ktrdr.cli.loads import print_load
 from ktrdr.cli.output import print_fields, print_json, print_table, say, show_error
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
+from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas import Operation
@@ -47,7 +48,7 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
         print_results_json(operation.operation_id, results)
     else:
         print_results(operation.operation_type, results)
-    if operation.status == "COMPLETED":
+    if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
         show_error(KtrdrError(operation.error.detail, hint=operation.error.hint))

@@ -13,6 +13,7 @@ import typer
 from ktrdr.cli.output import fixed, percent, say, words_console
 from ktrdr.errors import KtrdrError, ServerUnreachable
 from ktrdr.formatting import duration
+from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -43,16 +44,20 @@ class Snapshot:
     def percentage(self) -> float:
         """The server's view may be a second old: an epoch whose metrics are there is done all the same."""
         shown = self.operation.progress.percentage
-        if self.metrics and self.total_epochs and self.operation.status == "RUNNING":
+        if self.metrics and self.total_epochs and self._is_running:
             return max(shown, min(99.9, 100 * len(self.metrics) / self.total_epochs))
         return shown
 
     @property
     def message(self) -> str:
         running = len(self.metrics) + 1
-        if self.operation.status == "RUNNING" and self.metrics and self.total_epochs and running > self._shown_epoch:
+        if self._is_running and self.metrics and self.total_epochs and running > self._shown_epoch:
             return f"Epoch {min(running, self.total_epochs)}/{self.total_epochs}"
         return self.operation.progress.message
+
+    @property
+    def _is_running(self) -> bool:
+        return self.operation.status is OperationStatus.RUNNING
 
     @property
     def _shown_epoch(self) -> int:
@@ -67,7 +72,7 @@ class Snapshot:
     def left_s(self) -> float | None:
         """What is left at the pace of the last epochs."""
         paces = [row["duration"] for row in self.metrics[-5:] if isinstance(row.get("duration"), int | float)]
-        if not paces or not self.total_epochs or self.operation.status != "RUNNING":
+        if not paces or not self.total_epochs or not self._is_running:
             return None
         return float(sum(paces)) / len(paces) * self.total_epochs * (1 - self.percentage / 100)
 
@@ -93,8 +98,6 @@ def watch(client: Client, operation_id: str) -> Operation:
 
 def snapshots(client: Client, operation_id: str, patience_s: float = PATIENCE_S) -> Iterator[Snapshot]:
     """Polls until the operation is terminal; a server that goes away or fails gets `patience_s` to come back."""
-    from ktrdr.api.schemas import TERMINAL
-
     snapshot = Snapshot(client.operation(operation_id))
     began = answered = time.monotonic()
     while True:
@@ -110,7 +113,7 @@ def snapshots(client: Client, operation_id: str, patience_s: float = PATIENCE_S)
         else:
             snapshot.operation, snapshot.lost_s, answered = operation, 0.0, time.monotonic()
         yield snapshot
-        if snapshot.operation.status in TERMINAL:
+        if snapshot.operation.status.is_terminal:
             return
         time.sleep(min(SLOWEST_S, max(FASTEST_S, (time.monotonic() - began) / 240)))
 

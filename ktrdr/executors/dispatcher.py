@@ -26,8 +26,9 @@ from ktrdr.executors.plans import PlanRunner
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,

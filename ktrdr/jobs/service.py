@@ -14,8 +14,9 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.outcome import read_outcome, write_job
 from ktrdr.jobs.kinds import DATA_LANE, KINDS, job_of, kind_of
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import AnyJob, StrategyOnBars
 
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
-from ktrdr.operations.operation import OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import WorkerIdentity
+from ktrdr.operations.status import OperationStatus
 
 _MAGIC_OF_ANY_VERSION = b"KTRDRBR"
 

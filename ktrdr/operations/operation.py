@@ -1,4 +1,4 @@
-"""The record of one operation, its states, and the one table of transitions between them."""
+"""The record of one operation."""
 
 from __future__ import annotations
 
@@ -7,36 +7,10 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from ktrdr.errors import ConflictError, OperationTerminal
-
-
-class OperationStatus(StrEnum):
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-    @property
-    def is_terminal(self) -> bool:
-        return not TRANSITIONS[self]
-
-
-TRANSITIONS: Mapping[OperationStatus, frozenset[OperationStatus]] = {
-    OperationStatus.PENDING: frozenset(
-        {OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.CANCELLED},
-    ),
-    # Back to PENDING: a server ended between recording the start and giving the worker its job.
-    OperationStatus.RUNNING: frozenset(
-        {OperationStatus.PENDING, OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED},
-    ),
-    OperationStatus.COMPLETED: frozenset(),
-    OperationStatus.FAILED: frozenset(),
-    OperationStatus.CANCELLED: frozenset(),
-}
+from ktrdr.operations.status import TRANSITIONS, OperationStatus
 
 
 @dataclass(frozen=True, slots=True)

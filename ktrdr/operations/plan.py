@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ktrdr.operations.operation import OperationStatus
+from ktrdr.operations.status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ktrdr.operations.bridge import ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.status import OperationStatus
 
 
 class PlanBridge(ProgressBridge):

@@ -15,13 +15,8 @@ from typing import Any
 
 from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal
 from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
-from ktrdr.operations.operation import (
-    INITIAL_PROGRESS,
-    Operation,
-    OperationStatus,
-    WorkerIdentity,
-    new_operation_id,
-)
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationStore
 
 logger = logging.getLogger(__name__)

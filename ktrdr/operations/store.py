@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.status import OperationStatus
 
 
 class OperationStore(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Index, NullPool, Table, create_engine, inspect, text
 from sqlalchemy.schema import CreateColumn
 
-from ktrdr.operations.operation import OperationStatus
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.tables import Base
 
 _LOG_SUFFIXES = ("-wal", "-shm")

@@ -16,7 +16,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from ktrdr.errors import StorageError
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.layout import create_tables, log_files, missing_columns
 from ktrdr.registry.tables import MetricRow, OperationRow
 

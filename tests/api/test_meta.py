@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ktrdr.jobs.kinds import KINDS
-from ktrdr.operations.operation import OperationStatus
+from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
 
 pytestmark = pytest.mark.anyio

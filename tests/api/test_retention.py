@@ -14,8 +14,9 @@ import pytest
 from ktrdr.api.schemas import Prune
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.errors import StorageError
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
 from tests.api.test_app import API, assert_problem
 

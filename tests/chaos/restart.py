@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.e2e.system import System, lengthened, until
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore, OperationStore
 from ktrdr.registry.store import SqlOperationStore
 

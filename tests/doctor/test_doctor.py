@@ -25,7 +25,8 @@ from ktrdr.market.provider import fetch
 from ktrdr.market.providers.sample import SampleProvider
 from ktrdr.market.store import BarStore
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.saved_models.writing import write_model
 from ktrdr.training.checkpoint import Checkpoint, write

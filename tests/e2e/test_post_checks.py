@@ -16,8 +16,9 @@ import pytest
 
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
 from ktrdr.settings import Settings
 from ktrdr.training.observer import EpochMetrics

@@ -27,8 +27,9 @@ from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.health import HealthService
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
 from tests.contracts.test_executors import LANE, local
 

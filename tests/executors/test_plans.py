@@ -17,9 +17,10 @@ from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Finish, Part, PartRequest, Plan, Start
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
 from tests.contracts.test_executors import LANE, local
 

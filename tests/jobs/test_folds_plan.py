@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.jobs.folds_plan import FoldsPlan
-from ktrdr.operations.operation import OperationStatus
 from ktrdr.operations.plan import Finish, Part, Start
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, parse_job
 from tests.payloads.test_jobs import ON_BARS
 

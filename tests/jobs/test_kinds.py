@@ -11,7 +11,8 @@ import pytest
 
 from ktrdr.jobs.kinds import KINDS, Kind, KindsTable, kind_of, strategy_text
 from ktrdr.operations.bridge import ProgressBridge
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, OperationStatus
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import AnyJob
 from tests.payloads.test_jobs import JOBS
 

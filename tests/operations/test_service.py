@@ -17,8 +17,9 @@ from ktrdr.errors import (
     OperationTerminal,
 )
 from ktrdr.operations.bridge import BridgeFileError, BridgeLayout, ProgressBridge
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
 
 pytestmark = pytest.mark.anyio

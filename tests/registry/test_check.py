@@ -13,7 +13,8 @@ import pytest
 
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.operations.check import RecordedOperation
-from ktrdr.operations.operation import Operation, OperationStatus, WorkerIdentity
+from ktrdr.operations.operation import Operation, WorkerIdentity
+from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.check import RegistryCheck, check
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.contracts.test_operation_stores import operation

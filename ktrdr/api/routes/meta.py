@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from ktrdr.api.schemas import Meta, OperationKind, TimeframeLength
 from ktrdr.jobs.kinds import KINDS
-from ktrdr.operations.operation import OperationStatus
+from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
 
 router = APIRouter(prefix="/meta", tags=["health"])

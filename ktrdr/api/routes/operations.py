@@ -24,14 +24,14 @@ from ktrdr.api.schemas import (
     Operation,
     OperationList,
     OperationStarted,
-    OperationStatus,
     Prune,
     Pruned,
 )
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.jobs.kinds import job_of, kind_of
-from ktrdr.operations import operation as records
+from ktrdr.operations.operation import Operation as Record
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.reading import AnyResults
 from ktrdr.payloads.results import FileResults
 
@@ -72,7 +72,7 @@ class CachedOperationMiddleware:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _polled(self, scope: Scope) -> records.Operation | None:
+    async def _polled(self, scope: Scope) -> Record | None:
         if scope["type"] != "http" or scope["query_string"] or scope["method"] != "GET":
             return None
         prefix, _, operation_id = scope["path"].rpartition("/")
@@ -97,7 +97,7 @@ async def list_operations(
 ) -> Response:
     """All operations, newest first."""
     operations, total = await services.operations.list_operations(
-        status=records.OperationStatus(status) if status else None,
+        status=status,
         operation_type=type.upper() if type else None,
         parent_id=parent,
         limit=limit,

@@ -11,7 +11,8 @@ from pydantic_core import to_json
 
 from ktrdr.api.schemas import OperationStarted, Problem, StartedStatus, milliseconds
 from ktrdr.api.services.services import Services
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
+from ktrdr.operations.status import OperationStatus
 
 _BODIES_KEPT = 1024
 

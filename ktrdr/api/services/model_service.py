@@ -15,8 +15,9 @@ from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
 from ktrdr.jobs.kinds import KINDS, has_model
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.store import BarStore
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.reading import AnyResults
 from ktrdr.payloads.results import ModelResults
 

@@ -20,8 +20,9 @@ from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.store import BarStore
-from ktrdr.operations.operation import Operation, OperationStatus
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
