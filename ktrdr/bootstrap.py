@@ -17,7 +17,7 @@ import uvicorn
 
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
-from ktrdr.api.schemas import Readiness
+from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService

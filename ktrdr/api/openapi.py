@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what the routes declare: who may call, headers, the media type of problems."""
+"""What the OpenAPI document says beyond what the routes declare: examples, who may call, headers, media types."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ktrdr.api.access import OPEN_PATH
+from ktrdr.api.examples import EXAMPLES
 
 _TEXT = {"type": "string"}
 _REQUEST_ID = {"description": "The id by which the log names this request.", "schema": _TEXT}
@@ -22,6 +23,8 @@ class KtrdrFastAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
+            for schema, example in EXAMPLES.items():
+                document["components"]["schemas"][schema.__name__]["examples"] = [example]
             for path, operation in _operations(document):
                 _complete(operation["responses"])
                 if self.asks_for_token and path != OPEN_PATH:

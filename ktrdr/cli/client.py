@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import typer
     from pydantic import BaseModel
 
-    from ktrdr.api import schemas
+    from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, Quality, Resample, Resampled, SeriesList
+    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+    from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
+    from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
+    from ktrdr.api.schemas.training import Audit, TrainingStart
     from ktrdr.payloads.results import Results
 
     Body = TypeVar("Body", bound=BaseModel)
@@ -68,19 +72,19 @@ class Client:
         parent: str | None = None,
         limit: int = 20,
         page_token: str | None = None,
-    ) -> schemas.OperationList:
-        from ktrdr.api.schemas import OperationList
+    ) -> OperationList:
+        from ktrdr.api.schemas.operations import OperationList
 
         query = {"status": status, "type": kind, "parent": parent, "limit": limit, "page_token": page_token}
         return self._get(OperationList, "operations", query=query)
 
-    def operation(self, operation_id: str, wait_s: float = 0) -> schemas.Operation:
-        from ktrdr.api.schemas import Operation
+    def operation(self, operation_id: str, wait_s: float = 0) -> Operation:
+        from ktrdr.api.schemas.operations import Operation
 
         return self._get(Operation, "operations", operation_id, query={"wait": wait_s or None}, wait_s=wait_s)
 
-    def metrics(self, operation_id: str, cursor: int = 0, limit: int | None = None) -> schemas.MetricsPage:
-        from ktrdr.api.schemas import MetricsPage
+    def metrics(self, operation_id: str, cursor: int = 0, limit: int | None = None) -> MetricsPage:
+        from ktrdr.api.schemas.operations import MetricsPage
 
         query = {"cursor": cursor, "limit": limit}
         return self._get(MetricsPage, "operations", operation_id, "metrics", query=query)
@@ -99,42 +103,42 @@ class Client:
     def artifact(self, operation_id: str, name: str) -> bytes:
         return self._send("GET", _path("operations", operation_id, "artifacts", name)).content
 
-    def cancel(self, operation_id: str) -> schemas.Operation:
-        from ktrdr.api.schemas import Operation
+    def cancel(self, operation_id: str) -> Operation:
+        from ktrdr.api.schemas.operations import Operation
 
         return self._post(Operation, "operations", operation_id, "cancel")
 
-    def resume(self, operation_id: str) -> schemas.OperationStarted:
+    def resume(self, operation_id: str) -> OperationStarted:
         return self._start("operations", operation_id, "resume")
 
-    def prune(self, request: schemas.Prune) -> schemas.Pruned:
-        from ktrdr.api.schemas import Pruned
+    def prune(self, request: Prune) -> Pruned:
+        from ktrdr.api.schemas.operations import Pruned
 
         return self._post(Pruned, "operations", "prune", body=request, wait_s=PRUNE_TIMEOUT_S)
 
-    def start_training(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
+    def start_training(self, request: TrainingStart) -> OperationStarted:
         return self._start("training", "start", content=_json(request))
 
-    def preflight(self, request: schemas.TrainingStart) -> schemas.OperationStarted:
+    def preflight(self, request: TrainingStart) -> OperationStarted:
         return self._start("training", "preflight", content=_json(request))
 
-    def series(self) -> schemas.SeriesList:
-        from ktrdr.api.schemas import SeriesList
+    def series(self) -> SeriesList:
+        from ktrdr.api.schemas.data import SeriesList
 
         return self._get(SeriesList, "data")
 
-    def bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> schemas.Bars:
-        from ktrdr.api.schemas import Bars
+    def bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> Bars:
+        from ktrdr.api.schemas.data import Bars
 
         return self._get(Bars, "data", symbol, timeframe, query=query)
 
-    def providers(self, name: str = "") -> schemas.ProviderList:
-        from ktrdr.api.schemas import ProviderList
+    def providers(self, name: str = "") -> ProviderList:
+        from ktrdr.api.schemas.data import ProviderList
 
         return self._get(ProviderList, "data", "providers", query={"name": name or None})
 
-    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> schemas.Quality:
-        from ktrdr.api.schemas import Quality
+    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> Quality:
+        from ktrdr.api.schemas.data import Quality
 
         return self._get(Quality, "data", symbol, timeframe, "quality", query={"calendar": calendar}, wait_s=CHECK_S)
 
@@ -142,8 +146,8 @@ class Client:
         query = {"calendar": calendar} if calendar else {}
         return self._send("GET", _path("data", symbol, timeframe, "quality.png"), params=query, wait_s=CHECK_S).content
 
-    def resample(self, symbol: str, timeframe: str, request: schemas.Resample) -> schemas.Resampled:
-        from ktrdr.api.schemas import Resampled
+    def resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
+        from ktrdr.api.schemas.data import Resampled
 
         return self._post(Resampled, "data", symbol, timeframe, "resample", body=request, wait_s=CHECK_S)
 
@@ -164,7 +168,7 @@ class Client:
         except httpx.TransportError as error:
             raise self._nobody(error) if isinstance(error, httpx.ConnectError) else self._silent(error) from None
 
-    def load(self, request: schemas.DataLoad) -> schemas.OperationStarted:
+    def load(self, request: DataLoad) -> OperationStarted:
         return self._start("data", "load", content=_json(request))
 
     def import_file(
@@ -176,7 +180,7 @@ class Client:
         replace: bool = False,
         columns: Sequence[str] = (),
         timezone: str = "",
-    ) -> schemas.OperationStarted:
+    ) -> OperationStarted:
         params: dict[str, Any] = {"filename": file.name} | ({"replace": "true"} if replace else {})
         params |= ({"column": list(columns)} if columns else {}) | ({"timezone": timezone} if timezone else {})
         with file.open("rb") as stream:
@@ -185,41 +189,41 @@ class Client:
     def strategy_schema(self) -> dict[str, Any]:
         return self._json_object(self._send("GET", _path("strategies", "schema")))
 
-    def validate(self, strategy: str) -> schemas.StrategyVerdict:
-        from ktrdr.api.schemas import StrategyText, StrategyVerdict
+    def validate(self, strategy: str) -> StrategyVerdict:
+        from ktrdr.api.schemas.strategies import StrategyText, StrategyVerdict
 
         return self._post(StrategyVerdict, "strategies", "validate", body=StrategyText(strategy=strategy))
 
-    def audit(self, request: schemas.Audit) -> schemas.OperationStarted:
+    def audit(self, request: Audit) -> OperationStarted:
         return self._start("strategies", "audit", content=_json(request))
 
-    def indicators(self) -> schemas.IndicatorList:
-        from ktrdr.api.schemas import IndicatorList
+    def indicators(self) -> IndicatorList:
+        from ktrdr.api.schemas.strategies import IndicatorList
 
         return self._get(IndicatorList, "indicators")
 
-    def indicator(self, name: str) -> schemas.Indicator:
-        from ktrdr.api.schemas import Indicator
+    def indicator(self, name: str) -> Indicator:
+        from ktrdr.api.schemas.strategies import Indicator
 
         return self._get(Indicator, "indicators", name)
 
-    def models(self, limit: int = 20) -> schemas.ModelList:
-        from ktrdr.api.schemas import ModelList
+    def models(self, limit: int = 20) -> ModelList:
+        from ktrdr.api.schemas.models import ModelList
 
         return self._get(ModelList, "models", query={"limit": limit})
 
-    def model(self, operation_id: str) -> schemas.Model:
-        from ktrdr.api.schemas import Model
+    def model(self, operation_id: str) -> Model:
+        from ktrdr.api.schemas.models import Model
 
         return self._get(Model, "models", operation_id)
 
-    def predict(self, operation_id: str, request: schemas.Prediction) -> schemas.OperationStarted:
+    def predict(self, operation_id: str, request: Prediction) -> OperationStarted:
         return self._start("models", operation_id, "predictions", content=_json(request))
 
-    def export(self, operation_id: str, request: schemas.Export) -> schemas.OperationStarted:
+    def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
 
-    def reproduce(self, operation_id: str) -> schemas.OperationStarted:
+    def reproduce(self, operation_id: str) -> OperationStarted:
         return self._start("models", operation_id, "reproduce")
 
     def _get(self, shape: type[Body], *path: str, query: Mapping[str, Any] | None = None, wait_s: float = 0) -> Body:
@@ -233,9 +237,9 @@ class Client:
 
     def _start(
         self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, Any] | None = None
-    ) -> schemas.OperationStarted:
+    ) -> OperationStarted:
         """Under a key of its own, by which a start that is sent again starts nothing more."""
-        from ktrdr.api.schemas import OperationStarted
+        from ktrdr.api.schemas.operations import OperationStarted
 
         kind = "application/json" if isinstance(content, bytes) else "application/octet-stream"
         headers = {"content-type": kind, "idempotency-key": uuid.uuid4().hex}
@@ -316,7 +320,7 @@ class Client:
     def _refusal(self, response: httpx.Response) -> KtrdrError:
         from pydantic import ValidationError
 
-        from ktrdr.api.schemas import Problem
+        from ktrdr.api.schemas.base import Problem
 
         try:
             problem = Problem.model_validate_json(response.content)

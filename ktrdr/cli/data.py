@@ -20,7 +20,7 @@ from ktrdr.errors import InputError
 from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import DataLoad
+    from ktrdr.api.schemas.data import DataLoad
 
 app = typer.Typer(no_args_is_help=True, help="Load bars into the store and look at them.")
 
@@ -96,7 +96,7 @@ def load(
 
 
 def _requests(names: list[str], timeframes: list[str] | None, **request: Any) -> list[DataLoad]:
-    from ktrdr.api.schemas import DataLoad
+    from ktrdr.api.schemas.data import DataLoad
 
     wanted = split_list(timeframes, "--timeframes") if timeframes else []
     return [DataLoad(symbol=symbol, timeframe=timeframe, **request) for symbol, timeframe in series_of(names, wanted)]

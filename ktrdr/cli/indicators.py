@@ -11,7 +11,7 @@ from ktrdr.cli.options import AsJson
 from ktrdr.cli.output import print_fields, print_json, print_table, say, text
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import Indicator, IndicatorParameter
+    from ktrdr.api.schemas.strategies import Indicator, IndicatorParameter
 
 app = typer.Typer(no_args_is_help=True, help="The indicators that a strategy may name.")
 

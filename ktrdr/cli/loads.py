@@ -21,7 +21,8 @@ from ktrdr.timeframe import Timeframe
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ktrdr.api.schemas import DataLoad, Operation
+    from ktrdr.api.schemas.data import DataLoad
+    from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
 
 FAILED = 1

@@ -32,7 +32,9 @@ from ktrdr.formatting import score, size_text
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import Model, Operation, OperationStarted, TrainingStart
+    from ktrdr.api.schemas.models import Model
+    from ktrdr.api.schemas.operations import Operation, OperationStarted
+    from ktrdr.api.schemas.training import TrainingStart
     from ktrdr.cli.client import Client
     from ktrdr.cli.outcome import Scores
 
@@ -74,7 +76,7 @@ def train(
     names = split_list(symbols, "--symbols")
     frames = split_list(timeframes, "--timeframes") if timeframes else []
     content = read_strategy(strategy)
-    from ktrdr.api.schemas import TrainingStart
+    from ktrdr.api.schemas.training import TrainingStart
 
     client = connect(ctx)
     request = TrainingStart(
@@ -292,7 +294,7 @@ def predict(
     Example:
       ktrdr models predict op_training_20230630_k3x9ab AAPL 1d --last 5
     """
-    from ktrdr.api.schemas import Prediction
+    from ktrdr.api.schemas.models import Prediction
 
     client = connect(ctx)
     started = client.predict(operation_id, Prediction(symbol=symbol, timeframe=timeframe, last=last))
@@ -318,7 +320,7 @@ def export(
     """
     if form != "onnx":
         raise InputError(f"there is no export to {form!r}", hint="write --format onnx")
-    from ktrdr.api.schemas import Export
+    from ktrdr.api.schemas.models import Export
 
     client = connect(ctx)
     operation = watch(client, client.export(operation_id, Export(format="onnx")).operation_id)

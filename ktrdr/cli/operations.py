@@ -20,7 +20,7 @@ from ktrdr.operations.status import OperationStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ktrdr.api.schemas import Operation
+    from ktrdr.api.schemas.operations import Operation
 
 CANCEL_WAIT_S = 10.0
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
@@ -244,7 +244,7 @@ def prune(
     Example:
       ktrdr operations prune --older-than 30d --keep-best 3 --dry-run
     """
-    from ktrdr.api.schemas import Prune
+    from ktrdr.api.schemas.operations import Prune
 
     pruned = connect(ctx).prune(Prune(older_than_days=older_than, keep_best=keep_best, dry_run=dry_run))
     if as_json:

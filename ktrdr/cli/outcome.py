@@ -16,7 +16,7 @@ from ktrdr.formatting import count, duration, gain, score, signed_score, with_er
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import Operation
+    from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
     from ktrdr.payloads.backtest import BacktestResult, Performance
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression

@@ -16,7 +16,7 @@ from ktrdr.errors import InputError, StorageError
 from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas import Quality
+    from ktrdr.api.schemas.data import Quality
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 GAPS_SHOWN = 5
@@ -124,7 +124,7 @@ def resample(
       ktrdr data resample AAPL 1m 1h
       ktrdr data resample EURUSD 1h 1d --calendar 24/5
     """
-    from ktrdr.api.schemas import Resample
+    from ktrdr.api.schemas.data import Resample
 
     request = Resample(to=target, calendar=calendar, replace=replace)
     made = connect(ctx).resample(symbol, source, request)

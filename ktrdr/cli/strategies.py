@@ -65,7 +65,7 @@ def audit(
       ktrdr strategies audit my.yaml --symbols AAPL --timeframes 1d
     """
     check_range(start_date, end_date)
-    from ktrdr.api.schemas import Audit
+    from ktrdr.api.schemas.training import Audit
     from ktrdr.payloads.leaks import AuditResults
 
     client = connect(ctx)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from ktrdr.api.schemas import Operation
+    from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
 
 DETACHED = 130

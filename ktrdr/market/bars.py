@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import inf
 
 import polars as pl
 
 from ktrdr.errors import BarsError, InputError
+from ktrdr.instants import as_instant
 from ktrdr.timeframe import Timeframe
 
 PRICES = ("open", "high", "low", "close")
@@ -52,7 +53,7 @@ def check_symbol(symbol: str) -> str:
 
 def check_range(start: date | None, end: date | None) -> tuple[datetime | None, datetime | None]:
     """The range as instants [from, until), both dates inclusive; a datetime `end` includes its own instant."""
-    since, until = _first_instant(start), _instant_after(end)
+    since, until = None if start is None else as_instant(start), _instant_after(end)
     if since is not None and until is not None and since >= until:
         raise InputError(
             f"start {start} lies after end {end}",
@@ -76,18 +77,10 @@ def range_filter(since: datetime | None, until: datetime | None) -> pl.Expr:
     return condition
 
 
-def _first_instant(day: date | None) -> datetime | None:
+def _instant_after(day: date | None) -> datetime | None:
     if day is None:
         return None
-    if isinstance(day, datetime):
-        return day.astimezone(UTC) if day.tzinfo else day.replace(tzinfo=UTC)
-    return datetime.combine(day, time.min, UTC)
-
-
-def _instant_after(day: date | None) -> datetime | None:
-    first = _first_instant(day)
-    if first is None:
-        return None
+    first = as_instant(day)
     step = timedelta(microseconds=1) if isinstance(day, datetime) else timedelta(days=1)
     return first + step if first <= datetime.max.replace(tzinfo=UTC) - step else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -284,7 +284,3 @@ def instant(moment: np.datetime64) -> datetime:
     """As Python's own, aware of UTC."""
     naive: datetime = moment.astype("datetime64[us]").item()
     return naive.replace(tzinfo=UTC)
-
-
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)

@@ -40,6 +40,8 @@ from time import time as now  # noqa: TID251 (an instant on the write path: 55 n
 from typing import Any, Self, overload
 from zlib import crc32
 
+from ktrdr.instants import format_instant
+
 _MAGIC = b"KTRDRBR2"
 _HEAD = struct.Struct("=8sII")
 _SLOTS = 4
@@ -393,4 +395,4 @@ def _finite(value: float) -> float | None:
 
 
 def _iso(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_instant(datetime.fromtimestamp(instant, UTC))

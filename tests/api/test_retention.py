@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ktrdr.api.schemas import Prune
+from ktrdr.api.schemas.operations import Prune
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.errors import StorageError
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation

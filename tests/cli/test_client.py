@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ktrdr.api.schemas import DataLoad
+from ktrdr.api.schemas.data import DataLoad
 from ktrdr.cli.client import Client
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
 from tests.cli.conftest import BROKEN, problem, started

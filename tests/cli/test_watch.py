@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from ktrdr.api.schemas import Operation
+from ktrdr.api.schemas.operations import Operation
 from ktrdr.cli import watch
 from ktrdr.cli.client import Client
 from ktrdr.cli.watch import LiveView, Snapshot, snapshots

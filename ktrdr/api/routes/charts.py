@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from ktrdr.api.routes.responses import Injected, json_of, refusals
-from ktrdr.api.schemas import Chart, Curves
+from ktrdr.api.schemas.charts import Chart, Curves
 
 router = APIRouter(prefix="/charts", tags=["charts"])
 

@@ -7,7 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas import Bars, DataLoad, Day, OperationStarted, ProviderList, SeriesList
+from ktrdr.api.schemas.base import Day
+from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, SeriesList
+from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.errors import InputError
 
 router = APIRouter(prefix="/data", tags=["data"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response, status
 
 from ktrdr.api.routes.responses import Injected, refusals
-from ktrdr.api.schemas import Health, Readiness
+from ktrdr.api.schemas.system import Health, Readiness
 
 router = APIRouter(prefix="/health", tags=["health"])
 

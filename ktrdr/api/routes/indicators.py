@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ktrdr.api.routes.responses import Injected, refusals
-from ktrdr.api.schemas import Indicator, IndicatorList
+from ktrdr.api.schemas.strategies import Indicator, IndicatorList
 
 router = APIRouter(prefix="/indicators", tags=["indicators"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from ktrdr.api.schemas import Meta, OperationKind, TimeframeLength
+from ktrdr.api.schemas.system import Meta, OperationKind, TimeframeLength
 from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas import Export, Model, ModelList, OperationStarted, Prediction
+from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+from ktrdr.api.schemas.operations import OperationStarted
 
 router = APIRouter(prefix="/models", tags=["models"])
 

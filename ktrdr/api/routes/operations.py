@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ktrdr.api.examples import RESULTS
 from ktrdr.api.routes.responses import (
     IdempotencyKey,
     Injected,
@@ -18,15 +19,7 @@ from ktrdr.api.routes.responses import (
     refusals,
     started,
 )
-from ktrdr.api.schemas import (
-    RESULTS,
-    MetricsPage,
-    Operation,
-    OperationList,
-    OperationStarted,
-    Prune,
-    Pruned,
-)
+from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.jobs.kinds import job_of, kind_of
 from ktrdr.operations.operation import Operation as Record

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from ktrdr.api.routes.responses import Injected, refusals
-from ktrdr.api.schemas import LogLines
+from ktrdr.api.schemas.system import LogLines
 from ktrdr.errors import NotFoundError
 from ktrdr.jobs.kinds import strategy_text
 

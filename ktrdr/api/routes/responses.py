@@ -9,8 +9,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
-from ktrdr.api.schemas import OperationStarted, Problem, StartedStatus, milliseconds
+from ktrdr.api.schemas.base import Problem
+from ktrdr.api.schemas.operations import OperationStarted, StartedStatus
 from ktrdr.api.services.services import Services
+from ktrdr.instants import format_instant
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
 
@@ -60,10 +62,10 @@ def operation_fields(operation: Operation) -> dict[str, Any]:
         "operation_id": operation.operation_id,
         "status": operation.status,
         "operation_type": operation.operation_type,
-        "created_at": milliseconds(operation.created_at),
-        "updated_at": milliseconds(operation.updated_at),
-        "started_at": operation.started_at and milliseconds(operation.started_at),
-        "completed_at": operation.completed_at and milliseconds(operation.completed_at),
+        "created_at": format_instant(operation.created_at),
+        "updated_at": format_instant(operation.updated_at),
+        "started_at": operation.started_at and format_instant(operation.started_at),
+        "completed_at": operation.completed_at and format_instant(operation.completed_at),
         "progress": operation.progress,
         "metadata": operation.metadata,
         "error": operation.error,

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from ktrdr.api.routes.responses import Injected, refusals
-from ktrdr.api.schemas import Day, Quality, Resample, Resampled
+from ktrdr.api.schemas.base import Day
+from ktrdr.api.schemas.data import Quality, Resample, Resampled
 from ktrdr.api.services.series_service import Format
 
 router = APIRouter(prefix="/data/{symbol}/{timeframe}", tags=["data"])

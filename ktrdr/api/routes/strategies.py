@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas import Audit, OperationStarted, StrategyText, StrategyVerdict
+from ktrdr.api.schemas.operations import OperationStarted
+from ktrdr.api.schemas.strategies import StrategyText, StrategyVerdict
+from ktrdr.api.schemas.training import Audit
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ktrdr.api.routes.responses import Injected, refusals
-from ktrdr.api.schemas import System
+from ktrdr.api.schemas.system import System
 
 router = APIRouter(prefix="/system", tags=["health"])
 

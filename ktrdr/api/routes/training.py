@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas import OperationStarted, TrainingStart
+from ktrdr.api.schemas.operations import OperationStarted
+from ktrdr.api.schemas.training import TrainingStart
 
 router = APIRouter(prefix="/training", tags=["training"])
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ktrdr.api.schemas import Audit, Export, Prediction, TrainingStart
+from ktrdr.api.schemas.models import Export, Prediction
+from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
 
-from ktrdr.api.schemas import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
+from ktrdr.api.schemas.data import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
 from ktrdr.errors import ConflictError, InputError, StorageError
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService

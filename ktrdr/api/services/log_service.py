@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ktrdr.api.schemas import LogLines
+from ktrdr.api.schemas.system import LogLines
 from ktrdr.errors import StorageError
 
 # One answer looks through so much of the file, which takes some milliseconds.

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ktrdr.api.schemas import Model
+from ktrdr.api.schemas.models import Model
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
 from ktrdr.jobs.kinds import KINDS, has_model

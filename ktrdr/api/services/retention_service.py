@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ktrdr.api.schemas import Prune, Pruned, PrunedOperation
+from ktrdr.api.schemas.operations import Prune, Pruned, PrunedOperation
 from ktrdr.errors import StorageError
 from ktrdr.jobs.kinds import has_model
 from ktrdr.operations.operation import Operation

@@ -11,7 +11,7 @@ from typing import Literal
 
 import polars as pl
 
-from ktrdr.api.schemas import Quality, Resample, Resampled
+from ktrdr.api.schemas.data import Quality, Resample, Resampled
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ktrdr.api.schemas import Readiness
+from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.data_service import DataService

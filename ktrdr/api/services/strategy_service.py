@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from ktrdr.api.schemas import Indicator, StrategyFault, StrategyVerdict
+from ktrdr.api.schemas.strategies import Indicator, StrategyFault, StrategyVerdict
 from ktrdr.errors import StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.loading import load_strategy, strategy_schema

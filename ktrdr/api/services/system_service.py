@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ktrdr.api.schemas import Disk, Readiness, System
+from ktrdr.api.schemas.system import Disk, Readiness, System
 from ktrdr.operations.service import OperationsService
 
 _LIBRARIES = ("ktrdr", "torch", "numpy", "polars", "TA-Lib", "scikit-learn", "lightgbm", "fastapi", "sqlalchemy")

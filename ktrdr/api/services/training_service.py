@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ktrdr.api.schemas import OnBars, TrainingStart
+from ktrdr.api.schemas.training import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.columns import SymbolBars

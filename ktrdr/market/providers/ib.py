@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from ktrdr.errors import InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
+from ktrdr.instants import as_instant
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, conform, range_filter
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
@@ -168,18 +168,12 @@ def to_frame(bars: Sequence[BarData], timeframe: Timeframe) -> pl.DataFrame:
     rows = [bar for bar in bars if bar.close > 0]
     columns: dict[str, Any] = {name: [float(getattr(bar, name)) for bar in rows] for name in PRICES}
     columns["volume"] = [max(0.0, float(bar.volume)) for bar in rows]
-    stamps = pl.Series("timestamp", [_instant(bar.date) for bar in rows], dtype=SCHEMA["timestamp"])
+    stamps = pl.Series("timestamp", [as_instant(bar.date) for bar in rows], dtype=SCHEMA["timestamp"])
     frame = pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)
     if timeframe is Timeframe.WEEK:
         # IB files a week under its last day.
         frame = frame.with_columns(pl.col("timestamp").dt.truncate("1w"))
     return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp"), timeframe))
-
-
-def _instant(moment: date) -> datetime:
-    if not isinstance(moment, datetime):
-        return datetime.combine(moment, clock.min, UTC)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _contract(symbol: str) -> Contract:

@@ -1,0 +1,41 @@
+"""Trained models, and requests for work with one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from ktrdr.api.schemas.base import Request
+from ktrdr.payloads.fields import Instant
+from ktrdr.payloads.reading import ParsedResults
+
+
+class Prediction(Request):
+    symbol: str
+    timeframe: str = Field(description="The one whose bars the model's samples end on.")
+    last: int = Field(20, ge=1, le=10_000, strict=True, description="How many of the newest closed bars.")
+
+
+class Export(Request):
+    format: Literal["onnx"] = "onnx"
+
+
+class Model(BaseModel):
+    """One trained model as the registry knows it."""
+
+    operation_id: str
+    created_at: Instant
+    strategy: str
+    symbols: list[str]
+    timeframes: list[str]
+    model_type: str
+    results: ParsedResults = Field(description="What the training came to.")
+    bars_changed: bool | None = Field(
+        None, description="Whether the stored bars are others than those it was trained on; null where not looked up."
+    )
+
+
+class ModelList(BaseModel):
+    models: list[Model]
+    total: int
