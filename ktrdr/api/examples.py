@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ktrdr.api.schemas.base import Problem
 from ktrdr.api.schemas.charts import Chart, Curves
-from ktrdr.api.schemas.data import Bars, DataLoad, ProviderInfo, ProviderList, Quality, Resample, Series, SeriesList
+from ktrdr.api.schemas.data import Bars, DataLoad, ProviderInfo, ProviderList, Resample, Series, SeriesList
 from ktrdr.api.schemas.models import Export, Prediction
 from ktrdr.api.schemas.operations import (
     MetricsPage,
@@ -22,6 +22,7 @@ from ktrdr.api.schemas.operations import (
 from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyText, StrategyVerdict
 from ktrdr.api.schemas.system import LogLines, Meta
 from ktrdr.api.schemas.training import Audit, TrainingStart
+from ktrdr.payloads.data import QualityReport
 
 _STRATEGY = """name: Trend
 model: {type: lstm, layers: 2, hidden_size: 64}
@@ -189,7 +190,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     IndicatorList: {"indicators": [_INDICATOR]},
     DataLoad: {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"},
     Series: _SERIES,
-    Quality: _QUALITY,
+    QualityReport: _QUALITY,
     Resample: {"to": "1h", "calendar": "XNYS"},
     SeriesList: {"series": [_SERIES]},
     ProviderInfo: _PROVIDER,

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     import typer
     from pydantic import BaseModel
 
-    from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, Quality, Resample, Resampled, SeriesList
+    from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, Resample, SeriesList
     from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
+    from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.results import Results
 
     Body = TypeVar("Body", bound=BaseModel)
@@ -137,17 +138,18 @@ class Client:
 
         return self._get(ProviderList, "data", "providers", query={"name": name or None})
 
-    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> Quality:
-        from ktrdr.api.schemas.data import Quality
+    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> QualityReport:
+        from ktrdr.payloads.data import QualityReport
 
-        return self._get(Quality, "data", symbol, timeframe, "quality", query={"calendar": calendar}, wait_s=CHECK_S)
+        query = {"calendar": calendar}
+        return self._get(QualityReport, "data", symbol, timeframe, "quality", query=query, wait_s=CHECK_S)
 
     def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
         query = {"calendar": calendar} if calendar else {}
         return self._send("GET", _path("data", symbol, timeframe, "quality.png"), params=query, wait_s=CHECK_S).content
 
     def resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
-        from ktrdr.api.schemas.data import Resampled
+        from ktrdr.payloads.data import Resampled
 
         return self._post(Resampled, "data", symbol, timeframe, "resample", body=request, wait_s=CHECK_S)
 

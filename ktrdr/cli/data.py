@@ -20,7 +20,10 @@ from ktrdr.errors import InputError
 from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ktrdr.api.schemas.data import DataLoad
+    from ktrdr.timeframe import Timeframe as KnownTimeframe
 
 app = typer.Typer(no_args_is_help=True, help="Load bars into the store and look at them.")
 
@@ -154,7 +157,7 @@ def providers(
     )
 
 
-def _history(days: dict[str, int]) -> str:
+def _history(days: Mapping[KnownTimeframe, int]) -> str:
     by_reach: dict[int, list[str]] = {}
     for timeframe, reach in days.items():
         by_reach.setdefault(reach, []).append(timeframe)
@@ -181,14 +184,13 @@ def show(
     if as_json:
         print_json(found)
         return
-    prices = ("open", "high", "low", "close")
     print_table(
-        ("timestamp", *(f">{name}" for name in prices), ">volume"),
+        ("timestamp", ">open", ">high", ">low", ">close", ">volume"),
         [
             (
-                bar_time(bar["timestamp"], found.timeframe),
-                *(fixed(bar.get(name)) for name in prices),
-                fixed(bar.get("volume"), 0),
+                bar_time(bar.timestamp, found.timeframe),
+                *(fixed(price) for price in (bar.open, bar.high, bar.low, bar.close)),
+                fixed(bar.volume, 0),
             )
             for bar in found.bars
         ],

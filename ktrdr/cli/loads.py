@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.data import DataLoad
     from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
+    from ktrdr.payloads.data import DataLoadResults
+    from ktrdr.payloads.results import Results
 
 FAILED = 1
 
@@ -86,11 +88,18 @@ class Load:
     series: str
     operation: Operation | None = None
     error: KtrdrError | None = None
-    results: dict[str, Any] = field(default_factory=dict)
+    results: Results | None = None
 
     @property
     def has_ended(self) -> bool:
         return self.operation is None or self.operation.completed_at is not None
+
+    @property
+    def loaded(self) -> DataLoadResults | None:
+        """What came; None of a load that asked for nothing."""
+        from ktrdr.payloads.data import DataLoadResults
+
+        return self.results if isinstance(self.results, DataLoadResults) else None
 
     @property
     def status(self) -> str:
@@ -118,7 +127,7 @@ def load_all(client: Client, requests: Sequence[DataLoad]) -> list[Load]:
 
 def _fetch_results(client: Client, load: Load) -> None:
     if load.operation:
-        load.results = client.results(load.operation.operation_id).model_dump(mode="json")
+        load.results = client.results(load.operation.operation_id)
 
 
 @contextmanager
@@ -223,47 +232,51 @@ def tell(loads: Sequence[Load], as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def print_load(results: Mapping[str, Any]) -> None:
+def print_load(results: DataLoadResults) -> None:
     """One load by itself."""
-    if results["status"] != "success":
-        if results["status"] == "cancelled" and results.get("rows_new"):
-            say(f"{results['rows_new']:,} new rows are stored; the rest comes with: ktrdr operations resume ID")
+    if results.status != "success":
+        if results.status == "cancelled" and results.rows_new:
+            say(f"{results.rows_new:,} new rows are stored; the rest comes with: ktrdr operations resume ID")
         return
-    quality = results.get("quality")
-    span = " to ".join(str(results.get(end))[:16].replace("T", " ").removesuffix(" 00:00") for end in ("first", "last"))
     print_fields(
         [
-            ("series", f"{results.get('symbol')} {results.get('timeframe')}"),
-            ("provider", results.get("provider")),
-            ("rows new", results.get("rows_new")),
-            ("rows changed", results.get("rows_changed")),
-            ("rows total", results.get("rows_total")),
-            ("range", span),
-            *([("quality", f"{quality['verdict']} {quality['score']:g}")] if quality else []),
+            ("series", f"{results.symbol} {results.timeframe}"),
+            ("provider", results.provider),
+            ("rows new", results.rows_new),
+            ("rows changed", results.rows_changed),
+            ("rows total", results.rows_total),
+            ("range", " to ".join(bar_time(end, results.timeframe) for end in (results.first, results.last) if end)),
+            *([("quality", quality)] if (quality := _quality(results)) else []),
         ]
     )
 
 
 def _row(load: Load) -> tuple[object, ...]:
-    results, timeframe = load.results, load.series.rpartition(" ")[2]
-    ends = (bar_time(results[end], timeframe) if results.get(end) else None for end in ("first", "last"))
-    quality = results.get("quality")
+    loaded = load.loaded
+    if loaded is None:
+        return (load.series, load.status, *[None] * 7)
     return (
         load.series,
         load.status,
-        results.get("provider"),
-        *(results.get(count) for count in ("rows_new", "rows_changed", "rows_total")),
-        *ends,
-        f"{quality['verdict']} {quality['score']:g}" if quality else None,
+        loaded.provider,
+        loaded.rows_new,
+        loaded.rows_changed,
+        loaded.rows_total,
+        *(end and bar_time(end, loaded.timeframe) for end in (loaded.first, loaded.last)),
+        _quality(loaded),
     )
+
+
+def _quality(loaded: DataLoadResults) -> str | None:
+    return f"{loaded.quality.verdict} {loaded.quality.score:g}" if loaded.quality else None
 
 
 def _notes(loads: Sequence[Load]) -> dict[str, list[str]]:
     """Each note once, with the series that it is about."""
     notes: dict[str, list[str]] = {}
     for load in loads:
-        if note := load.results.get("note"):
-            notes.setdefault(note, []).append(load.series)
+        if load.results and load.results.note:
+            notes.setdefault(load.results.note, []).append(load.series)
     return notes
 
 
@@ -277,7 +290,7 @@ def _as_json(load: Load) -> dict[str, Any]:
     return {
         "series": load.series,
         "operation_id": load.operation.operation_id if load.operation else None,
-        **(load.results or {"status": load.status}),
+        **(load.results.model_dump(mode="json", exclude_unset=True) if load.results else {"status": load.status}),
         **({"error": {"detail": error.detail, "hint": error.hint}} if error else {}),
     }
 
@@ -302,7 +315,7 @@ def keep_current(client: Client, requests: Sequence[DataLoad], every: str) -> No
 
 
 def _since_the_last(client: Client, requests: Sequence[DataLoad]) -> list[DataLoad]:
-    last = {(series.symbol, series.timeframe): series.last.date() for series in client.series().series}
+    last = {(series.symbol, str(series.timeframe)): series.last.date() for series in client.series().series}
     return [
         request.model_copy(update={"start_date": last.get((request.symbol.upper(), request.timeframe)), "clip": True})
         for request in requests
@@ -317,11 +330,10 @@ def _round(client: Client, requests: Sequence[DataLoad]) -> None:
         _fetch_results(client, load)
         if error := _error_of(load):
             say(f"{_clock()}  {error.detail}")
-        elif load.results.get("rows_new") or load.results.get("rows_changed"):
-            last = bar_time(load.results["last"], load.series.rpartition(" ")[2])
-            changed = load.results["rows_changed"]
-            more = f", {changed} changed" if changed else ""
-            typer.echo(f"{_clock()}  {load.series}  {load.results['rows_new']:,} new{more}, to {last}")
+        elif (loaded := load.loaded) and loaded.last and (loaded.rows_new or loaded.rows_changed):
+            more = f", {loaded.rows_changed} changed" if loaded.rows_changed else ""
+            last = bar_time(loaded.last, loaded.timeframe)
+            typer.echo(f"{_clock()}  {load.series}  {loaded.rows_new:,} new{more}, to {last}")
 
 
 def _clock() -> str:

@@ -23,7 +23,7 @@ from ktrdr.cli.options import (
     check_range,
     split_list,
 )
-from ktrdr.cli.outcome import finish, print_model, print_results_json, scores_by_name
+from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
 from ktrdr.cli.output import print_fields, print_json, print_table, say
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
@@ -181,7 +181,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     about = [("id", model.operation_id), ("created", model.created_at), *_inputs(model).items()]
     print_fields([*about, ("bars changed", changed)])
     typer.echo()
-    print_model(model.results)
+    print_results(model.results)
     if model.bars_changed:
         say("note: the stored bars are no longer those that it was trained on")
 

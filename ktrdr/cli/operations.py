@@ -171,7 +171,7 @@ def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fal
     if as_json:
         print_results_json(operation_id, found)
     else:
-        print_results(client.operation(operation_id).operation_type, found)
+        print_results(found)
 
 
 @app.command()

@@ -47,7 +47,7 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
     if as_json:
         print_results_json(operation.operation_id, results)
     else:
-        print_results(operation.operation_type, results)
+        print_results(results)
     if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
@@ -62,7 +62,8 @@ def print_results_json(operation_id: str, results: Results) -> None:
     print_json({"operation_id": operation_id, **results.model_dump(mode="json", exclude_unset=True)})
 
 
-def print_results(operation_type: str, results: Results) -> None:
+def print_results(results: Results) -> None:
+    from ktrdr.payloads.data import DataLoadResults
     from ktrdr.payloads.leaks import AuditResults
     from ktrdr.payloads.predictions import ExportResults, PredictionResults
     from ktrdr.payloads.preflight import PreflightResults
@@ -83,17 +84,12 @@ def print_results(operation_type: str, results: Results) -> None:
             print_predictions(results)
         case ExportResults():
             print_export(results)
-        case _ if operation_type == "DATA_LOAD":
-            print_load(results.model_dump(mode="json"))
+        case DataLoadResults():
+            print_load(results)
         case _:
             print_fields([("status", results.status)])
     if results.note:
         say(f"note: {results.note}")
-
-
-def print_model(results: Results) -> None:
-    """The results of a completed training, of one in folds too."""
-    print_results("TRAINING", results)
 
 
 def print_training(results: TrainingResults) -> None:

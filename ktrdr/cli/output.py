@@ -11,6 +11,7 @@ import typer
 
 from ktrdr.errors import Fault, KtrdrError
 from ktrdr.formatting import NOTHING
+from ktrdr.instants import parse_instant
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ def brief_time(instant: datetime) -> str:
     return f"{local:%H:%M:%S}" if local.date() == datetime.now().astimezone().date() else f"{local:%Y-%m-%d}"
 
 
-def bar_time(instant: object, timeframe: str) -> str:
+def bar_time(instant: datetime | str, timeframe: str) -> str:
     """The opening of a bar in UTC; a day's bar needs no hour."""
-    moment = instant if isinstance(instant, datetime) else datetime.fromisoformat(str(instant))
+    moment = parse_instant(instant) if isinstance(instant, str) else instant
     return f"{moment:%Y-%m-%d}" if Timeframe(timeframe).is_by_date else f"{moment:%Y-%m-%d %H:%M}"
 
 

@@ -16,7 +16,7 @@ from ktrdr.errors import InputError, StorageError
 from ktrdr.formatting import size_text
 
 if TYPE_CHECKING:
-    from ktrdr.api.schemas.data import Quality
+    from ktrdr.payloads.data import QualityReport
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 GAPS_SHOWN = 5
@@ -73,7 +73,7 @@ def check(
     _print_gaps(found)
 
 
-def _fields(found: Quality) -> list[tuple[str, object]]:
+def _fields(found: QualityReport) -> list[tuple[str, object]]:
     guess = f" (a guess: {found.calendar.why})" if found.calendar.is_guess else ""
     span = " to ".join(bar_time(moment, found.timeframe) for moment in (found.first, found.last))
     return [
@@ -86,7 +86,7 @@ def _fields(found: Quality) -> list[tuple[str, object]]:
     ]
 
 
-def _print_gaps(found: Quality) -> None:
+def _print_gaps(found: QualityReport) -> None:
     if found.gap_count < 2:
         return
     longest = sorted(found.gaps, key=lambda gap: -gap.bars)[:GAPS_SHOWN]

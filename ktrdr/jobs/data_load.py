@@ -6,9 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ktrdr.errors import KtrdrError
 from ktrdr.executors.dispatcher import INPUT
@@ -22,6 +20,7 @@ from ktrdr.market.providers.csv import FileProvider
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.ranges import BEGINNING
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.data import DataLoadResults, QualityReport
 from ktrdr.payloads.jobs import DataLoadJob
 
 logger = logging.getLogger(__name__)
@@ -73,52 +72,45 @@ class _Watcher:
 
 
 def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted) -> Outcome:
-    results = _results(loaded, store, wanted)
+    results = _results(loaded, store, wanted).model_dump(mode="json")
     metadata = {"provider": loaded.provider}
     if loaded.was_stopped:
         return Outcome("cancelled", results, metadata)
     if loaded.failure is None:
         return Outcome("completed", results, metadata)
-    kept = f"; {loaded.rows_new:,} new rows that came before are stored" if loaded.rows_new else ""
+    stored = f"; {loaded.rows_new:,} new rows that came before are stored" if loaded.rows_new else ""
     hint = f"{loaded.failure.hint}; ask for the rest with: ktrdr operations resume {operation_id}".lstrip("; ")
-    return Outcome.failed(loaded.failure.code, f"{loaded.failure.detail}{kept}", hint, results)
+    return Outcome.failed(loaded.failure.code, f"{loaded.failure.detail}{stored}", hint, results)
 
 
-def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> dict[str, Any]:
-    results: dict[str, Any] = {
-        "symbol": wanted.symbol,
-        "timeframe": wanted.timeframe,
-        "provider": loaded.provider,
-        "note": loaded.note,
-        "pages": loaded.pages,
-        "asked": [[_told(since), _told(until)] for since, until in loaded.asked],
-        "rows_fetched": loaded.rows_fetched,
-        "rows_new": loaded.rows_new,
-        "rows_changed": loaded.rows_changed,
-        "largest_change": loaded.largest_change,
-    }
-    if (stored := store.find(wanted.symbol, wanted.timeframe)) is None:
-        return {**results, "rows_total": 0}
-    return {
-        **results,
-        "rows_total": stored.rows,
-        "first": stored.first.isoformat(),
-        "last": stored.last.isoformat(),
-        "quality": _verdict(store, wanted),
-    }
+def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults:
+    stored = store.find(wanted.symbol, wanted.timeframe)
+    return DataLoadResults(
+        status="cancelled" if loaded.was_stopped else "failed" if loaded.failure else "success",
+        symbol=wanted.symbol,
+        timeframe=wanted.timeframe,
+        provider=loaded.provider,
+        note=loaded.note,
+        pages=loaded.pages,
+        asked=tuple((None if since == BEGINNING else since, until) for since, until in loaded.asked),
+        rows_fetched=loaded.rows_fetched,
+        rows_new=loaded.rows_new,
+        rows_changed=loaded.rows_changed,
+        largest_change=loaded.largest_change,
+        rows_total=stored.rows if stored else 0,
+        first=stored and stored.first,
+        last=stored and stored.last,
+        quality=_check(store, wanted) if stored else None,
+    )
 
 
-def _verdict(store: BarStore, wanted: Wanted) -> dict[str, Any] | None:
-    """What is to be said of the whole series; of one that cannot be judged, nothing."""
+def _check(store: BarStore, wanted: Wanted) -> QualityReport | None:
+    """The report on the whole series; None where it cannot be checked."""
     try:
-        return check_stored(store, wanted.symbol, wanted.timeframe).to_dict()
+        return check_stored(store, wanted.symbol, wanted.timeframe)
     except KtrdrError as error:
-        logger.warning("%s %s is not judged: %s", wanted.symbol, wanted.timeframe, error.detail)
+        logger.warning("%s %s is not checked: %s", wanted.symbol, wanted.timeframe, error.detail)
         return None
-
-
-def _told(moment: datetime) -> str | None:
-    return None if moment == BEGINNING else moment.isoformat()
 
 
 def upload_in(folder: Path, filename: str) -> Path:

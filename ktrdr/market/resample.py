@@ -17,7 +17,8 @@ from ktrdr.errors import InputError
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_symbol
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.coverage import week_of
-from ktrdr.market.sessions import Calendar, Instants, Sessions, choose_calendar, sessions_of
+from ktrdr.market.sessions import Instants, Sessions, choose_calendar, sessions_of
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
 
 
@@ -26,7 +27,7 @@ class Resampled:
     """`note` tells what was left out."""
 
     frame: pl.DataFrame
-    calendar: Calendar
+    calendar: CalendarChoice
     note: str
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ktrdr.errors import InputError, nearest
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
 
 Instants = NDArray[np.datetime64]
@@ -91,21 +92,14 @@ class Sessions:
         return np.where(inside, place, -1).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """A calendar's name, and why it was taken."""
-
-    name: str
-    why: str
-    is_guess: bool
-
-
-def choose_calendar(symbol: str, timeframe: Timeframe, timestamps: Instants, given: str | None = None) -> Calendar:
+def choose_calendar(
+    symbol: str, timeframe: Timeframe, timestamps: Instants, given: str | None = None
+) -> CalendarChoice:
     """The calendar that was given, or the one that symbol and bars speak for. Raises InputError."""
     if given is not None:
-        return Calendar(check_calendar(given), "given", is_guess=False)
+        return CalendarChoice(name=check_calendar(given), why="given", is_guess=False)
     name, why = _guess(symbol, timeframe, timestamps)
-    return Calendar(name, why, is_guess=True)
+    return CalendarChoice(name=name, why=why, is_guess=True)
 
 
 def check_calendar(name: str) -> str:

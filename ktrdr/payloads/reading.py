@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from ktrdr.errors import StorageError
+from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
@@ -22,6 +23,7 @@ AnyResults = (
     | AuditResults
     | PredictionResults
     | ExportResults
+    | DataLoadResults
     | OtherResults
     | Results
 )
@@ -34,6 +36,7 @@ _KINDS: Mapping[str, type[AnyResults]] = {
     "exhaustive": AuditResults,
     "predictions": PredictionResults,
     "windows_compared": ExportResults,
+    "rows_fetched": DataLoadResults,
     "folds": UnfinishedFoldsResults,
 }
 

@@ -10,7 +10,7 @@ from tests.sample_results import backtest, classification, final_metrics, folds,
 
 def shown(capsys: pytest.CaptureFixture[str], results: Results) -> tuple[list[list[str]], list[str]]:
     """Words of each line on stdout, and lines on stderr."""
-    print_results("TRAINING", results)
+    print_results(results)
     captured = capsys.readouterr()
     return [line.split() for line in captured.out.splitlines()], captured.err.splitlines()
 

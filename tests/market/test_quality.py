@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from ktrdr.errors import InputError, TrainingDataError
 from ktrdr.market.bars import PRICES, SCHEMA
-from ktrdr.market.quality import QualityReport, check, enforce
+from ktrdr.market.quality import check, enforce
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.chart import bins_of, draw
 from ktrdr.market.quality.stored import check_stored, verdict_of
 from ktrdr.market.sessions import sessions_of
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.data import QualityReport
 from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
 

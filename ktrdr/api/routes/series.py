@@ -9,8 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.api.schemas.base import Day
-from ktrdr.api.schemas.data import Quality, Resample, Resampled
+from ktrdr.api.schemas.data import Resample
 from ktrdr.api.services.series_service import Format
+from ktrdr.payloads.data import QualityReport, Resampled
 
 router = APIRouter(prefix="/data/{symbol}/{timeframe}", tags=["data"])
 
@@ -27,7 +28,7 @@ _MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.p
 
 
 @router.get("/quality", responses=refusals(404, 422, 503))
-async def check_quality(symbol: str, timeframe: str, services: Injected, calendar: Calendar = None) -> Quality:
+async def check_quality(symbol: str, timeframe: str, services: Injected, calendar: Calendar = None) -> QualityReport:
     """What is missing and what is wrong, with a score; the verdict is kept with the series."""
     return await services.series.quality(symbol, timeframe, calendar)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from ktrdr.instants import format_instant
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -17,6 +19,13 @@ def _day(value: object) -> object:
         raise PydanticCustomError("day", "must be a day such as 2023-06-30")
     return value
 
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(format_instant, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Of a record: written with milliseconds."""
 
 Day = Annotated[date, BeforeValidator(_day)]
 """Written as YYYY-MM-DD; Pydantic alone would take numbers too, as seconds since 1970."""

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ktrdr.api.schemas.base import Request
-from ktrdr.payloads.fields import Instant
+from ktrdr.api.schemas.base import Instant, Request
 from ktrdr.payloads.reading import ParsedResults
 
 

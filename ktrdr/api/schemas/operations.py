@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ktrdr.api.schemas.base import Request
+from ktrdr.api.schemas.base import Instant, Request
 from ktrdr.operations.status import OperationStatus
-from ktrdr.payloads.fields import Instant
 
 
 class Progress(BaseModel):

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ktrdr.api.schemas.base import Instant
 from ktrdr.operations.status import OperationStatus
-from ktrdr.payloads.fields import Instant
 from ktrdr.timeframe import Timeframe
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
 
-from ktrdr.api.schemas.data import Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList, SeriesQuality
+from ktrdr.api.schemas.data import Bar, Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList
 from ktrdr.errors import ConflictError, InputError, StorageError
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService
@@ -19,11 +19,11 @@ from ktrdr.market.provider import Capabilities, check_able
 from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for
 from ktrdr.market.providers.ccxt import CcxtProvider
 from ktrdr.market.providers.csv import SUFFIXES, check_columns, check_timezone
-from ktrdr.market.quality.report import Verdict
 from ktrdr.market.quality.stored import verdict_of
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import BarStore, check_provider
 from ktrdr.operations.operation import Operation
+from ktrdr.payloads.data import QualitySummary
 from ktrdr.payloads.jobs import DataLoadJob, Endpoints
 from ktrdr.timeframe import Timeframe
 
@@ -57,11 +57,12 @@ class DataService:
     async def read(self, symbol: str, timeframe: str, start: date | None, end: date | None, limit: int) -> Bars:
         """The last `limit` bars in range. Raises InputError, SeriesNotFound, StorageError."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
-        frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
-        shown = frame.tail(limit).with_columns(
-            timestamp=frame.tail(limit)["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        )
-        return Bars(symbol=symbol, timeframe=timeframe, total=frame.height, bars=shown.to_dicts())
+        return await asyncio.to_thread(self._read, symbol, timeframe, start, end, limit)
+
+    def _read(self, symbol: str, timeframe: Timeframe, start: date | None, end: date | None, limit: int) -> Bars:
+        frame = self._store.read(symbol, timeframe, start, end)
+        bars = [Bar.model_validate(row) for row in frame.tail(limit).iter_rows(named=True)]
+        return Bars(symbol=symbol, timeframe=timeframe, total=frame.height, bars=bars)
 
     async def start_load(self, request: DataLoad, idempotency_key: str | None = None) -> Operation:
         """Raises InputError, and ProviderConflict when other bars are stored that are not to be replaced."""
@@ -176,7 +177,7 @@ def _all_series(store: BarStore) -> list[Series]:
     return [_series(info, verdict_of(store, info)) for info in store.list()]
 
 
-def _series(info: SeriesInfo, verdict: Verdict | None) -> Series:
+def _series(info: SeriesInfo, quality: QualitySummary | None) -> Series:
     return Series(
         symbol=info.symbol,
         timeframe=info.timeframe,
@@ -185,5 +186,5 @@ def _series(info: SeriesInfo, verdict: Verdict | None) -> Series:
         last=info.last,
         provider=info.provider,
         size_bytes=info.size_bytes,
-        quality=SeriesQuality(**verdict.to_dict()) if verdict else None,
+        quality=quality,
     )

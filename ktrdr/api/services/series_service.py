@@ -11,12 +11,13 @@ from typing import Literal
 
 import polars as pl
 
-from ktrdr.api.schemas.data import Quality, Resample, Resampled
+from ktrdr.api.schemas.data import Resample
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.resample import resample
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.data import QualityReport, Resampled
 from ktrdr.timeframe import Timeframe
 
 Format = Literal["csv", "parquet"]
@@ -34,11 +35,10 @@ class SeriesService:
     def __init__(self, store: BarStore) -> None:
         self._store = store
 
-    async def quality(self, symbol: str, timeframe: str, calendar: str | None) -> Quality:
+    async def quality(self, symbol: str, timeframe: str, calendar: str | None) -> QualityReport:
         """Raises InputError, SeriesNotFound, StorageError."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
-        report = await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
-        return Quality.model_validate(report.to_dict())
+        return await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
 
     async def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
         """A PNG. Raises InputError, SeriesNotFound, StorageError."""

@@ -2,6 +2,5 @@
 
 from ktrdr.market.quality.check import check
 from ktrdr.market.quality.limits import enforce
-from ktrdr.market.quality.report import Gap, QualityFault, QualityReport, Verdict
 
-__all__ = ["Gap", "QualityFault", "QualityReport", "Verdict", "check", "enforce"]
+__all__ = ["check", "enforce"]

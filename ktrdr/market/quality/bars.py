@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ktrdr.market.bars import VALUES
 from ktrdr.market.sessions import Instants, instant
+from ktrdr.payloads.data import QualityFault, Severity
 from ktrdr.timeframe import Timeframe
 
 SHOWN = 5
@@ -49,6 +50,11 @@ class BarArrays:
 
 def as_instants(stamps: pl.Series) -> Instants:
     return stamps.to_physical().to_numpy().view("datetime64[us]")
+
+
+def fault_at(kind: str, severity: Severity, at: Instants, message: str, *, bars: int = 0) -> QualityFault:
+    """A fault that shows at these instants, of which it names the first few."""
+    return QualityFault(kind=kind, severity=severity, count=len(at), message=message, instants=first_of(at), bars=bars)
 
 
 def first_of(instants: Instants) -> tuple[datetime, ...]:

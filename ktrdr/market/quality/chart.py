@@ -11,8 +11,8 @@ import polars as pl
 
 from ktrdr.market.quality.bars import BarArrays, Numbers
 from ktrdr.market.quality.coverage import coverage_of
-from ktrdr.market.quality.report import QualityFault, QualityReport
 from ktrdr.market.sessions import Instants, sessions_of
+from ktrdr.payloads.data import QualityFault, QualityReport
 from ktrdr.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, literal, new_figure, png, style_axes
 
 if TYPE_CHECKING:

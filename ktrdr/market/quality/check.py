@@ -13,12 +13,11 @@ from ktrdr.market.quality.bars import BarArrays, as_instants
 from ktrdr.market.quality.coverage import Coverage, coverage_faults, coverage_of, gaps_of
 from ktrdr.market.quality.hours import hour_faults
 from ktrdr.market.quality.moves import jump_faults, stale_faults
-from ktrdr.market.quality.report import QualityFault, QualityReport, Severity
+from ktrdr.market.quality.report import score, verdict, worst_first
 from ktrdr.market.quality.rows import order_faults, price_faults, volume_faults
 from ktrdr.market.sessions import choose_calendar, instant, sessions_of
+from ktrdr.payloads.data import QualityFault, QualityReport
 from ktrdr.timeframe import Timeframe
-
-_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 def check(frame: pl.DataFrame, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
@@ -36,17 +35,23 @@ def check(frame: pl.DataFrame, symbol: str, timeframe: str, calendar: str | None
     series = BarArrays.of(frame, timeframe)
     coverage = coverage_of(series, sessions_of(chosen.name, series.at[0], series.at[-1]))
     gaps, gap_count, longest = gaps_of(coverage)
-    faults = [*order_faults(frame), *_faults(series, coverage)]
+    expected, present = int(coverage.served.sum()), int((coverage.present & coverage.served).sum())
+    share = present / expected if expected else 1.0
+    faults = worst_first([*order_faults(frame), *_faults(series, coverage)])
     return QualityReport(
         symbol=symbol,
         timeframe=timeframe,
+        verdict=verdict(faults),
+        score=score(share, len(frame), faults),
+        coverage=share,
         calendar=chosen,
         rows=len(frame),
         first=instant(series.at[0]),
         last=instant(series.at[-1]),
-        expected=int(coverage.served.sum()),
-        present=int((coverage.present & coverage.served).sum()),
-        faults=tuple(sorted(faults, key=lambda fault: _ORDER.index(fault.severity))),
+        expected=expected,
+        present=present,
+        missing=expected - present,
+        faults=faults,
         gaps=gaps,
         gap_count=gap_count,
         longest_gap=longest,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, first_of, runs
+from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, fault_at, runs
 from ktrdr.market.quality.formatting import bars, clock, place, span, times
-from ktrdr.market.quality.report import Gap, QualityFault, Severity
 from ktrdr.market.sessions import DAY, FX, Instants, Sessions, instant, local
+from ktrdr.payloads.data import Gap, QualityFault, Severity
 
 GAPS_KEPT = 100
 
@@ -70,7 +70,8 @@ def gaps_of(coverage: Coverage) -> tuple[tuple[Gap, ...], int, int]:
     lengths = ends - begins
     longest = np.sort(np.argsort(-lengths, kind="stable")[:GAPS_KEPT])
     kept = tuple(
-        Gap(instant(wanted[begins[run]]), instant(wanted[ends[run] - 1]), int(lengths[run])) for run in longest
+        Gap(first=instant(wanted[begins[run]]), last=instant(wanted[ends[run] - 1]), bars=int(lengths[run]))
+        for run in longest
     )
     return kept, len(lengths), int(lengths.max(initial=0))
 
@@ -168,7 +169,7 @@ def _missing(series: BarArrays, coverage: Coverage, missing: Instants) -> Qualit
         f"{'gap' if count == 1 else 'gaps'}; the longest is {bars(longest)}: {span(where, series.is_by_date)}"
     )
     severity: Severity = "warning" if len(missing) <= 0.01 * wanted else "error"
-    return QualityFault("missing", severity, len(missing), message, first_of(missing))
+    return fault_at("missing", severity, missing, message)
 
 
 def _whole_sessions(coverage: Coverage) -> Iterator[QualityFault]:
@@ -184,7 +185,7 @@ def _whole_sessions(coverage: Coverage) -> Iterator[QualityFault]:
         message = (
             f"{len(absent):,} {noun}{'' if len(absent) == 1 else 's'} missing whole: {times(absent, by_date=True)}"
         )
-        yield QualityFault("missing_sessions", "warning", len(absent), message, first_of(absent))
+        yield fault_at("missing_sessions", "warning", absent, message)
 
 
 def _never(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
@@ -199,7 +200,7 @@ def _never(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
     spans = ", ".join(f"{clock(a, of_week=is_weekly)} to {clock(b, of_week=is_weekly)}" for a, b in stretches[:SHOWN])
     where = f"{spans}{', …' if len(stretches) > SHOWN else ''} {'UTC' if is_weekly else place(sessions.zone)}"
     message = f"the source never has bars from {where}; {len(never):,} such bars are not counted as missing"
-    yield QualityFault("hours_not_served", "note", len(never), message, first_of(never))
+    yield fault_at("hours_not_served", "note", never, message)
 
 
 def _joined(slots: NDArray[np.int64], step: int) -> list[tuple[int, int]]:
@@ -218,4 +219,4 @@ def _partial_first(series: BarArrays, coverage: Coverage) -> Iterator[QualityFau
         f"the first bar of {len(early):,} sessions is partial: it opens before its session and holds {held} of "
         f"{int(series.length / _MINUTE)} minutes"
     )
-    yield QualityFault("partial_first_bar", "note", len(early), message, first_of(early))
+    yield fault_at("partial_first_bar", "note", early, message)

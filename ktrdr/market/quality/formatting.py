@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ktrdr.market.quality.report import Gap
 from ktrdr.market.sessions import Instants
+from ktrdr.payloads.data import Gap
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NAMED = 3

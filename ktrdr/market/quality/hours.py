@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, first_of, runs
+from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, fault_at, runs
 from ktrdr.market.quality.coverage import Coverage, week_of
 from ktrdr.market.quality.formatting import bars, clock, place, times
-from ktrdr.market.quality.report import QualityFault
 from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local
+from ktrdr.payloads.data import QualityFault
 
 _HOUR = np.timedelta64(3_600_000_000, "us")
 _WEEK = 7 * DAY
@@ -137,7 +137,7 @@ def _shifted(series: BarArrays, flags: Flags, hours: int, sessions: Sessions) ->
             else "times are of another zone"
         )
     )
-    return QualityFault("shifted_hours", "error", len(at), message, first_of(at), bars=len(at))
+    return fault_at("shifted_hours", "error", at, message, bars=len(at))
 
 
 # What lies outside of the sessions.
@@ -151,7 +151,7 @@ def _outside(series: BarArrays, coverage: Coverage, outside: Flags) -> Iterator[
     if inside.any():
         beside = at[inside]
         message = f"{bars(len(beside))} stand at other instants than the rest: {times(beside, by_date=False)}"
-        yield QualityFault("off_grid", "warning", len(beside), message, first_of(beside), bars=len(beside))
+        yield fault_at("off_grid", "warning", beside, message, bars=len(beside))
     if sessions.name == FX:
         if not inside.all():
             yield _fx_closed(at[~inside])
@@ -171,18 +171,18 @@ def _extended(at: Instants, wall: Instants, length: np.timedelta64, sessions: Se
         f"{bars(len(at))} lie outside of the sessions, between {clock(int(minutes.min()))} and {clock(last)} "
         f"{place(sessions.zone)}; coverage does not count them"
     )
-    return QualityFault("outside_sessions", "note", len(at), message, first_of(at))
+    return fault_at("outside_sessions", "note", at, message)
 
 
 def _closed(at: Instants) -> QualityFault:
     message = f"{bars(len(at))} lie on days without a session: {times(at, by_date=False)}"
-    return QualityFault("closed_days", "warning", len(at), message, first_of(at), bars=len(at))
+    return fault_at("closed_days", "warning", at, message, bars=len(at))
 
 
 def _fx_closed(at: Instants) -> QualityFault:
     """No one place closes foreign exchange: on holidays some trade on, thinly."""
     message = f"{bars(len(at))} lie outside of the trading week or on a holiday: {times(at, by_date=False)}"
-    return QualityFault("closed_days", "note", len(at), message, first_of(at))
+    return fault_at("closed_days", "note", at, message)
 
 
 def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
@@ -194,7 +194,7 @@ def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
         if np.isin(series.at - shift * DAY, days).mean() > max(0.98, 1.05 - len(off) / len(series)):
             word = "late" if shift > 0 else "early"
             message = f"the dates are a day {word}: {times(off, by_date=True)} are no days of a session"
-            yield QualityFault("shifted_days", "error", len(off), message, first_of(off), bars=len(series))
+            yield fault_at("shifted_days", "error", off, message, bars=len(series))
             return
     message = f"{bars(len(off))} lie on days without a session: {times(off, by_date=True)}"
-    yield QualityFault("closed_days", "warning", len(off), message, first_of(off), bars=len(off))
+    yield fault_at("closed_days", "warning", off, message, bars=len(off))

@@ -9,7 +9,7 @@ import polars as pl
 from ktrdr.errors import TrainingDataError
 from ktrdr.market.quality.check import check
 from ktrdr.market.quality.formatting import bars, span
-from ktrdr.market.quality.report import Gap, QualityReport
+from ktrdr.payloads.data import Gap, QualityReport
 
 _NAMED = 5
 
@@ -58,7 +58,7 @@ def _refusal(report: QualityReport, broken: list[str]) -> TrainingDataError:
     by_date = report.timeframe.is_by_date
     named = "; ".join(_named(gap, by_date) for gap in sorted(longest, key=lambda gap: gap.first))
     more = f"; and {report.gap_count - len(longest):,} more" if report.gap_count > len(longest) else ""
-    context: dict[str, Any] = report.summary.to_dict()
+    context: dict[str, Any] = report.summary.model_dump()
     return TrainingDataError(
         f"{report.symbol} {report.timeframe} {', and '.join(broken)}. Missing by the calendar {report.calendar.name}: "
         f"{named}{more}",
@@ -66,7 +66,7 @@ def _refusal(report: QualityReport, broken: list[str]) -> TrainingDataError:
         "or change the limits under data",
         symbol=report.symbol,
         timeframe=report.timeframe,
-        gaps=[{"first": gap.first.isoformat(), "last": gap.last.isoformat(), "bars": gap.bars} for gap in longest],
+        gaps=[gap.model_dump(mode="json") for gap in longest],
         **context,
     )
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.bars import PRICES, ROUNDING
-from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, first_of, runs, spread
+from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, fault_at, first_of, runs, spread
 from ktrdr.market.quality.formatting import bars, time
-from ktrdr.market.quality.report import QualityFault
 from ktrdr.market.sessions import Instants
+from ktrdr.payloads.data import QualityFault
 
 # New shares for old ones. Smaller ratios (5 for 4) cannot be told from a bad day.
 _SPLITS = (
@@ -46,7 +46,9 @@ def stale_faults(series: BarArrays, inside: Flags) -> Iterator[QualityFault]:
         f"the price stands still in {len(begins):,} {'run' if len(begins) == 1 else 'runs'} of {bars(count)} in all; "
         f"the longest is {bars(int(lengths[worst]))} from {where}"
     )
-    yield QualityFault("stale", "warning", count, message, first_of(at[begins]), bars=count)
+    yield QualityFault(
+        kind="stale", severity="warning", count=count, message=message, instants=first_of(at[begins]), bars=count
+    )
 
 
 def _shortest_stale(still: Flags, is_by_date: bool) -> int:
@@ -79,7 +81,7 @@ def jump_faults(series: BarArrays) -> Iterator[QualityFault]:
             f"a jump from {first} at {time(at[row], by_date=series.is_by_date)} looks like a split of {new} for {old} "
             "that the bars before it are not adjusted for"
         )
-        yield QualityFault("split", "error", 1, message, first_of(at[row : row + 1]), bars=wrong)
+        yield fault_at("split", "error", at[row : row + 1], message, bars=wrong)
 
 
 def _usable(series: BarArrays) -> Flags:
@@ -97,7 +99,7 @@ def _told(series: BarArrays, at: Instants, prices: Numbers, what: str) -> Iterat
         pairs = zip(at[:3], prices[:3], strict=True)
         named = ", ".join(f"{time(moment, by_date=series.is_by_date)} ({price:g})" for moment, price in pairs)
         message = f"{bars(len(at))} {verb} {what}: {named}{', …' if len(at) > 3 else ''}"
-        yield QualityFault("spikes", "warning", len(at), message, first_of(at), bars=len(at))
+        yield fault_at("spikes", "warning", at, message, bars=len(at))
 
 
 def _wicks(open_: Numbers, high: Numbers, low: Numbers, close: Numbers) -> Numbers:

@@ -8,27 +8,34 @@ import numpy as np
 import polars as pl
 
 from ktrdr.market.bars import PRICES, ROUNDING
-from ktrdr.market.quality.bars import BarArrays, Flags, as_instants, first_of
+from ktrdr.market.quality.bars import BarArrays, Flags, as_instants, fault_at
 from ktrdr.market.quality.formatting import bars, times
-from ktrdr.market.quality.report import QualityFault
 from ktrdr.market.sessions import FX, Sessions
+from ktrdr.payloads.data import QualityFault
 
 
 def order_faults(frame: pl.DataFrame) -> Iterator[QualityFault]:
     stamps = frame["timestamp"]
     if lost := stamps.null_count():
-        yield QualityFault("no_timestamp", "error", lost, f"{bars(lost)} without a timestamp", (), bars=lost)
+        yield QualityFault(
+            kind="no_timestamp",
+            severity="error",
+            count=lost,
+            message=f"{bars(lost)} without a timestamp",
+            instants=(),
+            bars=lost,
+        )
     at = as_instants(stamps.drop_nulls())
     steps = np.diff(at.astype(np.int64))
     back = at[1:][steps < 0]
     if len(back):
         message = f"{bars(len(back))} earlier than the one before: {times(back, by_date=False)}"
-        yield QualityFault("out_of_order", "error", len(back), message, first_of(back), bars=len(back))
+        yield fault_at("out_of_order", "error", back, message, bars=len(back))
     seen = np.sort(at) if len(back) else at
     doubled = seen[1:][np.diff(seen.astype(np.int64)) == 0]
     if len(doubled):
         message = f"{bars(len(doubled))} at an instant that was there before: {times(doubled, by_date=False)}"
-        yield QualityFault("duplicates", "error", len(doubled), message, first_of(doubled), bars=len(doubled))
+        yield fault_at("duplicates", "error", doubled, message, bars=len(doubled))
 
 
 def price_faults(series: BarArrays) -> Iterator[QualityFault]:
@@ -57,7 +64,7 @@ def volume_faults(series: BarArrays, sessions: Sessions, inside: Flags) -> Itera
         message = f"volume is 0 throughout, in all {bars(len(series))}" + (
             ", as is usual in FX" if is_usual else ": what is computed of it says nothing"
         )
-        yield QualityFault("zero_volume", "note" if is_usual else "warning", len(series), message, first_of(series.at))
+        yield fault_at("zero_volume", "note" if is_usual else "warning", series.at, message)
         return
     yield from _told(series, "zero_volume", none, "a volume of 0", is_certain=False)
 
@@ -67,4 +74,4 @@ def _told(series: BarArrays, kind: str, flags: Flags, what: str, *, is_certain: 
     if len(at):
         verb = "has" if len(at) == 1 else "have"
         message = f"{bars(len(at))} {verb} {what}: {times(at, by_date=series.is_by_date)}"
-        yield QualityFault(kind, "error" if is_certain else "warning", len(at), message, first_of(at), bars=len(at))
+        yield fault_at(kind, "error" if is_certain else "warning", at, message, bars=len(at))

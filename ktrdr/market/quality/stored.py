@@ -8,9 +8,9 @@ from typing import Any
 
 from ktrdr.files import write_atomically
 from ktrdr.market.quality.check import check
-from ktrdr.market.quality.report import QualityReport, Verdict
 from ktrdr.market.series_file import SeriesInfo, storage_errors
 from ktrdr.market.store import BarStore
+from ktrdr.payloads.data import QualityReport, QualitySummary
 
 
 def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
@@ -25,7 +25,7 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
     report = check(stored.frame, symbol, timeframe, calendar or _given_before(path))
     content = {
         "version": stored.version,
-        "verdict": report.summary.to_dict(),
+        "verdict": report.summary.model_dump(),
         "calendar": None if report.calendar.is_guess else report.calendar.name,
     }
     with storage_errors(path):
@@ -33,12 +33,12 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
     return report
 
 
-def verdict_of(store: BarStore, series: SeriesInfo) -> Verdict | None:
+def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
     """What was found when this version of the series was checked."""
     kept = _kept(_path(store, series.symbol, series.timeframe))
     try:
-        return Verdict(**kept["verdict"]) if kept.get("version") == series.version else None
-    except (KeyError, TypeError):
+        return QualitySummary.model_validate(kept["verdict"]) if kept.get("version") == series.version else None
+    except (KeyError, ValueError):
         return None
 
 
