@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ktrdr.cli.ages import parse_every, parse_from
 from ktrdr.cli.client import connect
-from ktrdr.cli.loads import keep_current, load_all, parse_every, parse_from, series_of, tell
+from ktrdr.cli.loads import keep_current, load_all, series_of, tell
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import bar_time, fixed, print_json, print_table, say

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ktrdr.cli.ages import parse_every
 from ktrdr.cli.output import bar_time, percent, print_fields, print_json, print_table, say, show_error, words_console
 from ktrdr.cli.watch import DETACHED, PATIENCE_S
 from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
@@ -30,41 +30,6 @@ if TYPE_CHECKING:
 FAILED = 1
 
 _POLL_S = 0.3
-_AGE = re.compile(r"(\d+)(d|w|mo|y)")
-_DAYS = {"d": 1, "w": 7}
-_EVERY = re.compile(r"(\d+)(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def parse_from(text: str) -> date:
-    """`5y`, `6mo`, `30d`, or a day."""
-    today = datetime.now(UTC).date()
-    try:
-        if not (age := _AGE.fullmatch(text)):
-            return date.fromisoformat(text)
-        count, unit = int(age[1]), age[2]
-        if unit in _DAYS:
-            return today - timedelta(days=count * _DAYS[unit])
-        months = today.year * 12 + today.month - 1 - count * (12 if unit == "y" else 1)
-        first = date(months // 12, months % 12 + 1, 1)
-        return first + timedelta(days=min(today.day, _days_in(first)) - 1)
-    except (ValueError, OverflowError):
-        raise InputError(
-            f"--from {text!r} is neither a day nor an age", hint="write 2023-06-30, or 30d, 8w, 6mo, 5y"
-        ) from None
-
-
-def _days_in(first: date) -> int:
-    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return (following - first).days
-
-
-def parse_every(text: str) -> float:
-    """Seconds of `30s`, `15m`, `1h`."""
-    every = _EVERY.fullmatch(text)
-    if not every or int(every[1]) == 0:
-        raise InputError(f"--every {text!r} is not a time", hint="write 90s, 15m, 1h or 1d")
-    return float(int(every[1]) * _SECONDS[every[2]])
 
 
 def series_of(names: Sequence[str], timeframes: Sequence[str]) -> list[tuple[str, str]]:

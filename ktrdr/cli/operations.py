@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ktrdr.cli.ages import parse_older_than
 from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results, print_results_json
 from ktrdr.cli.output import brief_time, fixed, percent, print_fields, print_json, print_table, say
 from ktrdr.cli.watch import watch as watch_live
-from ktrdr.errors import InputError
 from ktrdr.formatting import duration, size_text
 from ktrdr.operations.status import OperationStatus
 
@@ -200,14 +199,6 @@ def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False
     tell_started(client, client.resume(operation_id), follow=follow, as_json=as_json)
 
 
-def parse_age(text: str) -> float:
-    """Days: `30d`, `12h`, `8w`."""
-    found = re.fullmatch(r"(\d{1,5})([hdw])", text.strip().lower())
-    if not found:
-        raise InputError(f"{text!r} is not an age", hint="write it as 30d, 8w or 12h")
-    return int(found[1]) * {"h": 1 / 24, "d": 1.0, "w": 7.0}[found[2]]
-
-
 @app.command()
 def prune(
     ctx: typer.Context,
@@ -216,8 +207,8 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="30d",
-            parser=parse_age,
-            help="Only what ended longer ago: hours, days or weeks.",
+            parser=parse_older_than,
+            help="Only what ended longer ago: 12h, 30d, 8w, 6mo, 1y.",
             show_default=False,
         ),
     ],

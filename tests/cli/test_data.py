@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ktrdr.cli.loads import parse_from, series_of
-from ktrdr.errors import InputError
+from ktrdr.cli.loads import series_of
 from tests.cli.conftest import LOAD, operation, problem, started
 
 if TYPE_CHECKING:
@@ -245,21 +243,6 @@ def test_a_missing_timeframe_is_wrong_use(ktrdr: Run) -> None:
         "error: no timeframe is named; 'MSFT' is none of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w",
     )
     assert ktrdr("data", "load", "AAPL", "1d", "--from", "1y", "--start-date", "2023-01-01").code == 2
-
-
-@pytest.mark.parametrize("text", ["30d", "8w", "6mo", "5y"])
-def test_an_age_is_counted_back_from_today(text: str) -> None:
-    days = {"30d": (30, 30), "8w": (56, 56), "6mo": (181, 184), "5y": (1826, 1827)}[text]
-
-    age = datetime.now(UTC).date() - parse_from(text)
-
-    assert days[0] <= age.days <= days[1]
-
-
-@pytest.mark.parametrize("text", ["5q", "y", "2023-13-01", "9999y", ""])
-def test_what_is_neither_day_nor_age_is_refused(text: str) -> None:
-    with pytest.raises(InputError):
-        parse_from(text)
 
 
 def test_watch_asks_from_the_last_stored_bar_on_and_tells_what_is_new(
