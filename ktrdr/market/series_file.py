@@ -90,23 +90,14 @@ def read(path: Path, since: datetime | None = None, until: datetime | None = Non
 
     Raises StorageError when they are not, bit for bit, what `write` wrote, nor bars that pass every check.
     """
-    with storage_errors(path):
-        while True:
-            with path.open("rb") as file:
-                footer = _read_footer(file)
-                if not footer.is_ours:
-                    return _read_foreign(file, path, footer, since, until)
-                groups = _groups_between(footer, since, until)
-                _check_seal(file, footer, groups, path)
-                # Polars opens it once more: in the meantime it may have been replaced.
-                try:
-                    frame = _decoded(path, groups)
-                except pl.exceptions.PolarsError:
-                    if _is_still(path, file):
-                        raise
-                    continue
-                if _is_still(path, file):
-                    return StoredBars(_cut(frame, since, until), footer.about["provider"], footer.version)
+    with storage_errors(path), path.open("rb") as file:
+        footer = _read_footer(file)
+        if not footer.is_ours:
+            return _read_foreign(file, path, footer, since, until)
+        groups = _groups_between(footer, since, until)
+        _check_seal(file, footer, groups, path)
+        # From the same handle: under its name there may be another file by now.
+        return StoredBars(_cut(_decoded(file, groups), since, until), footer.about["provider"], footer.version)
 
 
 def info(path: Path) -> SeriesInfo:
@@ -197,15 +188,12 @@ def _micros(moment: datetime) -> int:
     return (since_epoch.days * 86_400 + since_epoch.seconds) * _MICROSECOND + since_epoch.microseconds
 
 
-def _decoded(path: Path, groups: range) -> pl.DataFrame:
+def _decoded(file: IO[bytes], groups: range) -> pl.DataFrame:
     if not groups:
         return pl.DataFrame(schema=SCHEMA)
-    scanned = pl.scan_parquet(path)
+    file.seek(0)  # Polars takes a file to begin where its handle stands.
+    scanned = pl.scan_parquet(file)
     return scanned.slice(groups.start * ROW_GROUP_ROWS, len(groups) * ROW_GROUP_ROWS).collect()
-
-
-def _is_still(path: Path, file: IO[bytes]) -> bool:
-    return os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
 def _cut(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:

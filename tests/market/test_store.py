@@ -9,6 +9,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError
+from ktrdr.market import series_file
 from ktrdr.market.bars import SCHEMA
 from ktrdr.market.store import BarStore
 from tests.bars import Series, every_source
@@ -301,6 +303,22 @@ def test_a_read_of_a_range_touches_its_own_row_groups_alone(store: BarStore) -> 
     for whole_range in ((date(2023, 2, 20), date(2023, 2, 21)), ()):
         with pytest.raises(StorageError, match="has changed since it was stored"):
             store.read("X", "1m", *whole_range)
+
+
+def test_a_file_that_is_replaced_between_check_and_read_is_read_as_it_was(
+    store: BarStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.merge("X", "1d", bars(0, 50, close=1.0), "one")
+    check_seal = series_file._check_seal
+
+    def check_and_replace(*arguments: Any) -> None:
+        check_seal(*arguments)
+        store.merge("X", "1d", bars(0, 5, close=2.0), "another", replace=True)
+
+    monkeypatch.setattr(series_file, "_check_seal", check_and_replace)
+    stored = store.read_stored("X", "1d")
+
+    assert (stored.frame.height, stored.frame["close"].unique().to_list(), stored.provider) == (50, [1.0], "one")
 
 
 def test_replacing_mends_a_damaged_series(store: BarStore) -> None:
