@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ktrdr.market.provider import Wait
+from filelock import FileLock
 
-if sys.platform != "win32":
-    import fcntl
+from ktrdr.market.provider import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +24,17 @@ class RateLimiter:
             sleep(ahead_s)
 
     def _take_turn(self) -> float:
-        if sys.platform == "win32":
-            return self.pause_s
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
+        with FileLock(f"{self.path}.lock"):
             now = time.monotonic()
-            turn = max(now, _number(file.read()))
+            turn = max(now, self._next_turn())
             if turn > now + 60 * max(1.0, self.pause_s):  # of the clock before the machine was started anew
                 turn = now
-            file.truncate(0)
-            file.write(repr(turn + self.pause_s))
+            self.path.write_text(repr(turn + self.pause_s), encoding="ascii")
         return turn - now
 
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+    def _next_turn(self) -> float:
+        try:
+            return float(self.path.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0.0

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
-import threading
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+from filelock import BaseFileLock, FileLock
 
 from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError, nearest
 from ktrdr.files import make_folder, remove_drafts
@@ -21,15 +19,11 @@ from ktrdr.market.bars import PRICES, VALUES, check_bars, check_range, check_spa
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 from ktrdr.timeframe import Timeframe
 
-if sys.platform != "win32":
-    import fcntl
-
 _CONFLICTS_NAMED = 3
 # Beyond what rounding does to a price.
 _READJUSTED = 1e-4
 
 _log = logging.getLogger(__name__)
-_merges_in_this_process = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,17 +271,10 @@ def _sizes(price: float, volume: float) -> list[tuple[str, float]]:
     return [(what, 100 * size) for what, size in (("prices", price), ("volume", volume)) if size > 0]
 
 
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Let one merge of a series run at a time: among processes by flock, where there is none among threads only."""
+def _exclusive(path: Path) -> BaseFileLock:
+    """Lets one merge of a series run at a time, among threads and processes."""
     make_folder(path.parent)
-    if sys.platform == "win32":
-        with _merges_in_this_process:
-            yield
-        return
-    with path.with_name(f".{path.stem}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return FileLock(path.with_name(f".{path.stem}.lock"))
 
 
 def _info_or_warning(path: Path) -> SeriesInfo | None:
