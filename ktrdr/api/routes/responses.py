@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from cachetools import LRUCache
 from fastapi import Depends, Header, Request
 from pydantic_core import to_json
 
@@ -97,15 +97,11 @@ class OperationBodies:
     """The bytes of the views last asked for; a view is immutable, so its identity is its version."""
 
     def __init__(self) -> None:
-        self._bodies: OrderedDict[str, tuple[Operation, bytes]] = OrderedDict()
+        self._bodies: LRUCache[str, tuple[Operation, bytes]] = LRUCache(_BODIES_KEPT)
 
     def of(self, operation: Operation) -> bytes:
-        kept = self._bodies.get(operation.operation_id)
-        if kept is not None and kept[0] is operation:
-            return kept[1]
-        body = json_of(operation_fields(operation))
-        self._bodies[operation.operation_id] = (operation, body)
-        self._bodies.move_to_end(operation.operation_id)
-        if len(self._bodies) > _BODIES_KEPT:
-            self._bodies.popitem(last=False)
+        view, body = self._bodies.get(operation.operation_id, (None, b""))
+        if view is not operation:
+            body = json_of(operation_fields(operation))
+            self._bodies[operation.operation_id] = (operation, body)
         return body

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ktrdr.api.services.result_service import ResultService
@@ -76,7 +76,7 @@ class ChartService:
         self._results = results
         self._store = store
         self._catalogue = catalogue
-        self._curves: OrderedDict[tuple[str, str], _Curve] = OrderedDict()
+        self._curves: LRUCache[tuple[str, str], _Curve] = LRUCache(_CURVES_KEPT)
 
     async def read(
         self, symbol: str, timeframe: str, before: datetime | None, limit: int, training_id: str | None
@@ -152,9 +152,6 @@ class ChartService:
     async def _curve(self, operation_id: str, column: str) -> _Curve | None:
         key = (operation_id, column)
         curve = self._curves.setdefault(key, _Curve())
-        self._curves.move_to_end(key)
-        if len(self._curves) > _CURVES_KEPT:
-            self._curves.popitem(last=False)
         if curve.is_complete:
             return curve
         try:
