@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ktrdr.errors import InputError
 from ktrdr.market.quality import check
 from ktrdr.market.resample import resample
-from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
 from tests.market.test_quality import sound
 
