@@ -16,13 +16,13 @@ from ktrdr.api.schemas.operations import (
     Operation,
     OperationList,
     OperationStarted,
-    Progress,
     Prune,
 )
 from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyText, StrategyVerdict
 from ktrdr.api.schemas.system import LogLines, Meta
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.payloads.data import QualityReport
+from ktrdr.payloads.results import Progress
 
 _STRATEGY = """name: Trend
 model: {type: lstm, layers: 2, hidden_size: 64}

@@ -8,23 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ktrdr.api.schemas.base import Instant, Request
 from ktrdr.operations.status import OperationStatus
-
-
-class Progress(BaseModel):
-    """Where an operation stands; kinds of operation add fields of their own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    percentage: float = Field(ge=0, le=100)
-    message: str
-    current_step: int
-    items_processed: int
-
-
-class OperationError(BaseModel):
-    code: str
-    detail: str
-    hint: str = ""
+from ktrdr.payloads.results import OperationError, Progress
 
 
 class Operation(BaseModel):
