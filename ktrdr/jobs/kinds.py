@@ -15,6 +15,7 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
@@ -26,6 +27,11 @@ from ktrdr.payloads.jobs import (
     TrainingJob,
     parse_job,
 )
+from ktrdr.payloads.leaks import AuditResults
+from ktrdr.payloads.predictions import ExportResults, PredictionResults
+from ktrdr.payloads.preflight import PreflightResults
+from ktrdr.payloads.results import Results
+from ktrdr.payloads.training import FoldsResults, TrainingResults
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,7 @@ class Kind:
     title: for people
     lane: which limit and which warm processes it shares
     run: the function that does it, `package.module:function`, which only a worker imports
+    results: the model of what it comes to
     create_bridge: writes the bridge file that the job fills, from the job and the file's path
     is_resumable: whether an operation that failed or was cancelled can be gone on with
     makes_model: whether one that completed has a model
@@ -55,6 +62,7 @@ class Kind:
     title: str
     lane: str
     run: str
+    results: type[Results]
     create_bridge: Callable[[Any, Path], None]
     is_resumable: bool = False
     makes_model: bool = False
@@ -97,6 +105,7 @@ KINDS: Mapping[str, Kind] = {
             "Training",
             TRAINING_LANE,
             "ktrdr.jobs.training:run",
+            TrainingResults,
             _create_training_bridge,
             is_resumable=True,
             makes_model=True,
@@ -108,6 +117,7 @@ KINDS: Mapping[str, Kind] = {
             "Training",
             ANALYSIS_LANE,
             "ktrdr.jobs.folds:run",
+            FoldsResults,
             create_folds_bridge,
             is_resumable=True,
             makes_model=True,
@@ -119,6 +129,7 @@ KINDS: Mapping[str, Kind] = {
             "Data load",
             DATA_LANE,
             "ktrdr.jobs.data_load:run",
+            DataLoadResults,
             _create_data_load_bridge,
             is_resumable=True,
         ),
@@ -128,18 +139,24 @@ KINDS: Mapping[str, Kind] = {
             "Prediction",
             ANALYSIS_LANE,
             "ktrdr.jobs.analysis:run",
+            PredictionResults,
             _create_prediction_bridge,
         ),
-        Kind("export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", _create_export_bridge),
+        Kind(
+            "export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", ExportResults, _create_export_bridge
+        ),
         Kind(
             "preflight",
             "PREFLIGHT",
             "Preflight",
             ANALYSIS_LANE,
             "ktrdr.jobs.analysis:run",
+            PreflightResults,
             _create_strategy_bridge,
         ),
-        Kind("audit", "AUDIT", "Audit", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", _create_strategy_bridge),
+        Kind(
+            "audit", "AUDIT", "Audit", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", AuditResults, _create_strategy_bridge
+        ),
     )
 }
 

@@ -26,7 +26,7 @@ class QualityFault(Payload):
     """One kind of fault. A note is no fault of the data, but something to know about them."""
 
     kind: str = Field(description="Stable name of the kind.")
-    severity: Severity
+    severity: Severity = Field(description="An error makes bars wrong, a warning doubtful.")
     count: int = Field(description="How often it is there.")
     message: str = Field(description="The fault in words.")
     instants: tuple[BarInstant, ...] = Field(description="The first few bars that show it.")
@@ -44,7 +44,7 @@ class Gap(Payload):
 class QualitySummary(Payload):
     """What the last check of a series found, in a line."""
 
-    verdict: Verdict
+    verdict: Verdict = Field(description="As in the report.")
     score: float = Field(ge=0, le=100, description="As in the report.")
     coverage: float = Field(ge=0, le=1, description="As in the report.")
     longest_gap: int = Field(description="Most expected bars in a row that are missing.")
@@ -55,8 +55,8 @@ class QualitySummary(Payload):
 class QualityReport(Payload):
     """How far the bars of a series can be trusted."""
 
-    symbol: str
-    timeframe: Timeframe
+    symbol: str = Field(description="The symbol.")
+    timeframe: Timeframe = Field(description="The timeframe.")
     verdict: Verdict = Field(description="By the worst fault: an error makes bars faulty, a warning doubtful.")
     score: float = Field(
         ge=0,
@@ -64,7 +64,7 @@ class QualityReport(Payload):
         description="100 times coverage times the share of bars that no fault touches, warnings counted half.",
     )
     coverage: float = Field(ge=0, le=1, description="Share of the expected bars that are present.")
-    calendar: CalendarChoice
+    calendar: CalendarChoice = Field(description="What the bars were checked by.")
     rows: int = Field(description="Stored bars.")
     first: BarInstant = Field(description="Opening of the first bar.")
     last: BarInstant = Field(description="Opening of the last bar.")
@@ -91,8 +91,8 @@ class QualityReport(Payload):
 class Resampled(Payload):
     """A series made of another one's bars."""
 
-    symbol: str
-    timeframe: Timeframe
+    symbol: str = Field(description="The symbol.")
+    timeframe: Timeframe = Field(description="The timeframe.")
     source: Timeframe = Field(description="The timeframe that it was made of.")
     provider: str = Field(description="What the series is filed under.")
     calendar: str = Field(description="Name of the calendar whose sessions the bars follow.")
@@ -111,8 +111,9 @@ class DataLoadResults(Results):
     whole series, and null where nothing is stored.
     """
 
-    symbol: str
-    timeframe: Timeframe
+    kind: Literal["data_load"] = Field("data_load", description="The kind of results.")
+    symbol: str = Field(description="The symbol.")
+    timeframe: Timeframe = Field(description="The timeframe.")
     provider: str = Field(description="Who served the bars.")
     note: str = Field("", description="What else is to be known, in words.")
     pages: int = Field(description="Answers of the provider.")

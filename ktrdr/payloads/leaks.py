@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ktrdr.payloads.payload import BarInstant, Payload
@@ -66,3 +68,5 @@ class AuditReport(LeakGateReport):
 
 class AuditResults(AuditReport, Results):
     """Results of an audit."""
+
+    kind: Literal["audit"] = Field("audit", description="The kind of results.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field, JsonValue
 
 from ktrdr.payloads.payload import BarInstant, Payload
@@ -38,6 +40,7 @@ class PredictedLabel(Payload):
 class PredictionResults(Results):
     """Results of a prediction."""
 
+    kind: Literal["prediction"] = Field("prediction", description="The kind of results.")
     model: str = Field(description="Operation that trained the model.")
     symbol: str = Field(description="The symbol that was predicted.")
     timeframe: str = Field(description="The timeframe of its bars.")
@@ -50,6 +53,7 @@ class PredictionResults(Results):
 class ExportResults(FileResults):
     """Results of an export. The exported model was compared with the trained one before it was written."""
 
+    kind: Literal["export"] = Field("export", description="The kind of results.")
     model: str = Field(description="Operation that trained the model.")
     format: str = Field(description="Format of the file.")
     compared_on: str = Field(description="The symbol on whose bars the two models were compared.")

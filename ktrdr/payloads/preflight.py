@@ -113,3 +113,5 @@ class PreflightReport(Payload):
 
 class PreflightResults(PreflightReport, Results):
     """Results of a preflight."""
+
+    kind: Literal["preflight"] = Field("preflight", description="The kind of results.")

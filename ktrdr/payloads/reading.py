@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from ktrdr.errors import StorageError
 from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
-from ktrdr.payloads.results import VERSION, OtherResults, Results
+from ktrdr.payloads.results import VERSION, OtherResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
 
 AnyResults = (
@@ -25,19 +25,20 @@ AnyResults = (
     | ExportResults
     | DataLoadResults
     | OtherResults
-    | Results
 )
 
-# Stored results name no kind; the first of these fields that they have tells it. Those that ended early may have none.
-_KINDS: Mapping[str, type[AnyResults]] = {
-    "ending": TrainingResults,
-    "spread": FoldsResults,
-    "parts": PreflightResults,
-    "exhaustive": AuditResults,
-    "predictions": PredictionResults,
-    "windows_compared": ExportResults,
-    "rows_fetched": DataLoadResults,
-    "folds": UnfinishedFoldsResults,
+_adapter: TypeAdapter[AnyResults] = TypeAdapter(Annotated[AnyResults, Field(discriminator="kind")])
+
+# Results of 0.1.0 have no kind: the first of these fields that they have names it. What ended early may have none.
+_KINDS_OF_0_1_0: Mapping[str, str] = {
+    "ending": "training",
+    "spread": "folds",
+    "parts": "preflight",
+    "exhaustive": "audit",
+    "predictions": "prediction",
+    "windows_compared": "export",
+    "rows_fetched": "data_load",
+    "folds": "unfinished_folds",
 }
 
 
@@ -54,8 +55,10 @@ def parse_results(document: Mapping[str, Any]) -> AnyResults:
             f"the results were written by a newer ktrdr (version {version}; this one reads {VERSION})",
             hint="use the newer ktrdr",
         )
-    kind = next((model for field, model in _KINDS.items() if field in document), OtherResults)
-    return kind.model_validate(document)
+    if "kind" not in document:
+        kind = next((kind for field, kind in _KINDS_OF_0_1_0.items() if field in document), "other")
+        document = {**document, "kind": kind}
+    return _adapter.validate_python(document)
 
 
 def _parse(value: Any) -> Any:

@@ -66,6 +66,7 @@ Artifacts = Annotated[dict[str, str], Field(description="Path of each file that 
 class OtherResults(Results):
     """Results without a model of their own, among them those of operations that failed."""
 
+    kind: Literal["other"] = Field("other", description="The kind of results.")
     model_config = ConfigDict(extra="allow")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,7 @@ class Reproduction(Payload):
 class TrainingResults(ModelResults):
     """Results of one training. One that was cancelled before its first epoch ended has no model and no figures."""
 
+    kind: Literal["training"] = Field("training", description="The kind of results.")
     ending: Ending = Field(description="Why the training ended.")
     final_metrics: FinalMetrics = Field(description="The best epoch, and the last one.")
     evaluation: Evaluation | None = Field(None, description="How good the model is on the validation part.")
@@ -120,6 +121,7 @@ class FoldScores(Payload):
 class FoldsResults(ModelResults):
     """Results of a training in folds. Its model is that of the last fold."""
 
+    kind: Literal["folds"] = Field("folds", description="The kind of results.")
     final_metrics: FinalMetrics = Field(description="Means over the folds; epochs and times are sums.")
     folds: tuple[FoldScores, ...] = Field(description="The folds, in their order.")
     spread: dict[str, Spread] = Field(description="Mean and spread of each measure over the folds.")
@@ -137,4 +139,5 @@ class FinishedFold(FinalMetrics):
 class UnfinishedFoldsResults(Results):
     """Results of a training in folds that failed or was cancelled."""
 
+    kind: Literal["unfinished_folds"] = Field("unfinished_folds", description="The kind of results.")
     folds: tuple[FinishedFold, ...] = Field(description="The folds that were trained before that.")

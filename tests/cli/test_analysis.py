@@ -68,7 +68,11 @@ def test_predictions_are_a_row_for_each_bar(server: FakeServer, ktrdr: Run) -> N
     assert row.split() == ["2023-06-30", "340.5400", "0.2500", "0.7500", "up"]
     assert "not trained on MSFT" in ran.err
     assert server.asked[0].json == {"symbol": "MSFT", "timeframe": "1d", "last": 1}
-    assert ktrdr("models", "predict", TRAINING, "MSFT", "1d", "--json").json == {"operation_id": DONE, **PREDICTIONS}
+    assert ktrdr("models", "predict", TRAINING, "MSFT", "1d", "--json").json == {
+        "operation_id": DONE,
+        "kind": "prediction",
+        **PREDICTIONS,
+    }
 
 
 def test_a_regression_predicts_a_number(server: FakeServer, ktrdr: Run) -> None:

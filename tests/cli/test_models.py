@@ -139,7 +139,7 @@ def test_follow_as_json_prints_one_document(server: FakeServer, ktrdr: Run, stra
 
     ran = ktrdr(*train(strategy, "--follow", "--json"))
 
-    assert ran.json == {"operation_id": TRAINING, **results()}
+    assert ran.json == {"operation_id": TRAINING, "kind": "training", **results()}
 
 
 def test_a_model_is_shown_with_its_verdict(server: FakeServer, ktrdr: Run) -> None:

@@ -20,7 +20,11 @@ from ktrdr.executors.spawn import spawn
 from ktrdr.operations.operation import WorkerIdentity
 from tests.contracts.test_executors import LANE, PATIENCE_S, Listener, Rig, local, started, until_warm
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux"),
+]
 
 UNSAFE = replace(LANE, preload=("tests.executors.starts_a_thread",))
 

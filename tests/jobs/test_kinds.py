@@ -14,6 +14,7 @@ from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import AnyJob
+from ktrdr.payloads.reading import AnyResults
 from tests.payloads.test_jobs import JOBS
 
 
@@ -56,3 +57,9 @@ def test_the_strategy_of_an_operation_is_the_text_that_it_was_given() -> None:
     texts = [strategy_text(operation_of(job)) for job in JOBS]
 
     assert texts == ["name: x\n"] * 5 + [None] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_results_of_a_kind_are_read_as_its_model(kind: Kind) -> None:
+    assert kind.results.model_fields["kind"].default == kind.name
+    assert kind.results in get_args(AnyResults)

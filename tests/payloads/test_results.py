@@ -24,7 +24,7 @@ model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
 training: {epochs: 2}
 indicators: [{name: rsi, period: 14}]
 """
-NEW = ("version: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[].")
+NEW = ("version: ", "kind: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[].")
 """What results have had since 0.1.0."""
 VARIANTS = {
     "classification": "validation: {test: 0.2}\n",
@@ -69,7 +69,7 @@ def test_the_keys_and_types_of_json_are_those_of_0_1_0(variant: str, home: Path,
 
 def test_results_of_0_1_0_are_read_with_their_instants_and_without_a_version() -> None:
     stored = json.loads(training(preflight=preflight_report(), leak_gate=leak_gate()).model_dump_json())
-    del stored["version"]
+    del stored["version"], stored["kind"]
     stored["preflight"]["symbols"][0]["first"] = "2023-01-03T01:00:00+01:00"
 
     found = parse_results(stored)

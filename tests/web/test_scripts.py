@@ -13,6 +13,7 @@ TESTS = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 NODE = shutil.which("node", path=str(Path(sys.executable).parent))
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(NODE is None, reason="there is no Node.js in this environment")
 def test_scripts_pass_their_unit_tests() -> None:
     assert NODE

@@ -12,7 +12,7 @@ from ktrdr.errors import StorageError
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.reading import AnyResults, parse_results
-from ktrdr.payloads.results import Results
+from ktrdr.payloads.results import OtherResults
 
 
 class ResultService:
@@ -35,14 +35,14 @@ class ResultService:
         try:
             return self._parse(operation.operation_id, stored.get(operation.operation_id, {}))
         except StorageError as error:
-            return Results(note=error.detail)
+            return OtherResults(note=error.detail)
 
     def _parse(self, operation_id: str, document: Mapping[str, Any]) -> AnyResults:
         try:
             return parse_results(document).under(self._home)
         except ValidationError as error:
             fault = error.errors()[0]
-            place = ".".join(map(str, fault["loc"]))
+            place = ".".join(map(str, fault["loc"][1:]))  # the first names the kind of results
             raise StorageError(
                 f"the results of {operation_id} are damaged: {place}: {fault['msg']}",
                 hint="see what else is damaged with: ktrdr doctor",
