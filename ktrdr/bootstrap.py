@@ -53,8 +53,8 @@ from ktrdr.settings import Settings, read_settings
 logger = logging.getLogger(__name__)
 
 # They mostly wait for their providers, whose own limits all loads keep together.
-_DATA_LOADS_AT_ONCE = 4
-_ANALYSES_AT_ONCE = 2
+_MAX_DATA_LOADS = 4
+_MAX_ANALYSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Runtime:
         await self.operations.close()
 
     async def readiness(self) -> Readiness:
-        registry = await _state_of(self.operations.ping())
-        store = await _state_of(asyncio.to_thread(self.store.check_writable))
+        registry = await _describe_state(self.operations.ping())
+        store = await _describe_state(asyncio.to_thread(self.store.check_writable))
         return Readiness(
             status="ready" if registry == store == "ok" else "unready",
             registry=registry,
@@ -97,7 +97,7 @@ class Runtime:
         )
 
 
-async def _state_of(check: Awaitable[None]) -> str:
+async def _describe_state(check: Awaitable[None]) -> str:
     try:
         await check
     except StorageError as error:
@@ -189,9 +189,9 @@ def build_lanes(settings: Settings) -> tuple[Lane, ...]:
     idle = settings.ktrdr_standby_workers
     return (
         lane(TRAINING_LANE, settings.ktrdr_max_concurrent, idle),
-        lane(DATA_LANE, _DATA_LOADS_AT_ONCE, min(1, idle)),
+        lane(DATA_LANE, _MAX_DATA_LOADS, min(1, idle)),
         # Each idle one holds torch in memory: the first is for trainings.
-        lane(ANALYSIS_LANE, _ANALYSES_AT_ONCE, min(1, max(0, idle - 1))),
+        lane(ANALYSIS_LANE, _MAX_ANALYSES, min(1, max(0, idle - 1))),
     )
 
 

@@ -93,7 +93,7 @@ class HomeLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = holder_of(self._home)
+            holder = read_holder(self._home)
             file.close()
             raise HomeInUse(
                 f"a server is running on {self._home.root} already" + (f": process {holder}" if holder else ""),
@@ -116,7 +116,7 @@ def is_held(home: Home) -> bool:
     return False
 
 
-def holder_of(home: Home) -> int | None:
+def read_holder(home: Home) -> int | None:
     """The process id that the lock file names; whether it still runs is not asked."""
     with suppress(OSError, ValueError):
         return int(home.lock_file.read_text(encoding="ascii"))

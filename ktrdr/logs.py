@@ -17,7 +17,7 @@ from ktrdr.errors import StorageError
 on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
 
 _MEGABYTE = 1024 * 1024
-_ONE_LINE = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != ord("\t")}
+_CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != ord("\t")}
 
 
 class LineFormatter(logging.Formatter):
@@ -26,7 +26,7 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         # Whatever stands in a message, a line stays one line: nobody writes others' lines into the log.
-        line = super().formatMessage(record).translate(_ONE_LINE)
+        line = super().formatMessage(record).translate(_CONTROL_ESCAPES)
         source = on_behalf_of.get()
         return f"{line} [{source}]" if source else line
 

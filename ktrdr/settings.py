@@ -17,7 +17,7 @@ from ktrdr.errors import InputError
 
 _SECRET = re.compile("token|password|secret", re.IGNORECASE)
 _MASK = "********"
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def _usable_cores() -> int:
@@ -29,7 +29,7 @@ def _usable_cores() -> int:
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-def _in_capitals(value: object) -> object:
+def _to_upper(value: object) -> object:
     """A level written in any case; anything else as it is, so that the error shows it so."""
     level = str(value).upper()
     return level if level in get_args(LogLevel) else value
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    log_level: Annotated[LogLevel, BeforeValidator(_in_capitals)] = Field(
+    log_level: Annotated[LogLevel, BeforeValidator(_to_upper)] = Field(
         "INFO", description="Least severe level that is logged."
     )
     operations_cache_ttl: float = Field(
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """The configured one, or else where the server's own host and port can be reached from here."""
-        host = _EVERYWHERE.get(self.ktrdr_api_host, self.ktrdr_api_host)
+        host = _WILDCARD_HOSTS.get(self.ktrdr_api_host, self.ktrdr_api_host)
         bracketed = f"[{host}]" if ":" in host else host
         return self.ktrdr_api_url.rstrip("/") or f"http://{bracketed}:{self.ktrdr_api_port}"
 

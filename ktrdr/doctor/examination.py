@@ -11,7 +11,7 @@ from ktrdr.doctor import folder
 from ktrdr.errors import StorageError
 from ktrdr.executors import check as executors_check
 from ktrdr.findings import Backup, Finding, Level
-from ktrdr.home import Home, HomeLock, holder_of, is_held
+from ktrdr.home import Home, HomeLock, is_held, read_holder
 from ktrdr.market import check as market_check
 from ktrdr.registry import check as registry_check
 from ktrdr.saved_models import check as saved_models_check
@@ -54,7 +54,7 @@ class Examination:
 
 def examine(home: Home, *, registry_elsewhere: bool = False) -> Examination:
     """Changes nothing. `registry_elsewhere` says that the home's records are not in its own file."""
-    server_pid = holder_of(home) if is_held(home) else None
+    server_pid = read_holder(home) if is_held(home) else None
     return Examination(home, server_pid, tuple(_findings(home, server_pid, registry_elsewhere)))
 
 

@@ -22,7 +22,12 @@ def check(root: Path, records: Sequence[RecordedOperation] | None) -> list[Findi
     folders = subfolders(root)
     known = {record.operation_id: record for record in records or ()}
     unrecorded = () if records is None else _unrecorded(folders, known)
-    findings = [*unrecorded, *_unfinished(folders, known), *_without_folder(folders, known), *_each(folders, known)]
+    findings = [
+        *unrecorded,
+        *_unfinished(folders, known),
+        *_without_folder(folders, known),
+        *_damaged_files(folders, known),
+    ]
     return summarised(_OPERATIONS, f"{len(folders):,} folders", findings)
 
 
@@ -61,7 +66,7 @@ def _without_folder(folders: Folders, records: Records) -> Iterator[Finding]:
         yield Finding(Level.NOTE, _OPERATIONS, what, "record, results and metrics are in the registry")
 
 
-def _each(folders: Folders, records: Records) -> Iterator[Finding]:
+def _damaged_files(folders: Folders, records: Records) -> Iterator[Finding]:
     for name, folder in folders.items():
         yield from _check_folder(folder, has_ended=name in records and records[name].has_ended)
 

@@ -14,11 +14,11 @@ from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageErro
 from ktrdr.executors.executor import Executor, Job, WorkerExit
 from ktrdr.executors.outcome import (
     Outcome,
-    crash_of,
-    has_begun,
+    free_reserved_space,
+    job_started,
+    read_crash_reason,
     read_outcome,
-    release_room,
-    reserve_room,
+    reserve_disk_space,
     write_job,
     write_outcome,
 )
@@ -33,7 +33,7 @@ from ktrdr.operations.status import OperationStatus
 logger = logging.getLogger(__name__)
 
 INPUT = "input"
-_RECORD_AGAIN_S = 5.0
+_RECORD_RETRY_S = 5.0
 
 
 class Dispatcher:
@@ -60,7 +60,7 @@ class Dispatcher:
         self._cancelling: dict[str, asyncio.TimerHandle] = {}
         self.plans = PlanRunner(operations, table, home.operations, launch=self.launch, submit=self._submit)
         self._records: set[asyncio.Task[None]] = set()
-        self._condemned: dict[str, Outcome] = {}
+        self._forced_failures: dict[str, Outcome] = {}
 
     async def start(self) -> None:
         """Start the executor, then take up what an earlier server left unfinished."""
@@ -77,9 +77,9 @@ class Dispatcher:
                     self._fail_soon(operation.operation_id, problem)
         for operation in unfinished:
             if operation.operation_id in self.plans:
-                await self._go_on(operation.operation_id)
+                await self._continue_plan(operation.operation_id)
 
-    async def _go_on(self, whole_id: str) -> None:
+    async def _continue_plan(self, whole_id: str) -> None:
         """With a whole that an earlier server left unfinished, or was just cancelling."""
         if self.plans.is_cancelled(whole_id):
             with suppress(OperationTerminal):
@@ -132,13 +132,15 @@ class Dispatcher:
             return await self._cancel_plan(operation_id)
         if self._executor.withdraw(operation_id):
             self._remove_leftovers(operation_id)
-            self._leave(operation_id, Outcome("cancelled"))
+            self._write_outcome_for(operation_id, Outcome("cancelled"))
             cancelled = await self._operations.cancel_operation(operation_id)
             await self._number_queue(self._table.lane(operation))
             return cancelled
         if operation_id not in self._cancelling:
             loop = asyncio.get_running_loop()
-            self._cancelling[operation_id] = loop.call_later(self._cancel_grace_s, self._end_deaf, operation_id)
+            self._cancelling[operation_id] = loop.call_later(
+                self._cancel_grace_s, self._kill_unresponsive, operation_id
+            )
             self._executor.stop(operation_id)
         return operation
 
@@ -150,13 +152,13 @@ class Dispatcher:
         self.plans.advance_soon(operation_id)
         return await self._operations.get_operation(operation_id)
 
-    def _leave(self, operation_id: str, outcome: Outcome) -> None:
+    def _write_outcome_for(self, operation_id: str, outcome: Outcome) -> None:
         """Write down what became of an operation whose worker did not, for whoever waits for it by its folder."""
         with suppress(OSError):
             write_outcome(self.folder(operation_id), outcome)
 
-    def _end_deaf(self, operation_id: str) -> None:
-        self._condemned[operation_id] = Outcome.failed(
+    def _kill_unresponsive(self, operation_id: str) -> None:
+        self._forced_failures[operation_id] = Outcome.failed(
             "cancel_ignored",
             f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
             "what it would have written at its end is missing",
@@ -170,7 +172,7 @@ class Dispatcher:
     def fail_stalled(self, operation: Operation) -> None:
         """End the worker of an operation that reports nothing any more, as its progress says."""
         progress = operation.progress
-        self._condemned[operation.operation_id] = Outcome.failed(
+        self._forced_failures[operation.operation_id] = Outcome.failed(
             "stalled",
             f'the worker reported nothing for {progress["silent_s"]:g} s, last "{progress["message"]}"',
             "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
@@ -204,15 +206,15 @@ class Dispatcher:
         if timer:
             timer.cancel()
         outcome = self._read_outcome(operation_id)
-        if outcome is None and timer is None and self._never_began(worker_exit):
+        if outcome is None and timer is None and self._job_never_started(worker_exit):
             await self._queue_again(operation_id)
             return
         if outcome is None:
             outcome = await self._explain_loss(worker_exit)
             if timer:
                 outcome = Outcome("cancelled", {"note": outcome.error["detail"]})
-            self._leave(operation_id, outcome)
-        self._condemned.pop(operation_id, None)
+            self._write_outcome_for(operation_id, outcome)
+        self._forced_failures.pop(operation_id, None)
         self._remove_leftovers(operation_id)
         await self._record(operation_id, outcome)
 
@@ -226,10 +228,10 @@ class Dispatcher:
     async def _explain_loss(self, worker_exit: WorkerExit) -> Outcome:
         """Of a worker that left no outcome."""
         operation_id = worker_exit.operation_id
-        if condemned := self._condemned.get(operation_id):
-            return condemned
+        if forced := self._forced_failures.get(operation_id):
+            return forced
         reached = await self._operations.get_operation(operation_id, force_refresh=True)
-        return _lost(worker_exit, crash_of(self.folder(operation_id)), reached.progress["message"])
+        return _lost(worker_exit, read_crash_reason(self.folder(operation_id)), reached.progress["message"])
 
     async def _queue_again(self, operation_id: str) -> None:
         """An operation whose worker never got its job."""
@@ -253,16 +255,16 @@ class Dispatcher:
         if folder.is_relative_to(self._home.root):
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _never_began(self, worker_exit: WorkerExit) -> bool:
+    def _job_never_started(self, worker_exit: WorkerExit) -> bool:
         """Whether a server ended between recording a start and giving the worker its job."""
         folder = self.folder(worker_exit.operation_id)
-        return worker_exit.code is None and (folder / "job.json").exists() and not has_begun(folder)
+        return worker_exit.code is None and (folder / "job.json").exists() and not job_started(folder)
 
     def _remove_leftovers(self, operation_id: str) -> None:
         """What is of no use once an operation has ended."""
         folder = self.folder(operation_id)
         shutil.rmtree(folder / INPUT, ignore_errors=True)
-        release_room(folder)
+        free_reserved_space(folder)
 
     # -- submitting and taking up --------------------------------------------------------------------------------
 
@@ -270,7 +272,7 @@ class Dispatcher:
         folder = self.folder(operation.operation_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            reserve_room(folder)
+            reserve_disk_space(folder)
             self._table.create_bridge(operation, folder / "bridge")
             prepare(folder)
             # The last file: where it is, all that the job needs is there.
@@ -290,7 +292,7 @@ class Dispatcher:
     async def _fail(self, operation_id: str, problem: StorageError) -> None:
         """Record the failure now or, while the registry cannot be written, as soon as it can."""
         try:
-            await self._operations.fail_operation(operation_id, Outcome.of_error(problem).error)
+            await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
         except StorageError:
             self._fail_soon(operation_id, problem)
 
@@ -300,10 +302,10 @@ class Dispatcher:
 
     async def _fail_later(self, operation_id: str, problem: StorageError) -> None:
         while True:
-            await asyncio.sleep(_RECORD_AGAIN_S)
+            await asyncio.sleep(_RECORD_RETRY_S)
             with suppress(StorageError):
                 with suppress(OperationTerminal):
-                    await self._operations.fail_operation(operation_id, Outcome.of_error(problem).error)
+                    await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
                 return
 
     async def _submit(self, operation: Operation) -> None:
@@ -340,7 +342,7 @@ class Dispatcher:
             outcome = Outcome.failed(
                 "worker_died", "the server stopped while this operation was being created", "start it again"
             )
-            self._leave(operation_id, outcome)
+            self._write_outcome_for(operation_id, outcome)
             await self._record(operation_id, outcome)
         elif is_plan:
             await self._operations.start_operation(operation_id, worker=None)

@@ -16,7 +16,7 @@ from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 10.0
+_FORK_TIMEOUT_S = 10.0
 
 
 class ForkedProcesses:
@@ -31,16 +31,16 @@ class ForkedProcesses:
         self._arguments = (str(log_file), log_level, *modules)
         self._spawned = spawned
         self._template: Standby | None = None
-        self._is_unfit = False
+        self._cannot_fork = False
 
     def refill(self) -> None:
         if self._template and not self._template.is_alive:
-            code = self._template.release().bury()
+            code = self._template.release().reap()
             self._template = None
-            self._learn_from(code)
-        if self._template is None and not self._is_unfit:
+            self._handle_template_exit(code)
+        if self._template is None and not self._cannot_fork:
             self._start()
-        if self._is_unfit:
+        if self._cannot_fork:
             self._spawned.refill()
 
     async def take(self, lane: str) -> WorkerProcess:
@@ -49,11 +49,11 @@ class ForkedProcesses:
             try:
                 return await _fork(template.process.channel)
             except (OSError, ValueError):
-                await self._give_up(template)
+                await self._discard_template(template)
         return await self._spawned.take(lane)
 
     def warm(self, lane: str) -> int:
-        if self._is_unfit:
+        if self._cannot_fork:
             return self._spawned.warm(lane)
         return int(self._template is not None and self._template.is_warm)
 
@@ -67,20 +67,20 @@ class ForkedProcesses:
             # A worker's parent ends when it has forked it; then it becomes a child of this process.
             prctl(PR_SET_CHILD_SUBREAPER, 1)
         except OSError as error:
-            self._is_unfit = True
+            self._cannot_fork = True
             logger.warning("Workers are spawned, since this system makes no forks children of the server: %s", error)
         else:
             self._template = Standby(spawn("ktrdr.executors.template", *self._arguments))
 
-    async def _give_up(self, template: Standby) -> None:
+    async def _discard_template(self, template: Standby) -> None:
         if template is self._template:  # else another job has noticed the same
             self._template = None
-            self._learn_from(await template.release().end())
+            self._handle_template_exit(await template.release().end())
 
-    def _learn_from(self, code: int | None) -> None:
+    def _handle_template_exit(self, code: int | None) -> None:
         """A template that was killed has a successor at the next refill; one that ended by itself would again."""
-        self._is_unfit = code != -signal.SIGKILL
-        if self._is_unfit:
+        self._cannot_fork = code != -signal.SIGKILL
+        if self._cannot_fork:
             logger.warning("The template of the workers ended by itself (%s): they are spawned from now on", code)
         else:
             logger.warning("The template of the workers was killed; another one is started")
@@ -88,13 +88,13 @@ class ForkedProcesses:
 
 async def _fork(template: socket.socket) -> WorkerProcess:
     """Raises OSError and ValueError when no worker announces itself."""
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
+    server_end, worker_end = socket.socketpair()
+    server_end.setblocking(False)
     try:
-        with theirs:
-            socket.send_fds(template, [b"+"], [theirs.fileno()])
-        announced = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, 64), _PATIENCE_S)
-        return WorkerProcess(identify(int(announced)), ours)
+        with worker_end:
+            socket.send_fds(template, [b"+"], [worker_end.fileno()])
+        announced = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(server_end, 64), _FORK_TIMEOUT_S)
+        return WorkerProcess(identify(int(announced)), server_end)
     except BaseException:
-        ours.close()
+        server_end.close()
         raise

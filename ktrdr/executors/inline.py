@@ -12,7 +12,7 @@ from pathlib import Path
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
 from ktrdr.executors.outcome import open_crash_log, write_outcome
 from ktrdr.executors.processes import identify
-from ktrdr.executors.worker import StopSignal, outcome_of
+from ktrdr.executors.worker import StopSignal, run_to_outcome
 from ktrdr.operations.operation import WorkerIdentity
 
 
@@ -40,7 +40,7 @@ class InlineExecutor:
         return False
 
     async def run_aside(self, lane: str, function: str, folder: Path) -> None:
-        write_outcome(folder, await asyncio.to_thread(outcome_of, function, "", folder, StopSignal()))
+        write_outcome(folder, await asyncio.to_thread(run_to_outcome, function, "", folder, StopSignal()))
 
     def withdraw(self, operation_id: str) -> bool:
         for waiting in self._waiting.values():
@@ -96,7 +96,7 @@ class InlineExecutor:
     async def _run(self, job: Job, stop: StopSignal) -> None:
         function = self._lanes[job.lane].job
         open_crash_log(job.folder).close()
-        outcome = await asyncio.to_thread(outcome_of, function, job.operation_id, job.folder, stop)
+        outcome = await asyncio.to_thread(run_to_outcome, function, job.operation_id, job.folder, stop)
         write_outcome(job.folder, outcome)
         del self._running[job.operation_id]
         await self._on_exited(WorkerExit(job.operation_id, 0))

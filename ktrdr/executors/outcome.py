@@ -50,7 +50,7 @@ class Outcome:
         return cls("failed", results or {}, error={"code": code, "detail": detail, "hint": hint})
 
     @classmethod
-    def of_error(cls, error: KtrdrError) -> Outcome:
+    def from_error(cls, error: KtrdrError) -> Outcome:
         return replace(cls.failed(error.code, error.detail, error.hint), context=error.context)
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    release_room(folder)
+    free_reserved_space(folder)
     write_atomically(folder / _NAME, json.dumps(_json_safe(asdict(outcome)), allow_nan=False).encode())
 
 
@@ -93,23 +93,23 @@ def open_crash_log(folder: Path) -> TextIO:
     return (folder / _CRASH_LOG).open("w")
 
 
-def has_begun(folder: Path) -> bool:
+def job_started(folder: Path) -> bool:
     return (folder / _CRASH_LOG).exists()
 
 
-def crash_of(folder: Path) -> str:
+def read_crash_reason(folder: Path) -> str:
     """What Python's fault handler called the end of the process, or nothing."""
     with suppress(OSError), (folder / _CRASH_LOG).open(errors="replace") as crash_log:
         return crash_log.readline().strip().removeprefix("Fatal Python error: ")
     return ""
 
 
-def reserve_room(folder: Path) -> None:
+def reserve_disk_space(folder: Path) -> None:
     """Hold back disk space for the outcome, so that a full disk can still be reported as the reason of an end."""
     (folder / _RESERVE).write_bytes(bytes(_RESERVED_BYTES))
 
 
-def release_room(folder: Path) -> None:
+def free_reserved_space(folder: Path) -> None:
     (folder / _RESERVE).unlink(missing_ok=True)
 
 

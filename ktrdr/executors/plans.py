@@ -27,7 +27,7 @@ from ktrdr.operations.service import OperationsService
 
 logger = logging.getLogger(__name__)
 
-_AGAIN_S = 5.0
+_RETRY_S = 5.0
 _CANCELLED = "cancelled"
 
 
@@ -71,7 +71,7 @@ class PlanRunner:
         whole_id = operation.operation_id
         whole = self._wholes[whole_id] = _Whole(await self.parts_of(operation))
         try:
-            whole.bridge = PlanBridge(self._root / whole_id / "bridge", lambda: self._views(whole))
+            whole.bridge = PlanBridge(self._root / whole_id / "bridge", lambda: self._part_views(whole))
         except BridgeFileError as damage:
             logger.warning("Operation %s has no readable progress: %s", whole_id, damage)
         else:
@@ -120,7 +120,7 @@ class PlanRunner:
             plan = self._table.plan(operation)
             if operation.status.is_terminal or operation.worker or plan is None:
                 return
-            ended = await self._ended(whole)
+            ended = await self._load_ended_parts(whole)
             _record(whole, plan, ended)
             if self.is_cancelled(whole_id):
                 if len(ended) == len(whole.parts):
@@ -156,7 +156,7 @@ class PlanRunner:
                 return
             except KtrdrError as error:
                 logger.warning("Operation %s cannot go on yet: %s", whole_id, error.detail)
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
 
     # -- doing what a plan says ----------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class PlanRunner:
 
     # -- what is known of parts ----------------------------------------------------------------------------------
 
-    async def _ended(self, whole: _Whole) -> list[Part]:
+    async def _load_ended_parts(self, whole: _Whole) -> list[Part]:
         for index, operation in whole.parts.items():
             if operation.status.is_terminal and index not in whole.ended:
                 results = await self._operations.get_results(operation.operation_id)
@@ -185,7 +185,7 @@ class PlanRunner:
                 whole.ended[index] = Part(index, operation.operation_id, operation.status, results, reason)
         return [whole.ended[index] for index in sorted(whole.ended)]
 
-    def _views(self, whole: _Whole) -> list[Operation]:
+    def _part_views(self, whole: _Whole) -> list[Operation]:
         """The parts as clients see them now."""
         return [self._operations.peek(part.operation_id) or part for part in whole.parts.values()]
 

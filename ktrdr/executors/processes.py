@@ -20,7 +20,7 @@ from ktrdr.operations.operation import WorkerIdentity
 _POLL_S = 0.25
 _HAS_PROC = sys.platform == "linux"
 # What is larger is no time since boot but since 1970.
-_INSTANTS = 1e9
+_MIN_EPOCH_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +43,9 @@ class WorkerProcess:
         """Kill it before it has an order; the code with which it ended."""
         with suppress(ProcessLookupError):
             os.kill(self.worker.pid, signal.SIGKILL)
-        return await asyncio.to_thread(self.bury)
+        return await asyncio.to_thread(self.reap)
 
-    def bury(self) -> int | None:
+    def reap(self) -> int | None:
         """Wait for its end; the code with which it ended."""
         self.channel.close()
         return exit_code(self.worker.pid)
@@ -80,7 +80,7 @@ def is_alive(worker: WorkerIdentity) -> bool:
     """Whether this very process still runs; a later one with the same number does not count."""
     try:
         process = psutil.Process(worker.pid)
-        if worker.started_at > _INSTANTS:
+        if worker.started_at > _MIN_EPOCH_S:
             is_the_same = abs(process.create_time() - worker.started_at) < 1.0
         else:
             is_the_same = _seconds_since_boot(worker.pid) == worker.started_at

@@ -83,7 +83,7 @@ class SpawnedProcesses:
     def _forget_dead(self, pool: _Pool) -> None:
         for standby in [standby for standby in pool.standby if not standby.is_alive]:
             pool.standby.remove(standby)
-            standby.release().bury()
+            standby.release().reap()
 
     def _spawn(self, lane: Lane) -> WorkerProcess:
         return spawn("ktrdr.executors.worker", str(self._log_file), self._log_level, lane.warm_up)
@@ -96,14 +96,14 @@ def spawn(module: str, *arguments: str) -> WorkerProcess:
     # The child inherits the mask: a stop that comes before it can listen waits until it does.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        ours, theirs = socket.socketpair()
-        with theirs:
+        server_end, worker_end = socket.socketpair()
+        with worker_end:
             process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
+                command, stdin=worker_end.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
             )
     except OSError as error:
         raise StorageError(f"no worker process can be started: {error.strerror}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     process.returncode = 0  # its exit code is taken by its number; Popen must not complain that nobody waited for it
-    return WorkerProcess(identify(process.pid), ours)
+    return WorkerProcess(identify(process.pid), server_end)

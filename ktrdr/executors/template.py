@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
-_HARMLESS = (
+_HARMLESS_THREADS = (
     "jemalloc_bg_thd",  # jemalloc's own fork handlers wait until it holds no lock, and do without it in the child
     "polars-ooc-clea",  # sleeps until Polars spills something to disk, which it never does here
 )
@@ -90,7 +90,7 @@ def _stop_openblas() -> None:
 
 
 def _check_threads() -> None:
-    if threads := [name for name in _other_threads() if name not in _HARMLESS]:
+    if threads := [name for name in _other_threads() if name not in _HARMLESS_THREADS]:
         logger.warning("Workers are spawned, since forks are not safe beside other threads: %s", ", ".join(threads))
         sys.exit(1)
 

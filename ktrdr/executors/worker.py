@@ -137,18 +137,18 @@ def run_job(order: Order, stop: StopSignal) -> NoReturn:
     logs.on_behalf_of.set(order.operation_id)
     with open_crash_log(order.folder) as crash_log:
         faulthandler.enable(crash_log)
-        write_outcome(order.folder, outcome_of(order.job, order.operation_id, order.folder, stop))
+        write_outcome(order.folder, run_to_outcome(order.job, order.operation_id, order.folder, stop))
         faulthandler.disable()
     _end_at_once()
 
 
-def outcome_of(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
+def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
     """The job's outcome; here every exception of a job turns into one, also where it cannot be imported."""
     try:
         function: JobFunction = resolve(job)
         return function(operation_id, _payload(folder / "job.json"), folder, stop)
     except KtrdrError as error:
-        return Outcome.of_error(error)
+        return Outcome.from_error(error)
     except MemoryError:
         return Outcome.failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
     except Exception as error:  # noqa: BLE001

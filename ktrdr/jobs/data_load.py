@@ -25,7 +25,7 @@ from ktrdr.payloads.jobs import DataLoadJob
 
 logger = logging.getLogger(__name__)
 
-_LOOKS_UP_S = 0.1
+_POLL_S = 0.1
 
 
 def run(job: DataLoadJob, context: JobContext) -> Outcome:
@@ -68,7 +68,7 @@ class _Watcher:
         while (left := until - time.monotonic()) > 0:
             if self.stop():
                 raise Stopped
-            time.sleep(min(_LOOKS_UP_S, left))
+            time.sleep(min(_POLL_S, left))
 
 
 def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted) -> Outcome:

@@ -48,7 +48,7 @@ _SLOTS = 4
 _SLOT_BYTES = 64
 _STATE = struct.Struct("@qqqqqd")
 _NUMBER = struct.Struct("@Q")
-_ZEROS_AT_ONCE = 1 << 16
+_ZEROS_PER_WRITE = 1 << 16
 _SETTLING_S = 20e-6
 _READING_ATTEMPTS = 1_000
 _STORES_KEEP_ORDER = platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}
@@ -105,7 +105,7 @@ class ProgressBridge:
             raise
         self._metrics_history = MetricsHistory(self)
         if writable:
-            self._next_record = self._offset_of(len(self._metrics_history))
+            self._next_record = self._record_offset(len(self._metrics_history))
             self._number = max(self._numbers())
 
     @classmethod
@@ -137,7 +137,7 @@ class ProgressBridge:
     def _append_metric(self, *values: float) -> None:
         """Append one record: a number for each column, in their order."""
         offset = self._next_record
-        if offset > self._last_place and not self._grow():
+        if offset > self._last_offset and not self._grow():
             return
         self._store_record(self._buffer, offset, now(), self._pack_values(*values), offset)
         self._next_record = offset + self._record_size
@@ -145,7 +145,7 @@ class ProgressBridge:
     def _append_earlier(self, instant: float, *values: float) -> None:
         """Append a record of an earlier instant; where its age can't tell readers to let it settle, it settles here."""
         offset = self._next_record
-        if offset > self._last_place and not self._grow():
+        if offset > self._last_offset and not self._grow():
             return
         self._store_record(self._buffer, offset, instant, self._pack_values(*values), 0)
         if not _STORES_KEEP_ORDER:
@@ -161,7 +161,7 @@ class ProgressBridge:
         except OSError:
             return False
         self._map()
-        self._last_place = self._mapped_bytes - self._record_size
+        self._last_offset = self._mapped_bytes - self._record_size
         return True
 
     # -- consumer ------------------------------------------------------------------------------------------------
@@ -170,11 +170,11 @@ class ProgressBridge:
         """Progress as it stands: percentage (below 100), message, current_step, items_processed, updated_at."""
         state = self._read_state()
         try:
-            return self._described(*state)
+            return self._to_status(*state)
         except (IndexError, ValueError, OverflowError, OSError) as error:
             raise BridgeFileError(f"bridge {self.path} is damaged: its state means nothing: {error}") from error
 
-    def _described(self, phase: int, step: int, part: int, parts: int, items: int, instant: float) -> dict[str, Any]:
+    def _to_status(self, phase: int, step: int, part: int, parts: int, items: int, instant: float) -> dict[str, Any]:
         total = self.layout.total_steps
         steps_done = max(step - 1, 0) + (part / parts if parts else 0.0)
         status: dict[str, Any] = {
@@ -260,9 +260,9 @@ class ProgressBridge:
         self._pack_values = columns.pack
         self._record_size = _record_size(self.layout)
         self._store_record = struct.Struct(f"@d{columns.size}sQ").pack_into
-        self._last_place = size_bytes - self._record_size
+        self._last_offset = size_bytes - self._record_size
 
-    def _number_in(self, slot: int) -> int:
+    def _read_number(self, slot: int) -> int:
         number: int = _NUMBER.unpack(self._read(_NUMBER.size, self._slots[slot] + _STATE.size))[0]
         return number
 
@@ -283,7 +283,7 @@ class ProgressBridge:
     def _read_slot(self, number: int) -> State | None:
         slot = number % _SLOTS
         state: State = _STATE.unpack(self._read(_STATE.size, self._slots[slot]))
-        is_whole = self._number_in(slot - 1) <= number == self._number_in(slot) != 0
+        is_whole = self._read_number(slot - 1) <= number == self._read_number(slot) != 0
         return state if is_whole else None
 
     def _has_settled(self, number: int, state: State) -> bool:
@@ -291,22 +291,22 @@ class ProgressBridge:
             sleep(_SETTLING_S)
         return self._read_slot(number) == state
 
-    def _offset_of(self, index: int) -> int:
+    def _record_offset(self, index: int) -> int:
         return self._records_offset + index * self._record_size
 
     def _has_record(self, index: int) -> bool:
-        offset = self._offset_of(index)
+        offset = self._record_offset(index)
         return self._peek(_NUMBER.size, offset + self._record.size) == _NUMBER.pack(offset)
 
     def _read_records(self, start: int, stop: int) -> list[dict[str, Any]]:
         """Committed ones, read as one."""
         if start >= stop:
             return []
-        content = self._read((stop - start) * self._record_size, self._offset_of(start))
-        if not _STORES_KEEP_ORDER and any(_is_fresh(instant) for instant, *_ in self._unpacked(content)):
+        content = self._read((stop - start) * self._record_size, self._record_offset(start))
+        if not _STORES_KEEP_ORDER and any(_is_fresh(instant) for instant, *_ in self._unpack(content)):
             sleep(_SETTLING_S)
-            content = self._read(len(content), self._offset_of(start))
-        return [self._named(*numbers) for numbers in self._unpacked(content)]
+            content = self._read(len(content), self._record_offset(start))
+        return [self._to_metric(*numbers) for numbers in self._unpack(content)]
 
     def _salvaged_records(self) -> list[dict[str, Any]]:
         """Those in front of the first that cannot be read."""
@@ -316,10 +316,10 @@ class ProgressBridge:
                 found += self._read_records(len(found), len(found) + 1)
         return found
 
-    def _unpacked(self, content: bytes) -> Iterator[tuple[float, ...]]:
+    def _unpack(self, content: bytes) -> Iterator[tuple[float, ...]]:
         return (self._record.unpack_from(content, at) for at in range(0, len(content), self._record_size))
 
-    def _named(self, instant: float, *values: float) -> dict[str, Any]:
+    def _to_metric(self, instant: float, *values: float) -> dict[str, Any]:
         try:
             named: dict[str, Any] = dict(zip(self.layout.columns, map(_finite, values), strict=True))
             for column in self.layout.integer_columns:
@@ -382,7 +382,7 @@ def _record_size(layout: BridgeLayout) -> int:
 def _extend_with_zeros(descriptor: int, start: int, end: int) -> None:
     """Zeros are written, not left as a hole: storing into a hole on a full disk would kill the process (SIGBUS)."""
     while start < end:
-        start += os.pwrite(descriptor, bytes(min(_ZEROS_AT_ONCE, end - start)), start)
+        start += os.pwrite(descriptor, bytes(min(_ZEROS_PER_WRITE, end - start)), start)
 
 
 def _is_fresh(instant: float) -> bool:

@@ -56,7 +56,7 @@ class HealthService:
             logger.warning("The worker of operation %s is gone", operation_id)
             await self._settle_one(lost[operation_id])
         self._suspects = set(lost) - self._suspects
-        self._look_for_silence()
+        self._flag_stalled()
         self._refill()
 
     async def _settle_one(self, operation: Operation) -> None:
@@ -65,7 +65,7 @@ class HealthService:
         except KtrdrError as error:
             logger.warning("Operation %s ended but cannot be recorded yet: %s", operation.operation_id, error)
 
-    def _look_for_silence(self) -> None:
+    def _flag_stalled(self) -> None:
         stalled = {operation.operation_id: operation for operation in self._operations.stalled()}
         for operation_id in stalled.keys() - self._stalled:
             logger.warning("Operation %s has reported nothing for too long (KTRDR_STALL_TIMEOUT)", operation_id)

@@ -33,7 +33,7 @@ class PlanBridge(ProgressBridge):
             "message": self.layout.phases[0].format(items=completed, total=total),
             "current_step": completed,
             "items_processed": completed,
-            "updated_at": _heard_at(parts).isoformat(),
+            "updated_at": _last_report_at(parts).isoformat(),
         }
 
 
@@ -45,7 +45,7 @@ def _percentage(part: Operation) -> float:
     return percentage
 
 
-def _heard_at(parts: Sequence[Operation]) -> datetime:
+def _last_report_at(parts: Sequence[Operation]) -> datetime:
     """When the last part reported something; a whole with parts that wait for their turn is not silent."""
     if not parts or any(part.status is OperationStatus.PENDING for part in parts):
         return datetime.now(UTC)

@@ -21,8 +21,8 @@ from ktrdr.operations.store import OperationStore
 
 logger = logging.getLogger(__name__)
 
-_VIEWS_KEPT = 4096
-_METRICS_AT_ONCE = 1000
+_MAX_VIEWS = 4096
+_METRICS_PER_READ = 1000
 _WORKER_GOES_ON = "the worker goes on; its results will be there at its end"
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
@@ -119,7 +119,7 @@ class OperationsService:
         else:
             started = operation.moved_to(OperationStatus.RUNNING, worker=worker)
         if bridge:
-            started = self._with_progress(started, _status_of(bridge))
+            started = self._with_progress(started, _read_status(bridge))
         await self._store.update(started)
         self._remember(started)
         return started
@@ -243,14 +243,14 @@ class OperationsService:
 
         Raises OperationNotFound.
         """
-        return self._seen(self._views.get(operation_id) or await self._load(operation_id), force_refresh)
+        return self._current_view(self._views.get(operation_id) or await self._load(operation_id), force_refresh)
 
     def peek(self, operation_id: str) -> Operation | None:
         """As `get_operation`, of an operation whose view is in memory; None of another."""
         operation = self._views.get(operation_id)
-        return self._seen(operation) if operation else None
+        return self._current_view(operation) if operation else None
 
-    def _seen(self, operation: Operation, force_refresh: bool = False) -> Operation:
+    def _current_view(self, operation: Operation, force_refresh: bool = False) -> Operation:
         operation_id = operation.operation_id
         bridge = self._local_bridges.get(operation_id)
         if operation.status is not OperationStatus.RUNNING or bridge is None:
@@ -291,11 +291,11 @@ class OperationsService:
         return unreadable
 
     def _with_progress(self, operation: Operation, status: dict[str, Any]) -> Operation:
-        heard_at = status.pop("updated_at", None)
-        silent_s = _silent_s(operation, heard_at)
+        reported_at = status.pop("updated_at", None)
+        silent_s = _silent_s(operation, reported_at)
         if silent_s > self._stall_timeout_s:
             status |= {"stalled": True, "silent_s": round(silent_s, 1)}
-        updated_at = datetime.fromisoformat(heard_at) if heard_at else operation.updated_at
+        updated_at = datetime.fromisoformat(reported_at) if reported_at else operation.updated_at
         return replace(operation, progress=status, updated_at=max(operation.updated_at, updated_at))
 
     async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
@@ -366,8 +366,8 @@ class OperationsService:
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
         """In pieces, so that a long history holds nobody up; where the bridge goes meanwhile, the store has all."""
         metrics: list[dict[str, Any]] = []
-        for position in range(start, end, _METRICS_AT_ONCE):
-            upto = min(end, position + _METRICS_AT_ONCE)
+        for position in range(start, end, _METRICS_PER_READ):
+            upto = min(end, position + _METRICS_PER_READ)
             if bridge := self._local_bridges.get(operation_id):
                 with _bridge_errors():
                     metrics += bridge._metrics_history[position:upto]
@@ -402,20 +402,20 @@ class OperationsService:
         stored, total = await self._store.list(
             status=status, operation_type=operation_type, parent_id=parent_id, limit=limit, before=before
         )
-        return [await self._freshest(operation) for operation in stored], total
+        return [await self._latest_view(operation) for operation in stored], total
 
-    async def _freshest(self, stored: Operation) -> Operation:
+    async def _latest_view(self, stored: Operation) -> Operation:
         is_live = stored.operation_id in self._views and not stored.status.is_terminal
         return await self.get_operation(stored.operation_id) if is_live else stored
 
     async def get_results_of(self, operations: Sequence[Operation]) -> dict[str, dict[str, Any]]:
         """The results of terminal operations by their ids."""
-        return await self._store.results_of([operation.operation_id for operation in operations])
+        return await self._store.results_by_id([operation.operation_id for operation in operations])
 
     async def children(self, operation_id: str) -> Sequence[Operation]:
         """The operations that name this one as their parent, oldest first."""
         found, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
-        return [await self._freshest(operation) for operation in reversed(found)]
+        return [await self._latest_view(operation) for operation in reversed(found)]
 
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without a look at their bridges."""
@@ -431,7 +431,7 @@ class OperationsService:
         seen = (
             self._with_progress(operation, status)
             for operation in self.running()
-            if (bridge := self._local_bridges.get(operation.operation_id)) and (status := _status_of(bridge))
+            if (bridge := self._local_bridges.get(operation.operation_id)) and (status := _read_status(bridge))
         )
         return [operation for operation in seen if "stalled" in operation.progress]
 
@@ -481,13 +481,13 @@ class OperationsService:
     def _remember(self, operation: Operation) -> None:
         self._views[operation.operation_id] = operation
         self._views.move_to_end(operation.operation_id)
-        if len(self._views) > _VIEWS_KEPT:
+        if len(self._views) > _MAX_VIEWS:
             oldest_ended = next((key for key, view in self._views.items() if view.status.is_terminal), None)
             if oldest_ended:
                 del self._views[oldest_ended]
 
 
-def _status_of(bridge: ProgressBridge) -> dict[str, Any]:
+def _read_status(bridge: ProgressBridge) -> dict[str, Any]:
     """Empty where the bridge is damaged: that says nothing about its worker."""
     with suppress(BridgeFileError):
         return bridge.get_status()
@@ -517,8 +517,8 @@ def _tenths(age_s: float) -> float:
     return math.floor(age_s * 10) / 10
 
 
-def _silent_s(operation: Operation, heard_at: str | None) -> float:
+def _silent_s(operation: Operation, reported_at: str | None) -> float:
     """Seconds since the worker last wrote, or since it was started."""
-    instants = [datetime.fromisoformat(heard_at)] if heard_at else []
+    instants = [datetime.fromisoformat(reported_at)] if reported_at else []
     since = max([*instants, operation.started_at or operation.created_at])
     return (datetime.now(UTC) - since).total_seconds()

@@ -39,7 +39,7 @@ class OperationStore(Protocol):
 
     async def results(self, operation_id: str) -> dict[str, Any] | None: ...
 
-    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """By id; those without results are left out."""
 
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]: ...
@@ -98,8 +98,8 @@ class InMemoryOperationStore:
         self._metrics[operation.operation_id] = [dict(metric) for metric in metrics]
 
     async def remove(self, operation_id: str) -> None:
-        for kept in (self._operations, self._results, self._metrics):
-            kept.pop(operation_id, None)
+        for table in (self._operations, self._results, self._metrics):
+            table.pop(operation_id, None)
 
     async def get(self, operation_id: str) -> Operation | None:
         return self._operations.get(operation_id)
@@ -110,7 +110,7 @@ class InMemoryOperationStore:
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
         return self._metrics.get(operation_id, [])[start : start + limit]
 
-    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {key: self._results[key] for key in operation_ids if key in self._results}
 
     async def count_by_status(self) -> dict[str, int]:

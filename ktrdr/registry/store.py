@@ -51,7 +51,7 @@ class SqlOperationStore:
         self._opened: tuple[int, int] | None = None
         self._writing = asyncio.Lock()
         if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine.sync_engine, "do_connect", self._refuse_to_make_another)
+            event.listen(self._engine.sync_engine, "do_connect", self._refuse_new_file)
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             if (self._engine.url.database or "") not in _IN_MEMORY:
                 self._file = Path(self._engine.url.database or "")
@@ -78,16 +78,16 @@ class SqlOperationStore:
         try:
             async with self._writing_session() as session:
                 session.add(OperationRow(**_columns(operation)))
-                with _taken():
+                with _duplicates_detected():
                     await session.flush()
-        except _Taken:
+        except _Duplicate:
             return False
         return True
 
     async def find_by_key(self, idempotency_key: str) -> Operation | None:
         async with self._session() as session:
-            found = select(OperationRow).where(OperationRow.idempotency_key == idempotency_key)
-            row = (await session.execute(found)).scalar_one_or_none()
+            query = select(OperationRow).where(OperationRow.idempotency_key == idempotency_key)
+            row = (await session.execute(query)).scalar_one_or_none()
             return _operation(row) if row else None
 
     async def update(self, operation: Operation) -> None:
@@ -124,36 +124,36 @@ class SqlOperationStore:
 
     async def results(self, operation_id: str) -> dict[str, Any] | None:
         async with self._session() as session:
-            found = select(OperationRow.results).where(OperationRow.operation_id == operation_id)
-            return (await session.execute(found)).scalar_one_or_none()
+            query = select(OperationRow.results).where(OperationRow.operation_id == operation_id)
+            return (await session.execute(query)).scalar_one_or_none()
 
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
         async with self._session() as session:
-            found = (
+            query = (
                 select(MetricRow.record)
                 .where(MetricRow.operation_id == operation_id, MetricRow.position >= start)
                 .order_by(MetricRow.position)
                 .limit(limit)
             )
-            return list((await session.execute(found)).scalars())
+            return list((await session.execute(query)).scalars())
 
-    async def results_of(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         async with self._session() as session:
-            found = select(OperationRow.operation_id, OperationRow.results).where(
+            query = select(OperationRow.operation_id, OperationRow.results).where(
                 OperationRow.operation_id.in_(operation_ids), OperationRow.results.is_not(None)
             )
-            return {operation_id: results for operation_id, results in await session.execute(found) if results}
+            return {operation_id: results for operation_id, results in await session.execute(query) if results}
 
     async def count_by_status(self) -> dict[str, int]:
         async with self._session() as session:
-            found = select(OperationRow.status, func.count()).group_by(OperationRow.status)
-            counted = {row.status: row[1] for row in await session.execute(found)}
+            query = select(OperationRow.status, func.count()).group_by(OperationRow.status)
+            counted = {row.status: row[1] for row in await session.execute(query)}
         return {str(status): counted.get(str(status), 0) for status in OperationStatus}
 
     async def count_metrics(self, operation_id: str) -> int:
         async with self._session() as session:
-            found = select(func.count()).where(MetricRow.operation_id == operation_id)
-            return (await session.execute(found)).scalar_one()
+            query = select(func.count()).where(MetricRow.operation_id == operation_id)
+            return (await session.execute(query)).scalar_one()
 
     async def list(
         self,
@@ -194,7 +194,7 @@ class SqlOperationStore:
         """One after another, as SQLite has it anyway, so that none writes into a file that is being written back."""
         async with self._writing:
             async with _as_storage_errors():
-                await self._keep_file()
+                await self._restore_deleted_file()
             async with self._session() as session:
                 yield session
 
@@ -203,7 +203,7 @@ class SqlOperationStore:
         async with _as_storage_errors(), self._engine.begin() as connection:
             yield connection
 
-    async def _keep_file(self) -> None:
+    async def _restore_deleted_file(self) -> None:
         if self._file is None or self._opened is None or (found := _identity(self._file)) == self._opened:
             return
         if found is not None:
@@ -222,22 +222,22 @@ class SqlOperationStore:
         self._opened = _identity(self._file)
         logger.warning("The registry %s had been deleted while in use; it was written back whole", self._file)
 
-    def _refuse_to_make_another(self, *_: object) -> None:
+    def _refuse_new_file(self, *_: object) -> None:
         """SQLite would make an empty file where a deleted one was."""
         if self._file and self._opened and _identity(self._file) is None:
             raise FileNotFoundError(2, "it was deleted while the server ran", str(self._file))
 
 
-class _Taken(Exception):
+class _Duplicate(Exception):
     """The id or the idempotency key of a new operation is in use already."""
 
 
 @contextmanager
-def _taken() -> Iterator[None]:
+def _duplicates_detected() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise _Taken from error
+        raise _Duplicate from error
 
 
 @asynccontextmanager

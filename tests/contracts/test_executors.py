@@ -18,7 +18,7 @@ from ktrdr.executors.executor import Executor, Job, Lane, WorkerExit
 from ktrdr.executors.fork import ForkedProcesses
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.outcome import Outcome, read_outcome, reserve_room
+from ktrdr.executors.outcome import Outcome, read_outcome, reserve_disk_space
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.operations.operation import WorkerIdentity
 
@@ -73,11 +73,11 @@ class Rig:
     def job(self, name: str, **payload: Any) -> Job:
         folder = self.root / name
         folder.mkdir()
-        reserve_room(folder)
+        reserve_disk_space(folder)
         (folder / "job.json").write_text(json.dumps(payload))
         return Job(name, LANE.name, folder)
 
-    async def outcome_of(self, job: Job) -> Outcome | None:
+    async def wait_for_outcome(self, job: Job) -> Outcome | None:
         await self.listener.exit_of(job.operation_id)
         return read_outcome(job.folder)
 
@@ -121,7 +121,7 @@ async def test_a_job_leaves_its_outcome(rig: Rig) -> None:
 
     assert await rig.executor.submit(job)
 
-    outcome = await rig.outcome_of(job)
+    outcome = await rig.wait_for_outcome(job)
     assert rig.listener.started == ["a"]
     assert outcome is not None
     assert outcome.status == "completed"
@@ -138,7 +138,7 @@ async def test_jobs_beyond_the_limit_wait_in_order(rig: Rig) -> None:
     assert rig.listener.started == ["a"]
 
     (first.folder / "go").touch()
-    await rig.outcome_of(third)
+    await rig.wait_for_outcome(third)
 
     assert rig.listener.started == ["a", "b", "c"]
     assert rig.executor.queue(LANE.name) == []
@@ -154,7 +154,7 @@ async def test_a_waiting_job_can_be_withdrawn(rig: Rig) -> None:
     assert not rig.executor.withdraw("b")
     assert not rig.executor.withdraw("a")
     (first.folder / "go").touch()
-    await rig.outcome_of(first)
+    await rig.wait_for_outcome(first)
     assert rig.listener.started == ["a"]
 
 
@@ -164,7 +164,7 @@ async def test_a_running_job_hears_stop(rig: Rig) -> None:
 
     rig.executor.stop("a")
 
-    assert await rig.outcome_of(job) == Outcome("cancelled", {"partial": True})
+    assert await rig.wait_for_outcome(job) == Outcome("cancelled", {"partial": True})
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_an_exception_is_an_outcome(rig: Rig, what: str, code: str, detail
 
     await rig.executor.submit(job)
 
-    outcome = await rig.outcome_of(job)
+    outcome = await rig.wait_for_outcome(job)
     assert outcome is not None
     assert outcome.status == "failed"
     assert (outcome.error["code"], outcome.error["detail"]) == (code, detail)
@@ -192,7 +192,7 @@ async def test_a_job_that_cannot_be_read_is_named(rig: Rig, content: bytes) -> N
 
     await rig.executor.submit(job)
 
-    outcome = await rig.outcome_of(job)
+    outcome = await rig.wait_for_outcome(job)
     assert outcome is not None
     error = outcome.error
     assert (outcome.status, error["code"]) == ("failed", "storage_failed")
@@ -207,7 +207,7 @@ async def test_a_job_that_cannot_be_imported_says_why(kind: str, tmp_path: Path)
 
         await rig.executor.submit(job)
 
-        outcome = await rig.outcome_of(job)
+        outcome = await rig.wait_for_outcome(job)
         assert outcome is not None
         assert "ModuleNotFoundError: No module named 'tests.contracts.nowhere'" in outcome.error["detail"]
 
@@ -226,8 +226,8 @@ async def test_signals_for_unknown_operations_reach_no_other(rig: Rig) -> None:
 
     assert rig.executor.queue(LANE.name) == ["b"]
     (job.folder / "go").touch()
-    for each in (job, waiting):
-        outcome = await rig.outcome_of(each)
+    for started in (job, waiting):
+        outcome = await rig.wait_for_outcome(started)
         assert outcome is not None
         assert outcome.status == "completed"
 

@@ -21,7 +21,7 @@ from ktrdr.errors import OperationTerminal, StorageError
 from ktrdr.executors.dispatcher import INPUT, Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.outcome import Outcome, has_begun, write_outcome
+from ktrdr.executors.outcome import Outcome, job_started, write_outcome
 from ktrdr.executors.processes import identify, is_alive
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
@@ -303,7 +303,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
-    while not has_begun(folder):  # noqa: ASYNC110 (nothing to be told by)
+    while not job_started(folder):  # noqa: ASYNC110 (nothing to be told by)
         await asyncio.sleep(0.01)
     os.kill(adopted.worker.pid, number)
 

@@ -50,7 +50,7 @@ async def run(rig: Rig, name: str) -> str:
     await rig.executor.submit(job)
     program = program_of(rig.listener.workers[name])
     (job.folder / "go").touch()
-    outcome = await rig.outcome_of(job)
+    outcome = await rig.wait_for_outcome(job)
     assert outcome is not None
     assert outcome.status == "completed"
     return program
@@ -140,4 +140,4 @@ async def test_a_template_ends_with_the_server(tmp_path: Path) -> None:
 
     process.channel.shutdown(socket.SHUT_RDWR)
 
-    assert await asyncio.to_thread(process.bury) == 0
+    assert await asyncio.to_thread(process.reap) == 0

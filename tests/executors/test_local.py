@@ -43,7 +43,7 @@ async def test_a_death_without_an_outcome_is_seen_with_its_code(rig: Rig, what: 
     await rig.executor.submit(job)
 
     assert (await rig.listener.exit_of("a")).code == code
-    assert await rig.outcome_of(job) is None
+    assert await rig.wait_for_outcome(job) is None
 
 
 async def test_terminate_ends_a_job_that_does_not_listen(rig: Rig) -> None:
@@ -65,7 +65,7 @@ async def test_a_worker_outlives_its_executor_and_is_adopted(start: str, tmp_pat
         assert await heir.executor.adopt(job, worker)
         (job.folder / "go").touch()
 
-        outcome = await heir.outcome_of(job)
+        outcome = await heir.wait_for_outcome(job)
     assert outcome is not None
     assert outcome.status == "completed"
 

@@ -223,7 +223,7 @@ class TestFile:
         with TrainingProgressBridge(path, writable=True) as writer:
             report_epoch(writer, 1)
             report_epoch(writer, 2)
-            offset = writer._offset_of(1)
+            offset = writer._record_offset(1)
         with path.open("r+b") as file:
             file.seek(offset + 8 * (len(METRIC_COLUMNS) + 1))
             file.write(bytes(8))

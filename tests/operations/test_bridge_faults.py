@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 def records_at(path: Path) -> int:
     with ProgressBridge(path) as bridge:
-        return bridge._offset_of(0)
+        return bridge._record_offset(0)
 
 
 @pytest.mark.processes
