@@ -1,4 +1,4 @@
-"""Checks the folders of operations, and which of the recorded operations have a living worker."""
+"""Checks the folders of operations, and which recorded operations have a running worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Records = Mapping[str, RecordedOperation]
 
 
 def check(root: Path, records: Sequence[RecordedOperation] | None) -> list[Finding]:
-    """`root` holds a folder for each operation; `records` is None where the registry cannot tell them."""
+    """`root` holds a folder for each operation; `records` is None where the registry cannot be read."""
     folders = subfolders(root)
     known = {record.operation_id: record for record in records or ()}
     unrecorded = () if records is None else _unrecorded(folders, known)

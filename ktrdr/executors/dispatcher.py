@@ -1,4 +1,4 @@
-"""From a created operation to its end: the queue, the worker, the outcome, and what a restart finds."""
+"""Takes an operation from its creation to its end: queue, worker, outcome, and recovery after a restart."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _RECORD_RETRY_S = 5.0
 
 
 class Dispatcher:
-    """Binds OperationsService and Executor: neither knows the other. What a job needs, `table` tells.
+    """Connects OperationsService and Executor, which do not know each other; `table` describes each kind of work.
 
     Each operation has a folder, `<home>/operations/<operation_id>`, with `job.json`, `bridge` and, at the end,
-    `outcome.json`. One that is made of operations is run by its plan until its parts have ended.
+    `outcome.json`. A plan runs an operation that is made of operations until its parts have ended.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Dispatcher:
         self._forced_failures: dict[str, Outcome] = {}
 
     async def start(self) -> None:
-        """Start the executor, then take up what an earlier server left unfinished."""
+        """Start the executor, then recover the operations that an earlier server left unfinished."""
         await self._executor.start(self._on_started, self._on_exited)
         unfinished = await self._operations.unfinished()
-        # Those that run come first: what waits may only start where they leave room.
+        # Running operations come first, because waiting ones may only start in the room that these leave.
         for operation in sorted(unfinished, key=lambda operation: operation.status is OperationStatus.PENDING):
             try:
                 await self._take_up(operation)
             except StorageError as problem:
                 logger.error("Operation %s cannot be taken up yet: %s", operation.operation_id, problem.detail)
-                # One that was running may have a result: the health check settles it when the registry allows.
+                # A running operation may have a result; the health check settles it once the registry can be written.
                 if operation.status is OperationStatus.PENDING:
                     self._fail_soon(operation.operation_id, problem)
         for operation in unfinished:
@@ -80,7 +80,7 @@ class Dispatcher:
                 await self._continue_plan(operation.operation_id)
 
     async def _continue_plan(self, whole_id: str) -> None:
-        """With a whole that an earlier server left unfinished, or was just cancelling."""
+        """Continue a whole that an earlier server left unfinished or was cancelling."""
         if self.plans.is_cancelled(whole_id):
             with suppress(OperationTerminal):
                 await self.cancel(whole_id)
@@ -90,10 +90,10 @@ class Dispatcher:
         return self._home.operations / operation_id
 
     async def launch(self, operation: Operation, prepare: Callable[[Path], None] = lambda folder: None) -> Operation:
-        """Give the operation a folder, and a worker as soon as its lane has room, or let its plan begin.
+        """Create the operation's folder, then start its plan, or a worker as soon as its lane has room.
 
-        `prepare` puts under `input` in the folder what the job needs beside its payload, and what is of no use once
-        the operation has ended. Raises StorageError, with the operation FAILED.
+        `prepare` writes the job's input files to `input` in the folder; they are deleted when the operation ends.
+        Raises StorageError, with the operation FAILED.
         """
         operation_id = operation.operation_id
         try:
@@ -116,10 +116,10 @@ class Dispatcher:
         await self.plans.advance(operation.operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
-        """Ask for the end of an operation, and of those that are part of it.
+        """Request the end of an operation and of its parts.
 
-        A worker that does not end within the grace time is terminated.
-        Raises OperationNotFound, and OperationTerminal when it has ended already.
+        A worker that does not stop within the grace time is killed.
+        Raises OperationNotFound, and OperationTerminal when the operation has already ended.
         """
         operation = await self._operations.get_operation(operation_id)
         if operation.status.is_terminal:
@@ -145,7 +145,7 @@ class Dispatcher:
         return operation
 
     async def _cancel_plan(self, operation_id: str) -> Operation:
-        self._executor.withdraw(operation_id)  # where only its end waited for a worker
+        self._executor.withdraw(operation_id)  # where its final job was waiting for a worker
         for part_id in await self.plans.cancel(operation_id):
             with suppress(OperationTerminal):
                 await self.cancel(part_id)
@@ -153,7 +153,7 @@ class Dispatcher:
         return await self._operations.get_operation(operation_id)
 
     def _write_outcome_for(self, operation_id: str, outcome: Outcome) -> None:
-        """Write down what became of an operation whose worker did not, for whoever waits for it by its folder."""
+        """Write the outcome of an operation whose worker wrote none, for readers of its folder."""
         with suppress(OSError):
             write_outcome(self.folder(operation_id), outcome)
 
@@ -161,16 +161,16 @@ class Dispatcher:
         self._forced_failures[operation_id] = Outcome.failed(
             "cancel_ignored",
             f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
-            "what it would have written at its end is missing",
+            "its final files are missing",
         )
         self._executor.terminate(operation_id)
 
     async def settle_lost(self, operation: Operation) -> None:
-        """End an operation whose worker is gone and whose exit nobody saw."""
+        """End an operation whose worker is gone and whose exit was not observed."""
         await self._settle(WorkerExit(operation.operation_id, None, watched=False))
 
     def fail_stalled(self, operation: Operation) -> None:
-        """End the worker of an operation that reports nothing any more, as its progress says."""
+        """Kill the worker of an operation whose progress shows that it is stalled."""
         progress = operation.progress
         self._forced_failures[operation.operation_id] = Outcome.failed(
             "stalled",
@@ -226,7 +226,7 @@ class Dispatcher:
             return _damaged(folder, error)
 
     async def _explain_loss(self, worker_exit: WorkerExit) -> Outcome:
-        """Of a worker that left no outcome."""
+        """The outcome of an operation whose worker wrote none."""
         operation_id = worker_exit.operation_id
         if forced := self._forced_failures.get(operation_id):
             return forced
@@ -234,7 +234,7 @@ class Dispatcher:
         return _lost(worker_exit, read_crash_reason(self.folder(operation_id)), reached.progress["message"])
 
     async def _queue_again(self, operation_id: str) -> None:
-        """An operation whose worker never got its job."""
+        """Queue an operation whose worker never received its job."""
         if operation_id in self.plans:
             await self._submit(await self._operations.start_operation(operation_id, worker=None))
         else:
@@ -251,17 +251,17 @@ class Dispatcher:
             await self._operations.fail_operation(operation_id, outcome.error, outcome.results)
 
     async def _remove_below_home(self, folder: Path) -> None:
-        """Outcomes of 0.1.0 name absolute paths; in a copied home those are of the home that it was copied from."""
+        """Delete a folder of this home only: outcomes of 0.1.0 hold absolute paths, and a copied home keeps them."""
         if folder.is_relative_to(self._home.root):
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _job_never_started(self, worker_exit: WorkerExit) -> bool:
-        """Whether a server ended between recording a start and giving the worker its job."""
+        """Whether a server ended after it recorded the start and before it sent the worker its job."""
         folder = self.folder(worker_exit.operation_id)
         return worker_exit.code is None and (folder / "job.json").exists() and not job_started(folder)
 
     def _remove_leftovers(self, operation_id: str) -> None:
-        """What is of no use once an operation has ended."""
+        """Delete the files that an ended operation no longer needs."""
         folder = self.folder(operation_id)
         shutil.rmtree(folder / INPUT, ignore_errors=True)
         free_reserved_space(folder)
@@ -275,7 +275,7 @@ class Dispatcher:
             reserve_disk_space(folder)
             self._table.create_bridge(operation, folder / "bridge")
             prepare(folder)
-            # The last file: where it is, all that the job needs is there.
+            # Written last: where this file exists, the folder is complete.
             write_job(folder, operation.payload)
         except OSError as error:
             raise StorageError(
@@ -337,7 +337,7 @@ class Dispatcher:
         operation_id = operation.operation_id
         if not (self.folder(operation_id) / "job.json").exists():
             if self._table.part_index(operation) is not None:
-                await self.launch(operation)  # all that it needs is in its payload
+                await self.launch(operation)  # a part needs nothing but its payload
                 return
             outcome = Outcome.failed(
                 "worker_died", "the server stopped while this operation was being created", "start it again"
@@ -363,20 +363,20 @@ class Dispatcher:
 def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
     code, hint = (
         worker_exit.code,
-        "what it had reported is kept; see ktrdr.log, and crash.log in the operation's folder",
+        "its reported progress is kept; see ktrdr.log, and crash.log in the operation's folder",
     )
     if code is None and crash:
         how = f"crashed ({crash})"
     elif code is None and not worker_exit.watched:
         how = "ended while no server was watching"
     elif code is None:
-        how = "ended (how, only the server that started it could have seen)"
+        how = "ended (its exit code is known only to the server that started it)"
     elif code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
     else:
         how = f"ended with exit code {code}"
     if code == -signal.SIGKILL:
-        hint = "when nobody killed it, the kernel did for want of memory (see dmesg); what it had reported is kept"
+        hint = "unless somebody killed it, the kernel did for lack of memory (see dmesg); its reported progress is kept"
     detail = f'the worker process {how} without leaving a result; it had reached "{reached}"'
     return Outcome.failed("worker_died", detail, hint)
 
@@ -384,6 +384,6 @@ def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
 def _damaged(folder: Path, error: OSError | ValueError) -> Outcome:
     return Outcome.failed(
         StorageError.code,
-        f"the worker ended, but the outcome that it left in {folder} cannot be read: {error}",
+        f"the worker ended, but its outcome in {folder} cannot be read: {error}",
         "see what else is damaged with: ktrdr doctor; a training can be resumed",
     )

@@ -1,4 +1,4 @@
-"""The port through which operations get processes to run in."""
+"""The port through which operations get worker processes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ktrdr.operations.operation import WorkerIdentity
 class Lane:
     """A kind of work that shares a limit and a pool of warm processes.
 
-    All code is given by name and imported by the worker process, so that whoever runs workers need not import it.
+    It names functions and modules as text; only worker processes import them.
 
-    job: the function that does the work, as `package.module:function`.
-    warm_up: the function that gets a spawned process ready ahead of its job.
-    preload: the modules that a template process imports, so that a forked worker finds them.
-    limit: how many jobs run at once.
-    standby: how many spawned processes are kept ready.
+    name: the lane's name, such as `training`
+    job: the function that does the work, as `package.module:function`
+    warm_up: the function that prepares a spawned process before its job, as `package.module:function`
+    limit: how many jobs run at once
+    standby: how many idle spawned processes stay ready
+    preload: the modules that a template process imports for its forked workers
     """
 
     name: str
@@ -33,7 +34,12 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One operation to run: `folder` is its own, with `job.json` in it; its outcome is written there."""
+    """One operation to run.
+
+    operation_id: the operation
+    lane: the name of the lane that it runs in
+    folder: the operation's folder, which holds `job.json` and receives `outcome.json`
+    """
 
     operation_id: str
     lane: str
@@ -42,9 +48,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class WorkerExit:
-    """How a worker process ended: `code` is negative for a signal, None when it cannot be known.
+    """How a worker process ended.
 
-    `watched` is false when it ended while no server ran.
+    operation_id: the operation that it ran
+    code: its exit code, negative for a signal; None when it is unknown
+    watched: whether a server was running when it ended
     """
 
     operation_id: str
@@ -60,32 +68,32 @@ class Executor(Protocol):
     """Runs jobs in processes that outlive it.
 
     Thread safety: called from one event loop. Ownership: of its idle processes; a process that runs a job belongs to
-    the job. Consistency: jobs of a lane start in the order of their submission. Durability: none; who submits
-    remembers, and adopts after a restart what still runs.
+    the job. Consistency: jobs of a lane start in the order of their submission. Durability: none; the caller
+    remembers its jobs, and after a restart adopts those that still run.
     """
 
     async def start(self, on_started: OnStarted, on_exited: OnExited) -> None: ...
 
     async def submit(self, job: Job) -> bool:
-        """Start the job now, True, or queue it, False. `on_started` has been awaited when True is returned."""
+        """Start the job and return True after awaiting `on_started`, or queue it and return False."""
 
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
         """Watch a job that another executor started; False when its process is gone."""
 
     async def run_aside(self, lane: str, function: str, folder: Path) -> None:
-        """Run a short job at once, beside all limits and queues, in a process of the lane, until it has ended.
+        """Run a short job to its end in a process of the lane, outside limits and queues.
 
-        `function` and `folder` are as a lane's job and a job's folder; the outcome is in the folder then.
+        `function` and `folder` are as `Lane.job` and `Job.folder`; the outcome is in the folder afterwards.
         """
 
     def withdraw(self, operation_id: str) -> bool:
-        """Take a queued job back; False when it is not in a queue."""
+        """Remove a job from its queue; False when it is not queued."""
 
     def stop(self, operation_id: str) -> None:
         """Ask a running job to end after its current batch."""
 
     def terminate(self, operation_id: str) -> None:
-        """End a running job's process at once."""
+        """Kill a running job's process."""
 
     def queue(self, lane: str) -> list[str]:
         """The ids of the lane's waiting operations, in order."""
@@ -97,4 +105,4 @@ class Executor(Protocol):
         """Per lane: how many run, wait, may run at once, and stand by (warm)."""
 
     async def close(self) -> None:
-        """End idle processes and forget running ones, which go on."""
+        """End idle processes; running ones continue without this executor."""

@@ -1,4 +1,4 @@
-"""Worker processes that are forks of one template process, and so have nothing left to import (Linux)."""
+"""Worker processes forked from one template process, which has done their imports (Linux)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FORK_TIMEOUT_S = 10.0
 
 
 class ForkedProcesses:
-    """`Processes` for all lanes from one template, which stands by for each of them.
+    """`Processes` for all lanes, forked from one template process.
 
-    No job waits for the template: one that comes before it is warm gets a spawned process, and so do all where it
-    cannot be forked.
+    No job waits for the template. A job gets a spawned process while the template is not warm, or when it cannot
+    be forked at all.
     """
 
     def __init__(self, lanes: Sequence[Lane], spawned: SpawnedProcesses, *, log_file: Path, log_level: str) -> None:
@@ -64,30 +64,30 @@ class ForkedProcesses:
 
     def _start(self) -> None:
         try:
-            # A worker's parent ends when it has forked it; then it becomes a child of this process.
+            # A worker's parent ends right after the fork; the worker then becomes a child of this process.
             prctl(PR_SET_CHILD_SUBREAPER, 1)
         except OSError as error:
             self._cannot_fork = True
-            logger.warning("Workers are spawned, since this system makes no forks children of the server: %s", error)
+            logger.warning("Workers are spawned, because the server cannot become the parent of forks here: %s", error)
         else:
             self._template = Standby(spawn("ktrdr.executors.template", *self._arguments))
 
     async def _discard_template(self, template: Standby) -> None:
-        if template is self._template:  # else another job has noticed the same
+        if template is self._template:  # else another job has already discarded it
             self._template = None
             self._handle_template_exit(await template.release().end())
 
     def _handle_template_exit(self, code: int | None) -> None:
-        """A template that was killed has a successor at the next refill; one that ended by itself would again."""
+        """Start another template after a kill, at the next refill; one that ended by itself would do so again."""
         self._cannot_fork = code != -signal.SIGKILL
         if self._cannot_fork:
-            logger.warning("The template of the workers ended by itself (%s): they are spawned from now on", code)
+            logger.warning("The worker template ended by itself (%s); workers are spawned from now on", code)
         else:
-            logger.warning("The template of the workers was killed; another one is started")
+            logger.warning("The worker template was killed; a new one is started")
 
 
 async def _fork(template: socket.socket) -> WorkerProcess:
-    """Raises OSError and ValueError when no worker announces itself."""
+    """Fork one worker. Raises OSError or ValueError when it does not announce itself."""
     server_end, worker_end = socket.socketpair()
     server_end.setblocking(False)
     try:

@@ -1,4 +1,4 @@
-"""Runs jobs in threads of this process: for tests and for places where no process can be started."""
+"""Runs jobs in threads of this process, for tests and for systems that cannot start processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ktrdr.operations.operation import WorkerIdentity
 
 
 class InlineExecutor:
-    """An `Executor` whose jobs end with this process, and cannot be terminated before they end by themselves."""
+    """An `Executor` whose jobs end with this process; `terminate` can only ask them to stop."""
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = {lane.name: lane for lane in lanes}

@@ -1,4 +1,4 @@
-"""Jobs in worker processes on this machine: a queue for each lane, and a watch on each process."""
+"""Runs jobs in worker processes on this machine: one queue per lane, one watcher per process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ _REFILL_DELAY_S = 2.0
 
 @dataclass(slots=True)
 class _Pool:
-    """The jobs of a lane; `starting` are those that are getting their process."""
+    """The jobs of a lane.
+
+    lane: the lane
+    waiting: queued jobs, oldest first
+    starting: ids of operations whose process is being created
+    running: the worker of each running operation, by operation id
+    """
 
     lane: Lane
     waiting: deque[Job] = field(default_factory=deque)
@@ -41,7 +47,7 @@ class _Pool:
 
 
 class LocalExecutor:
-    """An `Executor` (see the port for what it promises) over processes of this machine."""
+    """An `Executor` (the port states its guarantees) over processes of this machine."""
 
     def __init__(self, lanes: Sequence[Lane], processes: Processes) -> None:
         self._pools = {lane.name: _Pool(lane) for lane in lanes}
@@ -52,7 +58,7 @@ class LocalExecutor:
     async def start(self, on_started: OnStarted, on_exited: OnExited) -> None:
         self._on_started = on_started
         self._on_exited = on_exited
-        # What gets ready for later must not delay what a server does at its start.
+        # Preparing idle workers must not delay the start of the server.
         asyncio.get_running_loop().call_later(_FIRST_REFILL_S, self.refill)
 
     async def submit(self, job: Job) -> bool:
@@ -97,7 +103,7 @@ class LocalExecutor:
         return [job.operation_id for job in self._pools[lane].waiting]
 
     def refill(self) -> None:
-        """Replace what stands by and was used or has died, and start what waits although there is room."""
+        """Replace idle processes that were used or have died, and start waiting jobs where a lane has room."""
         if self._is_closed:
             return
         for pool in self._pools.values():
@@ -106,7 +112,7 @@ class LocalExecutor:
         self._processes.refill()
 
     def state(self) -> dict[str, dict[str, int]]:
-        """Per lane: how many run, wait, and stand by (warm)."""
+        """For each lane: how many jobs run and wait, its limit, and how many processes are warm."""
         return {
             name: {
                 "running": len(pool.running),
@@ -126,7 +132,7 @@ class LocalExecutor:
     # -- launching and watching ----------------------------------------------------------------------------------
 
     async def _launch(self, pool: _Pool, job: Job) -> bool:
-        """False when the job was withdrawn before it had a process."""
+        """Start the job; False when it was withdrawn before its process existed."""
         if (process := await self._process_for(pool, job)) is None:
             return False
         try:
@@ -159,7 +165,7 @@ class LocalExecutor:
         await self._start_waiting(pool)
 
     async def _start_waiting(self, pool: _Pool) -> None:
-        """Start what there is room for; what cannot be started stays first, and the next refill tries again."""
+        """Start waiting jobs while there is room; one that cannot start stays first until the next refill."""
         while pool.waiting and pool.has_room:
             job = pool.waiting.popleft()
             try:
@@ -180,7 +186,7 @@ class LocalExecutor:
                     os.kill(worker.pid, number)
 
     def _spawn_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # A watch outlives the request that began it, and must not log in its name.
+        # A watcher outlives the request that started it, and must not log under its id.
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,4 @@
-"""The file in which a worker leaves what became of its job: written whole or not at all."""
+"""The files of a job: its request, its outcome (written whole or not at all), its crash log, its reserved space."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ktrdr.files import write_atomically
 
 JOB = "job.json"
 PARTS = "parts.json"
-"""In the folder of an operation made of operations: the ids of its parts, for the job that finishes it."""
+"""Lists the ids of a whole's parts, in its folder, for the job that finishes it."""
 
 _NAME = "outcome.json"
 _CRASH_LOG = "crash.log"
@@ -29,13 +29,14 @@ Status = Literal["completed", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job.
+    """How a job ended, and what it produced.
 
-    results: of the kind of work, also as far as a failed or cancelled job came
-    metadata: what the operation's record shows from now on
-    error: of a failed job: code, detail and hint
-    leftovers: folders below the home that are of no use once the operation is recorded as completed
-    context: the data of the error, for whoever raises it again in another process
+    status: completed, failed or cancelled
+    results: the results of this kind of work; partial ones for a failed or cancelled job
+    metadata: entries to add to the metadata of the operation's record
+    error: code, detail and hint of a failed job; empty otherwise
+    leftovers: folders, relative to the home, to delete once the operation is recorded as completed
+    context: the data of the error, for raising it again in another process
     """
 
     status: Status
@@ -54,7 +55,7 @@ class Outcome:
         return replace(cls.failed(error.code, error.detail, error.hint), context=error.context)
 
     def check(self) -> None:
-        """Raises the error of a job that failed, as it was raised in the worker."""
+        """Raise the error of a failed job as its worker raised it."""
         if self.status == "failed":
             raise rebuild(**self.error, context=self.context)
 
@@ -65,31 +66,31 @@ def write_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """None when the worker ended without one. Raises OSError, and ValueError when the file holds no outcome."""
+    """The outcome in `folder`, or None where there is none. Raises OSError, and ValueError for a damaged file."""
     try:
         content = json.loads((folder / _NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     if not isinstance(content, dict) or content.get("status") not in get_args(Status):
-        raise ValueError("it names no status")
+        raise ValueError("it has no valid status")
     try:
         outcome = Outcome(**content | {"leftovers": tuple(content.get("leftovers", ()))})
     except TypeError as error:
-        raise ValueError(f"it holds what no outcome has: {error}") from error
+        raise ValueError(f"it has unknown fields: {error}") from error
     parts = (outcome.results, outcome.metadata, outcome.error)
     if not all(isinstance(part, dict) for part in parts) or (outcome.status == "failed" and not outcome.error):
-        raise ValueError("its results, metadata or error are no objects")
+        raise ValueError("its results, metadata or error is not a JSON object")
     return outcome
 
 
 def write_job(folder: Path, payload: Mapping[str, Any]) -> None:
-    """What the job in `folder` is to do. Raises OSError."""
+    """Write the job's payload to `folder`, which is created if necessary. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / JOB, json.dumps(dict(payload)).encode())
 
 
 def open_crash_log(folder: Path) -> TextIO:
-    """The first that a worker does with a job: where this file is, the job has begun."""
+    """Create the crash log, which also marks that the job has started."""
     return (folder / _CRASH_LOG).open("w")
 
 
@@ -98,14 +99,14 @@ def job_started(folder: Path) -> bool:
 
 
 def read_crash_reason(folder: Path) -> str:
-    """What Python's fault handler called the end of the process, or nothing."""
+    """The reason that Python's fault handler wrote to the crash log, or an empty text."""
     with suppress(OSError), (folder / _CRASH_LOG).open(errors="replace") as crash_log:
         return crash_log.readline().strip().removeprefix("Fatal Python error: ")
     return ""
 
 
 def reserve_disk_space(folder: Path) -> None:
-    """Hold back disk space for the outcome, so that a full disk can still be reported as the reason of an end."""
+    """Reserve disk space for the outcome, so that a worker can still report a full disk."""
     (folder / _RESERVE).write_bytes(bytes(_RESERVED_BYTES))
 
 
@@ -114,7 +115,7 @@ def free_reserved_space(folder: Path) -> None:
 
 
 def _json_safe(value: Any) -> Any:
-    """JSON knows no NaN and no infinity, which become null, nor dates and paths, which become text."""
+    """Convert to JSON's types: NaN and infinity become null, dates and paths become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Runs plans: whenever a part of a whole has ended, the plan is asked what must exist next.
+"""Runs plans: whenever a part of a whole ends, the plan decides which parts must exist next.
 
-Nothing waits in a process and nothing polls. What is known of a whole is its record, its parts' records and its
-folder, so that a restarted server comes to the same decisions.
+No process waits and nothing polls. All state of a whole is in its record, its parts' records and its folder, so a
+restarted server makes the same decisions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ _CANCELLED = "cancelled"
 
 @dataclass(slots=True, eq=False)
 class _Whole:
-    """What the server knows of a whole that has not ended: its parts by index, as last seen or as they ended."""
+    """The server's state of a whole that has not ended.
+
+    parts: the operations that are its parts, as last seen, by index
+    bridge: its own bridge; None where the file is damaged
+    ended: the parts that have ended, with their results, by index
+    lock: held while the plan is asked and its decision carried out
+    """
 
     parts: dict[int, Operation]
     bridge: PlanBridge | None = None
@@ -42,9 +48,9 @@ class _Whole:
 
 
 class PlanRunner:
-    """Starts parts, keeps the progress of wholes, and hands a whole to a worker for its end.
+    """Starts parts, serves the progress of wholes, and submits the final job of a whole.
 
-    `launch` gives a new operation its folder and worker; `submit` gives a whole the worker that finishes it.
+    `launch` creates a part's folder and starts its worker; `submit` queues the final job of a whole.
     """
 
     def __init__(
@@ -67,7 +73,7 @@ class PlanRunner:
         operations.on_end(self._on_end)
 
     async def take_up(self, operation: Operation) -> None:
-        """Know a whole that was launched now or before a restart; `advance_soon` makes it go on."""
+        """Track a whole, a new one or one from before a restart; `advance_soon` continues it."""
         whole_id = operation.operation_id
         whole = self._wholes[whole_id] = _Whole(await self.parts_of(operation))
         try:
@@ -78,7 +84,7 @@ class PlanRunner:
             self._operations.register_local_bridge(whole_id, whole.bridge)
 
     async def parts_of(self, operation: Operation) -> dict[int, Operation]:
-        """The operations that are its parts, by index; those of an earlier attempt that it took over too."""
+        """The operations that are its parts, by index, including those taken over from an earlier attempt."""
         plan = self._table.plan(operation)
         parts: dict[int, Operation] = {}
         for index, part_id in (plan.taken_over if plan else {}).items():
@@ -90,14 +96,14 @@ class PlanRunner:
         return dict(sorted(parts.items()))
 
     async def cancel(self, whole_id: str) -> list[str]:
-        """Start nothing more of a whole. The ids of its parts that have not ended."""
+        """Start no more parts of a whole, and return the ids of its parts that have not ended."""
         whole = self._wholes[whole_id]
         async with whole.lock:
             (self._root / whole_id / _CANCELLED).touch()
         return [part.operation_id for part in whole.parts.values() if not part.status.is_terminal]
 
     def __contains__(self, operation_id: str) -> bool:
-        """Whether it is a whole that has not ended."""
+        """Whether the operation is a whole that has not ended."""
         return operation_id in self._wholes
 
     def is_cancelled(self, whole_id: str) -> bool:
@@ -106,13 +112,13 @@ class PlanRunner:
     def advance_soon(self, whole_id: str) -> None:
         if self._is_closed:
             return
-        # The task outlives the request that caused it, and must not log in its name.
+        # The task outlives the request that caused it, and must not log under its id.
         task = asyncio.get_running_loop().create_task(self._advance_or_retry(whole_id), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def advance(self, whole_id: str) -> None:
-        """Do what the plan says now. Raises KtrdrError when the registry or the disk does not allow it."""
+        """Carry out the plan's next decision. Raises KtrdrError when the registry or the disk cannot be written."""
         if (whole := self._wholes.get(whole_id)) is None:
             return
         async with whole.lock:
@@ -158,7 +164,7 @@ class PlanRunner:
                 logger.warning("Operation %s cannot go on yet: %s", whole_id, error.detail)
             await asyncio.sleep(_RETRY_S)
 
-    # -- doing what a plan says ----------------------------------------------------------------------------------
+    # -- carrying out a plan -------------------------------------------------------------------------------------
 
     async def _start(self, whole_id: str, whole: _Whole, requests: Sequence[PartRequest]) -> None:
         for request in requests:
@@ -175,7 +181,7 @@ class PlanRunner:
         await asyncio.to_thread(write_atomically, self._root / operation.operation_id / PARTS, members)
         await self._submit(operation)
 
-    # -- what is known of parts ----------------------------------------------------------------------------------
+    # -- the state of parts --------------------------------------------------------------------------------------
 
     async def _load_ended_parts(self, whole: _Whole) -> list[Part]:
         for index, operation in whole.parts.items():
@@ -191,11 +197,11 @@ class PlanRunner:
 
 
 def _record(whole: _Whole, plan: Plan, ended: Sequence[Part]) -> None:
-    """Append the completed parts that the whole's bridge lacks; its first column names the part."""
+    """Append completed parts that the whole's bridge does not have yet; its first column names the part."""
     if whole.bridge is None:
         return
     name = whole.bridge.layout.columns[0]
-    with suppress(BridgeFileError):  # a damaged bridge costs the whole's metrics, not the whole
+    with suppress(BridgeFileError):  # a damaged bridge loses the metrics of the whole but does not fail it
         recorded = {record[name] for record in whole.bridge.get_metrics()[0]}
         for values in (plan.record(part) for part in ended if part.is_completed):
             if values[0] not in recorded:

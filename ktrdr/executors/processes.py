@@ -1,4 +1,4 @@
-"""The port through which an executor gets worker processes, and what can be asked of any of them."""
+"""The port through which an executor gets worker processes, and functions that inspect and await a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ktrdr.operations.operation import WorkerIdentity
 
 _POLL_S = 0.25
 _HAS_PROC = sys.platform == "linux"
-# What is larger is no time since boot but since 1970.
+# Larger values are seconds since 1970, smaller ones seconds since boot.
 _MIN_EPOCH_S = 1e9
 
 
@@ -27,26 +27,26 @@ _MIN_EPOCH_S = 1e9
 class WorkerProcess:
     """A process that waits for one order.
 
-    worker: who it is; a child of this process.
-    channel: the other end of its standard input; when that closes without an order, the worker ends.
+    worker: the identity of the process, a child of this one
+    channel: the other end of its standard input; the worker ends when it closes without an order
     """
 
     worker: WorkerIdentity
     channel: socket.socket
 
     def send(self, order: Order) -> None:
-        with suppress(OSError):  # a process that died meanwhile is noticed by its exit
+        with suppress(OSError):  # the watcher notices a process that died meanwhile
             self.channel.sendall(order.to_line())
         self.channel.close()
 
     async def end(self) -> int | None:
-        """Kill it before it has an order; the code with which it ended."""
+        """Kill the process before it gets an order, and return its exit code."""
         with suppress(ProcessLookupError):
             os.kill(self.worker.pid, signal.SIGKILL)
         return await asyncio.to_thread(self.reap)
 
     def reap(self) -> int | None:
-        """Wait for its end; the code with which it ended."""
+        """Wait for its end, and return its exit code."""
         self.channel.close()
         return exit_code(self.worker.pid)
 
@@ -54,30 +54,30 @@ class WorkerProcess:
 class Processes(Protocol):
     """Worker processes that have no order yet.
 
-    Thread safety: called from one event loop. Ownership: of each process until it gets an order; from then on it
-    depends on nobody, but its exit code is its parent's to take. Consistency, durability: none.
+    Thread safety: called from one event loop. Ownership: owns each process until it gets an order; from then on the
+    process runs independently, and its parent collects the exit code. Consistency, durability: none.
     """
 
     def refill(self) -> None:
-        """Replace what stands by and was used or has died."""
+        """Replace idle processes that were used or have died."""
 
     async def take(self, lane: str) -> WorkerProcess:
-        """A process for a job of this lane, a warm one where there is one. Raises StorageError."""
+        """A process for a job of this lane, warm if possible. Raises StorageError."""
 
     def warm(self, lane: str) -> int:
         """How many processes are ready to start a job of this lane at once."""
 
     async def close(self) -> None:
-        """End what stands by."""
+        """End all idle processes."""
 
 
 def identify(pid: int) -> WorkerIdentity:
-    """Of a process that is there, dead or alive. Raises psutil.Error or OSError where there is none."""
+    """The identity of an existing process, alive or a zombie. Raises psutil.Error or OSError where there is none."""
     return WorkerIdentity(pid, _seconds_since_boot(pid) if _HAS_PROC else psutil.Process(pid).create_time())
 
 
 def is_alive(worker: WorkerIdentity) -> bool:
-    """Whether this very process still runs; a later one with the same number does not count."""
+    """Whether this process still runs; a later one with the same pid does not count."""
     try:
         process = psutil.Process(worker.pid)
         if worker.started_at > _MIN_EPOCH_S:
@@ -90,16 +90,16 @@ def is_alive(worker: WorkerIdentity) -> bool:
 
 
 def _seconds_since_boot(pid: int) -> float:
-    """From the machine's start to the process's, to the tick; setting the clock does not change it."""
+    """When the process started, in seconds since boot, exact to the tick; setting the clock does not change it."""
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    # Field 22; the second, in parentheses, may hold anything.
+    # Field 22, counted from behind field 2, which is in parentheses and may contain spaces.
     return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 async def wait_for_exit(worker: WorkerIdentity) -> None:
-    """By the kernel's own event where it has one for any process (Linux), else by looking four times a second."""
+    """Wait for any process to end: by a pidfd on Linux, by polling four times a second elsewhere."""
     if not hasattr(os, "pidfd_open"):
-        while is_alive(worker):  # noqa: ASYNC110 (there is no event to wait for)
+        while is_alive(worker):  # noqa: ASYNC110 (no event to wait for)
             await asyncio.sleep(_POLL_S)
         return
     try:
@@ -118,7 +118,7 @@ async def wait_for_exit(worker: WorkerIdentity) -> None:
 
 
 def exit_code(pid: int) -> int | None:
-    """Of a process that has ended or is about to: negative for a signal, None when it was no child of this one."""
+    """Wait for a child and return its exit code, negative for a signal; None when it is not a child of this process."""
     try:
         _, status = os.waitpid(pid, 0)
     except ChildProcessError:

@@ -1,4 +1,4 @@
-"""Worker processes that start from nothing, some of them ahead of their job so that they are warm when it comes."""
+"""Worker processes that start as new interpreters, some of them ahead of their job so that they are warm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ktrdr.executors.processes import WorkerProcess, identify, is_alive
 
 
 class Standby:
-    """A process that gets ready, and says so on its channel."""
+    """A process that prepares for a job and announces on its channel that it is ready."""
 
     def __init__(self, process: WorkerProcess) -> None:
         self.process = process
@@ -33,23 +33,29 @@ class Standby:
         return self._is_ready and self.is_alive
 
     def release(self) -> WorkerProcess:
-        """The process, to which this listens no more."""
+        """Stop listening to the process, and return it."""
         asyncio.get_running_loop().remove_reader(self.process.channel.fileno())
         return self.process
 
     def _on_announced(self) -> None:
-        """Nothing comes from one that has died."""
+        """A process that has died closes its channel, so nothing is read."""
         self._is_ready = bool(self.release().channel.recv(64))
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
+    """The idle processes of a lane.
+
+    lane: the lane
+    standby: its idle processes, warm or getting ready
+    """
+
     lane: Lane
     standby: list[Standby] = field(default_factory=list)
 
 
 class SpawnedProcesses:
-    """`Processes` that each import and warm up what their lane needs by themselves."""
+    """`Processes` that import the modules of their lane and warm up by themselves."""
 
     def __init__(self, lanes: Sequence[Lane], *, log_file: Path, log_level: str) -> None:
         self._pools = {lane.name: _Pool(lane) for lane in lanes}
@@ -90,10 +96,10 @@ class SpawnedProcesses:
 
 
 def spawn(module: str, *arguments: str) -> WorkerProcess:
-    """Run a module in a session of its own, with a channel to it as its standard input. Raises StorageError."""
-    # -P: a file in the folder where the server was started must not stand in for a module.
+    """Run a module in a new session, with a socket to it as its standard input. Raises StorageError."""
+    # -P: a file in the current folder must not shadow a module.
     command = [sys.executable, "-P", "-m", module, *arguments]
-    # The child inherits the mask: a stop that comes before it can listen waits until it does.
+    # The child inherits the mask: a SIGTERM that arrives early stays pending until the handler is installed.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         server_end, worker_end = socket.socketpair()
@@ -105,5 +111,5 @@ def spawn(module: str, *arguments: str) -> WorkerProcess:
         raise StorageError(f"no worker process can be started: {error.strerror}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    process.returncode = 0  # its exit code is taken by its number; Popen must not complain that nobody waited for it
+    process.returncode = 0  # `exit_code` waits for the pid; this keeps Popen from warning that nobody did
     return WorkerProcess(identify(process.pid), server_end)

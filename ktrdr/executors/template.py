@@ -1,12 +1,12 @@
-"""The template process: it has imported what workers need, has done nothing else, and is forked into workers.
+"""The template process imports the modules that workers need, does nothing else, and is forked into workers.
 
-The standard library's forkserver would do the same with less care: the code with which a worker ends comes through it
-and is lost with it, it forks however many threads there are, and it is its workers' parent. Here a worker is forked
-twice, so that it becomes a child of the server (a "subreaper"), as a spawned one is: the server takes its exit code
-from the kernel, and the template may be killed at any time.
+The standard library's forkserver is not enough: it is the parent of its workers, so their exit codes pass through it
+and are lost with it, and it forks even when other threads exist. Here a worker is forked twice, so that it becomes a
+child of the server (a "subreaper"), like a spawned one: the server reads its exit code from the kernel, and the
+template may be killed at any time.
 
-What must not be forked are threads: a fork copies the one that forks, and whatever lock another holds stays locked.
-So nothing computes here, and the template ends rather than fork beside a thread that isn't known to be harmless.
+A fork copies only the thread that calls it, so a lock that another thread holds stays locked in the child. The
+template therefore computes nothing, and ends instead of forking while a thread exists that is not known to be harmless.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 _HARMLESS_THREADS = (
-    "jemalloc_bg_thd",  # jemalloc's own fork handlers wait until it holds no lock, and do without it in the child
-    "polars-ooc-clea",  # sleeps until Polars spills something to disk, which it never does here
+    "jemalloc_bg_thd",  # jemalloc's fork handlers wait until this thread holds no lock; the child does not need it
+    "polars-ooc-clea",  # sleeps until Polars spills data to disk, which does not happen here
 )
 
 
 def main() -> None:
     """`python -m ktrdr.executors.template LOG_FILE LOG_LEVEL MODULE…`, with a socket as its standard input.
 
-    It writes a word to the socket when it is ready. For each descriptor that it receives there, it makes a worker
-    whose standard input that is. It ends with the process at the other end.
+    It writes a word to the socket when it is ready. For each descriptor that it receives there, it forks a worker
+    with that descriptor as its standard input. It ends with the process at the other end.
     """
     log_file, log_level, *modules = sys.argv[1:]
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     worker.set_name("ktrdr-template")
-    # Python 3.12 and later warn of any thread at a fork; here they are looked at one by one.
+    # Python 3.12 and later warn about any other thread at a fork; `_check_threads` examines them by name.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     logs.configure(Path(log_file), log_level, rotates=False)
     _import(modules)
@@ -63,13 +63,13 @@ def main() -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Linux' system call of this name, for this process. Raises OSError."""
+    """Call Linux's prctl for this process. Raises OSError."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _import(modules: Sequence[str]) -> None:
-    """Most of what that makes stays for good, so it is looked through for garbage once, and is no worker's concern."""
+    """Import with the collector off, then collect once and freeze: most imported objects live for ever."""
     gc.disable()
     for module in modules:
         try:
@@ -82,7 +82,7 @@ def _import(modules: Sequence[str]) -> None:
 
 
 def _stop_openblas() -> None:
-    """OpenBLAS starts threads when it is loaded; it ends them at a fork, and starts them anew when it computes."""
+    """Fork once: OpenBLAS starts threads when loaded, ends them at a fork, and restarts them when it computes."""
     if child := os.fork():
         os.waitpid(child, 0)
     else:
@@ -91,7 +91,7 @@ def _stop_openblas() -> None:
 
 def _check_threads() -> None:
     if threads := [name for name in _other_threads() if name not in _HARMLESS_THREADS]:
-        logger.warning("Workers are spawned, since forks are not safe beside other threads: %s", ", ".join(threads))
+        logger.warning("Workers are spawned, because a fork is unsafe while other threads run: %s", ", ".join(threads))
         sys.exit(1)
 
 
@@ -103,7 +103,7 @@ def _other_threads() -> list[str]:
 
 
 def _fork_worker(channel: socket.socket, standard_input: int, log_file: Path, log_level: str) -> None:
-    """Whoever waits for a worker that there is no memory for sees its end of `standard_input` close."""
+    """Fork one worker; where memory is short, the server sees its end of `standard_input` close."""
     with suppress(OSError):
         if child := os.fork():
             os.waitpid(child, 0)
@@ -113,7 +113,7 @@ def _fork_worker(channel: socket.socket, standard_input: int, log_file: Path, lo
 
 
 def _become_parent_of_worker(channel: socket.socket, standard_input: int, log_file: Path, log_level: str) -> NoReturn:
-    """End as soon as there is a worker, which then is the server's child."""
+    """Fork the worker and end, so that the worker becomes a child of the server."""
     try:
         if os.fork() == 0:
             os.setsid()

@@ -1,4 +1,4 @@
-"""The port through which the dispatcher learns what an operation's work needs, without knowing any kind of work."""
+"""The port that describes an operation's work to the dispatcher, which knows no kind of work."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class WorkTable(Protocol):
         """The lane that its job runs in."""
 
     def create_bridge(self, operation: Operation, path: Path) -> None:
-        """Write a new bridge file of the layout that its job fills."""
+        """Write a new bridge file with the layout of its job."""
 
     def announce(self, operation: Operation) -> None:
         """Log that its worker starts."""
 
     def plan(self, operation: Operation) -> Plan | None:
-        """How it goes on where it is made of operations, else None."""
+        """The plan of an operation that is made of operations, else None."""
 
     def part_index(self, operation: Operation) -> int | None:
-        """Its place in its parent's plan, or None when it is no part of one."""
+        """Its place in its parent's plan, or None when it is not a part."""

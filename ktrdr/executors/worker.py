@@ -1,6 +1,6 @@
 """The worker process: it warms up, waits for one job on its standard input, runs it and ends.
 
-While it waits its standard input is the server's; when that closes, it ends. From the job on it depends on nobody.
+While it waits it ends when the server closes its standard input. Once it has a job it runs independently of the server.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StopSignal:
-    """Becomes true when the process is asked to end; a batch loop reads it, nothing is interrupted."""
+    """Becomes true when the process gets a stop signal; batch loops read it, nothing is interrupted.
+
+    requested: whether a stop was requested
+    """
 
     requested: bool = field(default=False)
 
@@ -38,7 +41,7 @@ class StopSignal:
         return self.requested
 
     def catch(self, number: signal.Signals) -> None:
-        """From now on; the parent has held the signal back until here."""
+        """Install the handler and unblock the signal, which the parent has blocked."""
         signal.signal(number, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
@@ -52,16 +55,17 @@ JobFunction = Callable[[str, dict[str, Any], Path, StopSignal], Outcome]
 
 def resolve(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
+    resolved: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return resolved
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is to run; one line of JSON on its standard input.
+    """The job that a worker runs; one line of JSON on its standard input.
 
-    job: the function, a `JobFunction` named as `package.module:function`.
-    folder: the operation's own, with `job.json` in it.
+    job: the function, a `JobFunction` named as `package.module:function`
+    operation_id: the operation; empty for a job that is not an operation
+    folder: the operation's folder, which holds `job.json`
     """
 
     job: str
@@ -84,7 +88,7 @@ def main() -> None:
 
 
 def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: None) -> NoReturn:
-    """Run the job that comes on the standard input, a socket on which this process announces itself; then end."""
+    """Announce this process on its standard input, a socket, run the job that arrives there, and end."""
     stop = StopSignal()
     stop.catch(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -92,7 +96,7 @@ def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: 
     logs.configure(log_file, log_level, rotates=False)
     if not _has_order():
         warm_up()
-    with suppress(BrokenPipeError):  # an order that came during the warm-up was the last thing to come
+    with suppress(BrokenPipeError):  # the server sent an order during the warm-up and closed the socket
         os.write(sys.stdin.fileno(), str(os.getpid()).encode())
     if (order := _read_order()) is None:
         _end_at_once()
@@ -101,27 +105,27 @@ def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: 
 
 
 def set_name(name: str) -> None:
-    """How `ps` and `top` call this process, where that can be set (Linux)."""
+    """Set the name that `ps` and `top` show for this process, where the system allows it (Linux)."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text(name, encoding="ascii")
 
 
 def _has_order() -> bool:
-    """Whether a job waits already: then there is nothing to get ready for."""
+    """Whether a job is already waiting, so that a warm-up would only delay it."""
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def _read_order() -> Order | None:
-    """None when whoever could send one has ended."""
+    """The order, or None when the server has closed the socket."""
     try:
         line = sys.stdin.readline()
-    except ConnectionResetError:  # it ended without having read our announcement
+    except ConnectionResetError:  # the server ended without reading the announcement
         line = ""
     return Order.from_line(line) if line else None
 
 
 def _prepare(warm_up: str) -> None:
-    """Warm up. Most of what that makes stays for good, so it is looked through for garbage once, at the end."""
+    """Warm up with the collector off, then collect once and freeze: most of these objects live for ever."""
     gc.disable()
     try:
         resolve(warm_up)()
@@ -133,7 +137,7 @@ def _prepare(warm_up: str) -> None:
 
 
 def run_job(order: Order, stop: StopSignal) -> NoReturn:
-    """Run one job, leave its outcome and end the process."""
+    """Run one job, write its outcome and end the process."""
     logs.on_behalf_of.set(order.operation_id)
     with open_crash_log(order.folder) as crash_log:
         faulthandler.enable(crash_log)
@@ -143,7 +147,7 @@ def run_job(order: Order, stop: StopSignal) -> NoReturn:
 
 
 def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
-    """The job's outcome; here every exception of a job turns into one, also where it cannot be imported."""
+    """Run a job and return its outcome; every exception, also of its import, becomes a failed one."""
     try:
         function: JobFunction = resolve(job)
         return function(operation_id, _payload(folder / "job.json"), folder, stop)
@@ -160,32 +164,32 @@ def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) 
 
 
 def _payload(path: Path) -> dict[str, Any]:
-    """What the job is to do. Raises StorageError."""
+    """Read the job's payload. Raises StorageError."""
     try:
         payload = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(payload, dict):
-        raise _damaged(path, "it holds no JSON object")
+        raise _damaged(path, "it is not a JSON object")
     return payload
 
 
 def _damaged(path: Path, how: str) -> StorageError:
     return StorageError(
-        f"{path}, which says what to do, cannot be read: {how}",
-        hint="start the operation anew; see what else is damaged with: ktrdr doctor",
+        f"{path}, the job of this operation, cannot be read: {how}",
+        hint="start the operation again; see what else is damaged with: ktrdr doctor",
     )
 
 
 def _detach() -> None:
-    """Close the channel to the parent, which is needed no more."""
+    """Close the channel to the server, which is no longer needed."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, sys.stdin.fileno())
     os.close(null)
 
 
 def _end_at_once() -> NoReturn:
-    """What counts is on disk; tearing torch down would only keep a result, or a new server, waiting."""
+    """End without teardown: everything is on disk, and tearing down torch would only delay the result."""
     logging.shutdown()
     sys.stderr.flush()
     os._exit(0)

@@ -35,7 +35,7 @@ _KILLS_FOR_A_CANCEL = 4
 """Among so many kills one operation is cancelled, at a random instant too."""
 
 _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
-_HOW_UNSEEN = ("ended while no server was watching", "only the server that started it could have seen")
+_HOW_UNSEEN = ("ended while no server was watching", "its exit code is known only to the server that started it")
 _CRASHES = {signal.SIGSEGV: "crashed (Segmentation fault)", signal.SIGABRT: "crashed (Aborted)"}
 _UNBORN = "the server stopped while this operation was being created"
 

@@ -285,7 +285,7 @@ def started_by_another(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("number", "how"),
     [
-        (signal.SIGKILL, "only the server that started it could have seen"),
+        (signal.SIGKILL, "its exit code is known only to the server that started it"),
         (signal.SIGSEGV, "crashed (Segmentation fault)"),
     ],
 )
@@ -303,7 +303,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
-    while not job_started(folder):  # noqa: ASYNC110 (nothing to be told by)
+    while not job_started(folder):  # noqa: ASYNC110 (no event to wait for)
         await asyncio.sleep(0.01)
     os.kill(adopted.worker.pid, number)
 
