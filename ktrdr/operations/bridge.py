@@ -1,25 +1,26 @@
-"""A memory-mapped file through which one process reports progress and any number read it.
+"""A memory-mapped file through which one process reports progress and any number of processes read it.
 
-The file describes itself, so that a reader needs nothing but its path:
+The file describes itself, so a reader needs only its path:
 
     head       magic, size and checksum of a JSON description: metric columns, phases, total steps
     state      four slots of 64 bytes, written in turn
     records    fixed-size metric records, only ever appended
 
-State. States are numbered, and state n goes into slot n mod 4, its number last. Slot n is therefore not touched again
-before state n + 3 stands whole in the slot in front of it. So a reader takes the newest number, then the state, then
-looks whether the slot in front has a greater number or its own has changed: if neither, nothing was written into
-what it read. If state n + 4 had been, n + 3 would show in front, or, once n + 7 is being written over that, n + 4 in
-the slot itself. (Numbers before and after the data are Lamport's, "Concurrent reading and writing", 1977; a ring needs
-one of them only, so that a state is a single `pack_into`, which clears its bytes first, in no particular order.)
+State. States are numbered, and state n goes into slot n mod 4, its number last. The slot of state n is therefore not
+written again before state n + 3 is complete in the slot in front of it. A reader reads the newest number n, then the
+state, then checks that the slot in front has no greater number and that its own number is unchanged. If both hold,
+nothing was written into what it read: had state n + 4 been started, n + 3 would be visible in front or, once n + 7
+overwrites that, n + 4 in the slot itself. (Lamport, "Concurrent reading and writing", 1977, puts numbers before and
+after the data; a ring needs only one of them, so a state is a single `pack_into`, which first clears its bytes in no
+particular order.)
 
-Records. A record is written once and committed by its last field: its own offset, over zeroed file.
+Records. A record is written once, over zeros, and committed by its last field, its own offset.
 
-Readers use `pread`, each one a call of its own so that the order of reading holds. It sees what the writer stored into
-its mapping at once, and, unlike a mapping, a file that was cut off is then an error and not a signal that kills.
+Readers use `pread`, one call per read, so that the order of reading holds. `pread` sees the writer's stores into its
+mapping at once. Unlike a mapping, it reports a truncated file as an error and not as a signal that kills the reader.
 
-The proof needs stores to become visible in their order, as on x86. Elsewhere (ARM) a reader lets whatever is younger
-than `_SETTLING_S` settle and reads it again before it trusts it; the writer pays nothing for that.
+The proof requires that stores become visible in order, as on x86. Elsewhere (ARM) a reader waits until anything younger
+than `_SETTLING_S` has settled and reads it again; this costs the writer nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
-from time import time as now  # noqa: TID251 (an instant on the write path: 55 ns, where a datetime costs ten times that)
+from time import time as now  # noqa: TID251 (an instant on the write path; a datetime costs ten times as much)
 from typing import Any, Self, overload
 from zlib import crc32
 
@@ -53,7 +54,7 @@ _SETTLING_S = 20e-6
 _READING_ATTEMPTS = 1_000
 _STORES_KEEP_ORDER = platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}
 
-# A bound method and the native format: half the cost of a write is looking things up and swapping bytes.
+# A bound method and the native format avoid attribute look-ups and byte swaps, half the cost of a write.
 _store_state = struct.Struct("@qqqqqdQ").pack_into
 
 State = tuple[int, int, int, int, int, float]
@@ -66,10 +67,15 @@ class BridgeFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BridgeLayout:
-    """What a bridge file says about itself.
+    """The description in the head of a bridge file.
 
-    `phases` are message templates that may use `{step}`, `{total}` and `{items}`; `step_field` and `total_field`
-    name the same numbers in the status; `integer_columns` are shown without a fraction.
+    phases: message templates, which may use `{step}`, `{total}` and `{items}`
+    total_steps: the number of steps at 100 %; zero for unknown
+    columns: the names of the numbers in a metric record
+    integer_columns: the columns that are shown as integers
+    step_field: the status key for the current step; empty for none
+    total_field: the status key for `total_steps`; empty for none
+    planned_records: the number of records that the file has room for when created
     """
 
     phases: tuple[str, ...]
@@ -86,7 +92,7 @@ class ProgressBridge:
 
     One thread of one process writes (`writable=True`); readers need no lock and never slow the writer.
     The writer's methods make no system call, format nothing and raise nothing, except when the file has to grow past
-    the planned records; what was written survives the death of every process, though not of the machine.
+    the planned records. Written data survives the death of every process, but not of the machine.
     """
 
     def __init__(self, path: Path, *, writable: bool = False) -> None:
@@ -110,11 +116,11 @@ class ProgressBridge:
 
     @classmethod
     def create(cls, path: Path, layout: BridgeLayout) -> None:
-        """Write a new bridge file whole, blocks allocated, so that a full disk shows here and not in a training."""
+        """Create a bridge file with all blocks allocated, so that a full disk fails here and not during a training."""
         description = json.dumps(asdict(layout), separators=(",", ":")).encode()
         head = _HEAD.pack(_MAGIC, len(description), crc32(description)) + description
         states = bytearray(_SLOTS * _SLOT_BYTES)
-        # State 1, all zeros, so that a reader always finds one.
+        # State 1 is all zeros, so that a reader always finds a state.
         _NUMBER.pack_into(states, _SLOT_BYTES + _STATE.size, 1)
         start = head.ljust(_state_offset(len(description)), b"\0") + states
         fresh = path.with_name(path.name + ".new")
@@ -129,13 +135,13 @@ class ProgressBridge:
     # -- producer ------------------------------------------------------------------------------------------------
 
     def _update_state(self, phase: int, step: int, part: int, parts: int, items: int) -> None:
-        """`part` of `parts` says how much of `step` is done."""
+        """Write a state; `part` of `parts` is the finished share of `step`."""
         number = self._number + 1
         self._number = number
         _store_state(self._buffer, self._slots[number % _SLOTS], phase, step, part, parts, items, now(), number)
 
     def _append_metric(self, *values: float) -> None:
-        """Append one record: a number for each column, in their order."""
+        """Append one record: one number per column, in order."""
         offset = self._next_record
         if offset > self._last_offset and not self._grow():
             return
@@ -143,7 +149,7 @@ class ProgressBridge:
         self._next_record = offset + self._record_size
 
     def _append_earlier(self, instant: float, *values: float) -> None:
-        """Append a record of an earlier instant; where its age can't tell readers to let it settle, it settles here."""
+        """Append a record of an earlier instant, and settle here, since its age does not tell readers to wait."""
         offset = self._next_record
         if offset > self._last_offset and not self._grow():
             return
@@ -154,7 +160,7 @@ class ProgressBridge:
         self._next_record = offset + self._record_size
 
     def _grow(self) -> bool:
-        """Double the room for records; when the disk is full, later records are dropped and the work goes on."""
+        """Double the room for records; on a full disk, later records are dropped and the job continues."""
         more = max(self._mapped_bytes, 1024 * self._record_size)
         try:
             _extend_with_zeros(self._file.fileno(), self._mapped_bytes, self._mapped_bytes + more)
@@ -167,12 +173,12 @@ class ProgressBridge:
     # -- consumer ------------------------------------------------------------------------------------------------
 
     def get_status(self) -> dict[str, Any]:
-        """Progress as it stands: percentage (below 100), message, current_step, items_processed, updated_at."""
+        """The current progress: percentage (below 100), message, current_step, items_processed, updated_at."""
         state = self._read_state()
         try:
             return self._to_status(*state)
         except (IndexError, ValueError, OverflowError, OSError) as error:
-            raise BridgeFileError(f"bridge {self.path} is damaged: its state means nothing: {error}") from error
+            raise BridgeFileError(f"bridge {self.path} is damaged: its state is invalid: {error}") from error
 
     def _to_status(self, phase: int, step: int, part: int, parts: int, items: int, instant: float) -> dict[str, Any]:
         total = self.layout.total_steps
@@ -192,7 +198,7 @@ class ProgressBridge:
         return status
 
     def get_metrics(self, cursor: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The records from `cursor` on, and the cursor to ask with next time.
+        """The records from `cursor` on, and the cursor for the next call.
 
         Raises ValueError when the cursor is not within 0 and the number of records.
         """
@@ -223,7 +229,7 @@ class ProgressBridge:
         self._mapped_bytes = len(self._buffer)
 
     def _peek(self, size: int, offset: int) -> bytes:
-        """Fewer bytes where the file ends before. The writer reads its own mapping, which needs no call."""
+        """Read at most `size` bytes, fewer at the end of the file. The writer reads its mapping without a call."""
         if self._writable:
             return self._buffer[offset : offset + size]
         try:
@@ -267,12 +273,12 @@ class ProgressBridge:
         return number
 
     def _numbers(self) -> list[int]:
-        """In one call, in whatever order: only what is read after them decides."""
+        """The numbers of all slots, in one call; their order of reading does not matter, later reads decide."""
         slots = self._read(_SLOTS * _SLOT_BYTES, self._slots[0])
         return [_NUMBER.unpack_from(slots, slot * _SLOT_BYTES + _STATE.size)[0] for slot in range(_SLOTS)]
 
     def _read_state(self) -> State:
-        """The newest state that was written whole."""
+        """The newest complete state."""
         for _ in range(_READING_ATTEMPTS):
             number = max(self._numbers())
             state = self._read_slot(number)
@@ -299,7 +305,7 @@ class ProgressBridge:
         return self._peek(_NUMBER.size, offset + self._record.size) == _NUMBER.pack(offset)
 
     def _read_records(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Committed ones, read as one."""
+        """Read committed records in one call."""
         if start >= stop:
             return []
         content = self._read((stop - start) * self._record_size, self._record_offset(start))
@@ -309,12 +315,12 @@ class ProgressBridge:
         return [self._to_metric(*numbers) for numbers in self._unpack(content)]
 
     def _salvaged_records(self) -> list[dict[str, Any]]:
-        """Those in front of the first that cannot be read."""
-        found: list[dict[str, Any]] = []
+        """The records before the first that cannot be read."""
+        records: list[dict[str, Any]] = []
         with suppress(BridgeFileError):
-            while self._has_record(len(found)):
-                found += self._read_records(len(found), len(found) + 1)
-        return found
+            while self._has_record(len(records)):
+                records += self._read_records(len(records), len(records) + 1)
+        return records
 
     def _unpack(self, content: bytes) -> Iterator[tuple[float, ...]]:
         return (self._record.unpack_from(content, at) for at in range(0, len(content), self._record_size))
@@ -331,7 +337,7 @@ class ProgressBridge:
 
 
 class MetricsHistory(Sequence[dict[str, Any]]):
-    """A bridge's records as a sequence that reads only what is asked for."""
+    """A bridge's records as a sequence that reads only the requested ones."""
 
     def __init__(self, bridge: ProgressBridge) -> None:
         self._bridge = bridge
@@ -343,7 +349,7 @@ class MetricsHistory(Sequence[dict[str, Any]]):
         return self._known
 
     def _find_end(self, known: int) -> int:
-        """Records are committed in order, so their number is found in a logarithm of it."""
+        """Count records by doubling and bisection, which works because they are committed in order."""
         step = 1
         while self._bridge._has_record(known + step):
             known += step
@@ -370,17 +376,17 @@ class MetricsHistory(Sequence[dict[str, Any]]):
 
 
 def _state_offset(description_bytes: int) -> int:
-    """The first cache line after the head."""
+    """The offset of the first cache line after the head."""
     return math.ceil((_HEAD.size + description_bytes) / _SLOT_BYTES) * _SLOT_BYTES
 
 
 def _record_size(layout: BridgeLayout) -> int:
-    """Every column, the instant and the committing number take 8 bytes each."""
+    """Size in bytes: 8 for every column, for the instant and for the committing number."""
     return 8 * (len(layout.columns) + 2)
 
 
 def _extend_with_zeros(descriptor: int, start: int, end: int) -> None:
-    """Zeros are written, not left as a hole: storing into a hole on a full disk would kill the process (SIGBUS)."""
+    """Write zeros instead of leaving a hole: a store into a hole on a full disk kills the process (SIGBUS)."""
     while start < end:
         start += os.pwrite(descriptor, bytes(min(_ZEROS_PER_WRITE, end - start)), start)
 
@@ -390,7 +396,7 @@ def _is_fresh(instant: float) -> bool:
 
 
 def _finite(value: float) -> float | None:
-    """JSON knows no NaN."""
+    """None for NaN and infinity, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""What a check of a home must know about operations: what the registry records, and whether a bridge is whole."""
+"""What a check of a home needs to know about operations: their records, and whether a bridge is intact."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ _MAGIC_OF_ANY_VERSION = b"KTRDRBR"
 
 @dataclass(frozen=True, slots=True)
 class RecordedOperation:
-    """The columns of one operation's record that a check needs; any text may stand in the first three."""
+    """The columns of one operation's record that a check needs.
+
+    operation_id: the operation; any text, as the next two, because the registry may be damaged
+    operation_type: its type, such as `TRAINING`
+    status: its status, an `OperationStatus` unless damaged
+    worker: the process that ran it; None where none was recorded
+    parent_id: the operation that it continues or is part of
+    """
 
     operation_id: str
     operation_type: str
@@ -34,7 +41,7 @@ class RecordedOperation:
 def bridge_damage(path: Path, *, has_ended: bool) -> str:
     """Why the bridge cannot be read; empty when it can, or when there is none.
 
-    The bridge of an operation that has ended is of no more use, so one of an earlier version is no fault then.
+    An operation that has ended no longer needs its bridge, so a bridge of an earlier version is then no fault.
     """
     damage = _damage(path) if path.exists() else ""
     return "" if damage and has_ended and _is_of_any_version(path) else damage
@@ -47,7 +54,7 @@ def _damage(path: Path) -> str:
             _ = bridge._metrics_history[-1:]
     except BridgeFileError as damage:
         return str(damage).removeprefix(f"bridge {path} ").removeprefix("is damaged: ")
-    except Exception as error:  # noqa: BLE001 (any content may stand in a damaged file)
+    except Exception as error:  # noqa: BLE001 (a damaged file may contain anything)
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class HealthService:
-    """Every few seconds: ends operations whose worker is gone unseen, names those that are silent for too long,
-    and has the standby workers replaced.
+    """Every few seconds: ends operations whose worker has disappeared, logs those that are silent for too long,
+    and replaces standby workers.
 
-    Ends are noticed by the exit of the process; this is the net below, so it acts only on what it finds twice.
-    Silent operations are shown as stalled; `fail_stalled`, when it is given, ends them.
+    Executors notice the exit of a worker; this check is the fallback, so it acts only on a second sighting.
+    Silent operations are shown as stalled; `fail_stalled`, where set, ends them.
     """
 
     def __init__(

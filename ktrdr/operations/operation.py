@@ -15,10 +15,11 @@ from ktrdr.operations.status import TRANSITIONS, OperationStatus
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """A process, told apart from a later one with the same number by its start.
+    """A process; its start distinguishes it from a later one with the same pid.
 
-    started_at: seconds from the machine's start to the process's on Linux; elsewhere, and in records of version 0.1.0,
-        seconds since 1970, which move when the clock is set.
+    pid: the process id
+    started_at: when it started, in seconds since boot on Linux; elsewhere, and in records of version 0.1.0, in
+        seconds since 1970, which change when the clock is set
     """
 
     pid: int
@@ -27,7 +28,20 @@ class WorkerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation as it stood at `updated_at`; a later state is a new object."""
+    """One operation as it was at `updated_at`; a later state is a new object.
+
+    operation_id: for example `op_training_20250123_abc123`
+    operation_type: for example `TRAINING`
+    status: its state
+    created_at, updated_at, started_at, completed_at: aware UTC instants
+    metadata: what clients see of its request and its outcome
+    progress: percentage, message and the counters of its bridge
+    error: code, detail and hint of a failed operation, else None
+    parent_id: the operation that it continues or is part of
+    worker: the process that runs or ran it
+    payload: its job, as JSON
+    idempotency_key: the key of the request that created it
+    """
 
     operation_id: str
     operation_type: str
@@ -47,7 +61,7 @@ class Operation:
     def moved_to(self, status: OperationStatus, **changes: Any) -> Operation:
         """The operation in its next state.
 
-        Raises OperationTerminal when it has ended, ConflictError when the table knows no such transition.
+        Raises OperationTerminal when it has ended, ConflictError when the table has no such transition.
         """
         if status not in TRANSITIONS[self.status]:
             ended = self.status.is_terminal
@@ -77,6 +91,6 @@ _ID_ALPHABET = string.digits + string.ascii_lowercase
 
 
 def new_operation_id(operation_type: str) -> str:
-    """For example op_training_20250123_abc123; whether it is free, the store decides."""
+    """A random id, for example op_training_20250123_abc123; the store refuses one that is taken."""
     suffix = "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
     return f"op_{operation_type.lower()}_{datetime.now(UTC):%Y%m%d}_{suffix}"

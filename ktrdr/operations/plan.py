@@ -1,4 +1,4 @@
-"""Operations made of operations: a plan says which parts there must be, and when the whole is ready for its end."""
+"""Operations made of operations: a plan decides which parts must exist, and when the whole can finish."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Part:
     """A part that has ended.
 
     index: its place in the plan, counted from 0
-    operation_id: the operation that did it
+    operation_id: the operation of this part
     status: COMPLETED, FAILED or CANCELLED
-    results: as the operation's own
-    reason: why it failed, for people; empty where it did not
+    results: the results of that operation
+    reason: why it failed, for people; empty unless it failed
     """
 
     index: int
@@ -33,7 +33,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartRequest:
-    """A part that must exist: its place in the plan, and the operation that does it."""
+    """A part that must exist.
+
+    index: its place in the plan, counted from 0
+    operation_type: the type of its operation
+    payload: the job of its operation
+    metadata: the metadata of its operation
+    """
 
     index: int
     operation_type: str
@@ -43,24 +49,30 @@ class PartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """These parts must exist by now; those that do are left as they are."""
+    """These parts must exist now; existing ones stay as they are.
+
+    parts: the parts
+    """
 
     parts: Sequence[PartRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The whole runs its own job now, in a worker, over the parts that have ended; or, with an `error`, it fails."""
+    """The whole runs its final job in a worker, or fails.
+
+    error: code, detail and hint with which it fails; None to run the final job
+    """
 
     error: Mapping[str, Any] | None = None
 
 
 class Plan(Protocol):
-    """How a whole goes on, as a pure function of its request and of what has ended.
+    """Decides what a whole does next, as a pure function of its request and of the parts that have ended.
 
-    What comes next must not depend on the order in which parts have ended: so any number of workers, restarts and
-    kills gives the same parts and the same result. A decision is made again whenever a part has ended, and once
-    after a restart of the server; the same parts must lead to the same decision.
+    A decision must not depend on the order in which parts ended, so that any number of workers, restarts and kills
+    leads to the same parts and the same result. The plan is asked whenever a part ends, and once after a restart of
+    the server; the same parts must lead to the same decision.
     """
 
     @property
@@ -72,10 +84,10 @@ class Plan(Protocol):
         """Operations of an earlier attempt that count as parts, by index."""
 
     def next(self, ended: Sequence[Part]) -> Start | Finish:
-        """`ended` holds the parts that have ended, by index."""
+        """The next decision; `ended` holds the parts that have ended, in order of index."""
 
     def record(self, part: Part) -> Sequence[float]:
-        """The whole's metrics record of a completed part: a number for each column of its bridge."""
+        """The metrics record of a completed part: one number for each column of the whole's bridge."""
 
     def partial_results(self, ended: Sequence[Part]) -> Mapping[str, Any]:
-        """What is there of a whole that fails or is cancelled."""
+        """The results of a whole that fails or is cancelled."""

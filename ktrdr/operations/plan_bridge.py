@@ -1,4 +1,4 @@
-"""The bridge of a whole: a record for each completed part, and a progress made of its parts' when somebody asks."""
+"""The bridge of a whole: one record per completed part, and a progress computed from its parts when it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ktrdr.operations.status import OperationStatus
 
 
 class PlanBridge(ProgressBridge):
-    """Written by the server, when parts end. Its layout has one phase, whose {items} are the completed parts."""
+    """The server writes it when parts end. Its layout has one phase, whose {items} counts the completed parts."""
 
     def __init__(self, path: Path, parts: Callable[[], Sequence[Operation]]) -> None:
         super().__init__(path, writable=True)
@@ -24,7 +24,7 @@ class PlanBridge(ProgressBridge):
         self._append_metric(*values)
 
     def get_status(self) -> dict[str, Any]:
-        """As of any bridge. A part counts by its own percentage while it runs, and in whole once it has completed."""
+        """The progress of the whole: a running part counts with its percentage, a completed one with 100."""
         parts, total = self._parts(), self.layout.total_steps
         completed = sum(part.status is OperationStatus.COMPLETED for part in parts)
         percentage = sum(_percentage(part) for part in parts) / total
@@ -38,7 +38,7 @@ class PlanBridge(ProgressBridge):
 
 
 def _percentage(part: Operation) -> float:
-    """What counts of a part: nothing of one that failed or was cancelled."""
+    """The percentage of a part; zero for one that failed or was cancelled."""
     if part.status.is_terminal and part.status is not OperationStatus.COMPLETED:
         return 0.0
     percentage: float = part.progress["percentage"]
@@ -46,7 +46,7 @@ def _percentage(part: Operation) -> float:
 
 
 def _last_report_at(parts: Sequence[Operation]) -> datetime:
-    """When the last part reported something; a whole with parts that wait for their turn is not silent."""
+    """When a part last reported something; now while parts wait for a worker, so that the whole is not stalled."""
     if not parts or any(part.status is OperationStatus.PENDING for part in parts):
         return datetime.now(UTC)
     return max(part.updated_at for part in parts)

@@ -1,4 +1,4 @@
-"""OperationsService: the records of all operations, and the view of each that clients pull."""
+"""OperationsService: the records of all operations, and the views that clients read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_VIEWS = 4096
 _METRICS_PER_READ = 1000
-_WORKER_GOES_ON = "the worker goes on; its results will be there at its end"
+_WORKER_GOES_ON = "the worker continues; its results follow at its end"
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
     OperationStatus.FAILED: "failed",
@@ -34,10 +34,10 @@ _RESULT_STATUS = {
 class OperationsService:
     """Owns records and transitions; reads progress from bridges when a client asks, at most once per TTL.
 
-    It knows bridges and records, never what kind of work an operation does. All methods are called from one event
-    loop. While an operation runs its bridge is the truth; at its end, everything moves to the store at once.
-    Until then view and metrics are those of the same refresh: `_metrics_cursors` says how many metrics it saw, and no
-    more are served before the next one.
+    It knows bridges and records, but no kind of work. All methods are called from one event loop. While an operation
+    runs, its bridge is the truth; at its end, everything moves to the store in one transaction. Until then view and
+    metrics come from the same refresh: `_metrics_cursors` holds the number of metrics that the refresh saw, and
+    clients get no more before the next one.
     """
 
     def __init__(self, store: OperationStore, *, cache_ttl: float = 1.0, stall_timeout_s: float = 300.0) -> None:
@@ -54,7 +54,7 @@ class OperationsService:
         self._listeners: list[Callable[[Operation], None]] = []
 
     def on_end(self, listener: Callable[[Operation], None]) -> None:
-        """From now on call `listener` with every operation that has ended, once its end is in the store."""
+        """Call `listener` with every operation that ends from now on, once its end is in the store."""
         self._listeners.append(listener)
 
     # -- the life of an operation --------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ class OperationsService:
         parent_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> tuple[Operation, bool]:
-        """A new operation and True, or the one that was created with the same key before and False.
+        """A new operation and True, or the one created earlier with the same key and False.
 
         Raises ConflictError when the key was used for another request.
         """
@@ -96,7 +96,7 @@ class OperationsService:
     async def find_repeated(
         self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
     ) -> Operation | None:
-        """The operation that was created with this key before. Raises ConflictError when it was of another request."""
+        """The operation created earlier with this key, if any. Raises ConflictError when its request was different."""
         if idempotency_key is None or (earlier := await self._store.find_by_key(idempotency_key)) is None:
             return None
         _check_same_request(earlier, operation_type, payload)
@@ -111,7 +111,7 @@ class OperationsService:
         logger.debug("_metrics_cursors[%s] = 0", operation_id)
 
     async def start_operation(self, operation_id: str, worker: WorkerIdentity | None) -> Operation:
-        """`worker` is None for an operation that its parts do. One that runs already gets its worker by this."""
+        """Record the start, or the worker of an operation that already runs; a whole starts without a worker."""
         bridge = self._local_bridges.get(operation_id)
         operation = await self._load(operation_id)
         if operation.status is OperationStatus.RUNNING:
@@ -125,7 +125,7 @@ class OperationsService:
         return started
 
     async def queue_again(self, operation_id: str) -> Operation:
-        """Take back the start of an operation whose worker never got its job."""
+        """Return an operation to the queue because its worker never received its job."""
         running = await self._load(operation_id)
         queued = running.moved_to(OperationStatus.PENDING, progress=INITIAL_PROGRESS, started_at=None, worker=None)
         await self._store.update(queued)
@@ -171,7 +171,7 @@ class OperationsService:
         metadata: Mapping[str, Any] | None,
         error: Mapping[str, Any] | None = None,
     ) -> Operation:
-        """The last refresh, then record, results and metrics into the store as one, then forget the bridge."""
+        """Refresh once more, store record, results and metrics in one transaction, then close the bridge."""
         async with self._ending:
             return await self._end_alone(operation_id, status, results, metadata, error)
 
@@ -239,14 +239,14 @@ class OperationsService:
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def get_operation(self, operation_id: str, force_refresh: bool = False) -> Operation:
-        """The operation's view, from the bridge when the cached one is older than the TTL or a refresh is forced.
+        """The operation's view, read from the bridge if the cached one is older than the TTL or a refresh is forced.
 
         Raises OperationNotFound.
         """
         return self._current_view(self._views.get(operation_id) or await self._load(operation_id), force_refresh)
 
     def peek(self, operation_id: str) -> Operation | None:
-        """As `get_operation`, of an operation whose view is in memory; None of another."""
+        """As `get_operation`, but None for an operation whose view is not in memory."""
         operation = self._views.get(operation_id)
         return self._current_view(operation) if operation else None
 
@@ -267,12 +267,12 @@ class OperationsService:
         return self._refresh_from_bridge(operation, bridge)
 
     def _refresh_from_bridge(self, operation: Operation, bridge: ProgressBridge) -> Operation:
-        """The operation as its bridge shows it, or as last seen, with the reason, where the bridge is damaged."""
+        """The operation as its bridge shows it; for a damaged bridge, the last view with the reason."""
         operation_id = operation.operation_id
         before = self._metrics_cursors.get(operation_id, 0)
         self._last_refresh[operation_id] = time.monotonic()
         try:
-            # Metrics are counted first, because a worker writes an epoch's before its state: none is ahead of the view.
+            # Count metrics first: a worker writes an epoch's record before its state, so none is ahead of the view.
             after = self._metrics_cursors[operation_id] = len(bridge._metrics_history)
             status = bridge.get_status()
         except BridgeFileError as damage:
@@ -299,7 +299,7 @@ class OperationsService:
         return replace(operation, progress=status, updated_at=max(operation.updated_at, updated_at))
 
     async def wait_for_end(self, operation_id: str, timeout_s: float) -> Operation:
-        """The operation as soon as it has ended, or as it stands after `timeout_s`."""
+        """Wait until the operation has ended, at most `timeout_s`, and return it."""
         operation = await self.get_operation(operation_id)
         if operation.status.is_terminal:
             return operation
@@ -319,11 +319,11 @@ class OperationsService:
     async def get_metrics(
         self, operation_id: str, cursor: int = 0, limit: int | None = None
     ) -> tuple[list[dict[str, Any]], int]:
-        """Metrics from `cursor` on, at most `limit`, and the cursor to ask with next time.
+        """At most `limit` metrics from `cursor` on, and the cursor for the next call.
 
-        They are as old as the operation's view, and refreshed together with it.
-        Raises OperationNotFound, CursorError when the cursor is not within 0 and the number of metrics served, and
-        BridgeError when what was asked for cannot be read.
+        Metrics and view are refreshed together.
+        Raises OperationNotFound, CursorError when the cursor is not within 0 and the number of available metrics, and
+        BridgeError when these metrics cannot be read.
         """
         operation = await self.get_operation(operation_id)
         available = await self._count_metrics(operation_id)
@@ -339,7 +339,7 @@ class OperationsService:
         return await self._read_metrics(operation_id, cursor, end), end
 
     async def _all_metrics(self, operation_id: str) -> list[dict[str, Any]]:
-        """Before an end; a bridge that is damaged costs what cannot be read of it, not the end."""
+        """All metrics at the end of an operation; of a damaged bridge, those that can be read."""
         bridge = self._local_bridges.get(operation_id)
         if bridge is None:
             return []
@@ -353,18 +353,18 @@ class OperationsService:
             return left
 
     async def _count_metrics(self, operation_id: str) -> int:
-        """As the last refresh saw it, while there is a bridge."""
+        """The number of metrics; while there is a bridge, as of the last refresh."""
         if operation_id in self._local_bridges:
             return self._metrics_cursors[operation_id]
         return await self._store.count_metrics(operation_id)
 
     def _check_readable(self, operation: Operation) -> None:
-        """Raises BridgeError where there may be more than could be counted, so that it is not taken for the end."""
+        """Raise BridgeError for an unreadable bridge, so that clients do not mistake it for the end of the metrics."""
         if (damage := operation.progress.get("unreadable")) and operation.operation_id in self._local_bridges:
             raise BridgeError(damage, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
-        """In pieces, so that a long history holds nobody up; where the bridge goes meanwhile, the store has all."""
+        """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed."""
         metrics: list[dict[str, Any]] = []
         for position in range(start, end, _METRICS_PER_READ):
             upto = min(end, position + _METRICS_PER_READ)
@@ -377,7 +377,7 @@ class OperationsService:
         return metrics
 
     async def get_results(self, operation_id: str) -> dict[str, Any]:
-        """Raises OperationNotFound, and OperationNotTerminal while the operation has not ended."""
+        """The results of an operation. Raises OperationNotFound, and OperationNotTerminal until it has ended."""
         operation = await self.get_operation(operation_id)
         if not operation.status.is_terminal:
             raise OperationNotTerminal(
@@ -396,7 +396,7 @@ class OperationsService:
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
-        """Newest first, running ones with the progress that their bridges show."""
+        """Matching operations, newest first, running ones with current progress; and the number of all matches."""
         if before is not None:
             await self._load(before)
         stored, total = await self._store.list(
@@ -409,16 +409,16 @@ class OperationsService:
         return await self.get_operation(stored.operation_id) if is_live else stored
 
     async def get_results_of(self, operations: Sequence[Operation]) -> dict[str, dict[str, Any]]:
-        """The results of terminal operations by their ids."""
+        """The results of terminal operations by operation id."""
         return await self._store.results_by_id([operation.operation_id for operation in operations])
 
     async def children(self, operation_id: str) -> Sequence[Operation]:
         """The operations that name this one as their parent, oldest first."""
-        found, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
-        return [await self._latest_view(operation) for operation in reversed(found)]
+        children, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
+        return [await self._latest_view(child) for child in reversed(children)]
 
     def running(self) -> Sequence[Operation]:
-        """The running operations as last seen, without a look at their bridges."""
+        """The running operations as last seen, without reading their bridges."""
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
 
     def in_use(self) -> set[str]:
@@ -427,7 +427,7 @@ class OperationsService:
         return {view.operation_id for view in views} | {view.parent_id for view in views if view.parent_id}
 
     def stalled(self) -> Sequence[Operation]:
-        """The running operations whose workers have been silent for longer than allowed, as their bridges show them."""
+        """The running operations whose workers have been silent for too long, with their progress."""
         seen = (
             self._with_progress(operation, status)
             for operation in self.running()
@@ -437,21 +437,21 @@ class OperationsService:
 
     async def unfinished(self) -> Sequence[Operation]:
         """Operations that have not ended, oldest first."""
-        found: list[Operation] = []
+        unfinished: list[Operation] = []
         for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
             operations, _ = await self._store.list(status=status, limit=1_000_000)
-            found.extend(operations)
-        for operation in found:
+            unfinished.extend(operations)
+        for operation in unfinished:
             self._remember(operation)
-        return sorted(found, key=lambda operation: (operation.created_at, operation.operation_id))
+        return sorted(unfinished, key=lambda operation: (operation.created_at, operation.operation_id))
 
     async def count_by_status(self) -> dict[str, int]:
         return await self._store.count_by_status()
 
     async def show_waiting(self, operation_id: str, queue_position: int) -> None:
-        """Let the view of a pending operation tell its place in the queue, counted from 1."""
+        """Show a pending operation's place in the queue, counted from 1, in its view."""
         operation = await self._load(operation_id)
-        if operation.status is not OperationStatus.PENDING:  # a whole whose end waits for a worker
+        if operation.status is not OperationStatus.PENDING:  # a whole whose final job waits for a worker
             return
         message = f"Waiting, place {queue_position} in the queue"
         progress = {**INITIAL_PROGRESS, "message": message, "queue_position": queue_position}
@@ -469,7 +469,7 @@ class OperationsService:
 
     async def _load(self, operation_id: str) -> Operation:
         operation = self._views.get(operation_id) or await self._store.get(operation_id)
-        # While the store was asked somebody else may have made a newer view.
+        # Another task may have made a newer view while the store answered.
         operation = self._views.get(operation_id) or operation
         if operation is None or operation_id in self._removed:
             raise OperationNotFound(
@@ -488,7 +488,7 @@ class OperationsService:
 
 
 def _read_status(bridge: ProgressBridge) -> dict[str, Any]:
-    """Empty where the bridge is damaged: that says nothing about its worker."""
+    """The bridge's status; empty for a damaged bridge, which does not mean that its worker is silent."""
     with suppress(BridgeFileError):
         return bridge.get_status()
     return {}
@@ -513,12 +513,12 @@ def _check_same_request(earlier: Operation, operation_type: str, payload: Mappin
 
 
 def _tenths(age_s: float) -> float:
-    """Rounded down, so that an age below the TTL is never shown as the TTL."""
+    """Round down to tenths, so that an age below the TTL is never shown as the TTL."""
     return math.floor(age_s * 10) / 10
 
 
 def _silent_s(operation: Operation, reported_at: str | None) -> float:
-    """Seconds since the worker last wrote, or since it was started."""
+    """Seconds since the worker last wrote, or since its start."""
     instants = [datetime.fromisoformat(reported_at)] if reported_at else []
     since = max([*instants, operation.started_at or operation.created_at])
     return (datetime.now(UTC) - since).total_seconds()

@@ -1,4 +1,4 @@
-"""The port behind which records, metrics and results are kept, and its in-memory form."""
+"""The port that stores records, metrics and results, and its in-memory implementation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ktrdr.operations.status import OperationStatus
 
 
 class OperationStore(Protocol):
-    """Keeps operations until somebody removes them.
+    """Stores operations until they are removed.
 
-    Thread safety: called from one event loop. Ownership: what is handed in or out is immutable or a copy.
-    Consistency: what a call has returned, every later call sees. Durability: what a call has returned survives the
-    death of the process. Raises StorageError when the store cannot be used.
+    Thread safety: called from one event loop. Ownership: arguments and return values are immutable or copies.
+    Consistency: a call sees the effect of every earlier call that has returned. Durability: once a call has returned,
+    its effect survives the death of the process. Raises StorageError when the store cannot be used.
     """
 
     async def add(self, operation: Operation) -> bool:
-        """Keep a new operation; False when its id or its idempotency key is taken."""
+        """Store a new operation; False when its id or its idempotency key is taken."""
 
     async def find_by_key(self, idempotency_key: str) -> Operation | None: ...
 
@@ -30,24 +30,24 @@ class OperationStore(Protocol):
         results: Mapping[str, Any],
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Keep a terminal operation, its results and all of its metrics, or nothing of them."""
+        """Store a terminal operation, its results and all of its metrics, as one transaction."""
 
     async def remove(self, operation_id: str) -> None:
-        """Forget an operation, its results and all of its metrics, or nothing of them; none is fine too."""
+        """Remove an operation, its results and all of its metrics, as one transaction; an unknown id is ignored."""
 
     async def get(self, operation_id: str) -> Operation | None: ...
 
     async def results(self, operation_id: str) -> dict[str, Any] | None: ...
 
     async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """By id; those without results are left out."""
+        """The results by operation id; operations without results are left out."""
 
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]: ...
 
     async def count_metrics(self, operation_id: str) -> int: ...
 
     async def count_by_status(self) -> dict[str, int]:
-        """Every status, also those that no operation has."""
+        """The number of operations for every status, including zero."""
 
     async def list(
         self,
@@ -58,16 +58,16 @@ class OperationStore(Protocol):
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[Operation], int]:
-        """The newest first, those after the operation `before` in that order; and how many match in all."""
+        """At most `limit` matching operations, newest first, from after `before` on; and the number of all matches."""
 
     async def ping(self) -> None:
-        """Raises StorageError unless the store answers and can be written."""
+        """Check that the store answers and can be written. Raises StorageError."""
 
     async def close(self) -> None: ...
 
 
 class InMemoryOperationStore:
-    """Keeps operations as long as the process lives."""
+    """Stores operations in memory for the life of the process."""
 
     def __init__(self) -> None:
         self._operations: dict[str, Operation] = {}
