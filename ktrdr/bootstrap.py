@@ -1,4 +1,4 @@
-"""The one place that reads settings, constructs everything and wires it together."""
+"""Reads settings, constructs all objects and wires them together; no other module does."""
 
 from __future__ import annotations
 
@@ -52,14 +52,24 @@ from ktrdr.settings import Settings, read_settings
 
 logger = logging.getLogger(__name__)
 
-# They mostly wait for their providers, whose own limits all loads keep together.
+# Loads mostly wait for their providers; a provider's rate limit holds across all loads.
 _MAX_DATA_LOADS = 4
 _MAX_ANALYSES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What starts, stops and can be asked for its state."""
+    """The objects that start and stop with the server, and report its state.
+
+    home: the folder with all data
+    registry: the store of records, results and metrics
+    operations: the service over records and bridges
+    store: the stored bars
+    executor: runs jobs in worker processes
+    dispatcher: connects operations and executor
+    health: the periodic check
+    catalogue: all indicators
+    """
 
     home: Home
     registry: SqlOperationStore
@@ -72,12 +82,12 @@ class Runtime:
 
     async def start(self) -> None:
         self.home.root.mkdir(parents=True, exist_ok=True)
-        for left in (self.home.uploads, self.home.scratch):  # of what an earlier server was still doing
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (self.home.uploads, self.home.scratch):  # unfinished work of an earlier server
+            shutil.rmtree(leftover, ignore_errors=True)
         await self.registry.open()
         await self.dispatcher.start()
         self.health.start()
-        # TA-Lib takes a second to import; the first strategy need not wait for it.
+        # TA-Lib takes a second to import; import it before the first strategy needs it.
         asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
     async def close(self) -> None:
@@ -190,7 +200,7 @@ def build_lanes(settings: Settings) -> tuple[Lane, ...]:
     return (
         lane(TRAINING_LANE, settings.ktrdr_max_concurrent, idle),
         lane(DATA_LANE, _MAX_DATA_LOADS, min(1, idle)),
-        # Each idle one holds torch in memory: the first is for trainings.
+        # Every idle worker holds torch in memory, so the first is for trainings.
         lane(ANALYSIS_LANE, _MAX_ANALYSES, min(1, max(0, idle - 1))),
     )
 
@@ -218,7 +228,7 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
         )
-        # Once all is closed uvicorn raises the signal that ended it again; a stop that was asked for is no death by it.
+        # After its shutdown uvicorn raises the signal again; a requested stop must not end as death by that signal.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])
@@ -229,7 +239,7 @@ def _registry(settings: Settings) -> SqlOperationStore:
 
 
 async def _prepare_registry(settings: Settings) -> None:
-    """Before the server runs, because then a failure would be told as a stack trace. Raises StorageError."""
+    """Open the registry before uvicorn runs, which would print a failure as a stack trace. Raises StorageError."""
     registry = _registry(settings)
     try:
         await registry.open()

@@ -1,33 +1,33 @@
 """Every error that ktrdr raises on purpose.
 
     KtrdrError
-        InputError                what the caller gave cannot be right
-            StrategyError         every fault of one strategy, each with its path
+        InputError                the input is invalid
+            StrategyError         all faults of one strategy, with their paths
             BarsError             rows that break the schema of bars, with their numbers
             CursorError           a metrics cursor outside the valid range
-        NotFoundError             the thing that was named does not exist
+        NotFoundError             the named thing does not exist
             OperationNotFound
             SeriesNotFound
             ArtifactNotFound
             IndicatorNotFound
-        ConflictError             right in itself, but not in the present state
+        ConflictError             a valid request that the present state does not allow
             HomeInUse             another server holds the folder
             OperationNotTerminal
             OperationTerminal
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
             ProviderConflict      the bars of one series come from two providers
-        TrainingDataError         the bars cannot carry the training that was asked for
-            LeakFound             a value of the training is made of what was not known then
+        TrainingDataError         the bars do not suffice for the requested training
+            LeakFound             a value in the training uses data from its future
         TrainingDiverged          the loss is no longer a finite number
-        ProviderError             a source of bars did not deliver
+        ProviderError             a provider delivered no bars
             ProviderUnreachable
-            NoBars                it answers, and has nothing in the range
+            NoBars                it answers, but has no bars in the range
         StorageError              a disk, the registry or a bridge cannot be used
-            BridgeError           a bridge file that is missing, foreign or damaged
+            BridgeError           a bridge file is missing, foreign or damaged
         ServerUnreachable         no ktrdr server answers at the address
 
-Messages name the place, the rule and the value; `hint` names the nearest right thing or the
-command that mends it. HTTP statuses are mapped in `api/problems.py` and exit codes in `cli/__init__.py`.
+Messages name the place, the rule and the value; `hint` names the nearest valid value or the
+command that fixes it. HTTP statuses are mapped in `api/problems.py` and exit codes in `cli/__init__.py`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ from typing import Any, ClassVar
 
 
 class KtrdrError(Exception):
-    """Base of all: `detail` says what is wrong, `hint` what to do, `context` carries the data."""
+    """Base of all errors.
+
+    detail: what is wrong
+    hint: what to do about it; may be empty
+    context: the data of the error
+    """
 
     code: ClassVar[str] = "error"
 
@@ -56,7 +61,14 @@ class InputError(KtrdrError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a document: where it is, what is wrong with which value, what would be right."""
+    """One fault of a document.
+
+    path: the place, such as `indicators[2].period`
+    message: what is wrong, as the rest of a sentence that begins with `path`
+    value: the wrong value
+    suggestion: the nearest valid name, if one is similar
+    line: the line in the document, counted from 1
+    """
 
     path: str
     message: str
@@ -168,7 +180,7 @@ class ServerUnreachable(KtrdrError):
 
 
 def rebuild(code: str, detail: str, hint: str, context: Mapping[str, Any]) -> KtrdrError:
-    """The error of this code, as another process raised it."""
+    """Recreate an error that another process raised, by its code."""
     kind = next((kind for kind in _kinds(KtrdrError) if kind.code == code), KtrdrError)
     error = kind.__new__(kind)
     KtrdrError.__init__(error, detail, hint=hint, **context)
@@ -182,7 +194,7 @@ def _kinds(base: type[KtrdrError]) -> Iterator[type[KtrdrError]]:
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like `name`, or None when nothing is similar enough to be meant."""
+    """The candidate most similar to `name`, or None when none is similar enough."""
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None

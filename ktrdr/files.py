@@ -1,4 +1,4 @@
-"""Files: written whole or not at all."""
+"""Writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import uuid
 from pathlib import Path
 
 _DRAFT = ".tmp"
-# Registries and bridges are built in a file of this name.
+# Registries and bridges are built in files with the second suffix.
 _DRAFTS = (_DRAFT, ".new")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, force to disk, rename over it: a reader, after a crash too, finds the old or the new.
+    """Write a temporary file, sync it and rename it to `path`, so that even after a crash readers see old or new.
 
-    Raises OSError; an earlier file at `path` is intact then.
+    Raises OSError; an earlier file at `path` is then intact.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_DRAFT}")
     try:
@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder and its parents, durable as what will be written into them. Raises OSError."""
+    """Create a folder and its parents durably. Raises OSError."""
     if folder.exists():
         return
     make_folder(folder.parent)
@@ -41,19 +41,19 @@ def make_folder(folder: Path) -> None:
 
 
 def drafts_within(folder: Path) -> list[Path]:
-    """Files below `folder` whose writers were killed, or still write, before they were renamed into their places."""
+    """Temporary files below `folder`, of killed or of running writers."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sorted(path for path in paths if path.suffix in _DRAFTS)
 
 
 def remove_drafts(path: Path) -> None:
-    """What writers of `path` left that were killed; nobody may be writing it now. Raises OSError."""
+    """Delete temporary files of killed writers of `path`; nobody may be writing it now. Raises OSError."""
     for draft in path.parent.glob(f".{path.name}.*{_DRAFT}"):
         draft.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    # A rename is durable only once the folder is; Windows cannot open folders and needs no such thing.
+    # A rename is durable only once its folder is synced; Windows cannot open folders and needs no sync.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

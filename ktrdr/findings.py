@@ -1,4 +1,4 @@
-"""What a check of a home finds, and how it is repaired: each room checks what it owns, `ktrdr.doctor` collects."""
+"""Findings of a check of a home, and their repairs. Every package checks its own files; `ktrdr.doctor` collects."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Item = TypeVar("Item")
 class Level(StrEnum):
     OK = "ok"
     NOTE = "note"
-    """Harmless, or mended by the next start of the server."""
+    """Harmless, or repaired by the next start of the server."""
     FAULT = "FAULT"
 
 
 class Backup:
-    """A folder, made when the first thing goes into it, in which everything keeps its path within the home."""
+    """A folder for replaced files, which keep their paths relative to the home; created when first used."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -50,7 +50,7 @@ class Backup:
 
 
 Repair = Callable[[Backup], str]
-"""Mends something and puts what it replaces into the backup; returns what was done, in words."""
+"""Repairs a fault, moves replaced files into the backup, and returns a description of what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Finding:
 
     level: how bad it is
     subject: the part of the home, such as `bars`
-    what: the place and what is wrong there, or how much is sound
-    advice: what to do about it; empty where nothing is to be done
-    repair: mends it; None where only a person can
-    repaired: what the repair has done, in words; empty until then
+    what: the place and what is wrong there, or a summary of a sound part
+    advice: what to do about it; empty for nothing
+    repair: the function that repairs it; None where only a person can
+    repaired: what the repair did; empty before
     """
 
     level: Level
@@ -74,28 +74,28 @@ class Finding:
 
 
 def summarised(subject: str, summary: str, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings; where none is a fault, a line that the part is sound comes first."""
-    every = list(findings)
-    has_faults = any(finding.level is Level.FAULT for finding in every)
-    return every if has_faults else [Finding(Level.OK, subject, summary), *every]
+    """The findings; if none is a fault, a line that the part is sound comes first."""
+    listed = list(findings)
+    has_faults = any(finding.level is Level.FAULT for finding in listed)
+    return listed if has_faults else [Finding(Level.OK, subject, summary), *listed]
 
 
 def check_each(check: Callable[[Item], Iterable[Finding]], items: Iterable[Item]) -> Iterator[Finding]:
-    """The findings of all items, in their order; several threads read."""
+    """The findings of all items, in their order; several threads run `check`."""
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for findings in pool.map(lambda item: list(check(item)), items):
             yield from findings
 
 
 def subfolders(root: Path) -> dict[str, Path]:
-    """The folders in `root` by name, in its order; none where it does not exist or may not be read."""
+    """The folders in `root` by name, sorted; none where it does not exist or cannot be read."""
     if not os.access(root, os.R_OK | os.X_OK):
         return {}
     return {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
 
 
 def damage(read: Callable[[Path], object], path: Path) -> str:
-    """Why `read` refuses `path` with OSError or ValueError; empty when it does not, or when nothing is there."""
+    """The OSError or ValueError that `read` raises for `path`, as text; empty for none, or for a missing file."""
     try:
         read(path)
     except FileNotFoundError:
@@ -106,6 +106,6 @@ def damage(read: Callable[[Path], object], path: Path) -> str:
 
 
 def check_json(path: Path) -> None:
-    """Raises OSError, and ValueError when the file holds no JSON object."""
+    """Check that a file holds a JSON object. Raises OSError and ValueError."""
     if not isinstance(json.loads(path.read_bytes()), dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")

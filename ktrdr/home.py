@@ -1,4 +1,4 @@
-"""KTRDR_HOME: the folder that holds everything, and the lock by which one server at a time holds it."""
+"""KTRDR_HOME: the folder that holds all data, and the lock that allows one server at a time on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ except ImportError:  # Windows runs the client, not the server
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where things lie; nothing is created by asking."""
+    """The paths within a home; reading them creates nothing.
+
+    root: the folder itself
+    """
 
     root: Path
 
@@ -41,7 +44,7 @@ class Home:
 
     @property
     def scratch(self) -> Path:
-        """Folders of short jobs that are no operations; of no use once the server has ended."""
+        """Folders of short jobs that are not operations; the next server deletes them."""
         return self.root / "scratch"
 
     @property
@@ -58,14 +61,14 @@ class Home:
 
 
 class HomeLock:
-    """Held by the running server; the kernel lets go of it when the process ends, however it ends."""
+    """The lock that the running server holds; the kernel releases it when the process ends, however it ends."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        """Raises HomeInUse with the holder's process id, StorageError when the folder cannot be written."""
+        """Take the lock. Raises HomeInUse with the holder's process id, StorageError for an unwritable folder."""
         path = self._home.lock_file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ class HomeLock:
 
 
 def is_held(home: Home) -> bool:
-    """Whether a server is running on it; asking changes nothing."""
+    """Whether a server is running on the home; the check changes nothing."""
     if fcntl is None:
         return False
     try:
@@ -117,7 +120,7 @@ def is_held(home: Home) -> bool:
 
 
 def read_holder(home: Home) -> int | None:
-    """The process id that the lock file names; whether it still runs is not asked."""
+    """The process id in the lock file, whether or not that process still runs."""
     with suppress(OSError, ValueError):
         return int(home.lock_file.read_text(encoding="ascii"))
     return None

@@ -1,10 +1,10 @@
-"""How `ktrdr serve` and `ktrdr doctor` become programs of their own, and what options these take.
+"""Turns `ktrdr serve` and `ktrdr doctor` into separate programs, and defines their options.
 
-The command line has to start fast, so it imports nothing that serves or examines; the server has no use for what the
-command line has imported, and would hold it in memory. So Typer reads the options, explains them and refuses wrong
-ones, and then the process becomes `python -m ktrdr.server` or `ktrdr.doctor`, which parses them again. Each program's
-options are the fields of one dataclass here, from which both the arguments and the second parser are made: a field
-`port: int | None` is `--port 8000`, a field `insecure: bool` is `--insecure`.
+The command line must start fast, so it does not import the server or the doctor; the server does not need the command
+line's imports, which would occupy memory. Typer therefore reads and checks the options, and then the process becomes
+`python -m ktrdr.server` or `ktrdr.doctor`, which parses them again. The options of a program are the fields of one
+dataclass here, which produces both the arguments and the second parser: a field `port: int | None` is `--port 8000`,
+a field `insecure: bool` is `--insecure`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import ClassVar, Self, get_args, get_type_hints
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that a command of `ktrdr` becomes; each field is an option, absent where it is None or False."""
+    """A program that a command of `ktrdr` becomes; each field is an option, omitted where it is None or False."""
 
     command: ClassVar[str]
     module: ClassVar[str]
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None = None) -> Self:
-        """Reads `arguments`, by default those of this process. Raises SystemExit where they are wrong."""
+        """Parse `arguments`, by default those of this process. Raises SystemExit for wrong ones."""
         command = f"ktrdr {cls.command}"
         parser = argparse.ArgumentParser(prog=command, epilog=f"{command} --help explains the options.")
         types = get_type_hints(cls)
@@ -40,7 +40,7 @@ class Program:
         return cls(**vars(parser.parse_args(arguments)))
 
     def arguments(self) -> Iterator[str]:
-        """What `parse` reads as this."""
+        """The arguments from which `parse` makes an equal object."""
         for option in fields(self):
             value = getattr(self, option.name)
             if value is True:
@@ -49,7 +49,7 @@ class Program:
                 yield from (f"--{option.name}", str(value))
 
     def launch(self) -> None:
-        """Become the program; on Windows, which knows no such thing, run it. Raises SystemExit with its exit code."""
+        """Replace this process by the program; on Windows, run it and raise SystemExit with its exit code."""
         command = [sys.executable, "-P", "-m", self.module, *self.arguments()]
         if sys.platform == "win32":
             raise SystemExit(subprocess.run(command, check=False).returncode)
@@ -60,8 +60,8 @@ class Program:
 class Server(Program):
     """The server.
 
-    host, port: where to listen; None for what the settings say
-    insecure: whether to listen beyond this machine without a token
+    host, port: where to listen; None for the setting
+    insecure: whether to allow other machines without a token
     """
 
     command = "serve"
@@ -76,8 +76,8 @@ class Server(Program):
 class Doctor(Program):
     """The examination of a home.
 
-    home: the folder; None for that of the settings
-    repair: whether to repair what can be
+    home: the folder; None for the setting
+    repair: whether to make possible repairs
     json: whether to print JSON
     """
 

@@ -1,8 +1,8 @@
-"""The one format of log lines, and where they go.
+"""The format and the destinations of log lines.
 
     2025-01-23 10:00:00.123 INFO Created operation op_training_20250123_abc123 (type=TRAINING) [req-1f]
 
-The part in brackets names the request or the operation on whose behalf a line was written.
+The id in brackets is that of the request or operation that caused the line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        # Whatever stands in a message, a line stays one line: nobody writes others' lines into the log.
+        # Control characters are escaped, so that a message cannot forge further log lines.
         line = super().formatMessage(record).translate(_CONTROL_ESCAPES)
         source = on_behalf_of.get()
         return f"{line} [{source}]" if source else line
@@ -34,7 +34,7 @@ class LineFormatter(logging.Formatter):
 def configure(log_file: Path, level: str, *, rotates: bool) -> None:
     """Log to standard error and to `log_file`.
 
-    Of all processes that share a file one alone may rotate it; the others follow. Raises StorageError.
+    Only one of the processes that share a file may rotate it; the others follow. Raises StorageError.
     """
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,5 +53,5 @@ def configure(log_file: Path, level: str, *, rotates: bool) -> None:
         handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("ktrdr").setLevel(level)
-    # Who reads the standard error may be gone before this process is.
+    # The reader of standard error may end before this process does.
     logging.raiseExceptions = False

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> int:
-    # What imports make stays for good: to look through it for garbage on the way only delays the start.
+    # Imported objects live for ever; collecting garbage during imports only delays the start.
     gc.disable()
     from ktrdr import bootstrap
 

@@ -1,4 +1,4 @@
-"""The one reader of the environment and of `.env`."""
+"""Reads settings from the environment and from `.env`; no other module does."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 def _to_upper(value: object) -> object:
-    """A level written in any case; anything else as it is, so that the error shows it so."""
+    """A valid level in upper case; anything else unchanged, so that the error shows the original."""
     level = str(value).upper()
     return level if level in get_args(LogLevel) else value
 
 
 class Settings(BaseSettings):
-    """All settings, each an environment variable of the same name (see `.env.example`); an empty one is not set."""
+    """All settings: environment variables of the same names (see `.env.example`); an empty one counts as unset."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -111,14 +111,14 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """The configured one, or else where the server's own host and port can be reached from here."""
+        """The configured URL, or else the address of the server's own host and port as seen from this machine."""
         host = _WILDCARD_HOSTS.get(self.ktrdr_api_host, self.ktrdr_api_host)
         bracketed = f"[{host}]" if ":" in host else host
         return self.ktrdr_api_url.rstrip("/") or f"http://{bracketed}:{self.ktrdr_api_port}"
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """The settings. Raises InputError, naming each variable that is wrong and its value."""
+    """Read the settings. Raises InputError, which names each wrong variable and its value."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -134,7 +134,7 @@ def _fault(entry: dict[str, Any]) -> str:
 
 
 def masked(name: str, value: object) -> object:
-    """The value of a setting as it may be shown: secrets and passwords in URLs are not."""
+    """The value of a setting with secrets, and passwords in URLs, masked."""
     if _SECRET.search(name) and value:
         return _MASK
     if not isinstance(value, str) or "://" not in value:

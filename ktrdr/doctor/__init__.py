@@ -1,4 +1,4 @@
-"""Checks a home, says what is wrong and what to do, and repairs when asked: `python -m ktrdr.doctor`.
+"""Checks a home, reports faults with advice, and repairs on request: `python -m ktrdr.doctor`.
 
-A check reads. A repair moves what is damaged into `<home>/backup/<instant>/…`, so that nothing is ever lost by it.
+A check only reads. A repair moves damaged files into `<home>/backup/<instant>/…`, so that nothing is lost.
 """

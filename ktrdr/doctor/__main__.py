@@ -1,4 +1,4 @@
-"""The program: `python -m ktrdr.doctor`, which `ktrdr doctor` becomes."""
+"""The program `python -m ktrdr.doctor`, which `ktrdr doctor` becomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ktrdr.settings import read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 healthy or repaired, 1 faults, 2 wrong use."""
+    """Run the doctor; the exit code is 0 for healthy or repaired, 1 for faults, 2 for wrong use."""
     try:
         return run(Doctor.parse(arguments))
     except KtrdrError as error:

@@ -1,4 +1,4 @@
-"""Collects what each room finds in its part of a home, and runs the repairs."""
+"""Collects the findings of every package about its part of a home, and runs the repairs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ktrdr.saved_models import check as saved_models_check
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A home as it stands.
+    """The state of a home.
 
-    home: what was examined
+    home: the examined home
     server_pid: the process id of the server that runs on it; None where none does
-    findings: what was repaired, then a line for each part that is sound and each thing that is not
-    backup: where repairs have moved what they replaced; None where there was nothing to move
+    findings: finished repairs first, then one for each sound part and for each fault
+    backup: the folder to which repairs moved files; None where nothing was moved
     """
 
     home: Home
@@ -34,7 +34,7 @@ class Examination:
 
     @property
     def faults(self) -> list[Finding]:
-        """Those that are still there."""
+        """The faults that are not repaired."""
         return [finding for finding in self.findings if finding.level is Level.FAULT and not finding.repaired]
 
     @property
@@ -53,7 +53,7 @@ class Examination:
 
 
 def examine(home: Home, *, registry_elsewhere: bool = False) -> Examination:
-    """Changes nothing. `registry_elsewhere` says that the home's records are not in its own file."""
+    """Examine a home without changing it; `registry_elsewhere` means that its own registry file is not in use."""
     server_pid = read_holder(home) if is_held(home) else None
     return Examination(home, server_pid, tuple(_findings(home, server_pid, registry_elsewhere)))
 
@@ -70,18 +70,20 @@ def _findings(home: Home, server_pid: int | None, registry_elsewhere: bool) -> I
 
 
 def repair(examination: Examination, *, registry_elsewhere: bool = False) -> Examination:
-    """Repair what can be repaired of a home that is not in use, and examine it again.
+    """Make all possible repairs in a home that is not in use, and examine it again.
 
-    Raises StorageError when the disk refuses, and HomeInUse; what was repaired until then stays so.
+    Raises StorageError when the disk fails, and HomeInUse; repairs made until then remain.
     """
     if not examination.is_repairable:
         return examination
     backup = Backup(examination.home.root)
     with HomeLock(examination.home):
         repaired = tuple(_repaired(examination.findings, backup))
-    # What was moved away may be missing now.
-    now = examine(examination.home, registry_elsewhere=registry_elsewhere)
-    return replace(now, findings=(*repaired, *now.findings), backup=backup.folder if backup.folder.is_dir() else None)
+    # A file that was moved away may be missing now.
+    after = examine(examination.home, registry_elsewhere=registry_elsewhere)
+    return replace(
+        after, findings=(*repaired, *after.findings), backup=backup.folder if backup.folder.is_dir() else None
+    )
 
 
 def _repaired(findings: Iterable[Finding], backup: Backup) -> Iterator[Finding]:

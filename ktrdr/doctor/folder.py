@@ -1,4 +1,4 @@
-"""Checks the folder of a home itself, and what has been left over in it."""
+"""Checks the folder of a home itself, and the temporary files in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _fault(what: str, advice: str) -> Finding:
 
 
 def check_leftovers(home: Home) -> Iterator[Finding]:
-    """What writers have left that were killed; of a home in use it may be what they are writing."""
+    """Find temporary files of killed writers; in a home that is in use they may belong to running ones."""
     drafts = [path for folder in (home.bars, home.models, home.operations) for path in drafts_within(folder)]
     uploads = sorted(home.uploads.iterdir()) if home.uploads.is_dir() else []
     if drafts:

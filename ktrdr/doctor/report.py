@@ -1,4 +1,4 @@
-"""What was found in a home, as text and as JSON."""
+"""Formats an examination as text and as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def as_text(examination: Examination, note: str) -> str:
 
 
 def note_on_repair(examination: Examination, *, wants_repair: bool) -> str:
-    """What to say about what can be repaired and was not; empty where there is nothing of it."""
+    """A sentence about faults that can still be repaired; empty where there are none."""
     if not examination.is_repairable:
         return ""
     if not wants_repair:

@@ -1,4 +1,4 @@
-"""Checks a SQLite registry, repairs it, and reads what other checks must know of its records."""
+"""Checks and repairs a SQLite registry, and reads the records that other checks need."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _RECORD_COLUMNS = {
     f"operations.{name}"
     for name in ("operation_type", "status", "worker_pid", "worker_started_at", "parent_id", "details", "results")
 }
-_RESTORE = "put a copy of it back; or --repair makes a new one from the records that can still be read"
+_RESTORE = "restore a copy of it; or --repair makes a new one from the records that can still be read"
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryCheck:
-    """What a registry says, and what is wrong with it.
+    """The records of a registry, and the faults in it.
 
-    records: every operation; None where they cannot be known
-    findings: one line that it is sound, or what is wrong
+    records: every operation; None where they cannot be read
+    findings: one line that the registry is sound, or its faults
     """
 
     records: Sequence[RecordedOperation] | None
@@ -47,14 +47,14 @@ class RegistryCheck:
 
 
 def elsewhere() -> RegistryCheck:
-    """In place of a check, where settings name a registry that is no file of the home."""
+    """The result where the settings name a registry outside the home, which is not checked."""
     note = "KTRDR_DATABASE_URL names another place; records are not compared with folders"
     return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, note)])
 
 
 def check(path: Path) -> RegistryCheck:
     if not path.exists():
-        advice = "normal for a new home; else put a copy of it back before the next start"
+        advice = "normal for a new home; else restore a copy of it before the next start"
         return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", advice)])
     try:
         with layout.connected(path) as connection:
@@ -93,7 +93,7 @@ def _record(row: Sequence[Any]) -> RecordedOperation:
 
 def _older_layout(path: Path, columns: Sequence[str]) -> Finding:
     what = f"{path.name} is of an older layout: it has no {', '.join(columns)}"
-    advice = "--repair adds them, or makes a new registry with what can be taken over"
+    advice = "--repair adds them, or makes a new registry from the readable records"
     return Finding(Level.FAULT, _REGISTRY, what, advice, lambda backup: _bring_up_to_date(path, backup))
 
 

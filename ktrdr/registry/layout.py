@@ -1,4 +1,4 @@
-"""Whether a SQLite registry has the tables of this version, and what can be saved of one that is damaged."""
+"""Compares a SQLite registry with the tables of this version, and salvages a damaged one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _READABLE = {
 
 
 def log_files(path: Path) -> list[Path]:
-    """The files that SQLite keeps beside a database in write-ahead mode."""
+    """The files that SQLite writes next to a database in write-ahead mode."""
     return [path.with_name(path.name + suffix) for suffix in _LOG_SUFFIXES]
 
 
 @contextlib.contextmanager
 def connected(path: Path, *, writes: bool = False) -> Iterator[Connection]:
-    """A connection of its own, outside any event loop; it commits at the end. One that reads leaves no trace."""
-    # Without a log nobody has it open; SQLite would make one, even to read.
+    """A separate connection, outside any event loop, that commits at the end; a read-only one creates no file."""
+    # Without a log no process has the file open, and SQLite would create a log even to read.
     mode = "mode=rwc" if writes else "mode=ro" if log_files(path)[0].exists() else "mode=ro&immutable=1"
     address = f"{path.resolve().as_uri()}?{mode}"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
@@ -39,7 +39,7 @@ def connected(path: Path, *, writes: bool = False) -> Iterator[Connection]:
 
 
 def create_tables(connection: Connection) -> None:
-    """What is missing of tables and of their indexes."""
+    """Create missing tables and indexes."""
     Base.metadata.create_all(connection)
     for table in Base.metadata.sorted_tables:
         for index in table.indexes:
@@ -52,18 +52,18 @@ def missing_tables(connection: Connection) -> list[str]:
 
 
 def missing_columns(connection: Connection) -> list[str]:
-    """`table.column` of each column that this version needs and that an existing table has not."""
+    """The columns of this version that existing tables lack, as `table.column`."""
     return [str(column) for column in _missing(connection)]
 
 
 def unreadable_records(connection: Connection) -> list[str]:
-    """The ids of operations of which something is no record, or has metrics that are none."""
+    """The ids of operations whose record or metrics are invalid."""
     tables = (f"SELECT operation_id FROM {table} WHERE NOT ({readable})" for table, readable in _READABLE.items())
     return list(connection.execute(text(" UNION ".join(tables))).scalars())
 
 
 def add_missing_columns(connection: Connection) -> None:
-    """Columns that may be empty can be added; raises SQLAlchemyError at one that may not."""
+    """Add missing nullable columns. Raises SQLAlchemyError for a column that must not be null."""
     for column in list(_missing(connection)):
         definition = CreateColumn(column).compile(dialect=connection.dialect)
         connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}"))
@@ -81,7 +81,7 @@ def _missing(connection: Connection) -> Iterator[Column[Any]]:
 
 
 def salvage(damaged: Path, fresh: Path) -> tuple[int, int]:
-    """Make a new registry of what can be read in another one: how many operations, how many metrics."""
+    """Copy all readable rows into a new registry; return the numbers of operations and of metrics."""
     with connected(fresh, writes=True) as connection:
         Base.metadata.create_all(connection)
     with contextlib.closing(sqlite3.connect(fresh)) as target:
@@ -95,7 +95,7 @@ def salvage(damaged: Path, fresh: Path) -> tuple[int, int]:
 def _salvage_table(damaged: Path, target: sqlite3.Connection, table: Table) -> None:
     names = [column.name for column in table.columns]
     readable = _READABLE[table.name]
-    # From both ends, since a scan stops at the first page that is damaged.
+    # Scan from both ends, because a scan stops at the first damaged page.
     for direction in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(damaged)) as source:
             present = {row[1] for row in source.execute(f"PRAGMA table_info({table.name})")}

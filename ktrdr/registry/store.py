@@ -1,4 +1,4 @@
-"""The registry: operations, results and metrics in SQLite, or in PostgreSQL by its URL."""
+"""The registry: operations, results and metrics in SQLite, or in PostgreSQL when the URL names it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _IN_MEMORY = ("", ":memory:")
 
 
 def sqlite_url(path: Path) -> URL:
-    """A URL made from its parts: a path may contain what would mean something else in a text."""
+    """The URL of a SQLite file, built from parts because a path may contain special characters."""
     return URL.create("sqlite+aiosqlite", database=str(path))
 
 
 class SqlOperationStore:
-    """An `OperationStore` (see the port for what it promises) behind a SQLAlchemy engine.
+    """An `OperationStore` (the port states its guarantees) on a SQLAlchemy engine.
 
-    A SQLite file that is deleted while it is open lives on in the open connections alone. It is written back from
-    them before the next transaction that writes, so that what is recorded does not die with the process.
+    A SQLite file that is deleted while open still exists in the open connections. The store writes it back from them
+    before the next writing transaction, so that the records survive the process.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -57,9 +57,9 @@ class SqlOperationStore:
                 self._file = Path(self._engine.url.database or "")
 
     async def open(self) -> None:
-        """Connect and make the tables that are missing.
+        """Connect and create missing tables.
 
-        Raises StorageError, also when the tables are those of another version or cannot be written.
+        Raises StorageError, also when the tables are of another version or cannot be written.
         """
         if self._file:
             async with _as_storage_errors():
@@ -191,7 +191,7 @@ class SqlOperationStore:
 
     @asynccontextmanager
     async def _writing_session(self) -> AsyncIterator[AsyncSession]:
-        """One after another, as SQLite has it anyway, so that none writes into a file that is being written back."""
+        """Run writers one at a time, as SQLite does anyway, so that none writes while the file is being restored."""
         async with self._writing:
             async with _as_storage_errors():
                 await self._restore_deleted_file()
@@ -204,15 +204,15 @@ class SqlOperationStore:
             yield connection
 
     async def _restore_deleted_file(self) -> None:
-        if self._file is None or self._opened is None or (found := _identity(self._file)) == self._opened:
+        if self._file is None or self._opened is None or (present := _identity(self._file)) == self._opened:
             return
-        if found is not None:
+        if present is not None:
             raise StorageError(
-                f"another file has taken the place of the registry {self._file}; what is recorded now would be lost",
-                hint="stop the server, put the right file there and start it again",
+                f"another file has taken the place of the registry {self._file}; new records would be lost",
+                hint="stop the server, restore the right file and start it again",
             )
         draft = self._file.with_name(f"{self._file.name}.new")
-        for path in (draft, *log_files(self._file)):  # a log of the deleted file would be taken for one of the new
+        for path in (draft, *log_files(self._file)):  # SQLite would apply the log of the deleted file to the new one
             path.unlink(missing_ok=True)
         async with self._engine.connect() as connection:
             alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -220,16 +220,16 @@ class SqlOperationStore:
         os.replace(draft, self._file)
         await self._engine.dispose()
         self._opened = _identity(self._file)
-        logger.warning("The registry %s had been deleted while in use; it was written back whole", self._file)
+        logger.warning("The registry %s was deleted while in use; all of it has been written back", self._file)
 
     def _refuse_new_file(self, *_: object) -> None:
-        """SQLite would make an empty file where a deleted one was."""
+        """Keep SQLite from creating an empty file in place of a deleted one."""
         if self._file and self._opened and _identity(self._file) is None:
             raise FileNotFoundError(2, "it was deleted while the server ran", str(self._file))
 
 
 class _Duplicate(Exception):
-    """The id or the idempotency key of a new operation is in use already."""
+    """The id or the idempotency key of a new operation is already in use."""
 
 
 @contextmanager
@@ -262,7 +262,7 @@ def _hint(cause: str) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Tells a file from one that takes its place; None where there is none."""
+    """Device and inode, which distinguish a file from a replacement; None where there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -271,7 +271,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
-    """Write-ahead logging: a process that dies at any instant loses no committed transaction."""
+    """Enable write-ahead logging, with which a process may die at any instant without losing a transaction."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -279,7 +279,7 @@ def _configure_sqlite(connection: Any, _: object) -> None:
 
 
 def _try_sqlite_file(path: Path) -> None:
-    """A file that cannot be used is found here, since aiosqlite's thread would outlive a failed connection."""
+    """Open the file once, because aiosqlite's thread would outlive a failed connection."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA schema_version")
 

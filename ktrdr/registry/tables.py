@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant, also where the database keeps none (SQLite)."""
+    """An aware UTC instant, also in a database without time zones (SQLite)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

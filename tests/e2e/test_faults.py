@@ -141,7 +141,7 @@ def test_a_registry_that_is_deleted_is_written_back(system: System, brief: Path)
     after = {operation["operation_id"]: operation["status"] for operation in system.operations()}
     assert after == {**before, operation_id: "COMPLETED"}
     assert len(system.metrics(operation_id)["metrics"]) == 2
-    assert system.lines("WARNING The registry .* had been deleted while in use")
+    assert system.lines("WARNING The registry .* was deleted while in use")
 
 
 def test_a_registry_of_garbage_keeps_the_server_from_starting_until_it_is_repaired(

@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[str, Damage, str]] = {
     "outcome of garbage": (f"{DONE}/outcome.json", fill, "outcome.json is damaged"),
     "outcome without status": (f"{DONE}/outcome.json", lambda path: fill(path, b"[1]"), "has no valid status"),
     "job of garbage": (f"{DONE}/job.json", lambda path: fill(path, b"\xff"), "job.json is damaged"),
-    "job that is no object": (f"{DONE}/job.json", lambda path: fill(path, b"[]"), "it is no JSON object"),
+    "job that is no object": (f"{DONE}/job.json", lambda path: fill(path, b"[]"), "it is not a JSON object"),
 }
 
 
