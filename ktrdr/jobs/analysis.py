@@ -1,4 +1,4 @@
-"""The jobs of what is done with a model or a strategy beside training it, run in a worker process."""
+"""The jobs of predictions, exports, preflights and audits, run in a worker process."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _load(job: ModelJob, context: JobContext) -> TrainedModel:
 
 
 def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBars:
-    """From the day on from which it was trained, because indicators remember where they began."""
+    """Read bars from the first day of the training on, because indicator values depend on their start."""
     store = BarStore(context.home.bars)
     return {timeframe: store.read(symbol, timeframe, model.start) for timeframe in model.strategy.timeframes}
 

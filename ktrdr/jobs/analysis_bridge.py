@@ -1,4 +1,4 @@
-"""The bridge of what is done with a model or a strategy beside training it: which step it is at."""
+"""The bridge of predictions, exports, preflights and audits: the current step."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class AnalysisProgressBridge(ProgressBridge):
         ProgressBridge.create(path, BridgeLayout(phases=(waiting, *steps), total_steps=len(steps)))
 
     def on_step(self, step: int, part: int = 0, parts: int = 1, items: int = 0) -> None:
-        """`part` of `parts` of step `step`, counted from 1, is done."""
+        """Report that `part` of `parts` of step `step`, counted from 1, is done."""
         self._update_state(step, step, part, parts, items)

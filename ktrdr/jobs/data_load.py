@@ -1,4 +1,4 @@
-"""The job of a data load, run in a worker process: fetch what is missing, check, merge into the store."""
+"""The job of a data load, run in a worker process: fetch missing bars, check them, merge them into the store."""
 
 from __future__ import annotations
 
@@ -114,5 +114,5 @@ def _check(store: BarStore, wanted: Wanted) -> QualityReport | None:
 
 
 def upload_in(folder: Path, filename: str) -> Path:
-    """Where an operation's uploaded file lies, under a name of ours and with the user's suffix."""
+    """The path of an operation's uploaded file: a fixed name with the suffix of the user's file."""
     return folder / INPUT / f"upload{Path(filename).suffix.lower()}"

@@ -1,4 +1,4 @@
-"""The bridge of a data load: which step it is at, how many rows there are so far, and each page as a record."""
+"""The bridge of a data load: the current step, the rows so far, and one record per page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LoadStep(IntEnum):
 
 
 class DataProgressBridge(ProgressBridge):
-    """Its steps are pages. Nobody knows how many there will be, so `part` says how far the load is in all."""
+    """Its steps are pages. Their number is unknown beforehand, so `part` holds the progress of the whole load."""
 
     _pages = 0
     _rows = 0
@@ -52,7 +52,7 @@ class DataProgressBridge(ProgressBridge):
     def on_page(
         self, rows: int, first: datetime | None, last: datetime | None, *, rows_so_far: int, share: float
     ) -> None:
-        """A page of bars from `first` to `last`, as seconds since the epoch; 0 where it has none."""
+        """Record a page of bars from `first` to `last`, as seconds since the epoch; zero for an empty page."""
         self._pages += 1
         self._rows, self._share = rows_so_far, share
         self._append_metric(self._pages, rows, _epoch(first), _epoch(last))

@@ -1,4 +1,4 @@
-"""Where a worker enters: the job in its order is read, and the function of its kind is imported and called."""
+"""The entry point of a worker: it reads the job, imports the function of its kind and calls it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ktrdr.payloads.jobs import AnyJob, parse_job
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a job is given beside itself.
+    """The surroundings of a job.
 
-    operation_id: the operation that it does
-    folder: the operation's own, with `bridge` in it
-    home: below which all that a job names lies
-    stop: becomes true when the job is asked to end
+    operation_id: the operation that the job belongs to
+    folder: the operation's folder, which holds `bridge`
+    home: the home; all paths and ids in a job are relative to it
+    stop: returns true once the job should end
     """
 
     operation_id: str
@@ -31,14 +31,14 @@ class JobContext:
 
 
 class JobStopped(Exception):
-    """A job ends, without results, because it was asked to."""
+    """A job ended without results because a stop was requested."""
 
 
 JobFunction = Callable[[Any, JobContext], Outcome]
 
 
 def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
-    """Do the job in `payload`; `folder` is `<home>/operations/<operation_id>`. Raises KtrdrError."""
+    """Run the job in `payload`; `folder` is `<home>/operations/<operation_id>`. Raises KtrdrError."""
     job: AnyJob = parse_job(payload)
     module, _, name = kind_of(job).run.partition(":")
     function: JobFunction = getattr(import_module(module), name)

@@ -1,4 +1,4 @@
-"""The job that ends a training in folds, in a worker: what the folds say together."""
+"""The final job of a training in folds, run in a worker: it summarises the folds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _results(context: JobContext, member: str) -> TrainingResults:
         outcome = read_outcome(context.folder.parent / member)
         if outcome is None:
             raise StorageError(f"the outcome of fold {member} is gone", hint="start the training in folds again")
-        # Of 0.1.0 there may be absolute paths.
+        # Outcomes of 0.1.0 may hold absolute paths.
         return TrainingResults.model_validate(outcome.results).under(PurePosixPath())
     except (OSError, ValueError) as error:
         raise StorageError(f"the outcome of fold {member} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""The plan of a training in folds: all folds at once, as trainings, then what they say together."""
+"""The plan of a training in folds: one training per fold, all at once, then their summary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = ("fold", "best_epoch", "val_loss", "val_accuracy", "total_epochs")
 
 
 def create_folds_bridge(job: FoldsJob, path: Path) -> None:
-    """One record for each fold, in the order in which they end."""
+    """Create the bridge of a training in folds, with one record per fold, in the order in which they end."""
     layout = BridgeLayout(
         phases=(f"{{items}} of {job.folds} folds trained",),
         total_steps=job.folds,
@@ -32,7 +32,11 @@ def create_folds_bridge(job: FoldsJob, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FoldsPlan:
-    """A `Plan`; the index of a part is its fold."""
+    """A `Plan` whose parts are folds; the index of a part is that of its fold, from 0.
+
+    operation_id: the operation of the whole
+    job: its job
+    """
 
     operation_id: str
     job: FoldsJob

@@ -1,4 +1,4 @@
-"""The table of the kinds of work; a new one is a job in `ktrdr.payloads.jobs`, a module in this room and an entry."""
+"""The table of job kinds; a new kind is a job in `ktrdr.payloads.jobs`, a module in this package and an entry."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ ANALYSIS_LANE = "analysis"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of work.
+    """One kind of job.
 
-    name: as in the job's `kind`
-    operation_type: what operations of this kind are called, also in their ids
-    title: for people
-    lane: which limit and which warm processes it shares
-    run: the function that does it, `package.module:function`, which only a worker imports
-    results: the model of what it comes to
-    create_bridge: writes the bridge file that the job fills, from the job and the file's path
-    is_resumable: whether an operation that failed or was cancelled can be gone on with
-    makes_model: whether one that completed has a model
+    name: the value of the job's `kind`
+    operation_type: the type of its operations, which is part of their ids
+    title: its name for people
+    lane: the lane whose limit and warm processes it shares
+    run: the function that runs it, as `package.module:function`; only workers import it
+    results: the model of its results
+    create_bridge: writes the job's bridge file, from the job and the file's path
+    is_resumable: whether a failed or cancelled operation can be resumed
+    makes_model: whether a completed operation has a model
     announce: logs that the worker starts
-    plan: of a kind that is made of operations, from the operation's id and the job
+    plan: makes the plan of a whole from the operation's id and the job; None for a kind without parts
     """
 
     name: str
@@ -169,7 +169,7 @@ def kind_of(job: AnyJob) -> Kind:
 
 
 def job_of(operation: Operation) -> AnyJob:
-    """Raises StorageError when its payload cannot be read."""
+    """The job of an operation. Raises StorageError when its payload cannot be read."""
     return parse_job(operation.payload)
 
 
@@ -178,13 +178,13 @@ def has_model(operation: Operation) -> bool:
 
 
 def strategy_text(operation: Operation) -> str | None:
-    """The YAML that the operation was given, where it was given any."""
+    """The YAML of the operation's strategy; None for a job without one."""
     job = job_of(operation)
     return job.strategy if isinstance(job, StrategyOnBars) else None
 
 
 class KindsTable:
-    """The kinds as the dispatcher asks for them (`ktrdr.executors.work.WorkTable`)."""
+    """The kinds as a `WorkTable` (`ktrdr.executors.work`) for the dispatcher."""
 
     def lane(self, operation: Operation) -> str:
         return kind_of(job_of(operation)).lane

@@ -1,4 +1,4 @@
-"""JobService: from a job to an operation that does it."""
+"""JobService: starts and resumes operations from jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ktrdr.payloads.jobs import AnyJob, StrategyOnBars
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
 Resume = Callable[[Operation, Any], Awaitable[AnyJob]]
-"""(the operation to go on from, its job) -> the job that goes on."""
+"""(the operation to resume, its job) -> the job that continues it."""
 
 
 class JobService:
@@ -43,10 +43,9 @@ class JobService:
         idempotency_key: str | None = None,
         prepare: Callable[[Path], None] = lambda folder: None,
     ) -> Operation:
-        """A new operation that does `job` now or as soon as its lane has room; or the one that was started with the
-        same key before.
+        """Start an operation for `job`, or return the one that was started earlier with the same key.
 
-        `prepare` puts into the operation's folder what the job needs beside itself.
+        It runs as soon as its lane has room. `prepare` writes the job's input files to the operation's folder.
         Raises ConflictError when the key was used for another request, StorageError with the operation FAILED.
         """
         operation, is_new = await self._operations.create_operation(
@@ -59,15 +58,15 @@ class JobService:
         return await self._dispatcher.launch(operation, prepare) if is_new else operation
 
     async def find_repeated(self, job: AnyJob, idempotency_key: str | None) -> Operation | None:
-        """The operation that was started with this key before. Raises ConflictError when it was of another request."""
+        """The operation started earlier with this key, if any. Raises ConflictError when its request was different."""
         return await self._operations.find_repeated(
             kind_of(job).operation_type, job.model_dump(mode="json"), idempotency_key
         )
 
     async def check_start(self, on_bars: StrategyOnBars) -> None:
-        """Refuse now, in a worker, what a training on these bars would be refused for.
+        """Check in a worker whether a training on these bars can start.
 
-        Raises TrainingDataError and the like; StorageError when no worker can be started.
+        Raises TrainingDataError and other errors of the check; StorageError when no worker can be started.
         """
         folder = self._scratch / uuid.uuid4().hex
         try:
@@ -83,14 +82,14 @@ class JobService:
         outcome.check()
 
     def resume_with(self, kind: str, resume: Resume) -> None:
-        """Name what makes the job that goes on from an operation of this kind."""
+        """Register the function that makes the job which resumes an operation of this kind."""
         self._resume[kind] = resume
 
     async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
-        """A new operation that goes on from one that failed or was cancelled, and names it as its parent.
+        """Start an operation that continues a failed or cancelled one, its parent.
 
-        Raises OperationNotFound, ConflictError when there is nothing to go on from, and CheckpointMismatch when bars
-        or strategy are not what they were.
+        Raises OperationNotFound, ConflictError when the parent cannot be resumed, and CheckpointMismatch when bars
+        or strategy have changed.
         """
         parent = await self._operations.get_operation(operation_id)
         job = job_of(parent)

@@ -1,4 +1,4 @@
-"""What a training would be refused for, found before it starts: a short job in a worker, which is no operation."""
+"""Checks before a training starts whether it can run: a short job in a worker, which is not an operation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ktrdr.payloads.jobs import StrategyOnBars
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 
-# The features of longer histories take seconds: what is wrong with those, their training finds.
+# Features of longer histories take seconds, so only their training checks them.
 MAX_ROWS = 50_000
 
 
 def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
-    """`payload` is a StrategyOnBars; `folder` lies two levels below the home. Raises TrainingDataError."""
+    """Check a StrategyOnBars, the `payload`; `folder` is two levels below the home. Raises TrainingDataError."""
     on_bars = StrategyOnBars.model_validate(payload)
     strategy = load_strategy(on_bars.strategy, IndicatorCatalogue()).on(on_bars.timeframes)
     bars = _read(strategy, on_bars, BarStore(Home(folder.parents[1]).bars))

@@ -1,4 +1,4 @@
-"""The job of a training, run in a worker process: bars and strategy in, bridge and outcome out."""
+"""The job of a training, run in a worker process: it reads strategy and bars, and writes bridge and outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     def read(symbol: str, timeframe: str) -> StoredBars:
         start, end = request.start, request.end
         if request.reproduces:
-            # The bars that were read then; those that came later are none of it.
+            # Read the range of the original training, without bars that were stored later.
             start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
         return store.read_stored(symbol, timeframe, start, end)
 
@@ -54,5 +54,5 @@ def _outcome(results: TrainingResults, checkpoints: Path) -> Outcome:
     metadata = {"final_epoch": final.total_epochs, "best_val_loss": final.best_val_loss}
     if results.status == "cancelled":
         return Outcome("cancelled", document, metadata)
-    # Nothing goes on from a training that is recorded as completed; until then, a kill may still make it necessary.
+    # A completed training is never resumed; until it is recorded as completed, a kill may still require it.
     return Outcome("completed", document, metadata, leftovers=(checkpoints.as_posix(),))

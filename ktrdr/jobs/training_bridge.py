@@ -1,4 +1,4 @@
-"""The bridge of a training: what its worker writes, batch by batch and epoch by epoch."""
+"""The bridge of a training: its worker writes a state per batch and a record per epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _columns = attrgetter(*METRIC_COLUMNS)
 
 
 class TrainingProgressBridge(ProgressBridge):
-    """Observes a training (`ktrdr.training.observer.TrainingObserver`) by writing it down, and by nothing else."""
+    """A `TrainingObserver` (`ktrdr.training.observer`) that writes the events of a training to its bridge."""
 
     @staticmethod
     def create_for(path: Path, epochs: int) -> None:
@@ -61,7 +61,7 @@ class TrainingProgressBridge(ProgressBridge):
         if replayed:
             self._append_earlier(metrics.ended_at, *_columns(metrics))
         elif progress_type == "epoch":
-            # One by one, which takes a sixth less time than a tuple of them: `python -m benchmarks bridge`.
+            # Separate arguments are faster than a tuple: `python -m benchmarks bridge`.
             self._append_metric(
                 metrics.epoch,
                 metrics.train_loss,

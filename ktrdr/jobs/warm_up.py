@@ -1,4 +1,4 @@
-"""What is done beforehand for each lane, in idle workers or in their template, so that a job starts at once."""
+"""Prepares idle workers of each lane, or their template, so that a job starts at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
     TRAINING_LANE: (
         "ktrdr.jobs.entry",
         "ktrdr.jobs.training",
-        # What it would import on its way, at the latest when it draws its plots.
+        # Modules that a training imports lazily, at the latest when it draws its plots.
         "ktrdr.saved_models.predict",
         "talib.abstract",
         "torch._dynamo",
@@ -38,7 +38,7 @@ def training() -> None:
 
 
 def data() -> None:
-    """The calendars, against which every load is checked, take as long to import as all the rest."""
+    """Import the data load and the calendars, which take as long to import as everything else together."""
     import ktrdr.jobs.data_load
     import ktrdr.jobs.start_check  # noqa: F401
 
