@@ -116,9 +116,9 @@ async def _describe_state(check: Awaitable[None]) -> str:
 
 
 def build_services(settings: Settings, executor: Executor | None = None) -> Services:
-    """Everything behind the API; nothing runs before its `start` is awaited.
+    """Construct everything behind the API; nothing runs before its `start` is awaited.
 
-    Operations run in worker processes of this machine, unless another executor of `lanes` is given.
+    Operations run in worker processes of this machine, or in `executor`, whose lanes are those of `build_lanes`.
     """
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)

@@ -1,4 +1,4 @@
-"""Timeframes: how long a bar lasts. The one list, from the shortest to the longest."""
+"""The timeframes, that is, the lengths of bars, for all packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 from ktrdr.errors import InputError, nearest
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-# Names from elsewhere; they are suggested, not taken.
+# Names that other programs use; error messages suggest the right one.
 _ALIASES = {
     "60m": "1h",
     "hourly": "1h",
@@ -23,7 +23,7 @@ _ALIASES = {
 
 
 class Timeframe(StrEnum):
-    """The length of a bar, by name; members stand from the shortest to the longest."""
+    """The length of a bar; members are in order, shortest first."""
 
     MINUTE_1 = "1m"
     MINUTE_5 = "5m"
@@ -40,13 +40,12 @@ class Timeframe(StrEnum):
 
     @property
     def is_by_date(self) -> bool:
-        """Whether bars are filed under a date, at 00:00 UTC, as daily and weekly ones are; shorter ones open at an
-        instant."""
+        """Whether a bar's timestamp is a date at 00:00 UTC (daily and weekly bars), not its opening instant."""
         return self.length >= timedelta(days=1)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The timeframe of that name, in capitals too. Raises InputError with the nearest name."""
+        """Parse a name in any case. Raises InputError with the nearest name."""
         # "1M" means a month everywhere, so it must not become a minute.
         is_month = text.endswith("M")
         folded = text if is_month else text.lower()

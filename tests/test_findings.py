@@ -42,7 +42,7 @@ def test_a_backup_keeps_paths_and_is_made_when_it_is_needed(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"{}", ""), (b"[1]", "no JSON object"), (b"{", "Expecting"), (b"\xff", "decode"), (None, "")],
+    [(b"{}", ""), (b"[1]", "not a JSON object"), (b"{", "Expecting"), (b"\xff", "decode"), (None, "")],
 )
 def test_damage_says_why_a_file_cannot_be_read(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "job.json"

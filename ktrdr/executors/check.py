@@ -78,7 +78,7 @@ def _check_folder(folder: Path, *, has_ended: bool) -> list[Finding]:
         job: damage(check_json, job),
         outcome: damage(lambda _: read_outcome(folder), outcome),
     }
-    advice = "the registry has what it held; --repair moves it away" if has_ended else "--repair moves it away"
+    advice = "its content is in the registry; --repair moves it away" if has_ended else "--repair moves it away"
     return [_damaged_file(path, reason, advice) for path, reason in reasons.items() if reason]
 
 

@@ -99,10 +99,10 @@ class Executor(Protocol):
         """The ids of the lane's waiting operations, in order."""
 
     def refill(self) -> None:
-        """Replace idle processes that were used or have died, and start what waits although there is room."""
+        """Replace idle processes that were used or have died, and start waiting jobs where a lane has room."""
 
     def state(self) -> dict[str, dict[str, int]]:
-        """Per lane: how many run, wait, may run at once, and stand by (warm)."""
+        """For each lane: how many jobs run and wait, its limit, and how many processes are warm."""
 
     async def close(self) -> None:
         """End idle processes; running ones continue without this executor."""

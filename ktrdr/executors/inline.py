@@ -61,7 +61,7 @@ class InlineExecutor:
         return [job.operation_id for job in self._waiting[lane]]
 
     def refill(self) -> None:
-        """Nothing to do: no process stands by, and what waits is started by the end of what runs."""
+        """Do nothing: there are no idle processes, and the end of a job starts the next one."""
 
     def state(self) -> dict[str, dict[str, int]]:
         return {

@@ -161,7 +161,7 @@ class PlanRunner:
                 await self.advance(whole_id)
                 return
             except KtrdrError as error:
-                logger.warning("Operation %s cannot go on yet: %s", whole_id, error.detail)
+                logger.warning("Operation %s cannot continue yet: %s", whole_id, error.detail)
             await asyncio.sleep(_RETRY_S)
 
     # -- carrying out a plan -------------------------------------------------------------------------------------

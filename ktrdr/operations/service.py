@@ -422,7 +422,7 @@ class OperationsService:
         return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
 
     def in_use(self) -> set[str]:
-        """The operations that have not ended as last seen, and those from which they go on."""
+        """The ids of unfinished operations, and of those that they continue or are part of."""
         views = [view for view in self._views.values() if not view.status.is_terminal]
         return {view.operation_id for view in views} | {view.parent_id for view in views if view.parent_id}
 

@@ -1,4 +1,4 @@
-"""The states of an operation, and which may follow which. The one list: records, API and command line read it here."""
+"""The states of an operation and the transitions between them, for records, API and command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands; a terminal state is never left."""
+    """The state of an operation; a terminal state never changes."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -24,7 +24,7 @@ TRANSITIONS: Mapping[OperationStatus, frozenset[OperationStatus]] = {
     OperationStatus.PENDING: frozenset(
         {OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.CANCELLED},
     ),
-    # Back to PENDING: a server ended between recording the start and giving the worker its job.
+    # Back to PENDING: a server ended after it recorded the start and before it sent the worker its job.
     OperationStatus.RUNNING: frozenset(
         {OperationStatus.PENDING, OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED},
     ),

@@ -104,7 +104,7 @@ def test_a_damaged_file_is_moved_away_when_asked(root: Path, name: str) -> None:
 
     assert fault.what.startswith(place)
     assert words in fault.what
-    assert ("the registry has what it held" in fault.advice) == (DONE in place)
+    assert ("its content is in the registry" in fault.advice) == (DONE in place)
     assert fault.repair
     backup = Backup(root.parent)
     fault.repair(backup)

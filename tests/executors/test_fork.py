@@ -101,7 +101,7 @@ async def test_beside_an_unknown_thread_nothing_is_forked(tmp_path: Path, caplog
     assert [record.getMessage() for record in caplog.records] == [
         "The worker template ended by itself (1); workers are spawned from now on"
     ]
-    assert "forks are not safe beside other threads: an_unknown_one" in (tmp_path / "ktrdr.log").read_text()
+    assert "a fork is unsafe while other threads run: an_unknown_one" in (tmp_path / "ktrdr.log").read_text()
     assert not templates()
     await executor.close()
 
