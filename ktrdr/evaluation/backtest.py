@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-DRAWS, FEWEST_DRAWS = 500, 100
+MAX_DRAWS, MIN_DRAWS = 500, 100
 # All draws together look at so many bars at most, which takes some tenths of a second.
-DRAWN_BARS = 10_000_000
+MAX_DRAWN_BARS = 10_000_000
 CURVE_POINTS = 400
 SECONDS_PER_YEAR = 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class _Sleeve:
+class Sleeve:
     """The share of the capital that trades one symbol.
 
     Period i lasts from the open of a bar to the next one's, the last to its bar's own close; `wanted[i]` is the
@@ -42,7 +42,7 @@ class _Sleeve:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SleeveResult:
     """What a sleeve came to: equity after each period, from 1 on."""
 
     equity: Floats
@@ -60,7 +60,7 @@ def backtest(
     trades an equal share of the capital. A position is all of its share, brought back to that at each open.
     """
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = _sleeves(positions_of(outputs, dataset), part, dataset.symbols, bars)
+    sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset.symbols, bars)
     per_year = bars_per_year(bars.values())
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
     runs = [trade(sleeve.wanted, sleeve.moves, rate) for sleeve in sleeves]
@@ -78,11 +78,11 @@ def backtest(
         buy_and_hold=held,
         random_entries=chance,
         equity=_curve(instants, equity, held_equity),
-        verdict=_verdict(model, held, chance),
+        verdict=_describe_performance(model, held, chance),
     )
 
 
-def positions_of(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
+def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
     """1 where the model says up, -1 where it says down, else 0; of a regression the sign of its prediction."""
     if dataset.is_regression:
         return np.sign(outputs[:, 0]).astype(np.float64)
@@ -102,7 +102,7 @@ def _opens(frame: pl.DataFrame) -> NDArray[np.datetime64]:
     return frame["timestamp"].to_numpy().astype("datetime64[us]")
 
 
-def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[_Sleeve]:
+def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
     for number in np.unique(part.symbols):
         mine = part.symbols == number
@@ -113,7 +113,7 @@ def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mappin
     return sleeves
 
 
-def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> _Sleeve:
+def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:
     """From the open after the first of `rows` to the close of row `last`, the last one within the part."""
     first = int(rows[0]) + 1
     opens = frame["open"].to_numpy()[first : last + 1]
@@ -121,16 +121,18 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
     # A price of zero would be divided by.
     moves = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return _Sleeve(_opens(frame)[first : last + 1], moves, positions[decided])
+    return Sleeve(_opens(frame)[first : last + 1], moves, positions[decided])
 
 
-def trade(wanted: Floats, moves: Floats, rate: float) -> Run:
+def trade(wanted: Floats, moves: Floats, rate: float) -> SleeveResult:
     """Each change of the position costs `rate` of the traded value, the first entry and the last exit too."""
     traded, kept, growth = _factors(wanted, moves, rate)
     before_costs = np.cumprod(np.concatenate([[1.0], kept[:-1] * growth]))
     after_costs = before_costs * kept
     equity = np.append(before_costs[1:-1], after_costs[-1])
-    return Run(equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum()))
+    return SleeveResult(
+        equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum())
+    )
 
 
 def _factors(wanted: Floats, moves: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
@@ -140,7 +142,7 @@ def _factors(wanted: Floats, moves: Floats, rate: float) -> tuple[Floats, Floats
     return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + wanted * moves, 0.0)
 
 
-def _portfolio(sleeves: Sequence[_Sleeve], runs: Sequence[Run], instants: NDArray[np.datetime64]) -> Floats:
+def _portfolio(sleeves: Sequence[Sleeve], runs: Sequence[SleeveResult], instants: NDArray[np.datetime64]) -> Floats:
     """A sleeve whose symbol has no bar at an instant is worth what it was worth before."""
     total = np.zeros(len(instants))
     for sleeve, run in zip(sleeves, runs, strict=True):
@@ -149,7 +151,7 @@ def _portfolio(sleeves: Sequence[_Sleeve], runs: Sequence[Run], instants: NDArra
     return total / len(sleeves)
 
 
-def _performance(equity: Floats, runs: Sequence[Run], per_year: float) -> Performance:
+def _performance(equity: Floats, runs: Sequence[SleeveResult], per_year: float) -> Performance:
     import empyrical
 
     before = np.concatenate([[1.0], equity[:-1]])
@@ -180,10 +182,10 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _random_entries(sleeves: Sequence[_Sleeve], rate: float, total_return: float) -> RandomEntries:
+def _random_entries(sleeves: Sequence[Sleeve], rate: float, total_return: float) -> RandomEntries:
     """Shift all positions along the part, round its end: the same turnover and the same holding times, other bars."""
     bars = sum(len(one.moves) for one in sleeves)
-    draws = max(FEWEST_DRAWS, min(DRAWS, DRAWN_BARS // bars))
+    draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // bars))
     shares = np.random.default_rng(0).random(draws)
     earned = np.array([_shifted_return(sleeves, rate, share) for share in shares])
     low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
@@ -193,7 +195,7 @@ def _random_entries(sleeves: Sequence[_Sleeve], rate: float, total_return: float
     return RandomEntries(draws=draws, low=low, median=median, high=high, percentile=100 * float(below))
 
 
-def _shifted_return(sleeves: Sequence[_Sleeve], rate: float, share: float) -> float:
+def _shifted_return(sleeves: Sequence[Sleeve], rate: float, share: float) -> float:
     ends = []
     for one in sleeves:
         shift = 1 + int(share * max(len(one.wanted) - 1, 0))
@@ -211,7 +213,7 @@ def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> Equ
     )
 
 
-def _verdict(model: Performance, held: Performance, chance: RandomEntries) -> str:
+def _describe_performance(model: Performance, held: Performance, chance: RandomEntries) -> str:
     sharpe, error = model.sharpe, model.sharpe_standard_error
     timing = "it never changed its position, so it timed nothing."
     if chance.low < chance.high:

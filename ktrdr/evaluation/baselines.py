@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
 
 # The features of so many samples pin a linear model down far better than the market stands still.
-MOST_SAMPLES = 100_000
+MAX_FITTED_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _fit(estimator: Any, dataset: Dataset) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    stride = -(-len(dataset.train.ends) // MOST_SAMPLES)
+    stride = -(-len(dataset.train.ends) // MAX_FITTED_SAMPLES)
     features = _features(dataset, dataset.train.ends[::stride])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ktrdr.evaluation import baselines, metrics
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.metrics import Floats, Integers
-from ktrdr.evaluation.outputs import probabilities_of
+from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Rivals, Sampling, measure_significance
 from ktrdr.evaluation.verdict import VerdictInput, verdict
 from ktrdr.features.ranks import ranks
@@ -33,7 +33,7 @@ def evaluate(
 
     `control` holds the outputs of the same model trained on shuffled labels. `class_weights` are those of the
     training's loss. They are taken out of the probabilities, and not out of the predicted classes, which they are
-    meant to move: `ktrdr.evaluation.outputs.probabilities_of`.
+    meant to move: `ktrdr.evaluation.outputs.class_probabilities`.
     """
     if dataset.is_regression:
         return _regression(outputs, dataset, part, control)
@@ -48,16 +48,16 @@ def _classification(
     class_weights: Sequence[float] | None,
 ) -> Classification:
     names, labels = dataset.class_names, part.labels.astype(np.int64)
-    predicted, probabilities = outputs.argmax(axis=1), probabilities_of(outputs, class_weights)
+    predicted, probabilities = outputs.argmax(axis=1), class_probabilities(outputs, class_weights)
     guesses = Rivals(
         naive={"majority": baselines.majority(dataset, part), "persistence": baselines.persistence(part)},
         yardstick={"logistic_regression": baselines.logistic_regression(dataset, part)},
-        control=None if control is None else Guess(control.argmax(axis=1), probabilities_of(control, class_weights)),
+        control=None if control is None else Guess(control.argmax(axis=1), class_probabilities(control, class_weights)),
     )
     scores = guesses.map(lambda guess: metrics.class_scores(labels, guess.predicted, guess.probabilities, len(names)))
     own = metrics.class_scores(labels, predicted, probabilities, len(names))
     hits = _as_floats(predicted == labels)
-    confusion = metrics.confusion_of(labels, predicted, len(names))
+    confusion = metrics.count_confusion(labels, predicted, len(names))
     common = _on_part(
         dataset,
         part,
@@ -71,10 +71,10 @@ def _classification(
         **dict(common),
         balanced_accuracy=own.balanced_accuracy,
         mcc=own.mcc,
-        log_loss=metrics.log_loss_of(labels, probabilities),
-        f1=dict(zip(names, metrics.f1_of(confusion), strict=True)),
+        log_loss=metrics.mean_log_loss(labels, probabilities),
+        f1=dict(zip(names, metrics.f1_scores(confusion), strict=True)),
         confusion=confusion.tolist(),
-        calibration=metrics.calibration_of(labels, predicted, probabilities),
+        calibration=metrics.measure_calibration(labels, predicted, probabilities),
         baselines=scores.by_name,
     )
 

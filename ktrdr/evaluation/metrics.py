@@ -24,23 +24,23 @@ Z_95 = 1.959964
 
 def class_scores(labels: Integers, predicted: Integers, probabilities: Floats | None, classes: int) -> ClassScores:
     """Balanced accuracy is the mean recall of the classes that occur."""
-    confusion = confusion_of(labels, predicted, classes)
+    confusion = count_confusion(labels, predicted, classes)
     hits, occurring = confusion.diagonal(), confusion.sum(axis=1)
     recalls = hits[occurring > 0] / occurring[occurring > 0]
     return ClassScores(
         accuracy=float(hits.sum() / confusion.sum()),
         balanced_accuracy=float(recalls.mean()),
-        mcc=mcc_of(confusion),
-        log_loss=None if probabilities is None else log_loss_of(labels, probabilities),
+        mcc=matthews_correlation(confusion),
+        log_loss=None if probabilities is None else mean_log_loss(labels, probabilities),
     )
 
 
-def confusion_of(labels: Integers, predicted: Integers, classes: int) -> Integers:
+def count_confusion(labels: Integers, predicted: Integers, classes: int) -> Integers:
     """[true class, predicted class] counts."""
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def mcc_of(confusion: Integers) -> float:
+def matthews_correlation(confusion: Integers) -> float:
     """Matthews's correlation for any number of classes (Gorodkin 2004); zero where one side is all of one class."""
     true, predicted = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
     total = float(true.sum())
@@ -48,13 +48,13 @@ def mcc_of(confusion: Integers) -> float:
     return (float(confusion.trace()) * total - float(true @ predicted)) / spread if spread else 0.0
 
 
-def log_loss_of(labels: Integers, probabilities: Floats) -> float:
+def mean_log_loss(labels: Integers, probabilities: Floats) -> float:
     """Mean of -ln p of what came; probabilities are clipped at the least step of a float64, about 2e-16."""
     clipped = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).eps)
     return float(-np.log(clipped).mean())
 
 
-def f1_of(confusion: Integers) -> list[float]:
+def f1_scores(confusion: Integers) -> list[float]:
     """2 TP / (2 TP + FP + FN) of each class; 0 for a class that neither occurs nor is predicted."""
     denominators = confusion.sum(axis=0) + confusion.sum(axis=1)
     pairs = zip(confusion.diagonal(), denominators, strict=True)
@@ -107,7 +107,7 @@ def wilson_interval(share: float, samples: float, z: float = Z_95) -> tuple[floa
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def calibration_of(labels: Integers, predicted: Integers, probabilities: Floats) -> Calibration:
+def measure_calibration(labels: Integers, predicted: Integers, probabilities: Floats) -> Calibration:
     """Expected calibration error over bins of equally many samples (Guo et al. 2017; Nguyen and O'Connor 2015).
 
     Bins of equal width would put all samples of a market model, whose confidence hardly leaves one half, into one.

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 PREDICTED = "predicted"
 
 
-def columns_of(
+def prediction_columns(
     outputs: NDArray[np.float32], class_names: Sequence[str], target_scale: float
 ) -> Mapping[str, NDArray[Any]]:
     """What a model's outputs [samples, outputs] mean: the likeliest class and the probability of each, or a number."""
     if not class_names:
         return {PREDICTED: outputs[:, 0].astype(np.float64) * target_scale}
-    chances = probabilities_of(outputs)
+    chances = class_probabilities(outputs)
     named = {f"probability_{name}": chances[:, index] for index, name in enumerate(class_names)}
     return {PREDICTED: np.array(class_names)[outputs.argmax(1)], **named}
 
 
-def probabilities_of(logits: NDArray[np.float32], class_weights: Sequence[float] | None = None) -> NDArray[np.float64]:
+def class_probabilities(
+    logits: NDArray[np.float32], class_weights: Sequence[float] | None = None
+) -> NDArray[np.float64]:
     """Softmax of each row of `logits` [samples, classes]; a row's bits do not depend on the rows beside it.
 
     `class_weights` are those of the training's loss. A network that minimises the weighted loss learns

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Outputs = NDArray[np.float32]
 
-_BRIEF = 0.1
+_BRIEF_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def label_permutation_control(
     wanted = strategy.controls.shuffled_labels
     if wanted == "none":
         return None
-    epochs = epochs if wanted == "full" else math.ceil(_BRIEF * epochs)
+    epochs = epochs if wanted == "full" else math.ceil(_BRIEF_SHARE * epochs)
     order = torch.from_numpy(np.random.default_rng(strategy.training.seed).permutation(len(dataset.train.labels)))
     shuffled = replace(tensors.train, labels=tensors.train.labels[order.to(tensors.windows.device)])
     settings = strategy.training.model_copy(update={"epochs": epochs, "early_stopping": None})

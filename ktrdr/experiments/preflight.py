@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.throughput import Throughput
 
-FEWEST_TRAINING_SAMPLES = 20
-FEWEST_VALIDATION_SAMPLES = 5
-THIN_VALIDATION_SAMPLES = 200
-THIN_CLASS_SHARE = 0.02
-PARAMETERS_PER_SAMPLE = 10
+MIN_TRAINING_SAMPLES = 20
+MIN_VALIDATION_SAMPLES = 5
+ENOUGH_VALIDATION_SAMPLES = 200
+RARE_CLASS_SHARE = 0.02
+MAX_PARAMETERS_PER_SAMPLE = 10
 
 _FLOAT_BYTES = 4
 # Weights, gradients, two moments; the best weights, and a checkpoint's copy of weights, moments and best weights.
@@ -51,7 +51,7 @@ Measure = Callable[["Dataset"], "Throughput"]
 
 def preflight(strategy: Strategy, dataset: Dataset, *, model_parameters: int, fold: int = 0) -> PreflightReport:
     """One fold, whose dataset is there already; `fold` counts from 0."""
-    return _whole(strategy, [_look_at(dataset, fold)], dataset, dataset, model_parameters)
+    return _whole(strategy, [_inspect_fold(dataset, fold)], dataset, dataset, model_parameters)
 
 
 def preflight_folds(
@@ -73,9 +73,9 @@ def preflight_folds(
             dataset = assemble(panel, fold)
         except TrainingDataError as error:
             failures.append(error)
-            folds.append(_hopeless_fold(fold, error))
+            folds.append(_failed_fold(fold, error))
             continue
-        folds.append(_look_at(dataset, fold))
+        folds.append(_inspect_fold(dataset, fold))
         first = first or dataset
         largest = max(largest or dataset, dataset, key=lambda each: len(each.train.labels))
     if first is None or largest is None:
@@ -148,7 +148,7 @@ def _warnings(folds: Sequence[FoldReport]) -> Iterator[str]:
 
 def _warnings_of_the_model(parameters: int, samples: int, memory: int, available: int) -> Iterator[str]:
     """`samples` are the fewest that it is trained on."""
-    if parameters > PARAMETERS_PER_SAMPLE * samples:
+    if parameters > MAX_PARAMETERS_PER_SAMPLE * samples:
         yield (
             f"the model has {parameters:,} parameters for {samples:,} training samples, "
             f"{parameters / samples:,.0f} for each: it can learn them by heart"
@@ -157,8 +157,8 @@ def _warnings_of_the_model(parameters: int, samples: int, memory: int, available
         yield f"about {memory / 1e9:.1f} GB of memory are needed, and {available / 1e9:.1f} GB are free"
 
 
-def _look_at(dataset: Dataset, fold: int) -> FoldReport:
-    parts = tuple(_part(dataset, name, part) for name, part in _parts_of(dataset))
+def _inspect_fold(dataset: Dataset, fold: int) -> FoldReport:
+    parts = tuple(_part(dataset, name, part) for name, part in _named_parts(dataset))
     return FoldReport(
         fold=fold + 1,
         parts=parts,
@@ -174,7 +174,7 @@ def _look_at(dataset: Dataset, fold: int) -> FoldReport:
     )
 
 
-def _hopeless_fold(fold: int, error: TrainingDataError) -> FoldReport:
+def _failed_fold(fold: int, error: TrainingDataError) -> FoldReport:
     return FoldReport(
         fold=fold + 1,
         parts=(),
@@ -195,7 +195,7 @@ def _timed(fold: FoldReport, throughput: Throughput, epochs: int) -> FoldReport:
     return fold.model_copy(update={"epoch_seconds": epoch_seconds, "total_seconds": total_seconds})
 
 
-def _parts_of(dataset: Dataset) -> Iterator[tuple[PartName, Part]]:
+def _named_parts(dataset: Dataset) -> Iterator[tuple[PartName, Part]]:
     yield "train", dataset.train
     yield "validation", dataset.validation
     if dataset.test is not None:
@@ -236,7 +236,7 @@ def _peak_memory(strategy: Strategy, dataset: Dataset, parameters: int) -> int:
 
 
 def _hopeless_parts(parts: Sequence[PartReport], is_regression: bool) -> Iterator[str]:
-    for part, fewest in zip(parts, (FEWEST_TRAINING_SAMPLES, *[FEWEST_VALIDATION_SAMPLES] * 2), strict=False):
+    for part, fewest in zip(parts, (MIN_TRAINING_SAMPLES, *[MIN_VALIDATION_SAMPLES] * 2), strict=False):
         if part.samples < fewest:
             few = f"there are {part.samples} {adjective(part.part)} samples"
             yield f"{few}; nothing can be told from fewer than {fewest}"
@@ -263,7 +263,7 @@ def _left_out(symbols: Iterable[LeftOut]) -> Iterator[FoldWarning]:
 
 def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
     for part in parts[1:]:
-        if part.samples < THIN_VALIDATION_SAMPLES:
+        if part.samples < ENOUGH_VALIDATION_SAMPLES:
             yield FoldWarning(
                 about=f"{part.part} samples",
                 text=f"{part.samples} {part.part} samples tell an accuracy from that of a baseline only when the two "
@@ -274,7 +274,7 @@ def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
 def _rare_classes(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
     for part in parts:
         for name, share in part.shares.items():
-            if share < THIN_CLASS_SHARE:
+            if share < RARE_CLASS_SHARE:
                 yield FoldWarning(
                     about=f"{part.part} class {name}",
                     text=f"the class {name!r} has {100 * share:.1f} % of the {adjective(part.part)} samples",

@@ -20,7 +20,7 @@ from ktrdr.saved_models.reproduce import compare_with
 from ktrdr.training.architectures.model import count_parameters, layers
 from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
-from ktrdr.training.device import device_of
+from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_trainer
 from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
@@ -73,7 +73,7 @@ def run_training(
 
     phases.enter(Phase.INITIALIZING)
     make_repeatable(strategy.training.seed, strategy.training.threads)
-    device = device_of(strategy.training.device)
+    device = choose_device(strategy.training.device)
 
     phases.enter(Phase.PREPARING)
     bars, providers = _read(request, read_bars)

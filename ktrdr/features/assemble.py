@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.checks import as_datetime, check_fold, check_labels, check_symbol_split, parts_of
+from ktrdr.features.checks import as_datetime, check_fold, check_labels, check_symbol_split, split_parts
 from ktrdr.features.columns import SymbolBars, build_features, feature_names
 from ktrdr.features.dataset import Dataset, LeftOut, Part, Rows, SymbolCoverage, Values
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
-from ktrdr.features.needed_bars import MINIMUM_SAMPLES
+from ktrdr.features.needed_bars import MIN_SAMPLES
 from ktrdr.features.panel import Build, Panel, SymbolSeries, build_panel
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import Split, split
@@ -107,17 +107,17 @@ def _pieces(panel: Panel, fold: int) -> tuple[list[_Piece], tuple[LeftOut, ...]]
 
 
 def _is_trained_on(split: Split) -> bool:
-    return len(split.train) >= MINIMUM_SAMPLES
+    return len(split.train) >= MIN_SAMPLES
 
 
 def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
-    parts, opens = parts_of(strategy, piece.split), piece.series.timeline.opens
+    parts, opens = split_parts(strategy, piece.split), piece.series.timeline.opens
     if _is_trained_on(piece.split):
         missing = tuple(name for name, rows in parts.items() if not len(rows))
         lack = f"no {' and no '.join(missing)} samples"
     else:
         missing = tuple(parts)
-        lack = f"{len(piece.split.train)} training samples of the {MINIMUM_SAMPLES} that it needs"
+        lack = f"{len(piece.split.train)} training samples of the {MIN_SAMPLES} that it needs"
     if not missing:
         return None
     first, last = as_datetime(opens[0]), as_datetime(opens[-1])

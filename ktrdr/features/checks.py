@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.needed_bars import MINIMUM_SAMPLES, needed_bars
+from ktrdr.features.needed_bars import MIN_SAMPLES, needed_bars
 from ktrdr.features.splits import fold_count
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Instants = NDArray[np.datetime64]
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> None:
@@ -71,10 +71,10 @@ def check_candidates(samples: Mapping[str, int]) -> None:
 
 def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: Split) -> None:
     """Where no symbol may be left out, each needs samples in every part."""
-    for name, samples in parts_of(strategy, split).items():
-        if len(samples) < MINIMUM_SAMPLES:
+    for name, samples in split_parts(strategy, split).items():
+        if len(samples) < MIN_SAMPLES:
             raise TrainingDataError(
-                f"{symbol} has {len(samples)} {adjective(name)} samples; at least {MINIMUM_SAMPLES} are needed. The "
+                f"{symbol} has {len(samples)} {adjective(name)} samples; at least {MIN_SAMPLES} are needed. The "
                 f"parts begin and end at the same instants for all symbols, and the bars of {symbol} run from "
                 f"{as_datetime(opens[0]).isoformat()} to {as_datetime(opens[-1]).isoformat()}.",
                 hint="Leave the symbol out, or choose dates that all symbols cover.",
@@ -85,15 +85,15 @@ def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: 
 
 def check_fold(strategy: Strategy, fold: int, splits: Sequence[Split], left_out: Sequence[LeftOut]) -> None:
     """Where symbols may be left out, those that stay need samples in every part together."""
-    of_parts = [parts_of(strategy, split) for split in splits]
+    of_parts = [split_parts(strategy, split) for split in splits]
     for name in ("train", "validation", *(("test",) if strategy.validation.test else ())):
         samples = sum(len(parts[name]) for parts in of_parts)
-        if samples < MINIMUM_SAMPLES:
-            symbols = "; ".join(f"{each.symbol} {each.reason}" for each in left_out[:_MOST_NAMED])
-            more = f"; and {len(left_out) - _MOST_NAMED} more symbols" if len(left_out) > _MOST_NAMED else ""
+        if samples < MIN_SAMPLES:
+            symbols = "; ".join(f"{each.symbol} {each.reason}" for each in left_out[:_MAX_NAMED])
+            more = f"; and {len(left_out) - _MAX_NAMED} more symbols" if len(left_out) > _MAX_NAMED else ""
             raise TrainingDataError(
                 f"Fold {fold + 1} of {fold_count(strategy)} has {samples} {adjective(name)} samples; at least "
-                f"{MINIMUM_SAMPLES} are needed. No symbol can serve it: {symbols}{more}.",
+                f"{MIN_SAMPLES} are needed. No symbol can serve it: {symbols}{more}.",
                 hint="Choose dates that at least one symbol covers, fewer folds, or a larger validation.initial.",
                 fold=fold + 1,
                 samples=samples,
@@ -122,7 +122,7 @@ def check_labels(dataset: Dataset) -> None:
     )
 
 
-def parts_of(strategy: Strategy, split: Split) -> dict[PartName, NDArray[np.int64]]:
+def split_parts(strategy: Strategy, split: Split) -> dict[PartName, NDArray[np.int64]]:
     """Rows of the parts that the strategy has."""
     parts: dict[PartName, NDArray[np.int64]] = {"train": split.train, "validation": split.validation}
     return {**parts, "test": split.test} if strategy.validation.test else parts
@@ -137,5 +137,5 @@ def as_datetime(timestamp: np.datetime64) -> datetime:
 
 
 def _listed(symbols: Sequence[str]) -> str:
-    more = len(symbols) - _MOST_NAMED
-    return ", ".join(symbols[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(symbols) - _MAX_NAMED
+    return ", ".join(symbols[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -25,8 +25,8 @@ SymbolBars = Mapping[str, "pl.DataFrame"]
 """One symbol's checked bars of each timeframe."""
 
 # The newest closed bar may lie this far back before it is taken for missing; holidays are shorter.
-_LONGEST_PAUSE = np.timedelta64(7, "D")
-_LONGEST_PAUSE_BARS = 4
+_MAX_PAUSE = np.timedelta64(7, "D")
+_MAX_PAUSE_BARS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _check_pauses(
     """A value that is carried on for weeks is no longer the newest: the bars after it are missing."""
     if not len(rows):
         return
-    longest = _LONGEST_PAUSE + _LONGEST_PAUSE_BARS * np.timedelta64(timeframe.length)
+    longest = _MAX_PAUSE + _MAX_PAUSE_BARS * np.timedelta64(timeframe.length)
     late = closes - other_closes[rows] > longest
     if late.any():
         row = int(np.argmax(late))

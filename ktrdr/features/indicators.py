@@ -23,8 +23,8 @@ BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 AVERAGES = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
 
 # TA-Lib takes no longer period and no larger number than these, in any function.
-LARGEST_INTEGER = 100_000
-LARGEST_REAL = 3e37
+MAX_INTEGER = 100_000
+MAX_REAL = 3e37
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def _accepts(function: str, parameters: Mapping[str, int | float]) -> bool:
 
 def _bound(function: str, parameter: Parameter, refused: float) -> str:
     """The end of the accepted range on the side of a refused value, found by bisection from the default."""
-    largest = 2 * LARGEST_INTEGER if parameter.integer else 2 * LARGEST_REAL
+    largest = 2 * MAX_INTEGER if parameter.integer else 2 * MAX_REAL
     accepted, bad = parameter.default, max(-largest, min(refused, largest))
     side = "at least" if bad < accepted else "at most"
     while abs(accepted - bad) > (1 if parameter.integer else 1e-9 * max(1.0, abs(accepted))):

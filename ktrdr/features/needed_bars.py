@@ -12,11 +12,11 @@ from ktrdr.features.splits import Timeline, split
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
 
-MINIMUM_SAMPLES = 2
+MIN_SAMPLES = 2
 
 
 def needed_bars(strategy: Strategy, warmup: int) -> int:
-    """The fewest bars of one symbol that leave MINIMUM_SAMPLES in every part, were each label to take its horizon."""
+    """The fewest bars of one symbol that leave MIN_SAMPLES in every part, were each label to take its horizon."""
     first_end = max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
     low, high = 0, 1
     while not _is_enough(strategy, first_end, high):
@@ -34,4 +34,4 @@ def _is_enough(strategy: Strategy, first_end: int, samples: int) -> bool:
     rows = np.arange(first_end, first_end + samples)
     (parts,) = split(strategy, [Timeline(opens, closes, rows, rows + horizon)])
     needed = (parts.train, parts.validation, *((parts.test,) if strategy.validation.test else ()))
-    return min(map(len, needed)) >= MINIMUM_SAMPLES
+    return min(map(len, needed)) >= MIN_SAMPLES

@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
 Mask = NDArray[np.bool_]
 
-_NEVER = np.datetime64(2**62, "us")
+_FAR_FUTURE = np.datetime64(2**62, "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def split(strategy: Strategy, timelines: Sequence[Timeline], fold: int = 0) -> l
     candidates = [_Candidates(one, borders, embargo_bars(embargo, len(one.opens))) for one in timelines]
     validations = [one.validation() for one in candidates]
     settling = [one.opens[one.settled[own].max()] for one, own in zip(timelines, validations, strict=True) if own.any()]
-    last_settling = max(settling, default=_NEVER)
+    last_settling = max(settling, default=_FAR_FUTURE)
     return [one.split(validation, last_settling) for one, validation in zip(candidates, validations, strict=True)]
 
 
@@ -90,7 +90,7 @@ def _borders(strategy: Strategy, instants: Instants, fold: int) -> _Borders:
     known = len(instants) - _share(len(instants), rule.test)
 
     def at(count: int) -> np.datetime64:
-        return np.datetime64(instants[count]) if count < len(instants) else _NEVER
+        return np.datetime64(instants[count]) if count < len(instants) else _FAR_FUTURE
 
     if rule.type == "holdout":
         begin = min(known - 1, math.floor(known * (1 - strategy.training.validation_split)))
@@ -148,7 +148,7 @@ class _Candidates:
         return (self.opens >= borders.train_from) & (is_before_end | (self.opens >= borders.test))
 
     def _before_test(self) -> Mask:
-        if self.borders.test == _NEVER:
+        if self.borders.test == _FAR_FUTURE:
             return np.ones(len(self.bars.rows), bool)
         return self._settled_before(self.borders.test)
 

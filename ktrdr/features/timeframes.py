@@ -54,14 +54,14 @@ def closes_at(timestamps: Instants, timeframe: Timeframe, calendar: str | None =
     are the calendar's. A bar outside the sessions lasts its full length, so nothing is ever thought closed too early.
     """
     full = timestamps + np.timedelta64(timeframe.length)
-    sessions = _days_of(calendar) if calendar else None
+    sessions = _load_days(calendar) if calendar else None
     if sessions is None:
         return full
     if not timeframe.is_by_date:
-        bell = sessions.close_of(np.searchsorted(sessions.opens, timestamps, "right") - 1)
+        bell = sessions.session_closes(np.searchsorted(sessions.opens, timestamps, "right") - 1)
     else:
         # Bars of days and weeks are stamped with the midnight of a date, as sessions are.
-        bell = sessions.close_of(np.searchsorted(sessions.dates, full, "left") - 1)
+        bell = sessions.session_closes(np.searchsorted(sessions.dates, full, "left") - 1)
     return np.where((bell > timestamps) & (bell < full), bell, full)
 
 
@@ -78,12 +78,12 @@ class _Days:
     opens: Instants
     closes: Instants
 
-    def close_of(self, places: NDArray[np.int64]) -> Instants:
+    def session_closes(self, places: NDArray[np.int64]) -> Instants:
         return np.where(places >= 0, self.closes[np.maximum(places, 0)], np.datetime64("NaT", "us"))
 
 
 @lru_cache(maxsize=16)
-def _days_of(calendar: str) -> _Days | None:
+def _load_days(calendar: str) -> _Days | None:
     """All that the calendar knows, made once, whatever part of it is asked for; None where trading does not pause."""
     sessions = sessions_of(calendar, _EARLIEST, _LATEST)
     if sessions.is_around_the_clock:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 # Beyond so many times its least value a curve hides its beginnings on an even scale.
-MOST_ON_AN_EVEN_SCALE = 6.0
+MAX_LINEAR_RATIO = 6.0
 
 
 def plot_equity(report: TrainingReport) -> bytes:
@@ -60,7 +60,7 @@ def _equity(
     axes.plot(instants, held, color=BLUE, linewidth=1.5)
     axes.plot(instants, model, color=VERMILION, linewidth=1.8)
     lowest, highest = (float(edge) for edge in (min(model.min(), held.min()), max(model.max(), held.max())))
-    if 0 < MOST_ON_AN_EVEN_SCALE * lowest < highest:
+    if 0 < MAX_LINEAR_RATIO * lowest < highest:
         axes.set_yscale("log")
         axes.set_ylim(lowest / 1.1, highest * 1.1)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ktrdr.plot_style import GREY, INK, literal
-from ktrdr.reports.report_data import TrainingReport, model_in_short, range_of, sources, symbols_in_short
+from ktrdr.reports.report_data import TrainingReport, bar_range, model_in_short, sources, symbols_in_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
         [
             symbols_in_short(report.request.symbols),
             f"{', '.join(report.strategy.timeframes)} from {sources(report, at_most=1)}",
-            range_of(report.dataset.coverage),
+            bar_range(report.dataset.coverage),
             model_in_short(report.strategy),
             *more,
         ]

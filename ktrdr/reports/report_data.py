@@ -71,13 +71,13 @@ def model_in_short(strategy: Strategy) -> str:
     return f"{name} {model.layers}×{model.hidden_size}"
 
 
-def sources_of(providers: Providers, symbol: str) -> str:
+def symbol_sources(providers: Providers, symbol: str) -> str:
     given = providers[symbol]
     return given if isinstance(given, str) else ", ".join(dict.fromkeys(given.values()))
 
 
 def sources(report: TrainingReport, at_most: int = 100) -> str:
-    names = list(dict.fromkeys(sources_of(report.providers, symbol) for symbol in report.providers))
+    names = list(dict.fromkeys(symbol_sources(report.providers, symbol) for symbol in report.providers))
     return ", ".join(names) if len(names) <= at_most else f"{len(names)} providers"
 
 
@@ -85,7 +85,7 @@ def symbols_in_short(symbols: Sequence[str]) -> str:
     return ", ".join(symbols) if len(symbols) <= 6 else f"{', '.join(symbols[:5])} and {len(symbols) - 5} more"
 
 
-def range_of(coverage: Sequence[SymbolCoverage]) -> str:
+def bar_range(coverage: Sequence[SymbolCoverage]) -> str:
     return f"{day(min(part.first for part in coverage))} to {day(max(part.last for part in coverage))}"
 
 

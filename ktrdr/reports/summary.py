@@ -25,7 +25,7 @@ from ktrdr.formatting import (
 )
 from ktrdr.payloads.evaluation import Classification, Regression
 from ktrdr.payloads.training import Ending
-from ktrdr.reports.report_data import TrainingReport, day, model_in_short, range_of, sources, sources_of
+from ktrdr.reports.report_data import TrainingReport, bar_range, day, model_in_short, sources, symbol_sources
 from ktrdr.saved_models.provenance import libraries
 from ktrdr.training.files import STRATEGY
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.evaluation import Calibration, ClassScores, Evaluation, Lead, NumberScores
 
 WIDTH = 100
-LONGEST_SYMBOL = 24
+MAX_SYMBOL_LENGTH = 24
 
 
 def summary(report: TrainingReport, phases_seconds: Mapping[str, float]) -> str:
@@ -81,7 +81,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
             "Symbols": ", ".join(request.symbols),
             "Timeframes": ", ".join(strategy.timeframes),
             "Bars from": sources(report),
-            "Range": range_of(report.dataset.coverage),
+            "Range": bar_range(report.dataset.coverage),
             "Trained": ended,
         }
     )
@@ -288,7 +288,7 @@ def _rows(report: TrainingReport) -> Iterator[str]:
                 day(coverage.first),
                 day(coverage.border) if coverage.border else NOTHING,
                 day(coverage.last),
-                textwrap.shorten(sources_of(report.providers, coverage.symbol), 32, placeholder="…"),
+                textwrap.shorten(symbol_sources(report.providers, coverage.symbol), 32, placeholder="…"),
             ]
             for coverage in dataset.coverage
         ],
@@ -303,7 +303,7 @@ def _rows(report: TrainingReport) -> Iterator[str]:
 
 
 def _short(symbol: str) -> str:
-    return symbol if len(symbol) <= LONGEST_SYMBOL else f"{symbol[: LONGEST_SYMBOL - 1]}…"
+    return symbol if len(symbol) <= MAX_SYMBOL_LENGTH else f"{symbol[: MAX_SYMBOL_LENGTH - 1]}…"
 
 
 def _parts(dataset: Dataset) -> dict[str, Part]:

@@ -23,7 +23,7 @@ from ktrdr.training.files import write_file
 if TYPE_CHECKING:
     from ktrdr.saved_models.trained_model import TrainedModel
 
-LARGEST_DIFFERENCE = 1e-5
+MAX_DIFFERENCE = 1e-5
 INPUT = "features"
 OUTPUTS = "outputs"
 PROBABILITIES = "probabilities"
@@ -82,9 +82,9 @@ def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, a
     with torch.inference_mode():
         expected = [tensor.numpy() for tensor in scaled(features)]
     difference = _largest_difference(_run(content, windows), expected)
-    if not difference <= LARGEST_DIFFERENCE:
+    if not difference <= MAX_DIFFERENCE:
         raise KtrdrError(
-            f"the exported model differs from the trained one by {difference:.2g}, more than {LARGEST_DIFFERENCE:g}, "
+            f"the exported model differs from the trained one by {difference:.2g}, more than {MAX_DIFFERENCE:g}, "
             f"in {len(windows):,} windows; nothing was written",
             hint="this is a fault of the export, not of the model",
         )

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.evaluation.outputs import columns_of
+from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.features.columns import Columns, SymbolBars, build_features
 from ktrdr.features.timeframes import closes_at
 from ktrdr.saved_models.trained_model import TrainedModel
@@ -79,14 +79,16 @@ def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -
 def predict_last(
     model: TrainedModel, symbol: str, bars: SymbolBars, last: int, now: datetime | None = None
 ) -> pl.DataFrame:
-    """What the model says at the last closed bars: timestamp, close, and the columns of `columns_of`.
+    """What the model says at the last closed bars: timestamp, close, and the columns of `prediction_columns`.
 
     `bars` are of every timeframe of the strategy, from the first day of the training on.
     """
     windows = last_windows(model.strategy, symbol, closed_bars(model.strategy, bars, now), last)
-    said = columns_of(model.outputs(windows.values, symbol, windows.first), model.class_names, model.target_scale)
+    predictions = prediction_columns(
+        model.outputs(windows.values, symbol, windows.first), model.class_names, model.target_scale
+    )
     timestamps = pl.Series(windows.timestamps).dt.replace_time_zone("UTC")
-    return pl.DataFrame({"timestamp": timestamps, "close": windows.closes, **said})
+    return pl.DataFrame({"timestamp": timestamps, "close": windows.closes, **predictions})
 
 
 def _check_finite(symbol: str, columns: Columns, values: NDArray[np.float64], timestamps: pl.Series) -> None:

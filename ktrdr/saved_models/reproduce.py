@@ -19,7 +19,7 @@ _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "dev
 _TIMES = ("duration", "ended_at")
 # Times, places, words and the state of the machine may differ; names that end in "seconds" are left out too.
 _NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def compare_with(original: Path, again: Path) -> Reproduction:
@@ -114,8 +114,8 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
 
 def _lines(name: str, first: object, second: object) -> list[str]:
     found = list(_differing(name, first, second))
-    more = len(found) - _SHOWN
-    return [*found[:_SHOWN], f"{name}: and {more} more"] if more > 0 else found
+    more = len(found) - _MAX_SHOWN
+    return [*found[:_MAX_SHOWN], f"{name}: and {more} more"] if more > 0 else found
 
 
 def _differing(name: str, first: object, second: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from ktrdr.errors import ArtifactNotFound, InputError, StorageError
 from ktrdr.training.architectures.model import predict
-from ktrdr.training.device import device_of
+from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_model
 from ktrdr.training.files import CARD, FORMAT, WEIGHTS
 from ktrdr.training.windows import view_of_windows
@@ -97,6 +97,6 @@ def load_model(folder: Path) -> TrainedModel:
 def _device(name: str) -> torch.device:
     """That of the training, without which the bits are others; where it isn't there, the CPU."""
     try:
-        return device_of(torch.device(name).type)
+        return choose_device(torch.device(name).type)
     except InputError:
         return torch.device("cpu")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from ktrdr.evaluation.outputs import columns_of
+from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.market.series_file import ends
 from ktrdr.saved_models.provenance import code_version, libraries
 from ktrdr.training.files import CARD, FORMAT, METRICS, PREDICTIONS, WEIGHTS, write_file
@@ -120,7 +120,7 @@ def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDAr
                 "symbol": np.array(dataset.symbols)[part.symbols],
                 "part": name,
                 "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
-                **columns_of(given, dataset.class_names, dataset.target_scale),
+                **prediction_columns(given, dataset.class_names, dataset.target_scale),
             }
         )
         for name, given in outputs.items()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ktrdr.training.windows import Samples, TrainingTensors
 
 # As in LightGBM's own metrics: a probability below it is taken for it.
-LEAST_PROBABILITY = 1e-15
+MIN_PROBABILITY = 1e-15
 
 
 class BoostingTrainer:
@@ -185,4 +185,4 @@ def _classes(predicted: NDArray[np.float64], labels: NDArray[Any]) -> tuple[NDAr
     """`predicted` is [samples, classes] probabilities, of two classes [samples] of the second."""
     probabilities = np.stack([1 - predicted, predicted], axis=1) if predicted.ndim == 1 else predicted
     of_label = probabilities[np.arange(len(labels)), labels]
-    return -np.log(np.maximum(of_label, LEAST_PROBABILITY)), probabilities.argmax(axis=1) == labels
+    return -np.log(np.maximum(of_label, MIN_PROBABILITY)), probabilities.argmax(axis=1) == labels

@@ -32,7 +32,7 @@ from ktrdr.training.fingerprint import (
     METADATA_KEY,
     Fingerprint,
     checkpoint_head,
-    checkpoint_of,
+    checkpoint_name,
     newest_first,
 )
 from ktrdr.training.loop import TrainingState
@@ -41,7 +41,7 @@ from ktrdr.training.tensor_file import TensorFile
 
 logger = logging.getLogger(__name__)
 
-KEPT = 2
+CHECKPOINTS_TO_KEEP = 2
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Checkpoint:
 
     def check(self, fingerprint: Fingerprint) -> None:
         """Raises CheckpointMismatch, naming each difference."""
-        self.fingerprint.check(fingerprint, checkpoint_of(len(self.history)))
+        self.fingerprint.check(fingerprint, checkpoint_name(len(self.history)))
 
 
 class Checkpoints:
@@ -123,7 +123,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     }
     path = folder / f"epoch-{len(checkpoint.history):06d}.safetensors"
     write_file(path, save(checkpoint.tensors, {METADATA_KEY: json.dumps(head)}))
-    for old in newest_first(folder)[KEPT:]:
+    for old in newest_first(folder)[CHECKPOINTS_TO_KEEP:]:
         _remove(old)
     return path
 

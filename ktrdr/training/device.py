@@ -9,7 +9,7 @@ import torch
 from ktrdr.errors import InputError
 
 
-def device_of(setting: str) -> torch.device:
+def choose_device(setting: str) -> torch.device:
     """`auto` is a CUDA GPU where there is one. To be asked before anything computes on it.
 
     Raises InputError when the device that is asked for isn't there.

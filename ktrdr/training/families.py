@@ -46,16 +46,16 @@ FAMILIES: tuple[Family, ...] = (
 
 
 def build_model(spec: ModelSpec, features: int, outputs: int) -> nn.Module:
-    return _family_of(spec).model(spec, features, outputs)
+    return _find_family(spec).model(spec, features, outputs)
 
 
 def build_trainer(spec: ModelSpec, settings: Training, data: TrainingTensors, outputs: int) -> Trainer:
     """Of a new model, on the device where `data` lies."""
     features = data.windows.shape[-1]
-    return _family_of(spec).trainer(build_model(spec, features, outputs), data, settings)
+    return _find_family(spec).trainer(build_model(spec, features, outputs), data, settings)
 
 
-def _family_of(spec: Any) -> Family:
+def _find_family(spec: Any) -> Family:
     for family in FAMILIES:
         if family.type == spec.type:
             return family

@@ -94,11 +94,11 @@ def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
     """
     for path in newest_first(folder):
         if head := _head(path):
-            Fingerprint(**head["fingerprint"]).check(fingerprint, checkpoint_of(len(head["history"])))
+            Fingerprint(**head["fingerprint"]).check(fingerprint, checkpoint_name(len(head["history"])))
             return
 
 
-def checkpoint_of(epoch: int) -> str:
+def checkpoint_name(epoch: int) -> str:
     return f"the checkpoint of epoch {epoch}"
 
 

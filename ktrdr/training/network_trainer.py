@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ktrdr.training.architectures.model import CHUNK, apart, weights_of
+from ktrdr.training.architectures.model import CHUNK, apart, copy_weights
 from ktrdr.training.loop import OnBatch, Score, StopRequested
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class NetworkTrainer:
         for batch in range(batches):
             expected = labels[batch]
             outputs = model(windows.index_select(0, starts[batch]))
-            loss = loss_sum_of(outputs, expected, weights[batch], class_weights)
+            loss = sum_losses(outputs, expected, weights[batch], class_weights)
             optimizer.zero_grad()
             (loss / len(expected)).backward()  # type: ignore[no-untyped-call]
             if clip is not None:
                 nn.utils.clip_grad_norm_(parameters, clip)
             optimizer.step()
             loss_sum += loss.detach()
-            correct += hits_of(outputs.detach(), expected)
+            correct += count_hits(outputs.detach(), expected)
             samples_seen += len(expected)
             on_batch(epoch, batch + 1, batches, samples_seen)
             if stop_requested():
@@ -69,13 +69,13 @@ class NetworkTrainer:
         return validate(self.model, self.data, stop_requested)
 
     def keep_best(self) -> None:
-        self._best = weights_of(self.model)
+        self._best = copy_weights(self.model)
 
     def best_weights(self) -> dict[str, Tensor]:
         return self._best
 
     def capture(self) -> Callable[[], dict[str, Tensor]]:
-        tensors = {f"model.{name}": tensor for name, tensor in weights_of(self.model).items()}
+        tensors = {f"model.{name}": tensor for name, tensor in copy_weights(self.model).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         for parameter, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{parameter}.{name}": apart(tensor) for name, tensor in moments.items()}
@@ -129,8 +129,8 @@ def validate(model: nn.Module, data: TrainingTensors, stop_requested: StopReques
     with torch.inference_mode():
         for starts, labels, weights in _chunks(samples):
             outputs = model(data.windows.index_select(0, starts))
-            loss_sum += loss_sum_of(outputs, labels, weights, data.class_weights)
-            correct += hits_of(outputs, labels)
+            loss_sum += sum_losses(outputs, labels, weights, data.class_weights)
+            correct += count_hits(outputs, labels)
             if stop_requested():
                 return None
     weights = data.loss_weights(samples)
@@ -138,7 +138,7 @@ def validate(model: nn.Module, data: TrainingTensors, stop_requested: StopReques
     return Score(loss_sum.item() / total, correct.item() / len(samples))
 
 
-def loss_sum_of(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_weights: Tensor | None) -> Tensor:
+def sum_losses(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_weights: Tensor | None) -> Tensor:
     """The losses of the samples, each times its weight, added up."""
     if labels.is_floating_point():
         losses = (outputs.squeeze(1) - labels).square()
@@ -149,7 +149,7 @@ def loss_sum_of(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_w
     return (losses if weights is None else losses * weights).sum()
 
 
-def hits_of(outputs: Tensor, labels: Tensor) -> Tensor:
+def count_hits(outputs: Tensor, labels: Tensor) -> Tensor:
     """How many classes are right; of a regression, how many signs."""
     if labels.is_floating_point():
         return ((outputs.squeeze(1) > 0) == (labels > 0)).sum()

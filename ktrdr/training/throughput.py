@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ktrdr.training.architectures.model import CHUNK, count_parameters
-from ktrdr.training.device import device_of
+from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_trainer
 from ktrdr.training.windows import TrainingTensors
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.loop import Trainer
 
-MOST_SECONDS = 2.0
-MOST_BATCHES = 50
+MAX_SECONDS = 2.0
+MAX_BATCHES = 50
 # The first batches pay for what is made once.
 _UNCOUNTED = 3
 
@@ -50,13 +50,13 @@ def measure(
     stop_requested: Callable[[], bool] = lambda: False,
     on_samples: Callable[[int], None] = lambda samples: None,
 ) -> Throughput:
-    """Train a throw-away model for at most MOST_BATCHES batches or so many seconds, and let it validate once.
+    """Train a throw-away model for at most MAX_BATCHES batches or so many seconds, and let it validate once.
 
     The peak is that of the whole process, with what made the dataset; on another device than the CPU it leaves out
     that device's own memory.
     """
     settings = strategy.training
-    tensors = TrainingTensors.of(dataset, settings, device_of(settings.device))
+    tensors = TrainingTensors.of(dataset, settings, choose_device(settings.device))
     tensors = replace(tensors, validation=tensors.validation.first(CHUNK))
     trainer = build_trainer(strategy.model, settings, tensors, dataset.outputs)
     batches, steps = _timed_batches(trainer, stop_requested, on_samples)
@@ -87,10 +87,10 @@ def _timed_batches(
         on_samples(samples_seen)
 
     def is_enough() -> bool:
-        return stop_requested() or len(ends) > MOST_BATCHES or ends[-1] - ends[1] > MOST_SECONDS
+        return stop_requested() or len(ends) > MAX_BATCHES or ends[-1] - ends[1] > MAX_SECONDS
 
     # An epoch of few batches, or of one round of trees, is run more than once.
-    for epoch in range(1, MOST_BATCHES + 1):
+    for epoch in range(1, MAX_BATCHES + 1):
         if trainer.epoch(epoch, on_batch, is_enough) is None:
             break
     return batches, [later - earlier for earlier, later in pairwise(ends)]

@@ -14,13 +14,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ktrdr.strategy.spec import Model, ModelSpec, Training
-from ktrdr.training.architectures.model import predict, weights_of
+from ktrdr.training.architectures.model import copy_weights, predict
 from ktrdr.training.checkpoint import Checkpoint, read, write
-from ktrdr.training.device import device_of
+from ktrdr.training.device import choose_device
 from ktrdr.training.families import FAMILIES, build_model, build_trainer
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.loop import TrainingState, train
-from ktrdr.training.network_trainer import loss_sum_of
+from ktrdr.training.network_trainer import sum_losses
 from ktrdr.training.observer import EpochMetrics, SilentObserver
 from ktrdr.training.windows import Samples, TrainingTensors, view_of_windows
 
@@ -137,8 +137,8 @@ def test_trained_twice_it_is_the_same_bits_and_with_another_seed_it_is_not(famil
     one, other, third = (trained(family, data, outputs, seed=seed) for seed in (1, 1, 2))
 
     assert numbers(one.history) == numbers(other.history)
-    assert same_bits(weights_of(one.model), weights_of(other.model))
-    assert not same_bits(weights_of(one.model), weights_of(third.model))
+    assert same_bits(copy_weights(one.model), copy_weights(other.model))
+    assert not same_bits(copy_weights(one.model), copy_weights(third.model))
 
 
 @every_task
@@ -161,7 +161,7 @@ def test_the_best_weights_saved_and_loaded_say_the_bits_of_the_best_epoch(family
     loaded.load_state_dict(load(saved))
 
     assert torch.equal(predict(loaded, data.windows, starts), at_epoch[state.best_epoch - 1])
-    assert same_bits(weights_of(loaded), state.trainer.best_weights())
+    assert same_bits(copy_weights(loaded), state.trainer.best_weights())
 
 
 @every_task
@@ -200,7 +200,7 @@ def test_samples_that_weigh_nothing_teach_nothing(family: str, outputs: int) -> 
     one = trained(family, replace(data, train=replace(data.train, weights=weights)), outputs)
     other = trained(family, replace(data, train=changed), outputs)
 
-    assert same_bits(weights_of(one.model), weights_of(other.model))
+    assert same_bits(copy_weights(one.model), copy_weights(other.model))
     assert [metrics.train_loss for metrics in one.history] == [metrics.train_loss for metrics in other.history]
 
 
@@ -220,7 +220,7 @@ def test_class_weights_are_weights_of_samples(family: str) -> None:
         [metrics.val_loss for metrics in other.history], rel=1e-4
     )
     both = replace(by_class, train=replace(data.train, weights=torch.linspace(0.1, 1.9, 60)))
-    assert not same_bits(weights_of(trained(family, both, 3).model), weights_of(one.model))
+    assert not same_bits(copy_weights(trained(family, both, 3).model), copy_weights(one.model))
 
 
 @every_family
@@ -233,7 +233,7 @@ def test_reported_losses_are_those_of_the_outputs(family: str, outputs: int) -> 
 
     found, part = predict(state.model, data.windows, data.validation.starts), data.validation
     assert part.weights is not None
-    loss = loss_sum_of(found, part.labels, part.weights, None).item() / part.weights.sum().item()
+    loss = sum_losses(found, part.labels, part.weights, None).item() / part.weights.sum().item()
     right = (found[:, 0] > 0) == (part.labels > 0) if outputs == REGRESSION else found.argmax(1) == part.labels
     assert state.history[-1].val_loss == pytest.approx(loss, rel=1e-5)
     assert state.history[-1].val_accuracy == pytest.approx(right.float().mean().item())
@@ -241,7 +241,7 @@ def test_reported_losses_are_those_of_the_outputs(family: str, outputs: int) -> 
 
 @every_family
 def test_it_trains_on_the_device_that_auto_finds(family: str) -> None:
-    device, data = device_of("auto"), data_of(2)
+    device, data = choose_device("auto"), data_of(2)
     moved = TrainingTensors(data.windows.to(device), moved_to(device, data.train), moved_to(device, data.validation))
 
     state = trained(family, moved, 2)
@@ -259,7 +259,7 @@ def test_a_gradient_reaches_every_parameter(family: str) -> None:
     data = data_of(3)
     model = build_model(spec_of(family), FEATURES, 3)
 
-    loss_sum_of(model(data.windows[:60]), data.train.labels, None, None).backward()  # type: ignore[no-untyped-call]
+    sum_losses(model(data.windows[:60]), data.train.labels, None, None).backward()  # type: ignore[no-untyped-call]
 
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

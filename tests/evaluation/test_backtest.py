@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, positions_of, trade
+from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, choose_positions, trade
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs
@@ -141,7 +141,7 @@ def test_whoever_never_trades_has_no_sharpe_ratio_and_is_as_good_as_any_shift_of
 def test_a_regression_trades_the_sign_of_its_prediction() -> None:
     dataset = cast("Dataset", SimpleNamespace(is_regression=True))
 
-    assert positions_of(np.array([[0.3], [-0.1], [0.0]], np.float32), dataset).tolist() == [1, -1, 0]
+    assert choose_positions(np.array([[0.3], [-0.1], [0.0]], np.float32), dataset).tolist() == [1, -1, 0]
 
 
 def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> None:

@@ -14,7 +14,7 @@ from sklearn import metrics as sklearn_metrics
 
 from ktrdr.evaluation import metrics
 from ktrdr.evaluation.evaluate import evaluate
-from ktrdr.evaluation.outputs import probabilities_of
+from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.scaling import Scaler
 from ktrdr.payloads.evaluation import Classification, Regression
@@ -126,8 +126,8 @@ def test_weights_of_classes_are_taken_out_of_the_probabilities() -> None:
     # A model that learnt under weights 3 and 1 and knows nothing says 3:1 times the classes' own odds.
     learnt = np.log(np.array([[3 * 0.2, 1 * 0.8]], np.float32))
 
-    assert probabilities_of(learnt, [3.0, 1.0])[0] == pytest.approx([0.2, 0.8])
-    assert probabilities_of(learnt, [3.0, 0.0]).sum() == pytest.approx(1)
+    assert class_probabilities(learnt, [3.0, 1.0])[0] == pytest.approx([0.2, 0.8])
+    assert class_probabilities(learnt, [3.0, 0.0]).sum() == pytest.approx(1)
 
 
 def regression_of(predicted: list[float], targets: list[float], train: list[float]) -> Regression:
@@ -186,8 +186,8 @@ def test_calibration_puts_equally_many_samples_into_a_bin_and_equal_confidence_i
     shares = np.stack([1 - confidence, confidence], axis=1)
     labels = (np.arange(100) % 2).astype(np.int64)
 
-    spread = metrics.calibration_of(labels, np.ones(100, np.int64), shares)
-    alike = metrics.calibration_of(labels, np.ones(100, np.int64), np.full((100, 2), 0.5))
+    spread = metrics.measure_calibration(labels, np.ones(100, np.int64), shares)
+    alike = metrics.measure_calibration(labels, np.ones(100, np.int64), np.full((100, 2), 0.5))
 
     assert [each.samples for each in spread.bins] == [10] * 10
     assert spread.expected_error == pytest.approx(0.2, abs=0.001)
@@ -202,7 +202,7 @@ def test_the_scores_are_those_of_scikit_learn(samples: list[tuple[int, int, floa
     labels, predicted = (np.array([each[side] for each in samples]) for side in (0, 1))
     shares = np.stack([[share / 2, 1 - share, share / 2] for *_, share in samples])
 
-    counts, found = metrics.confusion_of(labels, predicted, 3), metrics.class_scores(labels, predicted, shares, 3)
+    counts, found = metrics.count_confusion(labels, predicted, 3), metrics.class_scores(labels, predicted, shares, 3)
 
     every = [0, 1, 2]
     recalls = {"labels": np.unique(labels), "average": "macro"}
@@ -211,7 +211,7 @@ def test_the_scores_are_those_of_scikit_learn(samples: list[tuple[int, int, floa
     assert found.balanced_accuracy == pytest.approx(sklearn_metrics.recall_score(labels, predicted, **recalls))
     assert found.log_loss == pytest.approx(sklearn_metrics.log_loss(labels, shares, labels=every))
     f1 = sklearn_metrics.f1_score(labels, predicted, labels=every, average=None, zero_division=0)
-    assert metrics.f1_of(counts) == pytest.approx(f1)
+    assert metrics.f1_scores(counts) == pytest.approx(f1)
     if len(set(labels)) > 1 and len(set(predicted)) > 1:
         assert found.mcc == pytest.approx(sklearn_metrics.matthews_corrcoef(labels, predicted), abs=1e-12)
     else:
@@ -219,4 +219,4 @@ def test_the_scores_are_those_of_scikit_learn(samples: list[tuple[int, int, floa
 
 
 def test_what_was_called_impossible_costs_much_and_not_everything() -> None:
-    assert 30 < metrics.log_loss_of(np.array([1]), np.array([[1.0, 0.0]])) < 40
+    assert 30 < metrics.mean_log_loss(np.array([1]), np.array([[1.0, 0.0]])) < 40

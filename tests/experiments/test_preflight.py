@@ -18,7 +18,7 @@ from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
-from ktrdr.training.throughput import MOST_BATCHES, Throughput, measure
+from ktrdr.training.throughput import MAX_BATCHES, Throughput, measure
 from tests.features.series import days, made_bars
 from tests.saved_trainings import daily, strategy
 
@@ -105,7 +105,7 @@ def test_time_and_memory_come_from_real_batches_of_the_largest_fold(family: str)
 
     (largest,) = measured
     assert len(largest.train.labels) == max(fold.parts[0].samples for fold in found.by_fold)
-    assert 0 < len(seen) <= MOST_BATCHES
+    assert 0 < len(seen) <= MAX_BATCHES
     assert (found.parameters > 0) is (family == "lstm")
     first, *_, last = found.by_fold
     assert first.epoch_seconds is not None

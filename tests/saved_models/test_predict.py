@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.evaluation.outputs import probabilities_of
+from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.experiments.train import run_training
 from ktrdr.market.series_file import StoredBars
 from ktrdr.saved_models.predict import closed_bars, predict_last
@@ -108,9 +108,9 @@ def test_predictions_of_a_training_are_a_row_for_each_sample(tmp_path: Path) -> 
 def test_a_rows_probabilities_do_not_depend_on_its_neighbours() -> None:
     outputs = np.random.default_rng(0).normal(0, 5, (1000, 3)).astype(np.float32)
 
-    whole = probabilities_of(outputs)
+    whole = class_probabilities(outputs)
 
-    assert all((probabilities_of(outputs[row : row + 1]) == whole[row]).all() for row in range(1000))
+    assert all((class_probabilities(outputs[row : row + 1]) == whole[row]).all() for row in range(1000))
 
 
 @pytest.mark.parametrize("model", ["lstm", "transformer", "gradient_boosting"])

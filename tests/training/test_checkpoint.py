@@ -11,7 +11,7 @@ import torch
 
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.strategy.spec import LSTM, Training
-from ktrdr.training.architectures.model import weights_of
+from ktrdr.training.architectures.model import copy_weights
 from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
 from ktrdr.training.families import build_trainer
 from ktrdr.training.fingerprint import Fingerprint
@@ -54,8 +54,8 @@ def test_what_goes_on_from_a_file_goes_on_bit_for_bit(optimizer: str, epochs: in
     assert (other.epoch, other.best_epoch) == (epochs, min(epochs, 1))
     assert (other.stopping_reference, other.epochs_without_gain) == (0.7 / epochs if epochs else math.inf, 2 * epochs)
     best = other.trainer.best_weights()
-    assert best.keys() == (weights_of(state.model).keys() if epochs else set())
-    assert all(torch.equal(tensor, weights_of(other.model)[name]) for name, tensor in best.items())
+    assert best.keys() == (copy_weights(state.model).keys() if epochs else set())
+    assert all(torch.equal(tensor, copy_weights(other.model)[name]) for name, tensor in best.items())
     step(other)
 
     assert other.history == state.history

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ktrdr.errors import InputError
-from ktrdr.training.device import device_of
+from ktrdr.training.device import choose_device
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
@@ -21,14 +21,14 @@ def test_auto_is_a_cuda_gpu_or_the_processor(
 ) -> None:
     machine(monkeypatch, cuda=cuda, mps=mps)
 
-    assert device_of("auto") == torch.device(found)
-    assert device_of("cpu") == torch.device("cpu")
+    assert choose_device("auto") == torch.device(found)
+    assert choose_device("cpu") == torch.device("cpu")
 
 
 def test_a_device_that_is_not_there_is_refused_and_what_is_there_named(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, mps=True)
 
-    assert device_of("mps") == torch.device("mps")
+    assert choose_device("mps") == torch.device("mps")
     with pytest.raises(InputError, match=r"training\.device is cuda, and there is none here") as refused:
-        device_of("cuda")
+        choose_device("cuda")
     assert "cpu and mps" in refused.value.hint

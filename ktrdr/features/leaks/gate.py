@@ -55,7 +55,7 @@ def check_leaks(
     tally = inspection.tally
     return LeakGateReport(
         passed=True,
-        verdict=_all_well(tally, dataset.symbols),
+        verdict=_describe_pass(tally, dataset.symbols),
         checks=tally.to_checks(),
         seconds=time.perf_counter() - began,
     )
@@ -102,7 +102,7 @@ def audit(
     leaks, complete = tuple(found.values()), not stop()
     if complete:
         progress(total, total)
-    verdict = _told(leaks) if leaks else _all_well(tally, tuple(audited))
+    verdict = _describe_leaks(leaks) if leaks else _describe_pass(tally, tuple(audited))
     if not complete:
         verdict = f"Stopped before its end. {verdict}"
     return AuditReport(
@@ -116,7 +116,7 @@ def audit(
     )
 
 
-def _all_well(tally: Tally, symbols: tuple[str, ...]) -> str:
+def _describe_pass(tally: Tally, symbols: tuple[str, ...]) -> str:
     named = ", ".join(symbols) if len(symbols) <= 3 else f"{len(symbols)} symbols"
     features = f"{tally.columns} features" if tally.columns != 1 else "1 feature"
     control = "there were too few samples to tell whether a feature knows the label"
@@ -128,7 +128,7 @@ def _all_well(tally: Tally, symbols: tuple[str, ...]) -> str:
     )
 
 
-def _told(leaks: tuple[Leak, ...]) -> str:
+def _describe_leaks(leaks: tuple[Leak, ...]) -> str:
     count = "1 leak" if len(leaks) == 1 else f"{len(leaks)} leaks"
     more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
     return f"{count} found: {leaks[0].message.removesuffix('.')}{more}."

@@ -66,7 +66,7 @@ class Inspection:
         inspected = self._inspected(histories)
         for number, history in enumerate(histories):
             one = _Symbol(self, number, history)
-            known = one.truncation.made_of(history.until(one.end))
+            known = one.truncation.build_columns(history.until(one.end))
             yield from one.leaks(known) if number in inspected else one.training_value_leaks(known)
             training_rows.append(known.values[one.held[: one.end + 1]])
             ends.append(history.closed_at(one.end))
@@ -107,7 +107,7 @@ class _Symbol:
 
     def leaks(self, known: Columns) -> Iterator[Leak]:
         """`known` are the features of the bars up to the one that settles the last training label."""
-        whole = self.truncation.made_of(self.history.frames)
+        whole = self.truncation.build_columns(self.history.frames)
         yield from self.truncation.leaks_at(self.history, whole, self.end, known)
         yield from self.truncation.leaks(self.history, whole, self._instants(whole))
         yield from self._label_leaks()
@@ -155,17 +155,20 @@ class _Symbol:
         mixed = label_correlation.scores(self._values(0), label_correlation.shuffled(targets, horizon, random))
         for lag, found in enumerate(self._scores):
             tally.note_control(found, names, float(mixed.max()))
-            for place in np.flatnonzero(found >= label_correlation.LEAK):
-                if mixed[place] >= label_correlation.CHANCE or self._own_past >= label_correlation.CHANCE:
+            for place in np.flatnonzero(found >= label_correlation.LEAK_SCORE):
+                if (
+                    mixed[place] >= label_correlation.MAX_CHANCE_SCORE
+                    or self._own_past >= label_correlation.MAX_CHANCE_SCORE
+                ):
                     tally.void_controls.add(f"{names[place]} of {self.symbol}")
                 else:
-                    yield self._told(int(place), lag, float(found[place]), float(mixed[place]))
+                    yield self._control_leak(int(place), lag, float(found[place]), float(mixed[place]))
 
     def _knows_label(self, name: str) -> bool:
         names = self.all.dataset.feature_names
-        if name not in names or not self._targets.is_enough or self._own_past >= label_correlation.CHANCE:
+        if name not in names or not self._targets.is_enough or self._own_past >= label_correlation.MAX_CHANCE_SCORE:
             return False
-        return bool(max(found[names.index(name)] for found in self._scores) >= label_correlation.LEAK)
+        return bool(max(found[names.index(name)] for found in self._scores) >= label_correlation.LEAK_SCORE)
 
     @cached_property
     def _targets(self) -> Targets:
@@ -193,7 +196,7 @@ class _Symbol:
     def _measured(self) -> Measured:
         return self.all.measure(self.all.strategy.labels, self.history.frames[self.history.base])
 
-    def _told(self, place: int, lag: int, score: float, mixed: float) -> Leak:
+    def _control_leak(self, place: int, lag: int, score: float, mixed: float) -> Leak:
         name, row = self.all.dataset.feature_names[place], int(self._targets.rows[0])
         pair = float(self._values(lag)[0, place]), float(self._targets.measures[0])
         instant = instant_text(self.history.closed_at(row))

@@ -46,7 +46,7 @@ class Outcomes:
         if len(wrong):
             place = int(wrong[0])
             pair = float(measures[place]), float(known.values[rows[place]])
-            yield self._told(
+            yield self._leak(
                 history, int(rows[place]), int(settled[place]), pair, f"known at the close of {end + 1} bars"
             )
 
@@ -63,16 +63,16 @@ class Outcomes:
             closed, before = self._until(bars, settled), self._until(bars, settled - 1)
             pair = float(whole.values[at]), float(closed.values[at])
             if not (at < settled <= at + self.spec.horizon) or differing(*(np.array([each]) for each in pair)).size:
-                yield self._told(history, row, settled + first, pair, "known then")
+                yield self._leak(history, row, settled + first, pair, "known then")
             if before.settled[at] >= 0 or not np.isnan(before.values[at]):
-                yield self._told(
+                yield self._leak(
                     history, row, settled + first, (pair[0], float(before.values[at])), "known a bar before"
                 )
 
     def _until(self, history: History, row: int) -> Measured:
         return self.measure(self.spec, history.frames[history.base].head(row + 1))
 
-    def _told(self, history: History, row: int, settled: int, pair: tuple[float, float], known: str) -> Leak:
+    def _leak(self, history: History, row: int, settled: int, pair: tuple[float, float], known: str) -> Leak:
         instant, settling = (instant_text(history.closed_at(each)) for each in (row, settled))
         one, other = shown(*pair)
         detail = (

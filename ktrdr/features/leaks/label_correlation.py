@@ -22,14 +22,14 @@ Values = NDArray[np.float64]
 Labels = NDArray[Any]
 
 # Of 1. A feature that gives the sign right 65 times in 100 scores 0.3; the label itself, and what rises with it, 1.
-LEAK = 0.95
+LEAK_SCORE = 0.95
 # What a score of the labels' own past, or of shuffled labels, may not reach if a leak is to be told from it.
-CHANCE = 0.7
+MAX_CHANCE_SCORE = 0.7
 
 # As many samples, labels that do not overlap, and changes from one side to the other: fewer agree by chance. A day
 # on which a market fell is many samples of one event.
-MINIMUM_SAMPLES, MINIMUM_APART, MINIMUM_CHANGES = 60, 20, 20
-LARGEST_SAMPLES = 20_000
+MIN_SAMPLES, MIN_SEPARATE_LABELS, MIN_CHANGES = 60, 20, 20
+MAX_SAMPLES = 20_000
 # Bars of the window, the newest first, whose features are held against the label.
 LAGS = 3
 _PAST = 3
@@ -46,7 +46,7 @@ class Targets:
 
     @classmethod
     def of(cls, samples: Samples, measures: Values, labels: Labels, is_regression: bool) -> Targets:
-        step = -(-len(labels) // LARGEST_SAMPLES)
+        step = -(-len(labels) // MAX_SAMPLES)
         if is_regression:
             sides = np.sign(measures)
         else:
@@ -56,12 +56,12 @@ class Targets:
 
     @property
     def is_enough(self) -> bool:
-        return len(self.rows) >= MINIMUM_SAMPLES and len(self.rows) >= MINIMUM_APART * self.span
+        return len(self.rows) >= MIN_SAMPLES and len(self.rows) >= MIN_SEPARATE_LABELS * self.span
 
     @property
     def is_two_sided(self) -> bool:
         sides = self.sides[self.sides != 0]
-        return int(np.count_nonzero(np.diff(sides))) >= MINIMUM_CHANGES
+        return int(np.count_nonzero(np.diff(sides))) >= MIN_CHANGES
 
     def taken(self, order: NDArray[np.int64]) -> Targets:
         return replace(self, measures=self.measures[order], sides=self.sides[order])

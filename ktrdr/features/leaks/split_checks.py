@@ -92,9 +92,9 @@ class Border:
         is_late = before & ((closes > self.instant) | (samples.settled >= self.first - self.embargo))
         is_late |= ~before & (samples.rows < resumes_at if resumes_at is not None else True)
         if is_late.any():
-            yield self._told(symbol, samples, int(np.argmax(is_late)), int(is_late.sum()))
+            yield self._leak(symbol, samples, int(np.argmax(is_late)), int(is_late.sum()))
 
-    def _told(self, symbol: str, samples: Samples, place: int, count: int) -> Leak:
+    def _leak(self, symbol: str, samples: Samples, place: int, count: int) -> Leak:
         row, settled = int(samples.rows[place]), int(samples.settled[place])
         instant, known = (instant_text(self.history.closed_at(each)) for each in (row, settled))
         embargo = f" less an embargo of {self.embargo} bars" if self.embargo else ""

@@ -53,16 +53,16 @@ class Truncation:
     def leaks_at(self, history: History, whole: Columns, row: int, known: Columns | None = None) -> Iterator[Leak]:
         """Each column's leak, if any, in what is known when bar `row` has closed; `known` is that where it's there."""
         self.tally.instants += 1
-        closed = known or self.made_of(history.until(row))
+        closed = known or self.build_columns(history.until(row))
         bars = history.until_with_open_bars(row)
-        opened = self.made_of(bars) if bars else None
+        opened = self.build_columns(bars) if bars else None
         self.tally.open_bars += bars is not None
         for place, name in enumerate(whole.names):
             found = self._difference(whole, closed, opened, place, row)
             if found is not None:
-                yield self._told(history, whole, found, name, place, row)
+                yield self._leak(history, whole, found, name, place, row)
 
-    def made_of(self, bars: Mapping[str, pl.DataFrame]) -> Columns:
+    def build_columns(self, bars: Mapping[str, pl.DataFrame]) -> Columns:
         self.tally.histories += 1
         return self.build(self.strategy, bars)
 
@@ -72,7 +72,7 @@ class Truncation:
             first = max(0, int(rows[0]) - memory)
             end = min(int(rows[0]) + 2 * AHEAD, last)
             stretch = history.stretch(first, end, memory, AHEAD)
-            made = self.made_of(stretch.frames)
+            made = self.build_columns(stretch.frames)
             if first and _is_colder(made.values[rows[0] - first], whole.values[rows[0]]):
                 memory *= 2
                 continue
@@ -94,7 +94,7 @@ class Truncation:
             return None
         return _Difference(full, known if not is_same(full, known) else with_open, differing(known, with_open))
 
-    def _told(self, history: History, whole: Columns, found: _Difference, name: str, place: int, row: int) -> Leak:
+    def _leak(self, history: History, whole: Columns, found: _Difference, name: str, place: int, row: int) -> Leak:
         rows = differing(found.whole, found.known)
         at = int(rows[-1])
         kind = self._kind(history, whole.values[:, place], found, name, row)

@@ -36,7 +36,7 @@ def predict(model: nn.Module, windows: Tensor, starts: Tensor, first: int = 0) -
     return torch.empty_like(outputs).index_copy_(0, order, outputs).cpu()
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
     """All that is learned, on the CPU and apart from the model: what `load_state_dict` takes."""
     return {name: apart(tensor) for name, tensor in model.state_dict().items()}
 
