@@ -1,4 +1,4 @@
-"""What trading on the predictions would have earned, after costs, beside holding and beside entering at random."""
+"""What trading on the predictions would have earned after costs, compared with holding and with random entries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 MAX_DRAWS, MIN_DRAWS = 500, 100
-# All draws together look at so many bars at most, which takes some tenths of a second.
+# Limits draws * bars, so that the random entries take some tenths of a second.
 MAX_DRAWN_BARS = 10_000_000
 CURVE_POINTS = 400
 SECONDS_PER_YEAR = 365.25 * 86_400
@@ -32,18 +32,27 @@ SECONDS_PER_YEAR = 365.25 * 86_400
 class Sleeve:
     """The share of the capital that trades one symbol.
 
-    Period i lasts from the open of a bar to the next one's, the last to its bar's own close; `wanted[i]` is the
-    position through it, decided at the close before.
+    Period i lasts from one bar's open to the next bar's open. The last period ends at its own bar's close.
+
+    opens: [periods], the instants at which periods begin (us, UTC)
+    returns: [periods], simple returns of the price
+    positions: [periods], -1 to 1 times the sleeve's capital, decided at the close before the period
     """
 
     opens: NDArray[np.datetime64]
-    moves: Floats
-    wanted: Floats
+    returns: Floats
+    positions: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class SleeveResult:
-    """What a sleeve came to: equity after each period, from 1 on."""
+    """What trading one sleeve came to.
+
+    equity: [periods], the sleeve's value at the end of each period; it begins with 1
+    traded: sum of the absolute changes of the position
+    trades: how many of them there were
+    costs: sum of what they cost, as a share of the capital at the start
+    """
 
     equity: Floats
     traded: float
@@ -56,16 +65,16 @@ def backtest(
 ) -> BacktestResult:
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
-    A prediction at the close of a bar is filled at the next bar's open, and held until the next one is. Each symbol
-    trades an equal share of the capital. A position is all of its share, brought back to that at each open.
+    A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
+    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open.
     """
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset.symbols, bars)
     per_year = bars_per_year(bars.values())
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
-    runs = [trade(sleeve.wanted, sleeve.moves, rate) for sleeve in sleeves]
-    held_runs = [trade(np.ones_like(sleeve.wanted), sleeve.moves, rate) for sleeve in sleeves]
-    equity, held_equity = (_portfolio(sleeves, each, instants) for each in (runs, held_runs))
+    runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
+    held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
+    equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
     model, held = _performance(equity, runs, per_year), _performance(held_equity, held_runs, per_year)
     chance = _random_entries(sleeves, rate, model.total_return)
     return BacktestResult(
@@ -83,7 +92,7 @@ def backtest(
 
 
 def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
-    """1 where the model says up, -1 where it says down, else 0; of a regression the sign of its prediction."""
+    """Positions [samples]: 1 for a predicted up, -1 for a predicted down, else 0; in a regression the sign."""
     if dataset.is_regression:
         return np.sign(outputs[:, 0]).astype(np.float64)
     sides = {"up": 1.0, "down": -1.0}
@@ -92,7 +101,7 @@ def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
 
 
 def bars_per_year(frames: Any) -> float:
-    """Of all symbols together, as they really came: sessions and holidays included."""
+    """Mean number of distinct opening instants a year, over all symbols. Sessions and holidays count as they were."""
     opens = np.unique(np.concatenate([_opens(frame) for frame in frames]))
     seconds = float((opens[-1] - opens[0]) / np.timedelta64(1, "s"))
     return (len(opens) - 1) * SECONDS_PER_YEAR / seconds
@@ -105,45 +114,51 @@ def _opens(frame: pl.DataFrame) -> NDArray[np.datetime64]:
 def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
     for number in np.unique(part.symbols):
-        mine = part.symbols == number
-        rows, frame = part.rows[mine], bars[symbols[number]]
+        own = part.symbols == number
+        rows, frame = part.rows[own], bars[symbols[number]]
         order = np.argsort(rows)
-        last = int(part.settled[mine].max())
-        sleeves.append(_sleeve(frame, rows[order], positions[mine][order], last))
+        last = int(part.settled[own].max())
+        sleeves.append(_sleeve(frame, rows[order], positions[own][order], last))
     return sleeves
 
 
 def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:
-    """From the open after the first of `rows` to the close of row `last`, the last one within the part."""
+    """The sleeve from the open after the first of `rows` to the close of row `last`.
+
+    `rows` are the bars of the samples in order, and `positions` [rows] the predictions at their closes.
+    """
     first = int(rows[0]) + 1
     opens = frame["open"].to_numpy()[first : last + 1]
     after = np.append(opens[1:], frame["close"].to_numpy()[last])
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
-    # A price of zero would be divided by.
-    moves = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(_opens(frame)[first : last + 1], moves, positions[decided])
+    # Skip prices of zero, which cannot divide.
+    returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
+    return Sleeve(_opens(frame)[first : last + 1], returns, positions[decided])
 
 
-def trade(wanted: Floats, moves: Floats, rate: float) -> SleeveResult:
-    """Each change of the position costs `rate` of the traded value, the first entry and the last exit too."""
-    traded, kept, growth = _factors(wanted, moves, rate)
-    before_costs = np.cumprod(np.concatenate([[1.0], kept[:-1] * growth]))
-    after_costs = before_costs * kept
+def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
+    """Trade `positions` [periods]. Each change costs `rate` of the traded value, first entry and last exit included."""
+    traded, after_cost, growth = _factors(positions, returns, rate)
+    before_costs = np.cumprod(np.concatenate([[1.0], after_cost[:-1] * growth]))
+    after_costs = before_costs * after_cost
     equity = np.append(before_costs[1:-1], after_costs[-1])
     return SleeveResult(
         equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum())
     )
 
 
-def _factors(wanted: Floats, moves: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
-    """Traded at each open and at the last close, what costs leave of the capital there, and growth in between."""
-    traded = np.abs(np.diff(wanted, prepend=0.0, append=0.0))
-    # A short position loses at most its whole capital, also when a price more than doubles within a bar.
-    return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + wanted * moves, 0.0)
+def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
+    """Traded value, the factor 1 - cost, and the factor 1 + position * return.
+
+    The first two are [periods + 1], one for each open and for the last close. The third is [periods].
+    """
+    traded = np.abs(np.diff(positions, prepend=0.0, append=0.0))
+    # A short position loses at most its whole capital, even when the price more than doubles within a period.
+    return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + positions * returns, 0.0)
 
 
 def _portfolio(sleeves: Sequence[Sleeve], runs: Sequence[SleeveResult], instants: NDArray[np.datetime64]) -> Floats:
-    """A sleeve whose symbol has no bar at an instant is worth what it was worth before."""
+    """Mean equity [instants] of all sleeves. A sleeve without a bar at an instant keeps its last value."""
     total = np.zeros(len(instants))
     for sleeve, run in zip(sleeves, runs, strict=True):
         known = np.searchsorted(sleeve.opens, instants, side="right")
@@ -156,6 +171,7 @@ def _performance(equity: Floats, runs: Sequence[SleeveResult], per_year: float) 
 
     before = np.concatenate([[1.0], equity[:-1]])
     returns = np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1
+    # Sharpe ratio = mean / standard deviation (ddof = 1) of returns by bar, times sqrt(bars a year); no risk-free rate.
     with np.errstate(all="ignore"):
         sharpe = empyrical.sharpe_ratio(returns, annualization=per_year)
         annual_return = empyrical.annual_return(returns, annualization=per_year)
@@ -174,7 +190,10 @@ def _performance(equity: Floats, runs: Sequence[SleeveResult], per_year: float) 
 
 
 def _sharpe_error(sharpe: float, periods: int, per_year: float) -> float:
-    """Lo (2002), The Statistics of Sharpe Ratios: sqrt((1 + SR^2 / 2) / T), SR and T in bars; annual here."""
+    """Standard error of an annual Sharpe ratio (Lo 2002, The Statistics of Sharpe Ratios, independent returns).
+
+    By bar it is sqrt((1 + SR^2 / 2) / T). With SR = sharpe / sqrt(per_year), times sqrt(per_year), it is as below.
+    """
     return math.sqrt((per_year + sharpe * sharpe / 2) / periods)
 
 
@@ -183,13 +202,13 @@ def _finite(value: float) -> float | None:
 
 
 def _random_entries(sleeves: Sequence[Sleeve], rate: float, total_return: float) -> RandomEntries:
-    """Shift all positions along the part, round its end: the same turnover and the same holding times, other bars."""
-    bars = sum(len(one.moves) for one in sleeves)
+    """Shift all positions in time and wrap them at the end: turnover and holding times stay, the bars change."""
+    bars = sum(len(sleeve.returns) for sleeve in sleeves)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // bars))
     shares = np.random.default_rng(0).random(draws)
     earned = np.array([_shifted_return(sleeves, rate, share) for share in shares])
     low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
-    # Shifts that give the same positions again are neither better nor worse.
+    # Ties count half: a shift that gives the same positions again is neither better nor worse.
     same = np.isclose(earned, total_return, rtol=1e-9, atol=1e-12)
     below = np.mean((earned < total_return) & ~same) + np.mean(same) / 2
     return RandomEntries(draws=draws, low=low, median=median, high=high, percentile=100 * float(below))
@@ -197,10 +216,10 @@ def _random_entries(sleeves: Sequence[Sleeve], rate: float, total_return: float)
 
 def _shifted_return(sleeves: Sequence[Sleeve], rate: float, share: float) -> float:
     ends = []
-    for one in sleeves:
-        shift = 1 + int(share * max(len(one.wanted) - 1, 0))
-        _, kept, growth = _factors(np.roll(one.wanted, shift), one.moves, rate)
-        ends.append(float(kept.prod() * growth.prod()))
+    for sleeve in sleeves:
+        shift = 1 + int(share * max(len(sleeve.positions) - 1, 0))
+        _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
+        ends.append(float(after_cost.prod() * growth.prod()))
     return float(np.mean(ends)) - 1
 
 
@@ -215,9 +234,9 @@ def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> Equ
 
 def _describe_performance(model: Performance, held: Performance, chance: RandomEntries) -> str:
     sharpe, error = model.sharpe, model.sharpe_standard_error
-    timing = "it never changed its position, so it timed nothing."
+    timing = "it never changed its position, so there is no timing to test."
     if chance.low < chance.high:
-        timing = f"{chance.percentile:.0f}% of random entries of the same turnover did worse than the model."
+        timing = f"{chance.percentile:.0f}% of random entries with the same turnover did worse."
     returns = f"the model returned {percentage(model.total_return)}, buy and hold {percentage(held.total_return)}"
     sentences = [f"After costs {returns}; {timing}"]
     if sharpe is None or error is None:

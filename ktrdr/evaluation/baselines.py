@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
 
-# The features of so many samples pin a linear model down far better than the market stands still.
+# More samples would hardly change a linear model of a few features, and would take long to fit.
 MAX_FITTED_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A class or a target for each sample of a part, and the classes' probabilities where there are some."""
+    """Predictions of one baseline.
+
+    predicted: [samples], class indices, or targets in units of `Dataset.target_scale`
+    probabilities: [samples, classes]; None where the baseline gives none
+    """
 
     predicted: NDArray[Any]
     probabilities: NDArray[np.float64] | None = None
@@ -33,11 +37,13 @@ def majority(dataset: Dataset, part: Part) -> Guess:
 
 
 def class_shares(dataset: Dataset) -> NDArray[np.float64]:
+    """[classes], shares in the training part."""
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
     return np.asarray(counts / counts.sum(), np.float64)
 
 
 def mean(dataset: Dataset, part: Part) -> Guess:
+    """The mean target of the training part."""
     return Guess(np.full(len(part.labels), training_mean(dataset)))
 
 
@@ -46,12 +52,12 @@ def training_mean(dataset: Dataset) -> float:
 
 
 def persistence(part: Part) -> Guess:
-    """The newest label that was settled when the window ended comes again."""
+    """Predict the newest label that was settled when the window ended."""
     return Guess(part.persistence)
 
 
 def logistic_regression(dataset: Dataset, part: Part) -> Guess:
-    """On the features of the window's last bar."""
+    """Fitted to the features of each window's last bar."""
     from sklearn.linear_model import LogisticRegression
 
     probabilities = np.zeros((len(part.labels), len(dataset.class_names)))
@@ -63,7 +69,7 @@ def logistic_regression(dataset: Dataset, part: Part) -> Guess:
 
 
 def ridge_regression(dataset: Dataset, part: Part) -> Guess:
-    """On the features of the window's last bar."""
+    """Fitted to the features of each window's last bar."""
     from sklearn.linear_model import Ridge
 
     with _one_thread():
@@ -72,7 +78,7 @@ def ridge_regression(dataset: Dataset, part: Part) -> Guess:
 
 
 def _fit(estimator: Any, dataset: Dataset) -> Any:
-    """Features are scaled here whatever the strategy says."""
+    """Fit on at most MAX_FITTED_SAMPLES training samples. Features are standardised whatever the strategy says."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -85,7 +91,7 @@ def _fit(estimator: Any, dataset: Dataset) -> Any:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """So that the same bars give the same bits however many processors there are."""
+    """Limit BLAS to one thread, so that bits do not depend on the number of processors."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[Any] = threadpool_limits(limits=1)

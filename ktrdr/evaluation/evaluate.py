@@ -1,4 +1,4 @@
-"""How good a model is on rows it was not trained on, beside the baselines that it must beat."""
+"""Evaluates a model on rows that it was not trained on, and compares it with its baselines."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a model's `outputs` [samples, classes], logits, or [samples, 1], targets, on `part`.
 
-    `control` holds the outputs of the same model trained on shuffled labels. `class_weights` are those of the
-    training's loss. They are taken out of the probabilities, and not out of the predicted classes, which they are
-    meant to move: `ktrdr.evaluation.outputs.class_probabilities`.
+    `control` holds the outputs of the same model trained on shuffled labels. `class_weights` [classes] are the weights
+    of the training's loss. `ktrdr.evaluation.outputs.class_probabilities` removes them from the probabilities. The
+    predicted classes keep them, because class weights are meant to move predictions.
     """
     if dataset.is_regression:
         return _regression(outputs, dataset, part, control)
@@ -123,11 +123,11 @@ def _on_part(
     words: str,
     rivals_in_words: Rivals[str],
 ) -> PartEvaluation:
-    """What evaluations of classes and of numbers have in common.
+    """The figures that classification and regression share.
 
-    hits: which samples [samples] were predicted right
-    quality, rivals: how well the model and its rivals did on each sample, the higher the better
-    words, rivals_in_words: the same over all samples
+    hits: [samples], 1 where the class or the sign is right, else 0
+    quality, rivals: [samples], quality of the model's and the rivals' predictions; higher is better
+    words, rivals_in_words: their mean quality, formatted
     """
     name = "test" if part is dataset.test else "validation"
     level = TEST_LEVEL if name == "test" else VALIDATION_LEVEL

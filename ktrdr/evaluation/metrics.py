@@ -1,4 +1,4 @@
-"""What a prediction is worth on given rows, in the field's usual numbers."""
+"""Metrics of predictions: accuracy, MCC, log-loss, correlation, calibration, and their intervals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def count_confusion(labels: Integers, predicted: Integers, classes: int) -> Inte
 
 
 def matthews_correlation(confusion: Integers) -> float:
-    """Matthews's correlation for any number of classes (Gorodkin 2004); zero where one side is all of one class."""
+    """Matthews's correlation for any number of classes (Gorodkin 2004); zero where one side has a single class.
+
+    (c s - t p) / sqrt((s^2 - p p) (s^2 - t t)): c right samples of s, t and p counts of true and predicted classes.
+    """
     true, predicted = confusion.sum(axis=1).astype(np.float64), confusion.sum(axis=0).astype(np.float64)
     total = float(true.sum())
     spread = math.sqrt((total**2 - float(true @ true)) * (total**2 - float(predicted @ predicted)))
@@ -49,7 +52,7 @@ def matthews_correlation(confusion: Integers) -> float:
 
 
 def mean_log_loss(labels: Integers, probabilities: Floats) -> float:
-    """Mean of -ln p of what came; probabilities are clipped at the least step of a float64, about 2e-16."""
+    """Mean of -ln p(true class), in nats. Probabilities are clipped at the machine epsilon of float64, about 2e-16."""
     clipped = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).eps)
     return float(-np.log(clipped).mean())
 
@@ -79,20 +82,20 @@ def sign_hits(targets: Floats, predicted: Floats) -> NDArray[np.bool_]:
 
 
 def correlation(one: Floats, two: Floats) -> float | None:
-    """Pearson's; None where one of them does not vary."""
+    """Pearson's correlation; None where one of the two is constant."""
     products = _standard_products(one, two)
     return None if products is None else float(products.mean())
 
 
 def correlation_t(one: Floats, two: Floats, sampling: Sampling) -> float | None:
-    """The correlation over its standard error under the null, which knows of overlapping labels."""
+    """The correlation divided by its standard error under the null hypothesis, corrected for overlapping labels."""
     products = _standard_products(one, two)
     return None if products is None else sampling.t_value(products)
 
 
 def _standard_products(one: Floats, two: Floats) -> Floats | None:
     deviations = float(one.std()), float(two.std())
-    # The deviation of equal numbers is a rounding error, not always zero.
+    # The deviation of equal numbers can be a rounding error instead of zero.
     if any(size <= 1e-12 * float(np.abs(side).max()) for size, side in zip(deviations, (one, two), strict=True)):
         return None
     products: Floats = (one - one.mean()) / deviations[0] * ((two - two.mean()) / deviations[1])
@@ -100,7 +103,11 @@ def _standard_products(one: Floats, two: Floats) -> Floats | None:
 
 
 def wilson_interval(share: float, samples: float, z: float = Z_95) -> tuple[float, float]:
-    """Of a share of independent samples (Wilson 1927): it stays within 0 and 1, and is no point at either end."""
+    """Wilson's score interval (1927) of a share of `samples` independent samples.
+
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n). It stays within 0 and 1, and has a width even
+    where the share is 0 or 1.
+    """
     centre = share + z * z / (2 * samples)
     half = z * math.sqrt(share * (1 - share) / samples + z * z / (4 * samples * samples))
     scale = 1 + z * z / samples
@@ -110,7 +117,7 @@ def wilson_interval(share: float, samples: float, z: float = Z_95) -> tuple[floa
 def measure_calibration(labels: Integers, predicted: Integers, probabilities: Floats) -> Calibration:
     """Expected calibration error over bins of equally many samples (Guo et al. 2017; Nguyen and O'Connor 2015).
 
-    Bins of equal width would put all samples of a market model, whose confidence hardly leaves one half, into one.
+    The confidence of a market model stays close to one half, so bins of equal width would put all samples into one.
     """
     confidence = probabilities[np.arange(len(labels)), predicted]
     hits = predicted == labels
@@ -131,5 +138,8 @@ def measure_calibration(labels: Integers, predicted: Integers, probabilities: Fl
 
 
 def _error_by_chance(bins: Sequence[CalibrationBin]) -> float:
-    """Sum over the bins of n E|hits / n - p| = sqrt(2 n p (1 - p) / pi)."""
+    """Expected error of a perfectly calibrated model, summed over the bins.
+
+    n E|hits / n - p| = sqrt(2 n p (1 - p) / pi), the mean absolute deviation of the binomial's normal approximation.
+    """
     return sum(math.sqrt(2 * one.samples * one.confidence * (1 - one.confidence) / math.pi) for one in bins)

@@ -1,4 +1,4 @@
-"""What a model's outputs mean: classes and their probabilities, or numbers in the label's unit."""
+"""Converts a model's outputs into classes and probabilities, or into numbers in the label's unit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ PREDICTED = "predicted"
 def prediction_columns(
     outputs: NDArray[np.float32], class_names: Sequence[str], target_scale: float
 ) -> Mapping[str, NDArray[Any]]:
-    """What a model's outputs [samples, outputs] mean: the likeliest class and the probability of each, or a number."""
+    """Convert outputs [samples, outputs] into columns: the likeliest class and all probabilities, or one number."""
     if not class_names:
         return {PREDICTED: outputs[:, 0].astype(np.float64) * target_scale}
-    chances = class_probabilities(outputs)
-    named = {f"probability_{name}": chances[:, index] for index, name in enumerate(class_names)}
+    probabilities = class_probabilities(outputs)
+    named = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(class_names)}
     return {PREDICTED: np.array(class_names)[outputs.argmax(1)], **named}
 
 
 def class_probabilities(
     logits: NDArray[np.float32], class_weights: Sequence[float] | None = None
 ) -> NDArray[np.float64]:
-    """Softmax of each row of `logits` [samples, classes]; a row's bits do not depend on the rows beside it.
+    """Softmax of each row of `logits` [samples, classes]. A row's bits do not depend on other rows.
 
-    `class_weights` are those of the training's loss. A network that minimises the weighted loss learns
-    p(class) * weight, so its logits contain log(weight), which is subtracted here; a weight of zero belongs to a class
-    without samples and is skipped.
+    `class_weights` [classes] are the weights of the training's loss. A network that minimises the weighted loss learns
+    p(class) * weight, up to a factor. Its logits therefore contain ln(weight), which is subtracted here. A weight of
+    zero belongs to a class without samples and is skipped.
     """
     shifted = logits.astype(np.float64)
     if class_weights is not None:
         weights = np.asarray(class_weights, np.float64)
         shifted = shifted - np.log(np.where(weights > 0, weights, 1.0))
+    # Subtracting the maximum changes no probability and keeps exp from overflowing.
     powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)

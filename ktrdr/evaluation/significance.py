@@ -1,4 +1,4 @@
-"""Whether a lead over a baseline is more than chance, and how to say so in words."""
+"""Tests whether a lead over a baseline is more than chance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 CONTROL = "shuffled_control"
 
 TEST_LEVEL = 0.05
-# The epoch with the lowest loss on these rows was chosen, so luck had several tries: docs/evaluation.md.
+# Stricter, because the best epoch was selected on these same rows: docs/evaluation.md.
 VALIDATION_LEVEL = 0.025
 
 
@@ -30,7 +30,7 @@ Other = TypeVar("Other")
 
 @dataclass(frozen=True, slots=True)
 class Rivals(Generic[Value]):
-    """What stands beside the model, each with a value: a guess, its scores, the quality of its samples.
+    """The models that the trained one is compared with, and one value for each: predictions, scores or qualities.
 
     naive: guesses that need no training; the model must beat every one of them
     yardstick: a linear model of the same features
@@ -56,9 +56,10 @@ class Rivals(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the samples of a part hang together: symbols move together, and labels overlap over `lag` instants.
+    """The dependence between the samples of a part: symbols move together, and neighbouring labels overlap.
 
-    `instant` [samples] counts the part's timestamps from 0.
+    instant: [samples], the index of each sample's timestamp among the part's distinct timestamps
+    lag: instants over which gains may be correlated
     """
 
     instant: NDArray[np.int64]
@@ -66,14 +67,15 @@ class Sampling:
 
     @classmethod
     def of(cls, part: Part) -> Sampling:
-        """The lag is twice the longest label's span beyond its first bar.
+        """The lag is 2 (span - 1) bars, where `span` is that of the longest label.
 
-        Labels that overlap over `span` bars are correlated over `span - 1`, falling to zero; Bartlett's weights fall
-        too, and the two together would see two thirds of the variance: hence twice.
+        Labels over `span` bars are correlated at lags up to `span - 1`, by 1 - k / span at lag k. Bartlett's weights
+        with a lag of one span fall at the same rate, so together they would cover two thirds of the variance. A lag of
+        two spans covers five sixths.
         """
         instants, instant = np.unique(part.timestamps, return_inverse=True)
         span = int((part.settled - part.rows).max())
-        # Symbols whose bars open at other instants put more instants into the same span.
+        # Symbols whose bars open at different instants put more instants into the same span of bars.
         density = len(instants) / int(np.bincount(part.symbols).max())
         return cls(instant.astype(np.int64), min(len(instants) - 1, 2 * math.ceil((span - 1) * density)))
 
@@ -82,9 +84,10 @@ class Sampling:
         return int(self.instant.max()) + 1
 
     def variance(self, values: Floats) -> float:
-        """Of the sum of `values` [samples], taken to have mean zero (Newey and West 1987, clustered by instant).
+        """Variance of the sum of `values` [samples] under a mean of zero (Newey and West 1987, clustered by instant).
 
-        Bartlett's weighted autocovariances are the mean square of sums over moving blocks of `lag + 1` instants.
+        Sum over |k| <= lag of (1 - |k| / (lag + 1)) * autocovariance(k). With Bartlett's weights that equals the sum of
+        squares of moving sums over lag + 1 instants, divided by lag + 1.
         """
         sums = np.bincount(self.instant, weights=values, minlength=self.instants)
         block, margin = self.lag + 1, np.zeros(self.lag)
@@ -93,17 +96,23 @@ class Sampling:
         return float(blocks @ blocks) / block
 
     def t_value(self, values: Floats) -> float:
-        """Sum over its standard error under the null of mean zero; without overlap and with gains of -1, 0 and 1
-        that is McNemar's test. Zero where nothing varies."""
+        """The sum divided by its standard error under a mean of zero; zero where the variance is zero.
+
+        Without overlap, and with gains of -1, 0 and 1, this is McNemar's test.
+        """
         variance = self.variance(values)
         return float(values.sum()) / math.sqrt(variance) if variance > 0 else 0.0
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom of `t_value`: the variance knows few blocks (Kiefer and Vogelsang 2005; Sun 2014)."""
+        """Degrees of freedom of `t_value`: 1.5 T / (lag + 1), as the variance comes from few blocks.
+
+        Kiefer and Vogelsang 2005; Sun 2014.
+        """
         return max(1.0, min(self.instants - 1.0, 1.5 * self.instants / (self.lag + 1)))
 
     def effective_samples(self, hits: Floats) -> int:
+        """Independent samples that would estimate the mean of `hits` [samples] as precisely."""
         centred = hits - hits.mean()
         variance = self.variance(centred)
         independent = float(centred @ centred)
@@ -111,7 +120,7 @@ class Sampling:
 
 
 def lead_over(model: Floats, rival: Floats, sampling: Sampling) -> Lead:
-    """Paired test of the samples' qualities (the higher the better): is the model's mean higher?"""
+    """One-sided paired test of whether the model's mean quality is higher; qualities are [samples]."""
     from scipy.special import stdtr
 
     gains = model - rival
@@ -125,9 +134,10 @@ def lead_over(model: Floats, rival: Floats, sampling: Sampling) -> Lead:
 def measure_significance(
     hits: Floats, model: Floats, rivals: Rivals[Floats], sampling: Sampling, level: float
 ) -> Significance:
-    """Whether the model beats each naive rival on its own.
+    """Test the model against every rival; it must beat each naive one by itself.
 
-    `hits` says which samples [samples] were predicted right; `model` and `rivals` hold the qualities of their samples.
+    hits: [samples], 1 where the model is right, else 0
+    model, rivals: [samples], quality of each prediction; higher is better
     """
     against = {name: lead_over(model, quality, sampling) for name, quality in rivals.by_name.items()}
     return Significance(

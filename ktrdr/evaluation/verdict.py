@@ -1,4 +1,4 @@
-"""An evaluation in words: what the model beats, what these rows can tell, and who has chosen by them."""
+"""An evaluation in words: which baselines the model beats, how sure that is, and how small a lead could be seen."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ YARDSTICKS = {
 
 @dataclass(frozen=True, slots=True)
 class VerdictInput:
-    """What a verdict is made of.
+    """The facts that a verdict needs.
 
-    part, samples: the rows that were predicted
-    model: the model's quality in words
-    rivals: theirs
-    unit: of a lead: accuracies lead by percentage points, errors by shares of the training variance
-    scale: how many of them a lead of 1 is
+    part: `validation` or `test`
+    samples: rows that were predicted
+    model: the model's quality, formatted
+    rivals: the rivals' qualities, formatted
+    unit: unit of a lead: percentage points of accuracy, or training variances of squared error
+    scale: factor from a lead to that unit
     control_beats: whether the control beats the naive baselines too; None without a control
     """
 
@@ -58,8 +59,8 @@ def _against_baselines(case: VerdictInput, significance: Significance) -> str:
         what = "its baselines" if len(unbeaten) == len(against) else f"the {unbeaten[0]} baseline"
         return f"The model does not beat {what}: {figures}."
     doubtful = {name: lead.p_value for name, lead in against.items() if lead.p_value >= significance.level}
-    chances = " and ".join(f"{p_value(value)} against {name}" for name, value in doubtful.items())
-    return f"The model is ahead of its baselines, {figures}, but that can be chance: p = {chances}."
+    p_values = " and ".join(f"{p_value(value)} against {name}" for name, value in doubtful.items())
+    return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
 
 
 def _against_yardsticks(case: VerdictInput, significance: Significance) -> Iterator[str]:
@@ -68,40 +69,40 @@ def _against_yardsticks(case: VerdictInput, significance: Significance) -> Itera
         if lead.p_value < significance.level:
             yield f"It beats {words} too ({figure})."
         elif lead.lead > 0:
-            yield f"Its lead over {words} ({figure}) can be chance: p = {p_value(lead.p_value)}."
+            yield f"Its lead over {words} ({figure}) may be chance: p = {p_value(lead.p_value)}."
         else:
             yield f"{words[0].upper()}{words[1:]} does as well or better ({figure})."
 
 
 def _control(case: VerdictInput, significance: Significance) -> Iterator[str]:
-    """A model that has learnt nothing can still lean the right way by luck, where the features tell much."""
+    """The model need not have learnt anything if the shuffled-label control does almost as well."""
     if case.control_beats and significance.against[CONTROL].p_value >= significance.level:
         yield (
-            f"But the same model trained on shuffled labels ({case.rivals.control}) beats the baselines "
-            "as well and is hardly worse: the lead need not come from what was learnt."
+            f"But the same model trained on shuffled labels ({case.rivals.control}) beats the baselines as well, and "
+            "the difference between the two is not significant: the lead need not come from what the model learnt."
         )
 
 
 def _resolution(case: VerdictInput, significance: Significance, sampling: Sampling) -> Iterator[str]:
-    """The lead that a model needs on these rows, over the baseline that is hardest to beat."""
+    """The smallest significant lead over the baseline that is hardest to beat: standard error * critical t."""
     from scipy.special import stdtrit
 
     rival = max(case.rivals.naive, key=lambda name: significance.against[name].p_value)
     hardest = significance.against[rival]
     critical = -float(stdtrit(sampling.freedom, significance.level))
-    worth = significance.effective_samples
+    effective = significance.effective_samples
     rows = f"These {count(case.samples)} {case.part} samples"
-    if worth < case.samples:
-        rows += f", worth about {count(worth)} independent ones,"
+    if effective < case.samples:
+        rows += f", equivalent to about {count(effective)} independent ones,"
     if hardest.standard_error > 0:
         least = case.scale * hardest.standard_error * critical
-        yield f"{rows} can tell a lead of {least:.2g} {case.unit} over {rival} from chance, not less."
+        yield f"{rows} can show a lead of {least:.2g} {case.unit} over {rival}; a smaller one looks like chance."
     else:
-        yield f"On all {count(case.samples)} {case.part} samples it is as right or wrong as the {rival} baseline."
+        yield f"On all {count(case.samples)} {case.part} samples it does exactly as well as the {rival} baseline."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:
     level = f"the significance level is {100 * significance.level:g}%"
     if case.part == "test":
-        return f"Nothing was chosen by these rows; {level}."
-    return f"The best epoch was chosen on these same rows, which flatters it; {level}, which allows for that."
+        return f"Nothing was selected on these rows; {level}."
+    return f"The best epoch was selected on these same rows, which flatters it; {level} to allow for that."

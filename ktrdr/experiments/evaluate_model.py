@@ -1,4 +1,4 @@
-"""How good a trained model is: its scores on each part, its backtest, and a control trained on shuffled labels."""
+"""Evaluates a trained model: metrics and backtest on each part, and a control trained on shuffled labels."""
 
 from __future__ import annotations
 
@@ -31,15 +31,18 @@ if TYPE_CHECKING:
 
 Outputs = NDArray[np.float32]
 
+# Share of the epochs that a brief control is trained for.
 _BRIEF_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEvaluation:
-    """What a model is worth.
+    """The evaluation of one model.
 
-    outputs: the model's own [samples, outputs] for each part, by the part's name
-    was_stopped: before the control was trained, which is missing then
+    outputs: [samples, outputs] of the model, by the part's name
+    evaluation, backtest: on the validation part
+    test_evaluation, test_backtest: on the test part; None without one
+    was_stopped: whether a stop was requested while the control was trained; the control is missing then
     """
 
     outputs: dict[str, Outputs]
@@ -91,14 +94,14 @@ def outputs_for(model: nn.Module, tensors: TrainingTensors, part: Part) -> Outpu
 def label_permutation_control(
     strategy: Strategy, dataset: Dataset, tensors: TrainingTensors, epochs: int, stop_requested: Callable[[], bool]
 ) -> nn.Module | None:
-    """The same model, trained on the same windows with the training labels shuffled: it can only know by chance.
+    """Train the same model on the same windows with shuffled training labels, which removes all that can be learnt.
 
-    None where the strategy wants no control, or when it was stopped on the way.
+    Returns None where the strategy turns the control off, or when a stop was requested.
     """
-    wanted = strategy.controls.shuffled_labels
-    if wanted == "none":
+    length = strategy.controls.shuffled_labels
+    if length == "none":
         return None
-    epochs = epochs if wanted == "full" else math.ceil(_BRIEF_SHARE * epochs)
+    epochs = epochs if length == "full" else math.ceil(_BRIEF_SHARE * epochs)
     order = torch.from_numpy(np.random.default_rng(strategy.training.seed).permutation(len(dataset.train.labels)))
     shuffled = replace(tensors.train, labels=tensors.train.labels[order.to(tensors.windows.device)])
     settings = strategy.training.model_copy(update={"epochs": epochs, "early_stopping": None})

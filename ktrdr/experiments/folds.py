@@ -1,4 +1,4 @@
-"""What the folds of one training say together: mean and spread of each measure, and in words. Needs no torch."""
+"""Summarises the folds of one training: mean and spread of each metric, and a verdict. Needs no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ _NAIVE = ("majority", "mean", "persistence")
 
 @dataclass(frozen=True, slots=True)
 class TrainingInFolds:
-    """What was trained; `strategy` is the YAML text."""
+    """The training that the folds belong to.
+
+    strategy: YAML text
+    strategy_name: its slug
+    start, end: first and last day, both inclusive; None for all stored bars
+    """
 
     strategy: str
     strategy_name: str
@@ -42,10 +47,10 @@ class TrainingInFolds:
 def summarise(
     training: TrainingInFolds, folds: Mapping[str, TrainingResults], output: Path, place: PurePath
 ) -> FoldsResults:
-    """Results of the whole from those of its folds, by the operations that trained them.
+    """Combine the results of all folds. `folds` maps the operation of each fold to its results, in order.
 
-    Its files go to the folder `output`, which the results call `place`. The model is that of the last fold, which has
-    seen the newest bars of all in a walk forward.
+    Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
+    seen the newest bars in a walk forward.
     """
     scores = [_fold(number, *fold) for number, fold in enumerate(folds.items(), start=1)]
     *_, last = folds.values()
@@ -109,7 +114,7 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def _spreads(folds: Sequence[FoldScores]) -> dict[str, Spread]:
-    """Of each measure that every fold has."""
+    """Mean and spread of each metric that all folds have."""
     columns = {name: [getattr(fold, name) for fold in folds] for name in (*MEASURES, "best_val_loss")}
     return {name: _spread(values) for name, values in columns.items() if None not in values}
 
@@ -124,21 +129,22 @@ def _spread(values: Sequence[float]) -> Spread:
 
 
 def measure_lead(leads: Sequence[float]) -> FoldsLead:
-    """Mean lead over each fold's strongest naive baseline, and Student's one-sided test that it is above zero.
+    """Mean lead over each fold's strongest naive baseline, and Student's one-sided t-test that it is above zero.
 
-    Folds that train on shared bars are not independent, so the test is kinder than it should be.
+    t = mean / (s / sqrt(n)) with n - 1 degrees of freedom. Folds that share training bars are not independent, so the
+    test rejects too often.
     """
     from scipy.stats import t
 
     error = float(np.std(leads, ddof=1)) / math.sqrt(len(leads))
     mean = float(np.mean(leads))
-    chance = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
+    probability = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
     return FoldsLead(
         mean=mean,
         standard_error=error,
-        p_value=chance,
+        p_value=probability,
         folds_ahead=int(np.sum(np.array(leads) > 0)),
-        beats_baselines=mean > 0 and chance < LEVEL,
+        beats_baselines=mean > 0 and probability < LEVEL,
     )
 
 

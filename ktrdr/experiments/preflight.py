@@ -1,6 +1,6 @@
-"""Whether a training is worth its time, before it takes any: samples, balance, memory and time of every fold.
+"""Checks samples, class balance, memory and time of every fold before a training begins.
 
-Needs neither torch nor scikit-learn: a worker may ask before it imports them.
+Imports neither torch nor scikit-learn, so that a worker can call it before it imports them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
 from ktrdr.features.splits import fold_count
+from ktrdr.formatting import percentage
 from ktrdr.payloads.preflight import (
     FoldReport,
     FoldWarning,
@@ -40,9 +41,9 @@ RARE_CLASS_SHARE = 0.02
 MAX_PARAMETERS_PER_SAMPLE = 10
 
 _FLOAT_BYTES = 4
-# Weights, gradients, two moments; the best weights, and a checkpoint's copy of weights, moments and best weights.
+# Weights, gradients and two moments; the best weights; a checkpoint's copies of weights, moments and best weights.
 _COPIES_OF_WEIGHTS = 9
-# Numbers that a unit of a layer keeps of one bar while gradients are on their way: an LSTM's gates, cell and output.
+# Activations that a unit of a layer stores for one bar until the backward pass: an LSTM's gates, cell and output.
 _NUMBERS_PER_UNIT = 8
 _ROWS_VALIDATED_AT_ONCE = 1024
 
@@ -50,19 +51,19 @@ Measure = Callable[["Dataset"], "Throughput"]
 
 
 def preflight(strategy: Strategy, dataset: Dataset, *, model_parameters: int, fold: int = 0) -> PreflightReport:
-    """One fold, whose dataset is there already; `fold` counts from 0."""
+    """Check one fold with its dataset. `fold` counts from 0."""
     return _whole(strategy, [_inspect_fold(dataset, fold)], dataset, dataset, model_parameters)
 
 
 def preflight_folds(
     strategy: Strategy, bars: Mapping[str, SymbolBars], measure: Measure | None = None
 ) -> PreflightReport:
-    """Every fold of a training, from its bars, whose features are made once.
+    """Check every fold of a training from its bars. Features are computed once.
 
-    `measure` trains for a moment on the dataset of the fold with the most training samples; the times of all folds
-    follow from it. Without it there are no times, and no count of parameters.
+    `measure` trains briefly on the fold with the most training samples, and the times of all folds are estimated from
+    it. Without it the report has no times and no count of parameters.
 
-    Raises TrainingDataError when there is no fold that can be trained, or a feature that is not finite.
+    Raises TrainingDataError when no fold can be trained, or when a feature is not finite.
     """
     panel = build_panel(strategy, bars)
     folds: list[FoldReport] = []
@@ -77,7 +78,7 @@ def preflight_folds(
             continue
         folds.append(_inspect_fold(dataset, fold))
         first = first or dataset
-        largest = max(largest or dataset, dataset, key=lambda each: len(each.train.labels))
+        largest = max(largest or dataset, dataset, key=lambda candidate: len(candidate.train.labels))
     if first is None or largest is None:
         raise failures[0]
     throughput = measure(largest) if measure else None
@@ -85,10 +86,10 @@ def preflight_folds(
 
 
 def check_before_start(strategy: Strategy, bars: Mapping[str, SymbolBars]) -> PreflightReport:
-    """What a training can be refused for before it starts. Raises TrainingDataError when any fold is hopeless."""
-    found = preflight_folds(strategy, bars)
-    found.check()
-    return found
+    """Check every fold without measuring times. Raises TrainingDataError when any fold is hopeless."""
+    report = preflight_folds(strategy, bars)
+    report.check()
+    return report
 
 
 def _whole(
@@ -130,7 +131,7 @@ def _errors(folds: Sequence[FoldReport]) -> Iterator[str]:
 
 
 def _warnings(folds: Sequence[FoldReport]) -> Iterator[str]:
-    """One for all folds that have it, in the words of the first of them."""
+    """One sentence for all folds with the same warning, with the numbers of the first."""
     by_subject: dict[str, list[tuple[int, str]]] = {}
     for fold in folds:
         for warning in fold.warnings:
@@ -147,11 +148,11 @@ def _warnings(folds: Sequence[FoldReport]) -> Iterator[str]:
 
 
 def _warnings_of_the_model(parameters: int, samples: int, memory: int, available: int) -> Iterator[str]:
-    """`samples` are the fewest that it is trained on."""
+    """`samples` is the smallest number of training samples of any fold."""
     if parameters > MAX_PARAMETERS_PER_SAMPLE * samples:
         yield (
             f"the model has {parameters:,} parameters for {samples:,} training samples, "
-            f"{parameters / samples:,.0f} for each: it can learn them by heart"
+            f"{parameters / samples:,.0f} for each: it can memorise them"
         )
     if memory > available:
         yield f"about {memory / 1e9:.1f} GB of memory are needed, and {available / 1e9:.1f} GB are free"
@@ -215,17 +216,18 @@ def _part(dataset: Dataset, name: PartName, part: Part) -> PartReport:
         first=part.timestamps.min().astype("datetime64[s]").item(),
         last=part.timestamps.max().astype("datetime64[s]").item(),
         shares={each: float(count / samples) for each, count in zip(names, counts, strict=True)},
+        # Half-width of the 95 % interval of an accuracy near one half: 1.96 sqrt(0.25 / n).
         resolution=1.96 * math.sqrt(0.25 / _independent(part)),
     )
 
 
 def _independent(part: Part) -> float:
-    """Labels that settle over several bars overlap: so many of the samples as have no bar in common."""
+    """Non-overlapping samples: the number of samples divided by the mean number of bars that a label spans."""
     return max(1.0, len(part.labels) / float(np.mean(part.settled - part.rows)))
 
 
 def _peak_memory(strategy: Strategy, dataset: Dataset, parameters: int) -> int:
-    """What is in use now, with bars and samples, and what weights and the largest batch will add; a rough figure."""
+    """A rough estimate in bytes: present use, bars and samples included, plus weights and the largest batch."""
     model = strategy.model
     units = getattr(model, "hidden_size", 0) * getattr(model, "layers", 0) * dataset.sequence_length
     inputs = len(dataset.feature_names) * dataset.sequence_length
@@ -239,7 +241,7 @@ def _hopeless_parts(parts: Sequence[PartReport], is_regression: bool) -> Iterato
     for part, fewest in zip(parts, (MIN_TRAINING_SAMPLES, *[MIN_VALIDATION_SAMPLES] * 2), strict=False):
         if part.samples < fewest:
             few = f"there are {part.samples} {adjective(part.part)} samples"
-            yield f"{few}; nothing can be told from fewer than {fewest}"
+            yield f"{few}; at least {fewest} are needed"
         elif not is_regression and (only := _only_class(part)):
             yield f"all {part.samples} {adjective(part.part)} samples are of the class {only!r}"
 
@@ -250,14 +252,14 @@ def _only_class(part: PartReport) -> str | None:
 
 
 def _left_out(symbols: Iterable[LeftOut]) -> Iterator[FoldWarning]:
-    """One for all symbols that lack the same parts."""
+    """One warning for all symbols that lack the same parts."""
     by_parts: dict[tuple[PartName, ...], list[LeftOut]] = {}
     for each in symbols:
         by_parts.setdefault(each.parts, []).append(each)
-    for parts, those in by_parts.items():
-        named = ", ".join(f"{each.symbol} (bars from {each.first.date()} to {each.last.date()})" for each in those)
+    for parts, group in by_parts.items():
+        named = ", ".join(f"{each.symbol} (bars from {each.first.date()} to {each.last.date()})" for each in group)
         lack = f"no {' and no '.join(parts)} samples"
-        text = f"left out, for want of training samples: {named}" if "train" in parts else f"{lack}: {named}"
+        text = f"left out without training samples: {named}" if "train" in parts else f"{lack}: {named}"
         yield FoldWarning(about=text, text=text)
 
 
@@ -266,8 +268,8 @@ def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
         if part.samples < ENOUGH_VALIDATION_SAMPLES:
             yield FoldWarning(
                 about=f"{part.part} samples",
-                text=f"{part.samples} {part.part} samples tell an accuracy from that of a baseline only when the two "
-                f"lie {100 * part.resolution:.0f} percentage points apart",
+                text=f"{part.samples} {part.part} samples show a difference from a baseline's accuracy only from "
+                f"{100 * part.resolution:.0f} percentage points on",
             )
 
 
@@ -277,5 +279,5 @@ def _rare_classes(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
             if share < RARE_CLASS_SHARE:
                 yield FoldWarning(
                     about=f"{part.part} class {name}",
-                    text=f"the class {name!r} has {100 * share:.1f} % of the {adjective(part.part)} samples",
+                    text=f"the class {name!r} has {percentage(share)} of the {adjective(part.part)} samples",
                 )

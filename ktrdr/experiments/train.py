@@ -1,4 +1,4 @@
-"""One training, top to bottom: bars in; a model, its artifacts and an honest report of it out."""
+"""One training from top to bottom: from bars to a model, its artifacts and its report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ReadBars = Callable[[str, str], "StoredBars"]
-"""(symbol, timeframe) -> its bars."""
+"""(symbol, timeframe) -> stored bars."""
 
 
 def run_training(
@@ -55,16 +55,16 @@ def run_training(
 ) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
-    `resume_from` is the output folder of a training that ended early: this one goes on from its last checkpoint, ends
-    with the same bits as if it had not been interrupted, and reports the earlier epochs again first. Where there is no
-    checkpoint yet it starts at the beginning, which ends with the same bits too. Its own checkpoints stay: whoever has
-    recorded that the training ended well may remove them. The results name files within `request.output`.
+    `resume_from` is the output folder of a training that ended early. This training continues from the last checkpoint
+    there, reports the earlier epochs again first, and ends with the same bits as without the interruption. Without a
+    checkpoint it starts from the beginning, with the same bits too. Its own checkpoints stay; the caller may remove
+    them once the training is recorded as completed. The results name files within `request.output`.
 
-    Sets torch's thread count, seed and determinism for the whole process: a process runs one training at a time.
+    Sets torch's thread count, seed and determinism for the whole process, so a process runs one training at a time.
 
     Raises:
         TrainingDataError: the bars cannot carry this training.
-        LeakFound: something in it knows the future.
+        LeakFound: a feature, label, split or scaling depends on the future.
         TrainingDiverged: a loss is no longer finite.
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
         StorageError: the disk is full, or a checkpoint is damaged.
@@ -93,7 +93,7 @@ def run_training(
         earlier.restore(state)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     checkpoints.keep(state)
-    checkpoints.flush()  # from here on there is something to go on from
+    checkpoints.flush()  # from here on the training can be resumed
 
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
@@ -155,7 +155,7 @@ def _write(
     device: str,
     phases: _PhaseClock,
 ) -> None:
-    """The model and what people read beside it, into the request's folder."""
+    """Write the model and its artifacts to the request's folder."""
     request, dataset, folder = report.request, report.dataset, report.request.output
     card = writing.model_card(
         request, dataset, report.fingerprint, report.providers, report.results, bars=bars, device=device
@@ -174,7 +174,7 @@ def _status(ending: Ending) -> Literal["success", "cancelled"]:
 
 
 def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
-    """Each symbol's bars, and who served them, by timeframe. Raises TrainingDataError when they have too many gaps."""
+    """Each symbol's bars and their providers, by timeframe. Raises TrainingDataError when there are too many gaps."""
     timeframes: tuple[str, ...] = request.strategy.timeframes
     stored = {
         symbol: {timeframe: read_bars(symbol, timeframe) for timeframe in timeframes} for symbol in request.symbols
@@ -215,6 +215,6 @@ class _PhaseClock:
         self._observer.on_phase(phase)
 
     def seconds(self) -> dict[str, float]:
-        """Of every phase so far; the running one until now."""
+        """Seconds of every phase so far, the running one included."""
         ends = [*list(self._began.values())[1:], time.perf_counter()]
         return {phase.name.lower(): end - began for (phase, began), end in zip(self._began.items(), ends, strict=True)}

@@ -1,4 +1,4 @@
-"""Paying beforehand, in a standby process, for what makes a first training slow."""
+"""Pays the one-time costs of a training in advance, in a standby process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ktrdr.training.request import TrainingRequest
 
 
 def warm_up() -> None:
-    """Train a throw-away model through every step, so that each library has imported and built what it builds once."""
+    """Train a throw-away model through every step, so that all libraries finish their imports and initialisation."""
     network = LSTM(type="lstm", layers=2, hidden_size=8, sequence_length=4)
     strategy = Strategy(
         name="warm-up",
@@ -57,7 +57,7 @@ def _bars(count: int) -> pl.DataFrame:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # Nobody asked for this training, so no line may announce that it ended well.
+    # The log must not announce a training that no user started.
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

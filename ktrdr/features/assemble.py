@@ -1,7 +1,7 @@
-"""From bars to the dataset of a fold: the ordered split, the labels, the scaling and the windows.
+"""Turns bars into the dataset of a fold: the ordered split, the labels, the scaling and the windows.
 
-Nothing here sees the future: features of a bar use that bar and earlier ones, the bar that settles a training label
-has closed when the first validation bar opens, and the scaler knows training rows alone.
+Nothing here sees the future. Features of a bar use that bar and earlier ones. The bar that settles a training label has
+closed when the first validation bar opens. The scaler is fitted on training rows alone.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def build_dataset(
     build: Build = build_features,
     fit: Fit = fit_scaler,
 ) -> Dataset:
-    """The samples of one fold; `bars` maps each symbol to its checked bars of every timeframe of the strategy.
+    """Build the samples of one fold. `bars` maps each symbol to its checked bars of every timeframe of the strategy.
 
-    Raises TrainingDataError when the bars are too few, all of one class, or make a feature that is not finite.
+    Raises TrainingDataError when there are too few bars or only one class, or when a feature is not finite.
     """
     return assemble(build_panel(strategy, bars, build), fold, fit)
 
 
 def assemble(panel: Panel, fold: int = 0, fit: Fit = fit_scaler) -> Dataset:
-    """The samples of one fold. The features of a panel are made once, so each further fold costs little.
+    """Build the samples of one fold. All folds share the panel's features, so each further fold is cheap.
 
     Raises TrainingDataError when the fold has too few samples, or training samples of one class only.
     """
@@ -89,21 +89,20 @@ class _Piece:
 def _pieces(panel: Panel, fold: int) -> tuple[list[_Piece], tuple[LeftOut, ...]]:
     """The symbols that the fold trains on, and those that lack samples in some part.
 
-    A symbol without training samples is not validated either: its model would never have seen it. One that has only
-    training samples stays. To drop it would choose what to learn from by what became of it later.
+    A symbol without training samples is left out, because the model has never seen it. A symbol with training samples
+    only stays: dropping it would select training data by what happened later (survivorship bias).
     """
     strategy, series = panel.strategy, panel.series
-    pieces = [
-        _Piece(*each) for each in zip(series, split(strategy, [one.timeline for one in series], fold), strict=True)
-    ]
+    splits = split(strategy, [symbol.timeline for symbol in series], fold)
+    pieces = [_Piece(*pair) for pair in zip(series, splits, strict=True)]
     if not panel.may_leave_out:
         for piece in pieces:
             check_symbol_split(strategy, piece.series.symbol, piece.series.timeline.opens, piece.split)
         return pieces, ()
-    left_out = tuple(found for piece in pieces if (found := _left_out(strategy, piece)))
-    kept = [piece for piece in pieces if _is_trained_on(piece.split)]
-    check_fold(strategy, fold, [piece.split for piece in kept], left_out)
-    return kept, left_out
+    left_out = tuple(entry for piece in pieces if (entry := _left_out(strategy, piece)))
+    trained = [piece for piece in pieces if _is_trained_on(piece.split)]
+    check_fold(strategy, fold, [piece.split for piece in trained], left_out)
+    return trained, left_out
 
 
 def _is_trained_on(split: Split) -> bool:
@@ -117,7 +116,7 @@ def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
         lack = f"no {' and no '.join(missing)} samples"
     else:
         missing = tuple(parts)
-        lack = f"{len(piece.split.train)} training samples of the {MIN_SAMPLES} that it needs"
+        lack = f"{len(piece.split.train)} training samples and needs {MIN_SAMPLES}"
     if not missing:
         return None
     first, last = as_datetime(opens[0]), as_datetime(opens[-1])
@@ -126,11 +125,12 @@ def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
 
 
 def _training_rows(strategy: Strategy, pieces: Sequence[_Piece]) -> NDArray[np.float64]:
-    """The rows that training windows hold, and no others."""
+    """[rows, features]: the unscaled rows inside training windows, each once."""
     length = strategy.model.sequence_length
     rows = []
     for piece in pieces:
         values, train = piece.series.columns.values, piece.split.train
+        # +1 where a window begins and -1 after it ends: the running sum counts the windows that hold a row.
         opened = np.zeros(len(values) + 1, np.int64)
         opened[train - length + 1] += 1
         opened[train + 1] -= 1
@@ -154,13 +154,18 @@ def _scaled(scaler: Scaler, pieces: Sequence[_Piece], names: tuple[str, ...]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """How measures become labels, fitted on the training part."""
+    """Converts measures into labels; fitted on the training part.
+
+    class_names: [classes]; empty in a regression
+    cuts: borders between classes; None in a regression
+    scale: standard deviation of the training measures in a regression, else 1
+    """
 
     class_names: tuple[str, ...]
     cuts: Cuts | None
     scale: float
 
-    def of(self, measures: NDArray[np.float64]) -> Values:
+    def convert(self, measures: NDArray[np.float64]) -> Values:
         if self.cuts is not None:
             return self.cuts.classify(measures)
         return (measures / self.scale).astype(np.float32)
@@ -174,7 +179,7 @@ def _fit_labels(strategy: Strategy, pieces: Sequence[_Piece]) -> _Labels:
 
 
 def _part(pieces: Sequence[_Piece], rows: Sequence[Rows], labels: _Labels) -> Part:
-    """`rows` are those of each piece's own bars."""
+    """The samples that end at `rows`, which count each piece's own bars."""
     series = [piece.series for piece in pieces]
     offsets = np.cumsum([0, *(one.kept_rows for one in series)])
     placed = list(zip(series, rows, offsets, strict=False))
@@ -182,8 +187,8 @@ def _part(pieces: Sequence[_Piece], rows: Sequence[Rows], labels: _Labels) -> Pa
     newest = np.concatenate([one.measured.values[one.newest_settled[row]] for one, row, _ in placed])
     return Part(
         ends=np.concatenate([row - one.columns.warmup + offset for one, row, offset in placed]),
-        labels=labels.of(measures),
-        persistence=labels.of(newest),
+        labels=labels.convert(measures),
+        persistence=labels.convert(newest),
         timestamps=np.concatenate([one.timeline.opens[row] for one, row, _ in placed]),
         symbols=np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
         rows=np.concatenate(rows),
@@ -194,6 +199,7 @@ def _part(pieces: Sequence[_Piece], rows: Sequence[Rows], labels: _Labels) -> Pa
 
 
 def _uniqueness(pieces: Sequence[_Piece]) -> NDArray[np.float32]:
+    """[training samples], average uniqueness divided by its mean, so that the loss keeps its scale."""
     weights = np.concatenate([_average_uniqueness(piece) for piece in pieces])
     shares: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
     return shares

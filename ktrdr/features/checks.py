@@ -1,4 +1,4 @@
-"""What bars must be like to be trained on: enough of them, finite features, samples on both sides, two classes."""
+"""Checks bars before a training: enough of them, finite features, samples in every part, two classes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
         raise TrainingDataError(
             f"{symbol}: feature {name} is {column[row]} at {as_datetime(opens[columns.warmup + row]).isoformat()}; "
             f"after its warm-up it is not finite in {count} of {len(column)} rows.",
-            hint="It has no value for such bars, as a logarithm has none below 0 and an average by volume has none "
-            "where the volume is 0: use another source or leave it out.",
+            hint="It is undefined for such bars, as a logarithm is below 0 and an average by volume without volume: "
+            "use another source or leave it out.",
             symbol=symbol,
             feature=name,
             rows=count,
@@ -59,18 +59,17 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
 
 
 def check_candidates(samples: Mapping[str, int]) -> None:
-    """`samples` counts those of each symbol, before any split."""
+    """`samples` counts the candidates of each symbol, before any split."""
     if any(samples.values()):
         return
     raise TrainingDataError(
-        f"No bar of {_listed(list(samples))} can be the end of a sample: the warm-up, the window and the label leave "
-        "none.",
+        f"No bar of {_listed(list(samples))} can be the end of a sample after warm-up, window and label.",
         hint="Load a longer range, or use shorter indicators, a shorter window or other labels.",
     )
 
 
 def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: Split) -> None:
-    """Where no symbol may be left out, each needs samples in every part."""
+    """Require samples in every part, for a symbol that must not be left out."""
     for name, samples in split_parts(strategy, split).items():
         if len(samples) < MIN_SAMPLES:
             raise TrainingDataError(
@@ -84,10 +83,10 @@ def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: 
 
 
 def check_fold(strategy: Strategy, fold: int, splits: Sequence[Split], left_out: Sequence[LeftOut]) -> None:
-    """Where symbols may be left out, those that stay need samples in every part together."""
-    of_parts = [split_parts(strategy, split) for split in splits]
+    """Require samples in every part, over all symbols that stay in a fold."""
+    parts_by_symbol = [split_parts(strategy, split) for split in splits]
     for name in ("train", "validation", *(("test",) if strategy.validation.test else ())):
-        samples = sum(len(parts[name]) for parts in of_parts)
+        samples = sum(len(parts[name]) for parts in parts_by_symbol)
         if samples < MIN_SAMPLES:
             symbols = "; ".join(f"{each.symbol} {each.reason}" for each in left_out[:_MAX_NAMED])
             more = f"; and {len(left_out) - _MAX_NAMED} more symbols" if len(left_out) > _MAX_NAMED else ""
@@ -106,7 +105,7 @@ def check_labels(dataset: Dataset) -> None:
         if len(np.unique(dataset.train.labels)) > 1:
             return
         raise TrainingDataError(
-            f"All {count} training samples have the same target, {dataset.train.measures[0]:g}: nothing can be learnt.",
+            f"All {count} training samples have the same target, {dataset.train.measures[0]:g}: nothing to learn.",
             hint="Use a longer range, or another horizon under labels.",
             samples=count,
         )
@@ -115,7 +114,7 @@ def check_labels(dataset: Dataset) -> None:
         return
     name = dataset.class_names[int(present[0])]
     raise TrainingDataError(
-        f"All {count} training samples are of the class {name!r}: there is nothing to tell apart.",
+        f"All {count} training samples are of the class {name!r}: there is nothing to distinguish.",
         hint="Use a longer range, or another horizon or threshold under labels.",
         class_name=name,
         samples=count,

@@ -1,4 +1,4 @@
-"""The features of every bar: indicators of all timeframes, each computed on its own bars and joined by availability."""
+"""Computes the features of every bar: each timeframe's indicators on its own bars, joined by closing instants."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 RETURNS = "log_return"
 
 SymbolBars = Mapping[str, "pl.DataFrame"]
-"""One symbol's checked bars of each timeframe."""
+"""Timeframe -> one symbol's checked bars."""
 
-# The newest closed bar may lie this far back before it is taken for missing; holidays are shorter.
+# A longer pause after the newest closed bar means that bars are missing; holidays are shorter.
 _MAX_PAUSE = np.timedelta64(7, "D")
 _MAX_PAUSE_BARS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Unscaled features of every base bar `[rows, features]`, NaN in the first `warmup` rows.
+    """The unscaled features of every base bar.
 
-    `warmup` may exceed the rows there are: it is then what would be needed.
+    values: [rows, features], NaN in the first `warmup` rows
+    names: [features]
+    warmup: rows without all features; more than `rows` when there are too few bars
     """
 
     values: NDArray[np.float64]
@@ -42,9 +44,9 @@ class Columns:
 
 
 def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
-    """Features of one symbol on the base timeframe's bars, `strategy.timeframes[0]`.
+    """Compute one symbol's features on the bars of the base timeframe, `strategy.timeframes[0]`.
 
-    Raises TrainingDataError when bars of another timeframe are missing where they are needed.
+    Raises TrainingDataError when required bars of another timeframe are missing.
     """
     base = strategy.timeframes[0]
     timestamps = _timestamps(bars[base])
@@ -73,20 +75,20 @@ def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
 
 
 def feature_names(strategy: Strategy) -> tuple[str, ...]:
-    """The columns of `build_features`, in their order: those of the base timeframe as they are, others as name@1d."""
+    """The columns of `build_features`, in order. The base timeframe's features keep their names; others get @1d etc."""
     catalogue = IndicatorCatalogue()
     return tuple(
         name if timeframe == strategy.timeframes[0] else f"{name}@{timeframe}"
         for timeframe in strategy.timeframes
         for name in (
             *((RETURNS,) if strategy.features.returns else ()),
-            *(name for each in _indicators(strategy, timeframe) for name in catalogue.feature_names(each)),
+            *(name for indicator in _indicators(strategy, timeframe) for name in catalogue.feature_names(indicator)),
         )
     )
 
 
 def _own_columns(strategy: Strategy, timeframe: Timeframe, frame: pl.DataFrame) -> Iterator[Series]:
-    """On the bars of one timeframe, whatever the others are."""
+    """The features of one timeframe, computed on its own bars."""
     catalogue = IndicatorCatalogue()
     close = source_series(frame, "close")
     if strategy.features.returns:
@@ -94,7 +96,7 @@ def _own_columns(strategy: Strategy, timeframe: Timeframe, frame: pl.DataFrame) 
     for indicator in _indicators(strategy, timeframe):
         computed = catalogue.compute(indicator, frame)
         for feature in catalogue.features(indicator):
-            yield feature.scale.of(computed[feature.name], close)
+            yield feature.scale.apply(computed[feature.name], close)
 
 
 def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[Indicator]:
@@ -102,7 +104,7 @@ def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[Indicator]:
 
 
 def _warmup(strategy: Strategy, timeframe: Timeframe) -> int:
-    """Leading bars of one timeframe for which at least one of its features has no value."""
+    """Leading bars of one timeframe on which at least one feature is undefined."""
     catalogue = IndicatorCatalogue()
     own = _indicators(strategy, timeframe)
     return max([int(strategy.features.returns), *(catalogue.warmup(each) for each in own)])
@@ -119,7 +121,7 @@ def _check_pauses(
     other_closes: NDArray[np.datetime64],
     closes: NDArray[np.datetime64],
 ) -> None:
-    """A value that is carried on for weeks is no longer the newest: the bars after it are missing."""
+    """Refuse values that are carried forward too long, because the bars after them must be missing."""
     if not len(rows):
         return
     longest = _MAX_PAUSE + _MAX_PAUSE_BARS * np.timedelta64(timeframe.length)
@@ -128,7 +130,7 @@ def _check_pauses(
         row = int(np.argmax(late))
         raise TrainingDataError(
             f"no {timeframe} bar follows the one that closed at {other_closes[rows[row]]}Z, while {base} bars go on: "
-            f"{int(late.sum()):,} of them come too long after the newest {timeframe} bar, the first at {closes[row]}Z.",
+            f"{int(late.sum()):,} of these come too late after it, the first at {closes[row]}Z.",
             hint=f"Load the missing {timeframe} bars, or train on the range that both cover.",
             timeframe=timeframe,
         )

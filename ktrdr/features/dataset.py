@@ -1,4 +1,4 @@
-"""What a model is trained on and judged on: the scaled features of all bars, and the samples of each part."""
+"""What a model is trained and evaluated on: the scaled features of all bars, and the samples of each part."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Part:
 
     Every array is [samples]:
 
-    ends: rows of `Dataset.values`, each the last of its window.
-    labels: class indices (int64), or in a regression targets in units of `Dataset.target_scale` (float32).
-    persistence: the newest label that was settled when the window ended, in the same units.
-    timestamps: opening instants (us, UTC) of the windows' last bars.
-    symbols: places in `Dataset.symbols`.
-    rows: the windows' last bars, as rows of the symbol's own bars.
-    settled: the bars whose close settles the label, as rows of the symbol's own bars.
-    measures: what the label is made of, before classes or scaling.
-    weights: of each sample in the loss; they average to 1 over the training part.
+    ends: last row of each window in `Dataset.values`
+    labels: class indices (int64), or in a regression targets in units of `Dataset.target_scale` (float32)
+    persistence: newest label that was settled when the window ended, in the same units
+    timestamps: opening instants (us, UTC) of the windows' last bars
+    symbols: index into `Dataset.symbols`
+    rows: last bar of each window, as a row of the symbol's own bars
+    settled: bar whose close settles the label, as a row of the symbol's own bars
+    measures: value behind the label, before classes or scaling
+    weights: sample weight in the loss; the mean is 1 over the training part
     """
 
     ends: Rows
@@ -47,11 +47,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class SymbolCoverage:
-    """How the bars of one symbol are used.
+    """How a fold uses the bars of one symbol.
 
-    purged_samples: those between the fold's first and last sample that are in no part.
-    first, last: opening instants of its bars.
-    border: opening instant of the last bar of its first validation sample; None without validation samples.
+    bars: of the base timeframe
+    warmup_rows: leading bars without features
+    train_samples, validation_samples, test_samples: samples in each part
+    purged_samples: candidates between the fold's first and last sample that are in no part
+    unlabelled_rows: bars without a label
+    first, last: opening instants of the first and last bar
+    border: opening instant of the last bar of the first validation sample; None without validation samples
     """
 
     symbol: str
@@ -69,11 +73,11 @@ class SymbolCoverage:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A symbol that has no part in a fold, or not in all of the fold's parts.
+    """A symbol that is missing from a fold, or from some of its parts.
 
-    parts: those that hold no sample of it.
-    first, last: opening instants of its bars.
-    reason: for people, with its numbers.
+    parts: the parts without samples of this symbol
+    first, last: opening instants of its first and last bar
+    reason: a sentence with the numbers
     """
 
     symbol: str
@@ -90,16 +94,18 @@ class LeftOut:
 class Dataset:
     """The samples of one training.
 
-    values: [rows, features], scaled; the rows of every symbol after its warm-up, one symbol after the other.
+    values: [rows, features], scaled float32: each symbol's rows after its warm-up, one symbol after another
     feature_names: [features]
-    class_names: [classes]; empty in a regression.
-    sequence_length: rows in one window.
-    test: None where the strategy sets no test part aside.
-    cuts: where classes end; None in a regression.
-    target_scale: unit of a regression's targets; 1 with classes.
-    symbols: those that the model is trained on.
+    class_names: [classes]; empty in a regression
+    sequence_length: rows in one window
+    train, validation: samples of the two parts
+    test: None where the strategy has no test part
+    scaler: scales raw features; fitted on the rows of training windows
+    cuts: borders between classes; None in a regression
+    target_scale: standard deviation of the training measures, the unit of a regression's targets; 1 with classes
+    symbols: symbols that the model is trained on
     coverage: [symbols]
-    left_out: symbols without samples in some part or in all.
+    left_out: symbols without samples in at least one part
     """
 
     values: NDArray[np.float32]
@@ -122,5 +128,5 @@ class Dataset:
 
     @property
     def outputs(self) -> int:
-        """Numbers that a model gives for each window."""
+        """Outputs of the model for each window: one for each class, or 1 in a regression."""
         return len(self.class_names) or 1

@@ -1,4 +1,4 @@
-"""TA-Lib's functions as a catalogue; everything it knows comes from TA-Lib's own metadata."""
+"""A catalogue of TA-Lib's functions, made from TA-Lib's own metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Series = NDArray[np.float64]
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 AVERAGES = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
 
-# TA-Lib takes no longer period and no larger number than these, in any function.
+# The limits of TA-Lib's parameters, in any function.
 MAX_INTEGER = 100_000
 MAX_REAL = 3e37
 
@@ -36,9 +36,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class IndicatorDescription:
-    """One function; `inputs` are the columns it reads by default, `warmup` its undefined rows at the defaults.
+    """One function.
 
-    `price_scale` says whether an output grows with the prices, `enters_as` what each output is in a model.
+    name, title, group: in lower case; TA-Lib's display name; TA-Lib's group
+    inputs: columns that it reads by default
+    parameters: with their defaults
+    outputs: TA-Lib's names
+    price_scale: whether an output grows with the prices
+    enters_as: formula of the feature for each output
+    warmup: undefined leading rows at the default parameters
     """
 
     name: str
@@ -53,11 +59,12 @@ class IndicatorDescription:
 
 
 class Scale(Enum):
-    """How an indicator's values follow the prices it reads, and as what they enter a model, so that they do not.
+    """How an indicator's values scale with prices, and the formula that makes a scale-free feature of them.
 
-    Values that double when the prices double are a LEVEL where TA-Lib flags them as of the input's scale (averages,
-    bands), else a SIZE (ranges, differences, deviations); values that quadruple are a SQUARE (variances). The rest,
-    oscillators, patterns and whatever is made of volumes alone, is on a scale of its OWN.
+    LEVEL: doubles when prices double, and TA-Lib flags it as on its input's scale (averages, bands)
+    SIZE: doubles when prices double, without that flag (ranges, differences, deviations)
+    SQUARE: quadruples when prices double (variances)
+    OWN: anything else (oscillators, patterns, functions of volume alone)
     """
 
     LEVEL = "{} / close - 1"
@@ -65,7 +72,7 @@ class Scale(Enum):
     SQUARE = "{} / close ** 2"
     OWN = "{}"
 
-    def of(self, values: Series, close: Series) -> Series:
+    def apply(self, values: Series, close: Series) -> Series:
         with np.errstate(divide="ignore", invalid="ignore"):
             if self is Scale.LEVEL:
                 return values / close - 1
@@ -118,7 +125,7 @@ class IndicatorCatalogue:
         )
 
     def check(self, indicator: Indicator) -> tuple[Fault, ...]:
-        """Every fault of one indicator; their paths are relative to it."""
+        """All faults of one indicator. Paths are relative to it."""
         if indicator.name.lower() not in _names():
             suggestion = nearest(indicator.name, _names())
             return (Fault("name", f"must be a TA-Lib function; it is {indicator.name!r}", indicator.name, suggestion),)
@@ -129,7 +136,7 @@ class IndicatorCatalogue:
         """The same indicator with canonical names and every default written out; it must have no faults."""
         function = indicator.name.lower()
         parameters: dict[str, int | float] = {
-            each.name: int(each.default) if each.integer else each.default for each in _parameters(function)
+            known.name: int(known.default) if known.integer else known.default for known in _parameters(function)
         }
         for key, value in indicator.parameters.items():
             name = _canonical(key)
@@ -148,24 +155,24 @@ class IndicatorCatalogue:
         return tuple(feature.name for feature in self.features(indicator))
 
     def warmup(self, indicator: Indicator) -> int:
-        """Rows at the start of a series for which the indicator has no value."""
+        """Leading rows on which the indicator is undefined."""
         resolved = self.resolve(indicator)
         return _lookback(resolved.name, resolved.parameters) + ("returns" in _columns(indicator))
 
     def compute(self, indicator: Indicator, bars: pl.DataFrame) -> dict[str, Series]:
-        """TA-Lib's own values for every bar, one float64 column a feature; warm-up rows are NaN."""
+        """Compute TA-Lib's values for every bar: name -> [bars], float64, NaN in warm-up rows."""
         resolved, names, warmup = self.resolve(indicator), self.feature_names(indicator), self.warmup(indicator)
         if bars.height <= warmup:
             return {name: np.full(bars.height, np.nan) for name in names}
         values = _call(resolved.name, [source_series(bars, name) for name in _columns(resolved)], resolved.parameters)
         columns = [np.asarray(each, dtype=np.float64) for each in values]
         for column in columns:
-            column[:warmup] = np.nan  # integer outputs hold zeros there
+            column[:warmup] = np.nan  # TA-Lib fills integer outputs with zeros
         return dict(zip(names, columns, strict=True))
 
 
 def source_series(bars: pl.DataFrame, source: str) -> Series:
-    """One series that an indicator can read, contiguous float64; the first of `returns` is NaN."""
+    """[bars], one source as contiguous float64. The first of `returns` is NaN."""
     if source == "returns":
         return log_returns(source_series(bars, "close"))
     if source in AVERAGES:
@@ -182,7 +189,7 @@ def log_returns(close: Series) -> Series:
     return returns
 
 
-# TA-Lib's metadata. Importing talib brings pandas and polars along, so it waits until somebody asks.
+# TA-Lib's metadata. talib imports pandas and polars, so it is imported on first use.
 
 
 @cache
@@ -195,7 +202,7 @@ def _names() -> tuple[str, ...]:
 def _function(function: str) -> Any:
     from talib import abstract
 
-    return abstract.Function(function)  # type: ignore[attr-defined]  # its stub leaves this door out
+    return abstract.Function(function)  # type: ignore[attr-defined]  # missing in its stub
 
 
 @cache
@@ -213,7 +220,7 @@ def _parameters(function: str) -> tuple[Parameter, ...]:
 
 @cache
 def _slots(function: str) -> tuple[_Slot, ...]:
-    """Inputs in the order of the call: `price`, `price0`, … are free to choose, the lists under `prices` are not."""
+    """Inputs in call order. Strings (`price`, `price0`, …) are free to choose; lists under `prices` are fixed."""
     slots: list[_Slot] = []
     for columns in _info(function)["input_names"].values():
         fixed = not isinstance(columns, str)
@@ -250,7 +257,7 @@ def _parameter_faults(indicator: Indicator) -> Iterator[Fault]:
     function = indicator.name.lower()
     known = {parameter.name: parameter for parameter in _parameters(function)}
     if {"period", "timeperiod"} <= indicator.parameters.keys():
-        yield Fault("period", "means timeperiod, which is given too; keep one of them", indicator.parameters["period"])
+        yield Fault("period", "means timeperiod, which is set too; keep one of them", indicator.parameters["period"])
     for key, value in indicator.parameters.items():
         if (parameter := known.get(_canonical(key))) is None:
             yield _unknown_parameter(function, key, value, list(known))
@@ -296,7 +303,7 @@ def _source_faults(indicator: Indicator) -> Iterator[Fault]:
         ),
         (
             sources is None and unknown,
-            Fault("sources", f"must be given: {reads}, and bars have no {', '.join(unknown)}"),
+            Fault("sources", f"is required: {reads}, and bars have no {', '.join(unknown)}"),
         ),
     )
     return (fault for is_broken, fault in rules if is_broken)
@@ -313,12 +320,12 @@ def _range_faults(indicator: Indicator) -> Iterator[Fault]:
     for key, value in alone.items():
         yield Fault(key, f"must be {_bound(function, parameters[_canonical(key)], value)}; it is {value}", value)
     if not alone:
-        given = ", ".join(f"{key} {value}" for key, value in indicator.parameters.items())
-        yield Fault("", f"has parameters that TA-Lib does not take together: {given}")
+        values = ", ".join(f"{key} {value}" for key, value in indicator.parameters.items())
+        yield Fault("", f"has parameters that TA-Lib does not take together: {values}")
 
 
 def _accepts(function: str, parameters: Mapping[str, int | float]) -> bool:
-    """Whether TA-Lib takes these parameters: it tells its ranges only by refusing a call."""
+    """Whether TA-Lib takes these parameters. It has no list of ranges, so this calls the function."""
     inputs = [np.ones(2) for _ in _slots(function)]
     try:
         _call(function, inputs, parameters)
@@ -328,7 +335,7 @@ def _accepts(function: str, parameters: Mapping[str, int | float]) -> bool:
 
 
 def _bound(function: str, parameter: Parameter, refused: float) -> str:
-    """The end of the accepted range on the side of a refused value, found by bisection from the default."""
+    """The nearest accepted value to a refused one, by bisection from the default."""
     largest = 2 * MAX_INTEGER if parameter.integer else 2 * MAX_REAL
     accepted, bad = parameter.default, max(-largest, min(refused, largest))
     side = "at least" if bad < accepted else "at most"
@@ -345,13 +352,13 @@ def _bound(function: str, parameter: Parameter, refused: float) -> str:
 
 
 def _columns(indicator: Indicator) -> list[str]:
-    """The series that the function is called with, the user's choice in the free slots."""
+    """The sources of the function's inputs: the user's choice in free slots, TA-Lib's columns elsewhere."""
     chosen = iter(indicator.sources or ((indicator.source,) if indicator.source else ()))
     return [next(chosen, slot.column) if slot.free else slot.column for slot in _slots(indicator.name.lower())]
 
 
 def _default_name(indicator: Indicator) -> str:
-    """`sma_20`, `macd_12_26_9`: periods always, other parameters and sources when they are not the defaults."""
+    """`sma_20`, `macd_12_26_9`: all periods, and other parameters and sources that differ from the defaults."""
     parts = [indicator.name]
     for parameter in _parameters(indicator.name):
         value = indicator.parameters[parameter.name]
@@ -367,7 +374,7 @@ def _default_name(indicator: Indicator) -> str:
 
 @cache
 def _scales(function: str, columns: tuple[str, ...]) -> tuple[Scale, ...]:
-    """How each output follows the prices among `columns`, found by doubling them; the rule is told at `Scale`."""
+    """How each output scales with prices, measured by doubling the prices among `columns`; see `Scale`."""
     is_level = "Output scale same as input" in (_info(function)["function_flags"] or [])
     once, twice = (_call(function, _sample(columns, factor), {}) for factor in (1.0, 2.0))
     return tuple(_scale(one, two, is_level) for one, two in zip(once, twice, strict=True))
@@ -377,7 +384,7 @@ def _scale(once: Series, twice: Series, is_level: bool) -> Scale:
     def grows(factor: float) -> bool:
         return np.allclose(twice, factor * once, rtol=1e-4, atol=0.0, equal_nan=True)
 
-    if grows(1.0):  # outputs that are zero or undefined throughout too
+    if grows(1.0):  # also outputs that are always zero or undefined
         return Scale.OWN
     if grows(2.0):
         return Scale.LEVEL if is_level else Scale.SIZE
@@ -385,7 +392,7 @@ def _scale(once: Series, twice: Series, is_level: bool) -> Scale:
 
 
 def _sample(columns: tuple[str, ...], factor: float) -> list[Series]:
-    """Made-up series, prices among them `factor` times as high, and high enough that rounding them hides nothing."""
+    """Made-up series with prices times `factor`. The prices are large, so that TA-Lib's rounding is negligible."""
     import polars as pl
 
     time = np.arange(400, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How many bars of a symbol a training needs at least."""
+"""The minimum number of bars of a symbol for a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ MIN_SAMPLES = 2
 
 
 def needed_bars(strategy: Strategy, warmup: int) -> int:
-    """The fewest bars of one symbol that leave MIN_SAMPLES in every part, were each label to take its horizon."""
+    """The fewest bars of one symbol that leave MIN_SAMPLES in every part if every label takes its full horizon.
+
+    Doubles the number of samples until it suffices, then bisects.
+    """
     first_end = max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
     low, high = 0, 1
     while not _is_enough(strategy, first_end, high):

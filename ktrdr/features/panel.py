@@ -1,4 +1,4 @@
-"""What all folds of a training share: each symbol's features, measured labels and candidates for samples."""
+"""The data that all folds of a training share: each symbol's features, measured labels and candidates for samples."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ Build = Callable[["Strategy", SymbolBars], Columns]
 
 @dataclass(frozen=True, slots=True)
 class SymbolSeries:
-    """One symbol's bars on the base timeframe, before any split; rows count from its first bar.
+    """One symbol's bars of the base timeframe, before any split. Rows count from its first bar.
 
-    newest_settled: [rows], the newest row whose label had been settled by then; -1 where there is none.
-    timeline: its instants, and the rows at which a sample may end.
+    columns: unscaled features
+    measured: label measures, and the bars that settle them
+    newest_settled: [rows], newest row whose label is settled at the row's close; -1 where there is none
+    timeline: the instants of its bars, and the rows at which a sample may end
     """
 
     symbol: str
@@ -46,14 +48,14 @@ class SymbolSeries:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All symbols of a training, in their order. It does not depend on the fold."""
+    """All symbols of a training, in order. Independent of the fold."""
 
     strategy: Strategy
     series: tuple[SymbolSeries, ...]
 
     @property
     def may_leave_out(self) -> bool:
-        """Whether a fold may do without a symbol: another fold can have it, and other symbols stay."""
+        """Whether a fold may leave a symbol out: there are other folds and other symbols."""
         return may_leave_out(self.strategy, len(self.series))
 
 
@@ -62,12 +64,12 @@ def may_leave_out(strategy: Strategy, symbols: int) -> bool:
 
 
 def build_panel(strategy: Strategy, bars: Mapping[str, SymbolBars], build: Build = build_features) -> Panel:
-    """`bars` maps each symbol to its checked bars of every timeframe of the strategy.
+    """Compute features and label measures. `bars` maps each symbol to its checked bars of every timeframe.
 
-    Raises TrainingDataError when the bars are too few, or make a feature that is not finite.
+    Raises TrainingDataError when there are too few bars, or when a feature is not finite.
     """
     if not bars:
-        raise TrainingDataError("No symbols were given to train on.")
+        raise TrainingDataError("No symbols to train on.")
     is_strict = not may_leave_out(strategy, len(bars))
     panel = Panel(
         strategy, tuple(_series(strategy, symbol, frames, build, is_strict) for symbol, frames in bars.items())

@@ -1,4 +1,4 @@
-"""Ranks of values, as rank correlations need them."""
+"""Ranks for rank correlations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ Values = NDArray[np.float64]
 
 
 def ranks(values: Values) -> Values:
-    """From 1 on; values that are equal share the mean of their ranks. The values must be finite."""
+    """Ranks from 1 on. Ties share the mean of their ranks. The values must be finite."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places])

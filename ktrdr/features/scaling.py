@@ -1,4 +1,4 @@
-"""Features on one scale, with statistics of the rows that a training may know."""
+"""Scales features with statistics of training rows alone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ Method = Literal["standard", "robust", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """(value - center) / scale of each feature."""
+    """Scales each feature to (value - center) / scale.
+
+    method: how center and scale were fitted
+    center: [features], in the feature's unit
+    scale: [features], in the feature's unit; 1 for a constant feature
+    """
 
     method: Method
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """[rows, features] as float32, column by column so that no second float64 matrix is made."""
+        """Scale [rows, features] to float32, column by column, which avoids a second float64 matrix."""
         scaled = np.empty(values.shape, np.float32)
         with np.errstate(over="ignore"):
             for column in range(values.shape[1]):
@@ -37,7 +42,10 @@ class Scaler:
 
 
 def fit_scaler(method: Method, rows: NDArray[np.float64]) -> Scaler:
-    """From [rows, features]: mean and deviation, or median and quartiles apart, or nothing."""
+    """Fit on [rows, features].
+
+    standard: mean and standard deviation (ddof = 0); robust: median and interquartile range; none: 0 and 1.
+    """
     features = rows.shape[1]
     if method == "none":
         return Scaler(method, np.zeros(features), np.ones(features))
@@ -52,8 +60,9 @@ def _center_and_scale(method: Method, values: NDArray[np.float64]) -> tuple[floa
         if method == "standard":
             center, scale = float(values.mean()), deviation
         else:
-            first, center, third = (float(each) for each in np.percentile(values, (25, 50, 75)))
-            # A feature that rests at one value most of the time, as candlestick patterns do, has no quartiles apart.
+            first, center, third = (float(value) for value in np.percentile(values, (25, 50, 75)))
+            # The interquartile range is zero where one value dominates, as with candlestick patterns.
             scale = third - first if third > first else deviation
+    # Rounding leaves a constant feature with a deviation near zero, which must not be divided by.
     is_constant = high - low <= 1e-12 * max(abs(low), abs(high))
     return center, 1.0 if is_constant else scale

@@ -1,8 +1,8 @@
-"""Which samples a model is trained on, which it is judged on, and which belong to neither.
+"""Splits samples into training, validation and test parts, and purges the samples between them.
 
-All borders are instants that every symbol shares. A training sample is kept when the bar that settles its label has
-closed before the border; with an embargo, that many bars earlier still. See López de Prado, Advances in Financial
-Machine Learning, ch. 7.
+All symbols share the borders, which are instants. A sample before a border stays when the bar that settles its label
+has closed by the border and lies more than the embargo before it. See López de Prado, Advances in Financial Machine
+Learning, ch. 7.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _FAR_FUTURE = np.datetime64(2**62, "us")
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One symbol's bars, by the instants at which they open and have closed, and its candidates for samples.
+    """The instants of one symbol's bars, and its candidates for samples.
 
-    Candidate i is the window that ends at bar `rows[i]`; its label is known once bar `settled[i]` has closed.
+    opens, closes: [bars], opening and closing instants (us, UTC)
+    rows: [candidates], the bar at which the window ends
+    settled: [candidates], the bar whose close settles the label
     """
 
     opens: Instants
@@ -40,10 +42,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows of one symbol's bars.
+    """The samples of one symbol in one fold.
 
-    `purged` counts the candidates in no part that lie between the fold's first and last sample: those of other folds
-    are not among them.
+    train, validation, test: [samples], rows of the symbol's own bars
+    purged: number of candidates in no part, between the fold's first and last sample
     """
 
     train: Rows
@@ -54,7 +56,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Borders:
-    """Validation lies in [begin, end), training begins at `train_from`, the test part at `test`."""
+    """The instants that divide a fold.
+
+    train_from: begin of the training part
+    begin, end: the validation part is [begin, end)
+    test: begin of the test part; far in the future without one
+    trains_after: whether training resumes after the validation part
+    """
 
     train_from: np.datetime64
     begin: np.datetime64
@@ -64,12 +72,12 @@ class _Borders:
 
 
 def fold_count(strategy: Strategy) -> int:
-    """How many models a training makes: 1 with a holdout, else one for each fold."""
+    """The number of models that a training makes: 1 with a holdout, else one for each fold."""
     return 1 if strategy.validation.type == "holdout" else strategy.validation.folds
 
 
 def split(strategy: Strategy, timelines: Sequence[Timeline], fold: int = 0) -> list[Split]:
-    """The samples of one fold, for each symbol; at least one symbol must have a candidate."""
+    """Split each symbol's candidates for one fold; at least one symbol must have a candidate."""
     borders = _borders(strategy, np.sort(np.concatenate([one.opens[one.rows] for one in timelines])), fold)
     embargo = strategy.validation.embargo
     candidates = [_Candidates(one, borders, embargo_bars(embargo, len(one.opens))) for one in timelines]
@@ -80,12 +88,12 @@ def split(strategy: Strategy, timelines: Sequence[Timeline], fold: int = 0) -> l
 
 
 def embargo_bars(embargo: int | str, bars: int) -> int:
-    """In bars; a share of a symbol's `bars` is rounded up."""
+    """The embargo in bars. A percentage applies to a symbol's `bars` and is rounded up."""
     return embargo if isinstance(embargo, int) else math.ceil(bars * float(embargo.removesuffix("%")) / 100)
 
 
 def _borders(strategy: Strategy, instants: Instants, fold: int) -> _Borders:
-    """`instants` are those of all candidates, in order."""
+    """The borders of one fold. `instants` are the sorted opening instants of all symbols' candidates."""
     rule = strategy.validation
     known = len(instants) - _share(len(instants), rule.test)
 
@@ -96,6 +104,7 @@ def _borders(strategy: Strategy, instants: Instants, fold: int) -> _Borders:
         begin = min(known - 1, math.floor(known * (1 - strategy.training.validation_split)))
         return _Borders(at(0), at(begin), at(known), at(known))
     first = math.floor(known * rule.initial) if rule.type == "walk_forward" else 0
+    # Folds divide the candidates from `first` to `known` into equal counts, up to rounding.
     begin, end = (first + (known - first) * number // rule.folds for number in (fold, fold + 1))
     since = begin - first if rule.type == "walk_forward" and rule.window == "rolling" else 0
     return _Borders(at(since), at(begin), at(end), at(known), trains_after=rule.type == "purged_kfold")
@@ -107,7 +116,7 @@ def _share(samples: int, share: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """One symbol's candidates beside the borders; masks are [candidates]."""
+    """Assigns one symbol's candidates to parts. Masks are [candidates]."""
 
     bars: Timeline
     borders: _Borders
@@ -121,7 +130,7 @@ class _Candidates:
         return (self.opens >= self.borders.begin) & (self.opens < self.borders.end) & self._before_test()
 
     def split(self, validation: Mask, last_settling: np.datetime64) -> Split:
-        """`last_settling`: when the bar opens that settles the last validation label of all symbols."""
+        """`last_settling` is the opening instant of the bar that settles the last validation label of all symbols."""
         rows, test = self.bars.rows, self.opens >= self.borders.test
         train = self._train_before()
         if self.borders.trains_after:
@@ -134,12 +143,12 @@ class _Candidates:
         return (self.opens >= borders.train_from) & (self.opens < borders.begin) & self._settled_before(borders.begin)
 
     def _train_after(self, validation: Mask, last_settling: np.datetime64) -> Mask:
-        """Once the symbol's own validation labels are settled; where it has none, those of the other symbols."""
+        """Training resumes once the symbol's validation labels are settled, or without any, those of all symbols."""
         if validation.any():
             first = int(self.bars.settled[validation].max()) + self.embargo
         else:
             first = int(np.searchsorted(self.bars.opens, last_settling))
-            first += self.embargo if first else 0  # before its first bar there is nothing to leave out
+            first += self.embargo if first else 0  # no embargo before the symbol's first bar
         return (self.opens >= self.borders.end) & (self.bars.rows >= first) & self._before_test()
 
     def _within_fold(self) -> Mask:
@@ -154,5 +163,6 @@ class _Candidates:
 
     def _settled_before(self, border: np.datetime64) -> Mask:
         bars = self.bars
+        # Purge by instant, as bars of different symbols may open at different times; embargo by the symbol's own bars.
         first = int(np.searchsorted(bars.opens, border))
         return (bars.closes[bars.settled] <= border) & (bars.settled < first - self.embargo)

@@ -1,7 +1,7 @@
-"""When a bar has closed, and which bars of one timeframe had closed when a bar of another did.
+"""Computes when bars close, and joins timeframes by closing instants.
 
-A bar may be used once it has closed and never before: joins across timeframes go by the instants found here, never by
-those at which bars open.
+A bar may be used only once it has closed. Joins across timeframes therefore compare closing instants, never opening
+instants.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ Instants = NDArray[np.datetime64]
 _EARLIEST, _LATEST = np.datetime64("1970-01-01", "us"), np.datetime64("2049-12-31", "us")
 
 
-def on_timeframes(strategy: Strategy, asked: Sequence[str]) -> Strategy:
-    """The strategy on its own timeframes or on those that are asked for, shortest first.
+def on_timeframes(strategy: Strategy, requested: Sequence[str]) -> Strategy:
+    """The strategy on its own timeframes or on the requested ones, shortest first.
 
-    Raises InputError when there are none, or when the two are not the same.
+    Raises InputError when neither names one, or when the two differ.
     """
-    wanted = sorted({Timeframe.parse(timeframe) for timeframe in asked}, key=lambda name: name.length)
+    names = sorted({Timeframe.parse(timeframe) for timeframe in requested}, key=lambda name: name.length)
     own: list[str] = list(strategy.timeframes)
-    if not wanted and not own:
+    if not names and not own:
         raise InputError(
             "neither the strategy nor the request names a timeframe",
             hint="name one with --timeframes 1d, or under timeframes in the strategy",
         )
-    if wanted and own and wanted != own:
+    if names and own and names != own:
         raise InputError(
-            f"the strategy is for the timeframes {', '.join(own)}; the request names {', '.join(wanted)}",
+            f"the strategy is for the timeframes {', '.join(own)}; the request names {', '.join(names)}",
             hint="leave them out of the request, or out of the strategy",
         )
-    return strategy.on(own or wanted)
+    return strategy.on(own or names)
 
 
 def closes_at(timestamps: Instants, timeframe: Timeframe, calendar: str | None = None) -> Instants:
     """The instants [us, UTC] at which bars that open at `timestamps` have closed.
 
-    A bar lasts its timeframe's length; with a calendar it ends with its session where that ends earlier: an hour that
-    the closing bell cuts short, a day at the bell itself, a week at its last one. Half days and changes of the clock
-    are the calendar's. A bar outside the sessions lasts its full length, so nothing is ever thought closed too early.
+    A bar lasts its timeframe's length. With a calendar it ends with its session where that is earlier: the last hour of
+    a session, a day, and a week end at a session's close. The calendar knows half days and daylight saving. A bar
+    outside the sessions lasts its full length, so no bar closes too early.
     """
     full = timestamps + np.timedelta64(timeframe.length)
     sessions = _load_days(calendar) if calendar else None
@@ -66,13 +66,16 @@ def closes_at(timestamps: Instants, timeframe: Timeframe, calendar: str | None =
 
 
 def latest_closed(base_closes: Instants, other_closes: Instants) -> NDArray[np.int64]:
-    """For each base bar the row of the newest other bar that had closed when it did; -1 where there was none."""
+    """[base bars], the row of the newest other bar that had closed by the base bar's close; -1 where there is none."""
     return np.searchsorted(other_closes, base_closes, "right").astype(np.int64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """Whole sessions: a break at noon ends none, or a bar that spans it would be thought closed before its end."""
+    """Whole sessions, without lunch breaks: a bar that spans a break has not closed at its beginning.
+
+    Every array is [sessions]: dates at midnight, opening and closing instants (us, UTC).
+    """
 
     dates: Instants
     opens: Instants
@@ -84,7 +87,7 @@ class _Days:
 
 @lru_cache(maxsize=16)
 def _load_days(calendar: str) -> _Days | None:
-    """All that the calendar knows, made once, whatever part of it is asked for; None where trading does not pause."""
+    """Every session of the calendar; None where trading never pauses. Cached, as it is slow to make."""
     sessions = sessions_of(calendar, _EARLIEST, _LATEST)
     if sessions.is_around_the_clock:
         return None

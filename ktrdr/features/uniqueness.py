@@ -1,4 +1,4 @@
-"""How much of a sample is its own (López de Prado, Advances in Financial Machine Learning, ch. 4)."""
+"""Average uniqueness of overlapping labels (López de Prado, Advances in Financial Machine Learning, ch. 4)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def average_uniqueness(rows: NDArray[np.int64], settled: NDArray[np.int64], bars: int) -> NDArray[np.float64]:
-    """Of each sample of one symbol with that many bars: the mean of 1 / concurrency over the bars its label spans.
+    """[samples], the mean of 1 / concurrency over the bars that each label spans; one symbol with `bars` bars.
 
-    A label spans the bars after `rows` up to and with `settled`, and concurrency counts the labels that span a bar.
-    The value is in (0, 1], and 1 where no other label spans any of the bars.
+    A label spans the bars rows + 1 to settled. Concurrency counts the labels that span a bar. The value is in (0, 1],
+    and 1 where no other label overlaps.
     """
     begun = np.bincount(rows + 1, minlength=bars + 1)
     ended = np.bincount(settled + 1, minlength=bars + 1)

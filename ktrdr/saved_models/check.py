@@ -19,7 +19,7 @@ _RESTORE = "put it back, or train again"
 def check(root: Path, recorded: Set[str] | None, completed: Set[str]) -> list[Finding]:
     """`root` holds a folder for each training.
 
-    recorded: the ids of all operations; None where the registry cannot tell them
+    recorded: the ids of all operations; None where the registry cannot be read
     completed: the ids of the trainings that have completed
     """
     folders = subfolders(root)
@@ -37,7 +37,9 @@ def _without_folder(name: str) -> Finding:
 
 
 def _without_record(name: str) -> Finding:
-    advice = "nothing shows it: put the registry back that has it, or remove the folder when it is of no more use"
+    advice = (
+        "no list shows it: restore the registry that has its record, or remove the folder when it is no longer needed"
+    )
     return Finding(Level.NOTE, MODELS, f"{name} has files but no record", advice)
 
 

@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file that takes unscaled features, compared with the network before it is given out."""
+"""Exports a trained network as one ONNX file that takes unscaled features, after comparing its outputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ PREDICTION = "prediction"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """`largest_difference` of any output from the network's own, relative where that is above 1."""
+    """One exported file.
+
+    windows_compared: windows on which both models were compared
+    largest_difference: of any output from the network's, relative where the output is above 1
+    inputs, outputs: dtype, shape and meaning, by name
+    """
 
     size_bytes: int
     windows_compared: int
@@ -42,9 +47,9 @@ class Exported:
 
 
 class ScaledModel(nn.Module):
-    """From unscaled features [windows, length, features], as float64, to what the model says of each window.
+    """Maps unscaled features [windows, length, features], float64, to outputs and their meaning.
 
-    The scaler counts in float64, as it did in the training; only its results are float32.
+    The scaler computes in float64, as in the training; its results are float32.
     """
 
     center: Tensor
@@ -60,18 +65,18 @@ class ScaledModel(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         outputs = self.network(((features - self.center) / self.scale).float())
-        meant = outputs[:, 0].double() * self.target_scale if self.is_regression else outputs.double().softmax(1)
-        return outputs, meant
+        meaning = outputs[:, 0].double() * self.target_scale if self.is_regression else outputs.double().softmax(1)
+        return outputs, meaning
 
 
 def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, about: Mapping[str, str]) -> Exported:
-    """Write the model to `path` once onnxruntime says the same of `windows` [windows, length, features] as it does.
+    """Write the model to `path` if onnxruntime gives the same outputs for `windows` [windows, length, features].
 
-    `about` is kept in the file, beside the names of features and classes.
+    `about` is stored in the file's metadata, with the names of features and classes.
 
     Raises:
         ConflictError: packages are missing, or the model is no network.
-        KtrdrError: onnxruntime says something else.
+        KtrdrError: onnxruntime gives other outputs.
     """
     if isinstance(model.module, GradientBoostingModel):
         raise ConflictError("only networks can be exported to ONNX; gradient boosting can not")
@@ -104,10 +109,10 @@ def _graph(scaled: ScaledModel, example: Tensor, names: list[str]) -> bytes:
     buffer = io.BytesIO()
     dynamic = {name: {0: "windows"} for name in (INPUT, *names)}
     with warnings.catch_warnings():
-        # It warns of its age, and of what the comparison then looks at.
+        # It warns about its age, and about risks that the comparison below checks.
         warnings.simplefilter("ignore")
-        # The exporter by torch.export takes half a minute where this one takes half a second; pyproject.toml keeps
-        # torch below the release that may lack it.
+        # The exporter based on torch.export takes half a minute, this one half a second. pyproject.toml keeps torch
+        # below the release that may remove it.
         torch.onnx.export(
             scaled,
             (example,),
@@ -146,14 +151,14 @@ def _run(content: bytes, windows: NDArray[np.float64]) -> list[NDArray[np.float6
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    found: list[NDArray[np.float64]] = session.run(None, {INPUT: windows})
-    return found
+    outputs: list[NDArray[np.float64]] = session.run(None, {INPUT: windows})
+    return outputs
 
 
-def _largest_difference(found: list[NDArray[np.float64]], expected: list[NDArray[np.float64]]) -> float:
-    """NaN when anything is."""
+def _largest_difference(outputs: list[NDArray[np.float64]], expected: list[NDArray[np.float64]]) -> float:
+    """max |a - b| / max(1, |b|) over all outputs; NaN when any output is NaN."""
     differences = [
         np.abs(one.astype(np.float64) - other) / np.maximum(1, np.abs(other))
-        for one, other in zip(found, expected, strict=True)
+        for one, other in zip(outputs, expected, strict=True)
     ]
-    return float(np.max([each.max() for each in differences]))
+    return float(np.max([difference.max() for difference in differences]))

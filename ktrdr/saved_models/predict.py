@@ -1,4 +1,4 @@
-"""Predictions of a trained model from what it saved alone, by the code that made its training's samples."""
+"""Predicts with a saved model alone, by the code that made the samples of its training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The last windows of a symbol, unscaled: window i is `values[i : i + length]`, of all the (first + i)-th."""
+    """The last windows of a symbol, unscaled. Window i is `values[i : i + length]`.
+
+    values: [windows + length - 1, features]
+    length: rows in one window
+    first: number of window 0 among all windows of the symbol
+    timestamps: [windows], opening instants (us, UTC) of the last bars
+    closes: [windows], closes of the last bars
+    """
 
     values: NDArray[np.float64]
     length: int
@@ -41,7 +48,7 @@ class Windows:
 
 
 def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = None) -> dict[str, pl.DataFrame]:
-    """The bars of every timeframe that have closed."""
+    """The bars of every timeframe that have closed by `now`."""
     instant = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None), "us")
 
     def closed(timeframe: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -53,35 +60,35 @@ def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = Non
 
 
 def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -> Windows:
-    """Of the newest `last` bars, or of as many as have a whole window.
+    """The windows that end at the newest `last` bars, or at as many as have a whole window.
 
-    Indicators remember all bars since the first: only from the same first bar on do they come to the same bits.
+    Indicators depend on all bars since the first, so the same bits need the same first bar.
 
     Raises TrainingDataError when no window is whole, or a feature in one is not finite.
     """
     base, length = bars[strategy.timeframes[0]], strategy.model.sequence_length
     columns = build_features(strategy, bars)
-    there = len(columns.values) - columns.warmup - length + 1
-    if there < 1:
+    available = len(columns.values) - columns.warmup - length + 1
+    if available < 1:
         raise TrainingDataError(
             f"{symbol} has too few closed bars for a window: there are {len(columns.values):,}; "
             f"at least {columns.warmup + length:,} are needed: warm-up {columns.warmup:,} + window {length:,}.",
             hint="load a longer range",
             symbol=symbol,
         )
-    ends = min(last, there)
+    ends = min(last, available)
     timestamps = base["timestamp"].tail(ends).to_numpy().astype("datetime64[us]")
     values = columns.values[len(columns.values) - ends - length + 1 :]
     _check_finite(symbol, columns, values, base["timestamp"].tail(len(values)))
-    return Windows(values, length, there - ends, timestamps, base["close"].tail(ends).to_numpy())
+    return Windows(values, length, available - ends, timestamps, base["close"].tail(ends).to_numpy())
 
 
 def predict_last(
     model: TrainedModel, symbol: str, bars: SymbolBars, last: int, now: datetime | None = None
 ) -> pl.DataFrame:
-    """What the model says at the last closed bars: timestamp, close, and the columns of `prediction_columns`.
+    """Predict at the last closed bars: timestamp, close, and the columns of `prediction_columns`.
 
-    `bars` are of every timeframe of the strategy, from the first day of the training on.
+    `bars` holds every timeframe of the strategy, from the first day of the training on.
     """
     windows = last_windows(model.strategy, symbol, closed_bars(model.strategy, bars, now), last)
     predictions = prediction_columns(

@@ -1,4 +1,4 @@
-"""What decides the bits of a training beside its inputs: the versions of libraries and of this package."""
+"""The versions that decide the bits of a training besides its inputs: libraries and this package."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ROOMS = ("market", "strategy", "features", "training", "experiments")
 
 
 def libraries() -> dict[str, str]:
-    """Versions of what decides the bits of a training."""
+    """Versions of the libraries, Python and machine that decide the bits of a training."""
     installed = {name: version(name) for name in _LIBRARIES}
     return installed | {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
 
 
 def code_version() -> dict[str, str]:
-    """The package's version, and a hash of the code between bars and weights, which says more while it is changed."""
+    """The package's version, and a SHA-256 of the code between bars and weights, which also shows unreleased changes."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(path for room in _ROOMS for path in (package / room).rglob("*.py")):

@@ -1,4 +1,4 @@
-"""Whether a training that was run again came to the same bits, and what was different where it did not."""
+"""Compares a repeated training with the original, bit for bit, and lists the differences."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
-# Times, places, words and the state of the machine may differ; names that end in "seconds" are left out too.
+# Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
 _NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
 _MAX_SHOWN = 5
 
 
 def compare_with(original: Path, again: Path) -> Reproduction:
-    """Compare the folders of two trainings, the second made to be like the first.
+    """Compare the folders of two trainings, of which the second repeats the first.
 
     Raises ArtifactNotFound and StorageError when the files of one are gone or damaged.
     """
@@ -44,9 +44,9 @@ def compare_with(original: Path, again: Path) -> Reproduction:
 
 
 def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, datetime] | None:
-    """First and last bar that a training read of a series, so that bars which came later are none of its inputs.
+    """First and last bar of a series that a training read; later bars are not among its inputs.
 
-    None where its card does not say.
+    None where its card has no range.
     """
     try:
         about = _card(folder)["data_ranges"][symbol][timeframe]
@@ -73,8 +73,8 @@ def _weights(original: Path, again: Path) -> Iterator[str]:
         if one is None or other is None or one.shape != other.shape:
             yield f"weights {name}: {_shape(one)} → {_shape(other)}"
         elif one.tobytes() != other.tobytes():
-            apart = np.abs(one.astype(np.float64) - other)
-            yield f"weights {name}: {int(np.sum(apart != 0)):,} of {one.size:,} differ, by {apart.max():.2g} at most"
+            difference = np.abs(one.astype(np.float64) - other)
+            yield f"weights {name}: {int(np.sum(difference != 0)):,} of {one.size:,} differ, by {difference.max():.2g} at most"
 
 
 def _tensors(folder: Path) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
 
 
 def _lines(name: str, first: object, second: object) -> list[str]:
-    found = list(_differing(name, first, second))
-    more = len(found) - _MAX_SHOWN
-    return [*found[:_MAX_SHOWN], f"{name}: and {more} more"] if more > 0 else found
+    lines = list(_differing(name, first, second))
+    more = len(lines) - _MAX_SHOWN
+    return [*lines[:_MAX_SHOWN], f"{name}: and {more} more"] if more > 0 else lines
 
 
 def _differing(name: str, first: object, second: object) -> Iterator[str]:

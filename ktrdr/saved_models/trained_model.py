@@ -1,4 +1,4 @@
-"""The way back from a model's files to a model that predicts."""
+"""Loads a saved model."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A model as it was saved, with all that prediction needs.
+    """A saved model, with everything that prediction needs.
 
-    `symbols` are those of the training, each with the number that its first window had there.
+    feature_names: [features]
+    class_names: [classes]; empty in a regression
+    sequence_length: rows in one window
+    target_scale: unit of a regression's outputs
+    start: first day of the training's bars; None for all stored bars
+    symbols: number of the first window of each symbol in the training
     """
 
     module: nn.Module
@@ -46,19 +51,20 @@ class TrainedModel:
     device: torch.device
 
     def outputs(self, values: NDArray[np.float64], symbol: str = "", first: int = 0) -> NDArray[np.float32]:
-        """[rows, features], not yet scaled → [rows - sequence_length + 1, outputs]: one row for each whole window.
+        """Map unscaled features [rows, features] to outputs [rows - sequence_length + 1, outputs], one row a window.
 
-        For the bits of the training `first` must be the number of the first window among those of the symbol.
+        `first` is the number of the first window among the symbol's windows; it decides the bits.
         """
         scaled = torch.from_numpy(self.scaler.transform(values)).to(self.device)
         windows = view_of_windows(scaled, self.sequence_length)
         starts = torch.arange(len(windows), device=self.device)
-        found: NDArray[np.float32] = predict(self.module, windows, starts, self.symbols.get(symbol, 0) + first).numpy()
-        return found
+        number = self.symbols.get(symbol, 0) + first
+        outputs: NDArray[np.float32] = predict(self.module, windows, starts, number).numpy()
+        return outputs
 
 
 def load_model(folder: Path) -> TrainedModel:
-    """The model that a training left in `folder`, on the device that it was trained on, or else on the CPU.
+    """Load the model in `folder`, on the device that it was trained on, or else on the CPU.
 
     Raises:
         ArtifactNotFound: there is no model in `folder`.
@@ -95,7 +101,7 @@ def load_model(folder: Path) -> TrainedModel:
 
 
 def _device(name: str) -> torch.device:
-    """That of the training, without which the bits are others; where it isn't there, the CPU."""
+    """The training's device, which gives the same bits; the CPU where this machine lacks it."""
     try:
         return choose_device(torch.device(name).type)
     except InputError:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest
 
-# What is known only later, and where files lie.
+# Facts that are known only later, and paths.
 _NOT_IN_CARD = {"reproduction", "phases_seconds", "model_path", "artifacts"}
 
 
@@ -44,7 +44,7 @@ def model_card(
     bars: Mapping[str, SymbolBars],
     device: str,
 ) -> dict[str, Any]:
-    """Enough to predict with the weights beside it, and to train the same weights again."""
+    """The content of model.json: enough to predict with the weights, and to train the same weights again."""
     training = request.strategy.training
     return {
         "format": FORMAT,
@@ -80,7 +80,7 @@ def model_card(
 
 
 def _first_windows(dataset: Dataset) -> dict[str, int]:
-    """Where each symbol's rows begin in `Dataset.values`."""
+    """The first row of each symbol in `Dataset.values`."""
     kept = [coverage.bars - coverage.warmup_rows for coverage in dataset.coverage]
     return dict(zip(dataset.symbols, np.cumsum([0, *kept]).tolist(), strict=False))
 
@@ -106,10 +106,10 @@ def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
 
 
 def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> None:
-    """One row for each sample of the parts that `outputs` names, with what the model gave for it.
+    """Write one row for each sample of the parts in `outputs`, which maps them to [samples, outputs].
 
-    In a classification `label` and `predicted` are classes, beside the probability of each; in a regression both are
-    in units of the label.
+    In a classification `label` and `predicted` are classes, with the probability of each class. In a regression both
+    are in units of the label.
     """
     import polars as pl
 
@@ -120,10 +120,10 @@ def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDAr
                 "symbol": np.array(dataset.symbols)[part.symbols],
                 "part": name,
                 "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
-                **prediction_columns(given, dataset.class_names, dataset.target_scale),
+                **prediction_columns(values, dataset.class_names, dataset.target_scale),
             }
         )
-        for name, given in outputs.items()
+        for name, values in outputs.items()
         for part in [getattr(dataset, name)]
     ]
     buffer = io.BytesIO()

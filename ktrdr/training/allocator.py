@@ -12,10 +12,10 @@ M_MMAP_THRESHOLD = -3
 
 
 def keep_freed_memory() -> bool:
-    """Stop glibc from giving freed blocks back to the kernel, and from mapping large ones anew; False elsewhere.
+    """Stop glibc from returning freed blocks to the kernel and from mapping large ones anew; False without glibc.
 
-    A training frees and asks for the same few megabytes in every batch. By default glibc returns them each time
-    and the kernel hands them out again page by page, zeroed.
+    A training frees and allocates the same few megabytes in every batch. By default glibc returns them each time, and
+    the kernel hands them out again page by page, filled with zeros.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False

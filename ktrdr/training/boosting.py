@@ -1,8 +1,8 @@
-"""Boosted trees learn by rounds, by LightGBM: an epoch is one round, one tree for each output.
+"""Trains boosted trees with LightGBM. An epoch is one boosting round, which adds one tree for each output.
 
-LightGBM keeps the score of each sample, the sum of its leaves' values in the order of the trees, in doubles. A saved
-model gives the same sums, so that a round upon a loaded model gives the same trees, bit for bit, as one upon the model
-that was saved; provided that what is drawn at random does not hang on the rounds before, so each is seeded anew.
+LightGBM stores each sample's score, the sum of its leaf values in the order of the trees, as a double. A loaded model
+has the same sums, so its next round adds the same trees, bit for bit, as the saved model's would. Random draws must not
+depend on earlier rounds for that, so each round has its own seed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
     from ktrdr.training.windows import Samples, TrainingTensors
 
-# As in LightGBM's own metrics: a probability below it is taken for it.
+# Probabilities are clipped here, as in LightGBM's own metrics.
 MIN_PROBABILITY = 1e-15
 
 
 class BoostingTrainer:
-    """The trees; and what LightGBM keeps of both parts, made in the first epoch that is trained here."""
+    """The trees, and LightGBM's binned data of both parts, which the first epoch in this process makes."""
 
     def __init__(self, model: GradientBoostingModel, data: TrainingTensors, settings: Training) -> None:
         self.model = model
@@ -63,7 +63,7 @@ class BoostingTrainer:
         return self.model.weights_of_first(self._best_rounds)
 
     def capture(self) -> Callable[[], dict[str, Tensor]]:
-        # Trees are only ever added, so their text, which takes longer than a round, can wait until it is needed.
+        # Rounds only add trees, so their text, which takes longer than a round, can be made later.
         rounds, best_rounds = self.model.rounds, self._best_rounds
 
         def tensors() -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ class BoostingTrainer:
         return booster
 
     def _begin(self, epoch: int) -> None:
-        """The first round here, upon the trees of a restored model where there are some."""
+        """Train the first round in this process, on top of a restored model's trees if there are any."""
         import lightgbm
 
         parameters = self._parameters() | self._seed(epoch)
@@ -126,7 +126,7 @@ class BoostingTrainer:
         }
 
     def _seed(self, epoch: int) -> dict[str, int]:
-        """Of the inputs that the trees of this round may use, where they may not use all."""
+        """The seed that draws this round's features; empty where trees use all features."""
         if self.model.spec.feature_fraction == 1:
             return {}
         drawn = np.random.SeedSequence([self.settings.seed, epoch]).generate_state(1)[0]
@@ -135,7 +135,11 @@ class BoostingTrainer:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Samples as LightGBM takes them."""
+    """Samples as LightGBM takes them.
+
+    labels: [samples], int64 classes or float32 targets
+    weights: [samples], class weight * sample weight; None where each is 1
+    """
 
     samples: Samples
     labels: NDArray[np.int64] | NDArray[np.float32]
@@ -156,8 +160,8 @@ class _Part:
         return windows
 
     def score_by(self, evaluate: Callable[..., list[Any]]) -> Score:
-        found = {name: value for _, name, value, *_ in evaluate(self._metrics)}
-        return Score(found["loss"], found["accuracy"])
+        values = {name: value for _, name, value, *_ in evaluate(self._metrics)}
+        return Score(values["loss"], values["accuracy"])
 
     def _metrics(self, predicted: NDArray[np.float64], _: lightgbm.Dataset) -> list[tuple[str, float, bool]]:
         losses, hits = _regression(predicted, self.labels) if self.is_regression else _classes(predicted, self.labels)
@@ -182,7 +186,7 @@ def _regression(predicted: NDArray[np.float64], targets: NDArray[Any]) -> tuple[
 
 
 def _classes(predicted: NDArray[np.float64], labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`predicted` is [samples, classes] probabilities, of two classes [samples] of the second."""
+    """Losses and hits [samples]. `predicted` is [samples, classes]; with two classes [samples], the second's."""
     probabilities = np.stack([1 - predicted, predicted], axis=1) if predicted.ndim == 1 else predicted
-    of_label = probabilities[np.arange(len(labels)), labels]
-    return -np.log(np.maximum(of_label, MIN_PROBABILITY)), probabilities.argmax(axis=1) == labels
+    true_class = probabilities[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(true_class, MIN_PROBABILITY)), probabilities.argmax(axis=1) == labels

@@ -1,4 +1,4 @@
-"""Checks the files that a training leaves, without torch, whose import takes longer than all of this."""
+"""Checks the files of trainings, without importing torch, which would take longer than the checks."""
 
 from __future__ import annotations
 

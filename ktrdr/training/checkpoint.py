@@ -1,12 +1,12 @@
-"""Checkpoints: everything that a training needs to go on bit for bit, in one file that is whole or absent.
+"""Checkpoints: everything that a training needs to continue bit for bit, in one file that is whole or absent.
 
-One file holds the history and all that the trainer goes on from (of a network the weights, those of the best epoch, the
-optimiser's moments and the generators' states; of boosted trees the trees), so that no two files can disagree. Tensors
-are safetensors, the rest is JSON in the same file's header.
+One file holds the history and the trainer's state, so that no two files can disagree. A network's state is its weights,
+the best epoch's weights, the optimiser's moments and the generators' states; boosting's is its trees. Tensors are
+safetensors, and the rest is JSON in the same file's header.
 
-An epoch boundary is captured in memory after every epoch and written when the last write is `interval_s` old, so that
-short epochs are not dominated by the disk. A kill loses the work since the last write and nothing else: what is
-computed again comes out the same. A stop and the end write what is pending.
+The state is captured in memory after every epoch. It is written when the last write is `interval_s` old, so that the
+disk does not dominate short epochs. A kill loses the work since the last write, and repeating that work gives the same
+bits. A stop and the end of the training write what is pending.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ CHECKPOINTS_TO_KEEP = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One epoch boundary, detached from the training that goes on; its tensors are made when they are asked for."""
+    """The state after one epoch, independent of further training.
+
+    fingerprint: the inputs of the training
+    history, best_epoch, best_val_loss, stopping_reference, epochs_without_gain: as in `TrainingState`
+    make_tensors: makes the trainer's state on first use of `tensors`
+    """
 
     fingerprint: Fingerprint
     history: tuple[EpochMetrics, ...]
@@ -73,7 +78,7 @@ class Checkpoint:
         return self.make_tensors()
 
     def restore(self, state: TrainingState) -> None:
-        """Put `state`, built from the same strategy, where this checkpoint was taken; torch's generator too."""
+        """Restore `state`, built from the same strategy, and torch's generator to this checkpoint."""
         state.trainer.restore(self.tensors)
         state.history = list(self.history)
         state.best_epoch, state.best_val_loss = self.best_epoch, self.best_val_loss
@@ -86,9 +91,9 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training in one folder: the newest, and the one before it in case that is damaged.
+    """The last two checkpoints of one training in one folder; the older one replaces a damaged newer one.
 
-    Not safe to share between threads or processes. Files are forced to disk before the older ones go.
+    Not safe to share between threads or processes. A file is synced to disk before older ones are removed.
     """
 
     def __init__(self, folder: Path, fingerprint: Fingerprint, interval_s: float = 1.0) -> None:
@@ -149,7 +154,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint, or None when there never was one.
+    """Load the newest whole checkpoint; None when there is no checkpoint.
 
     Raises:
         StorageError: there are checkpoints and all of them are damaged.
@@ -163,8 +168,8 @@ def load_latest(folder: Path) -> Checkpoint | None:
             damaged = damaged or error
     if damaged is not None:
         raise StorageError(
-            f"no checkpoint in {folder} is whole; of the newest: {damaged.detail}",
-            hint="nothing can go on from here: start a new training, or put a copy of a checkpoint back and resume",
+            f"no checkpoint in {folder} is whole; the newest: {damaged.detail}",
+            hint="start a new training, or put a copy of a checkpoint back and resume",
             path=str(folder),
         ) from damaged
     return None

@@ -1,4 +1,4 @@
-"""The state of a process from which the same inputs give the same bits."""
+"""Makes a process repeatable: the same inputs give the same bits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ktrdr.training.allocator import keep_freed_memory
 
 
 def make_repeatable(seed: int, threads: int) -> None:
-    """Put this process in the state from which the same inputs give the same bits, and quickly."""
+    """Set threads, seed and deterministic algorithms of this process, and tune its allocator for speed."""
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
-    # On by default under determinism; it fills every fresh tensor with NaN to show reads of unset memory.
+    # Deterministic mode turns this on. It fills every new tensor with NaN, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Where a training computes."""
+"""Chooses the device that a training computes on."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ktrdr.errors import InputError
 
 
 def choose_device(setting: str) -> torch.device:
-    """`auto` is a CUDA GPU where there is one. To be asked before anything computes on it.
+    """The device for `training.device`; `auto` takes a CUDA GPU where there is one. Call it before using the GPU.
 
-    Raises InputError when the device that is asked for isn't there.
+    Raises InputError when this machine lacks the device.
     """
-    there = ["cpu"]
-    there += ["cuda"] if torch.cuda.is_available() else []
-    there += ["mps"] if torch.backends.mps.is_available() else []
+    available = ["cpu"]
+    available += ["cuda"] if torch.cuda.is_available() else []
+    available += ["mps"] if torch.backends.mps.is_available() else []
     if setting == "auto":
-        setting = "cuda" if "cuda" in there else "cpu"
-    if setting not in there:
+        setting = "cuda" if "cuda" in available else "cpu"
+    if setting not in available:
         raise InputError(
             f"training.device is {setting}, and there is none here",
-            hint=f"Here there is {' and '.join(there)}; set training.device to one that is there, or to auto.",
+            hint=f"This machine has {' and '.join(available)}: set training.device to one of these, or to auto.",
         )
     if setting == "cuda":
-        # With other workspaces cuBLAS does not repeat its sums, and torch refuses to use it.
+        # cuBLAS repeats its sums only with a fixed workspace, and torch refuses to use it without one.
         os.putenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(setting)

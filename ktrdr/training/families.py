@@ -1,4 +1,4 @@
-"""The model families: a new one is one file beside this one and one entry in `FAMILIES`."""
+"""The model families. A new one is one file under `architectures/` and one entry in `FAMILIES`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`model(spec, features, outputs)` builds a module (see `architectures/model.py`); `outputs` is the number of
-    classes, or 1 for a regression. `trainer(model, data, settings)` trains it.
+    """One type of model.
+
+    type: its name in strategies
+    model: (spec, features, outputs) -> module, see `architectures/model.py`; outputs is 1 in a regression
+    trainer: (model, data, settings) -> its trainer
     """
 
     type: str
@@ -50,7 +53,7 @@ def build_model(spec: ModelSpec, features: int, outputs: int) -> nn.Module:
 
 
 def build_trainer(spec: ModelSpec, settings: Training, data: TrainingTensors, outputs: int) -> Trainer:
-    """Of a new model, on the device where `data` lies."""
+    """A trainer of a new model, on the device of `data`."""
     features = data.windows.shape[-1]
     return _find_family(spec).trainer(build_model(spec, features, outputs), data, settings)
 

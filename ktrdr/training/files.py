@@ -1,4 +1,4 @@
-"""The files of a training: what is read of them without torch, and how they are written, whole or not at all."""
+"""The files of a training: their names, and how they are written, whole or not at all. Needs no torch."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ARTIFACTS = {
     "predictions": PREDICTIONS,
     "strategy": STRATEGY,
 }
-"""The files of one training, by the names that the API knows them by."""
+"""The files of one training, by their names in the API."""
 
 FORMAT = 3
-"""Of a model's folder: card and weights of another number are not read."""
+"""Format of a model's folder; cards and weights of another format are refused."""
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Raises StorageError when the disk is full or the folder cannot be written; an earlier file is intact then."""
+    """Write a file atomically. Raises StorageError when that fails, and leaves an earlier file intact."""
     try:
         make_folder(path.parent)
         write_atomically(path, content)

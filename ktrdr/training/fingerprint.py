@@ -1,4 +1,4 @@
-"""What a training was made from, and what a checkpoint says that it was made from. Needs no torch."""
+"""The inputs of a training, as its checkpoints and its model record them. Needs no torch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ FORMAT = 3  # of checkpoints
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a training was made from: two with the same fingerprint, seed included, give the same bits.
+    """The inputs of a training. Trainings with equal fingerprints give the same bits.
 
-    `data` holds the hash of each symbol's bars of each timeframe.
+    strategy: the whole strategy, seed included, as JSON
+    fold: counted from 0
+    data: SHA-256 of the bars, by symbol and timeframe
     """
 
     strategy: dict[str, Any]
@@ -43,34 +45,34 @@ class Fingerprint:
         return cls(strategy.model_dump(mode="json"), fold, data)
 
     def differences(self, other: Fingerprint) -> list[str]:
-        found = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
+        names = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
         if self.fold != other.fold:
-            found.append("fold")
+            names.append("fold")
         if list(self.data) != list(other.data):
-            found.append("symbols")
+            names.append("symbols")
         shared = [symbol for symbol in self.data if symbol in other.data]
-        found += [
+        names += [
             f"bars of {symbol} {timeframe}"
             for symbol in shared
             for timeframe in _differing(self.data[symbol], other.data[symbol])
         ]
-        return sorted(found)
+        return sorted(names)
 
     def check(self, other: Fingerprint, what: str) -> None:
-        """Whether `what`, which has this fingerprint, may be part of a training that has `other`.
+        """Refuse `what`, which has this fingerprint, for a training that has `other`.
 
-        Raises CheckpointMismatch, naming each difference.
+        Raises CheckpointMismatch, which names each difference.
         """
-        if found := self.differences(other):
+        if differences := self.differences(other):
             raise CheckpointMismatch(
-                f"{what} belongs to another training: {', '.join(found)} differ",
+                f"{what} belongs to another training: {', '.join(differences)} differ",
                 hint="Resume with the strategy and the bars that it began with, or start a new training.",
-                differences=found,
+                differences=differences,
             )
 
 
 def check_model(folder: Path, fingerprint: Fingerprint) -> None:
-    """Whether the model in `folder` was made from `fingerprint`.
+    """Refuse the model in `folder` unless it was made from `fingerprint`.
 
     Raises CheckpointMismatch; StorageError when its card is damaged, and FileNotFoundError when it has none.
     """
@@ -81,16 +83,16 @@ def check_model(folder: Path, fingerprint: Fingerprint) -> None:
         made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
-            f"{path} is damaged and does not say what its model was made from",
-            hint="Remove it, and what it belongs to is trained again.",
+            f"{path} is damaged: it does not show the inputs of its model",
+            hint="Remove it, and its model is trained again.",
         ) from error
     made_from.check(fingerprint, f"the model of {folder.name}")
 
 
 def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
-    """Whether the newest checkpoint in `folder` that has a whole head may go on as `fingerprint`.
+    """Refuse the newest readable checkpoint in `folder` unless it was made from `fingerprint`.
 
-    What is damaged otherwise shows when it is loaded. Raises CheckpointMismatch.
+    Reads headers only; other damage shows when the checkpoint is loaded. Raises CheckpointMismatch.
     """
     for path in newest_first(folder):
         if head := _head(path):
@@ -107,7 +109,7 @@ def newest_first(folder: Path) -> list[Path]:
 
 
 def checkpoint_head(file: TensorFile) -> dict[str, Any]:
-    """What a checkpoint says beside its tensors. Raises ValueError when the file is none."""
+    """The JSON head of a checkpoint. Raises ValueError when the file is not a checkpoint."""
     try:
         head = json.loads(file.metadata[METADATA_KEY])
     except (ValueError, KeyError, TypeError) as error:
@@ -118,7 +120,7 @@ def checkpoint_head(file: TensorFile) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any] | None:
-    """The head of a checkpoint, or None where it is torn or of another format."""
+    """The head of a checkpoint; None when it is damaged or of another format."""
     try:
         head = checkpoint_head(TensorFile.open(path))
     except (OSError, ValueError):
@@ -127,11 +129,11 @@ def _head(path: Path) -> dict[str, Any] | None:
 
 
 def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
+    paths: list[str] = []
     for key in sorted(left.keys() | right.keys()):
-        here, there = left.get(key), right.get(key)
-        if isinstance(here, dict) and isinstance(there, dict):
-            found += _differing(here, there, f"{prefix}{key}.")
-        elif here != there:
-            found.append(f"{prefix}{key}")
-    return found
+        one, other = left.get(key), right.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            paths += _differing(one, other, f"{prefix}{key}.")
+        elif one != other:
+            paths.append(f"{prefix}{key}")
+    return paths

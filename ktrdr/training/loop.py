@@ -1,4 +1,4 @@
-"""The training loop, for whatever learns by epochs: when to stop, which epoch is the best, and what is told of each."""
+"""The training loop, for any model that learns by epochs: when to stop, which epoch is best, what is reported."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class Score(NamedTuple):
-    """Of one part: the weighted mean of the loss, and the share of right classes (of a regression: of right signs).
+    """The metrics of one part.
 
-    The loss is the cross-entropy in nats, of a regression the squared error of the standardised target.
+    loss: weighted mean of the cross-entropy in nats, or in a regression of the squared error of standardised targets
+    accuracy: share of right classes, or in a regression of right signs
     """
 
     loss: float
@@ -40,8 +41,8 @@ StopRequested = Callable[[], bool]
 class Trainer(Protocol):
     """How one kind of model learns, an epoch at a time.
 
-    Owns the model, which changes in place, and whatever else evolves beside it. Not safe to share between threads.
-    Once an epoch was abandoned, which it says by None, the trainer is no longer in a state to go on from.
+    Owns the model, which changes in place, and all other state of the training. Not safe to share between threads.
+    A trainer cannot continue after an abandoned epoch, which returns None.
     """
 
     @property
@@ -54,29 +55,37 @@ class Trainer(Protocol):
     def learning_rate(self) -> float: ...
 
     def epoch(self, epoch: int, on_batch: OnBatch, stop_requested: StopRequested) -> Score | None:
-        """Learn from every training sample once more; `epoch` counts from 1. None once a stop was requested."""
+        """Learn from every training sample once; `epoch` counts from 1. Returns None when a stop was requested."""
 
-    def validate(self, stop_requested: StopRequested = ...) -> Score | None: ...
+    def validate(self, stop_requested: StopRequested = ...) -> Score | None:
+        """Score the validation part. Returns None when a stop was requested."""
 
     def keep_best(self) -> None:
-        """The model as it is now is the best so far."""
+        """Remember the present model as the best so far."""
 
     def best_weights(self) -> dict[str, Tensor]:
-        """What the model's `load_state_dict` takes to be the best so far again; on the CPU."""
+        """The best model's weights, as `load_state_dict` takes them; on the CPU."""
 
     def capture(self) -> Callable[[], dict[str, Tensor]]:
-        """All that evolves, as it is now, the best weights too. Its tensors may be made as late as they are asked for.
+        """Capture the whole present state, best weights included. The returned function makes the tensors when called.
 
-        They are on the CPU, and do not change with the training that goes on.
+        The tensors are on the CPU, and further training does not change them.
         """
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put a trainer, built from the same strategy and data, where `tensors` were captured."""
+        """Restore the state in which `tensors` were captured, in a trainer built from the same strategy and data."""
 
 
 @dataclass(slots=True)
 class TrainingState:
-    """All that evolves from epoch to epoch."""
+    """Everything that changes from epoch to epoch.
+
+    history: metrics of the finished epochs, in order
+    best_epoch: number of the epoch with the lowest validation loss, counted from 1; 0 before the first
+    best_val_loss: that epoch's loss
+    stopping_reference: validation loss that the next epochs must undercut by `min_delta`
+    epochs_without_gain: finished epochs since the reference was last undercut
+    """
 
     trainer: Trainer
     history: list[EpochMetrics] = field(default_factory=list)
@@ -104,10 +113,10 @@ def train(
 ) -> Ending:
     """Train `state` in place up to `settings.epochs`; `keep` is called after every epoch.
 
-    `tell` reports an epoch; by default that is `report_epoch`.
+    `tell` reports an epoch; the default is `report_epoch`.
 
-    Once `stop_requested()` is true the running epoch is abandoned. What stays in `state` is then not a state
-    to go on from: that is the one that `keep` saw last.
+    The running epoch is abandoned once `stop_requested()` returns true. Training cannot continue from `state` then, but
+    from the state that `keep` was last called with.
 
     Raises:
         TrainingDiverged: a loss is no longer finite.
@@ -158,9 +167,11 @@ def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int,
 
 def _record(state: TrainingState, metrics: EpochMetrics, settings: Training) -> None:
     state.history.append(metrics)
+    # Ties keep the earlier epoch.
     if metrics.val_loss < state.best_val_loss:
         state.best_epoch, state.best_val_loss = metrics.epoch, metrics.val_loss
         state.trainer.keep_best()
+    # As in Keras: patience counts from the last loss that undercut the reference by more than min_delta.
     min_delta = settings.early_stopping.min_delta if settings.early_stopping else 0.0
     if metrics.val_loss < state.stopping_reference - min_delta:
         state.stopping_reference = metrics.val_loss

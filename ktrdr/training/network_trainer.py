@@ -1,6 +1,6 @@
-"""Networks learn by gradient descent: index selections of one permutation, and nothing in a batch that isn't training.
+"""Trains networks by gradient descent. Batches are index selections from one permutation of the samples an epoch.
 
-After nanochat's `base_train.py`: tensors stay where they are, and a number is read from them once per epoch.
+As in nanochat's `base_train.py`, tensors stay on their device, and losses are read from them once an epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ktrdr.training.architectures.model import CHUNK, apart, copy_weights
+from ktrdr.training.architectures.model import CHUNK, copy_to_cpu, copy_weights
 from ktrdr.training.loop import OnBatch, Score, StopRequested
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class NetworkTrainer:
-    """A network, its optimiser and the generators: of the permutations, and torch's own, which dropout draws from."""
+    """A network, its optimiser, and two generators: one for permutations, and torch's own for dropout."""
 
     def __init__(self, model: nn.Module, data: TrainingTensors, settings: Training) -> None:
         self.model = model.to(data.windows.device)
         self.data = data
         self.settings = settings
         self.optimizer = build_optimizer(settings, model)
-        # Of the CPU, whatever the device, so that every device sees the samples in the same order.
+        # On the CPU whatever the device, so that every device sees the samples in the same order.
         self.sampler = torch.Generator().manual_seed(settings.seed)
         self._best: dict[str, Tensor] = {}
 
@@ -53,16 +53,19 @@ class NetworkTrainer:
             outputs = model(windows.index_select(0, starts[batch]))
             loss = sum_losses(outputs, expected, weights[batch], class_weights)
             optimizer.zero_grad()
+            # Mean over the batch's samples, not over their weights: a batch of heavy samples has a larger gradient.
             (loss / len(expected)).backward()  # type: ignore[no-untyped-call]
             if clip is not None:
                 nn.utils.clip_grad_norm_(parameters, clip)
             optimizer.step()
+            # These stay on the device: reading them here would wait for it in every batch.
             loss_sum += loss.detach()
             correct += count_hits(outputs.detach(), expected)
             samples_seen += len(expected)
             on_batch(epoch, batch + 1, batches, samples_seen)
             if stop_requested():
                 return None
+        # Training weights average to 1, so the number of samples is the sum of the weights.
         return Score(loss_sum.item() / samples, correct.item() / samples)
 
     def validate(self, stop_requested: StopRequested = lambda: False) -> Score | None:
@@ -78,7 +81,7 @@ class NetworkTrainer:
         tensors = {f"model.{name}": tensor for name, tensor in copy_weights(self.model).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         for parameter, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{parameter}.{name}": apart(tensor) for name, tensor in moments.items()}
+            tensors |= {f"optimizer.{parameter}.{name}": copy_to_cpu(tensor) for name, tensor in moments.items()}
         tensors["random.torch"] = torch.get_rng_state()
         tensors["random.sampler"] = self.sampler.get_state()
         if (generator := self._device_generator) is not None:
@@ -90,7 +93,7 @@ class NetworkTrainer:
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", tensors).items():
             parameter, moment = name.split(".", 1)
-            # The optimiser would take the tensor itself and step it in place.
+            # Cloned, because the optimiser would update the checkpoint's own tensor in place.
             moments.setdefault(int(parameter), {})[moment] = tensor.clone()
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
@@ -108,7 +111,7 @@ class NetworkTrainer:
 
     @property
     def _device_generator(self) -> Any:
-        """Where dropout draws from when that is not the CPU's generator."""
+        """The device's generator, which dropout draws from; None on the CPU."""
         device = self.data.windows.device
         return None if device.type == "cpu" else torch.get_device_module(device)
 
@@ -122,7 +125,7 @@ def build_optimizer(settings: Training, model: nn.Module) -> torch.optim.Optimiz
 
 
 def validate(model: nn.Module, data: TrainingTensors, stop_requested: StopRequested = lambda: False) -> Score | None:
-    """Of the validation part, or None when it was stopped on the way."""
+    """Score the validation part without changing the model. Returns None when a stop was requested."""
     samples = data.validation
     loss_sum, correct = _zeros(data.windows.device)
     model.eval()
@@ -133,13 +136,20 @@ def validate(model: nn.Module, data: TrainingTensors, stop_requested: StopReques
             correct += count_hits(outputs, labels)
             if stop_requested():
                 return None
+    # Validation weights need not average to 1, so the mean divides by their sum.
     weights = data.loss_weights(samples)
     total = len(samples) if weights is None else weights.to(loss_sum.dtype).sum().item()
     return Score(loss_sum.item() / total, correct.item() / len(samples))
 
 
 def sum_losses(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_weights: Tensor | None) -> Tensor:
-    """The losses of the samples, each times its weight, added up."""
+    """Sum over samples of class weight * sample weight * loss.
+
+    outputs: [batch, classes] logits, or [batch, 1] targets in a regression
+    labels: [batch], int64 classes or float32 targets
+    weights: [batch]; None where each is 1
+    class_weights: [classes]; None where each is 1
+    """
     if labels.is_floating_point():
         losses = (outputs.squeeze(1) - labels).square()
     elif weights is None:
@@ -150,7 +160,7 @@ def sum_losses(outputs: Tensor, labels: Tensor, weights: Tensor | None, class_we
 
 
 def count_hits(outputs: Tensor, labels: Tensor) -> Tensor:
-    """How many classes are right; of a regression, how many signs."""
+    """Number of right classes, or in a regression of right signs."""
     if labels.is_floating_point():
         return ((outputs.squeeze(1) > 0) == (labels > 0)).sum()
     return (outputs.argmax(1) == labels).sum()

@@ -1,4 +1,4 @@
-"""What a training tells the world while it runs; training knows this protocol and no bridge."""
+"""The protocol by which a training reports its progress; training knows no bridge."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Phase(IntEnum):
 class EpochMetrics:
     """One finished epoch.
 
-    epoch: its number, counted from 1
+    epoch: number, counted from 1
     samples_seen: training samples since the first epoch
-    train_loss, train_accuracy: of a network those of its batches, each before the step that it led to
-    val_loss, val_accuracy: of the validation part after the epoch
-    learning_rate: that of the epoch
-    duration: seconds that it took
-    ended_at: when it ended, in seconds since 1970, UTC
+    train_loss, train_accuracy: training part; for a network the mean over batches, each measured before its step
+    val_loss, val_accuracy: validation part, after the epoch
+    learning_rate: step size during the epoch
+    duration: seconds
+    ended_at: seconds since 1970, UTC
 
     Losses are mean cross-entropies in nats, or mean squared errors of standardised targets; accuracies are shares of
     right classes, or of right signs.
@@ -58,7 +58,7 @@ class TrainingObserver(Protocol):
         """`epoch` and `batch` count from 1; `samples_seen` is the total since the first epoch."""
 
     def on_epoch(self, metrics: EpochMetrics, *, replayed: bool = False) -> None:
-        """One epoch is finished. A resumed training begins with the epochs of the one before it, `replayed`."""
+        """One epoch has finished. A resumed training first reports the earlier epochs again, as `replayed`."""
 
 
 class SilentObserver:

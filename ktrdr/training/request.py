@@ -1,4 +1,4 @@
-"""What goes into a training."""
+"""The input of a training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What to train; `output` is the folder that the model and its checkpoints go to.
+    """What to train, on which bars, and where to write it.
 
-    The strategy names its timeframes. `fold`, counted from 0, is the one to train of those that its validation makes.
-    `reproduces` is the folder of the model that this training is to make again.
+    strategy: parsed, with its timeframes
+    strategy_name: its slug, for lists and files
+    strategy_text: its YAML, as it was sent
+    start, end: first and last day, both inclusive; None for all stored bars
+    output: folder for the model and its checkpoints
+    fold: which fold to train, counted from 0
+    reproduces: folder of the model that this training repeats
     """
 
     operation_id: str

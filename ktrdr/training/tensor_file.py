@@ -1,6 +1,6 @@
-"""The header of a safetensors file, read without torch: where each tensor lies, and the texts beside them.
+"""Reads the header of a safetensors file without torch: the place of each tensor, and the metadata.
 
-Such a file is the length of its header in eight bytes, the header in JSON, the tensors' bytes
+A file holds the length of its header in eight bytes (little-endian), the header as JSON, and the tensors' bytes
 (https://github.com/huggingface/safetensors#format).
 """
 
@@ -23,10 +23,10 @@ _MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
 class TensorFile:
     """A safetensors file that is as long as its header says.
 
-    path: where it lies
-    metadata: texts beside the tensors, by key
-    spans: the first byte of each tensor and the first after it, counted from `start`
-    start: the first byte after the header
+    path: the file
+    metadata: texts by key, stored with the tensors
+    spans: begin and end of each tensor in bytes from `start`, by name
+    start: offset of the first byte after the header
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""How fast a training will go and how much memory it takes, measured on a few of its real batches."""
+"""Measures speed and memory of a training on a few of its real batches."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 2.0
 MAX_BATCHES = 50
-# The first batches pay for what is made once.
+# The first batches include one-time costs.
 _UNCOUNTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """`setup_seconds` are those that a training spends once, before its batches run at their usual rate.
+    """Measured speed and memory of one training.
 
-    Each fold is a process of its own and spends them again: on imports, first calls, the bins of trees.
+    parameters: number of trained parameters
+    setup_seconds: one-time cost before batches run at their usual rate; every fold, a process of its own, pays it again
+    train_seconds_per_sample: for a sample in a training batch
+    validation_seconds_per_sample: for a sample in a validation batch
+    peak_memory_bytes: peak resident memory of the whole process
     """
 
     parameters: int
@@ -50,10 +54,9 @@ def measure(
     stop_requested: Callable[[], bool] = lambda: False,
     on_samples: Callable[[int], None] = lambda samples: None,
 ) -> Throughput:
-    """Train a throw-away model for at most MAX_BATCHES batches or so many seconds, and let it validate once.
+    """Train a throw-away model for at most MAX_BATCHES batches or MAX_SECONDS, and validate once.
 
-    The peak is that of the whole process, with what made the dataset; on another device than the CPU it leaves out
-    that device's own memory.
+    The peak memory includes what building the dataset took. It excludes the memory of a GPU.
     """
     settings = strategy.training
     tensors = TrainingTensors.of(dataset, settings, choose_device(settings.device))
@@ -73,16 +76,16 @@ def measure(
 def _timed_batches(
     trainer: Trainer, stop_requested: Callable[[], bool], on_samples: Callable[[int], None]
 ) -> tuple[int, list[float]]:
-    """How many batches an epoch has, and the seconds that each of the first ones took.
+    """The number of batches in an epoch, and the seconds that each of the first batches took.
 
-    The time limit counts from the first batch's end: what is made once can take longer.
+    The time limit counts from the end of the first batch, which includes one-time costs.
     """
     ends = [time.perf_counter()]
     batches = 1
 
-    def on_batch(epoch: int, batch: int, of: int, samples_seen: int) -> None:
+    def on_batch(epoch: int, batch: int, epoch_batches: int, samples_seen: int) -> None:
         nonlocal batches
-        batches = of
+        batches = epoch_batches
         ends.append(time.perf_counter())
         on_samples(samples_seen)
 

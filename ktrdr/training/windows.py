@@ -1,4 +1,4 @@
-"""Windows of consecutive rows as a view, where no row is copied to stand in two; and the samples that they make."""
+"""Windows of consecutive rows as a view, without copies, and the samples made of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def view_of_windows(values: Tensor, length: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Where each sample's window starts; its class, or its target where labels are floats; its weight in the loss.
+    """The samples of one part, as tensors on one device.
 
-    Without `weights` each weighs 1. In the training part they average to 1.
+    starts: [samples], index into `TrainingTensors.windows`
+    labels: [samples], int64 classes, or float32 targets in a regression
+    weights: [samples], sample weights in the loss; they average to 1 in training; None where each is 1
     """
 
     starts: Tensor
@@ -47,9 +49,11 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTensors:
-    """`windows` [starts, length, features] is a view; `class_weights` average to 1 over the training samples.
+    """All tensors of a training. They lie on one device and stay there.
 
-    All lie on one device, and stay there.
+    windows: [rows - length + 1, length, features], float32, a view of the dataset's values
+    train, validation: samples of the two parts
+    class_weights: [classes], float32; they average to 1 over the training samples; None where each is 1
     """
 
     windows: Tensor
@@ -71,16 +75,19 @@ class TrainingTensors:
         )
 
     def loss_weights(self, samples: Samples) -> Tensor | None:
-        """What each sample weighs in the loss, class and sample weights multiplied; None where each weighs 1."""
+        """[samples], class weight * sample weight; None where each is 1."""
         if self.class_weights is None:
             return samples.weights
-        of_class = self.class_weights[samples.labels]
-        return of_class if samples.weights is None else of_class * samples.weights
+        class_weights = self.class_weights[samples.labels]
+        return class_weights if samples.weights is None else class_weights * samples.weights
 
 
 def balanced_weights(samples: Samples, classes: int) -> Tensor:
-    """n / (classes * weight of the class), as in scikit-learn's "balanced"; a class without samples weighs nothing."""
-    # On the CPU: a GPU adds weights up in an order of its own each time.
+    """[classes], n / (classes present * samples in the class), as scikit-learn's "balanced".
+
+    Sample weights count in place of samples where there are some. A class without samples gets weight zero.
+    """
+    # On the CPU, because a GPU sums in a different order each time.
     weights = None if samples.weights is None else samples.weights.cpu()
     counts = torch.bincount(samples.labels.cpu(), weights, minlength=classes)
     present = counts > 0

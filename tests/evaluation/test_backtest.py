@@ -163,9 +163,9 @@ def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> N
 
 @given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-0.9, 2)), min_size=1), st.floats(0, 1.5))
 def test_costs_never_help_and_equity_never_falls_below_nothing(steps: list[tuple[float, float]], rate: float) -> None:
-    wanted, moves = (np.array(side) for side in zip(*steps, strict=True))
+    positions, returns = (np.array(side) for side in zip(*steps, strict=True))
 
-    free, dear = trade(wanted, moves, 0), trade(wanted, moves, rate)
+    free, dear = trade(positions, returns, 0), trade(positions, returns, rate)
 
     assert (dear.equity >= 0).all()
     assert (dear.equity <= free.equity).all()

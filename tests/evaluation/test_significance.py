@@ -93,7 +93,7 @@ def test_what_never_differs_is_no_lead() -> None:
     assert lead_over(same, same, alone(20)) == Lead(lead=0, standard_error=0, p_value=0.5)
 
 
-def told(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
+def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
     sampling = alone(len(model))
     rivals = Rivals(naive, {"logistic_regression": yardstick})
     found = measure_significance(model, model, rivals, sampling, level=0.025)
@@ -116,24 +116,24 @@ def hits(share: float, start: int = 0, samples: int = 200) -> Floats:
 def test_the_verdict_says_what_can_be_chance() -> None:
     naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
 
-    ahead = told(hits(0.6, 30), naive, hits(0.58, 50))
-    behind = told(hits(0.52, 30), naive, hits(0.58, 50))
-    well = told(hits(0.8), naive, hits(0.58), part="test")
+    ahead = verdict_on(hits(0.6, 30), naive, hits(0.58, 50))
+    behind = verdict_on(hits(0.52, 30), naive, hits(0.58, 50))
+    well = verdict_on(hits(0.8), naive, hits(0.58), part="test")
 
     assert "is ahead of its baselines, 60.0% against 55.0% (majority) and 50.0% (persistence), but" in ahead
-    assert "Its lead over a logistic regression on the last bar's features (58.0%) can be chance" in ahead
-    assert "The best epoch was chosen on these same rows, which flatters it; the significance level is 2.5%" in ahead
+    assert "Its lead over a logistic regression on the last bar's features (58.0%) may be chance" in ahead
+    assert "The best epoch was selected on these same rows, which flatters it; the significance level is 2.5%" in ahead
     assert "does not beat the majority baseline: 52.0% against 55.0%" in behind
     assert "A logistic regression on the last bar's features does as well or better (58.0%)." in behind
     assert "beats its baselines beyond chance: 80.0% against 55.0% (majority)" in well
     assert "It beats a logistic regression on the last bar's features too (58.0%)." in well
-    assert "Nothing was chosen by these rows" in well
+    assert "Nothing was selected on these rows" in well
     assert all("200 " in sentence and " percentage points over " in sentence for sentence in (ahead, behind))
 
 
 def test_a_copy_of_a_baseline_is_called_one() -> None:
     naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
 
-    assert "On all 200 validation samples it is as right or wrong as the majority baseline." in told(
+    assert "On all 200 validation samples it does exactly as well as the majority baseline." in verdict_on(
         hits(0.55), naive, hits(0.5)
     )

@@ -162,7 +162,7 @@ def test_what_enters_a_model_does_not_follow_the_price(name: str, series: Series
 
     once, again = (
         {
-            feature.name: feature.scale.of(CATALOGUE.compute(spec, each)[feature.name], each["close"].to_numpy())
+            feature.name: feature.scale.apply(CATALOGUE.compute(spec, each)[feature.name], each["close"].to_numpy())
             for feature in CATALOGUE.features(spec)
         }
         for each in (bars, dearer)

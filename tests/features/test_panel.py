@@ -63,7 +63,7 @@ def test_a_symbol_that_is_listed_later_is_left_out_of_the_first_folds_alone() ->
     (named,) = found[0].left_out
     assert (named.symbol, named.parts) == ("YOUNG", ("train", "validation"))
     assert f"{named.first:%Y-%m-%d}" == "2021-06-04"
-    assert named.reason == ("has 0 training samples of the 2 that it needs: its bars run from 2021-06-04 to 2022-03-10")
+    assert named.reason == ("has 0 training samples and needs 2: its bars run from 2021-06-04 to 2022-03-10")
     assert all(not dataset.left_out for dataset in found[1:])
 
 
@@ -143,7 +143,7 @@ def test_a_fold_that_no_symbol_can_serve_is_named() -> None:
     assert found.value.detail == (
         "Fold 1 of 2 has 0 validation samples; at least 2 are needed. No symbol can serve it: "
         "GONE has no validation samples: its bars run from 2020-01-01 to 2020-10-26; "
-        "YOUNG has 0 training samples of the 2 that it needs: its bars run from 2021-02-04 to 2021-11-30."
+        "YOUNG has 0 training samples and needs 2: its bars run from 2021-02-04 to 2021-11-30."
     )
     assert build_dataset(spec, bars, 1).symbols == ("GONE", "YOUNG")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DirectionLabel:
-    """Measures close[t + horizon] / close[t] - 1. No move at all counts as down where there is no flat."""
+    """Measures close[t + horizon] / close[t] - 1. Without a flat class an unchanged close is down."""
 
     type = "direction"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ForwardReturnLabel:
-    """Measures ln(close[t + horizon] / close[t]), and that is the target."""
+    """Measures ln(close[t + horizon] / close[t]), which is the target."""
 
     type = "forward_return"
 

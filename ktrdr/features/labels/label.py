@@ -1,4 +1,4 @@
-"""The port of labels: what a model learns to tell of a bar from the bars after it."""
+"""The port of labels: what a model learns to predict about the bars after a bar."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ Spec = TypeVar("Spec", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One symbol, every bar: what was measured from it on, and the row of the bar whose close settled it.
+    """The label measures of every bar of one symbol.
 
-    Where no bar settles it, because the bars end before or there is nothing to measure it with, `values` is NaN and
-    `settled` -1. Elsewhere row < settled <= row + horizon, and no bar after `settled` has a say in the value.
+    values: [bars], NaN where unknown
+    settled: [bars], row of the bar whose close settles the value; -1 where unknown
+
+    A value is unknown where the bars end too early or it is undefined. Elsewhere row < settled <= row + horizon, and
+    the value does not depend on bars after `settled`.
     """
 
     values: NDArray[np.float64]
@@ -31,7 +34,7 @@ class Measured:
         return self.settled >= 0
 
     def newest_settled(self) -> NDArray[np.int64]:
-        """For each bar the newest row whose label its close, or an earlier one, has settled; -1 where there is none."""
+        """[bars], the newest row whose label is settled by each bar's close; -1 where there is none."""
         newest = np.full(len(self.settled), -1, np.int64)
         known = np.flatnonzero(self.known)
         np.maximum.at(newest, self.settled[known], known)
@@ -40,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Where classes end: above `high` lies the last, below `low` the first; without `low` there are two."""
+    """The borders between classes: the last lies above `high`, the first below `low`; without `low` there are two."""
 
     low: float | None
     high: float
@@ -65,29 +68,29 @@ class Label(Protocol[Spec]):
     def type(self) -> str: ...
 
     def measure(self, spec: Spec, bars: pl.DataFrame) -> Measured:
-        """Of every bar of one symbol, in its order."""
+        """Measure every bar of one symbol, in order."""
 
     def cuts(self, spec: Spec, training_values: NDArray[np.float64]) -> Cuts | None:
-        """Where the classes end, by known values of the training part alone; None when values are the target."""
+        """The class borders, from known values of the training part alone; None in a regression."""
 
     def class_names(self, spec: Spec) -> tuple[str, ...]:
-        """In the order of their indices, as many as `cuts` makes; none when values are the target."""
+        """Class names by index, as many as `cuts` makes; empty in a regression."""
 
 
 def measured(values: NDArray[np.float64], settled: NDArray[np.int64]) -> Measured:
-    """Values that are not finite count as unknown."""
+    """Make `Measured`; values that are not finite are unknown."""
     known = np.isfinite(values) & (settled >= 0)
     return Measured(np.where(known, values, np.nan), np.where(known, settled, -1))
 
 
 def settled_after(horizon: int, rows: int) -> NDArray[np.int64]:
-    """The row `horizon` bars after each, or -1 where the bars end before it."""
+    """[rows], the row `horizon` bars later; -1 past the end."""
     ahead = np.arange(horizon, rows + horizon, dtype=np.int64)
     return np.where(ahead < rows, ahead, -1)
 
 
 def ahead(series: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
-    """The series `horizon` rows later, NaN where it ends before."""
+    """[rows], the series `horizon` rows later; NaN past the end."""
     later = np.full(len(series), np.nan)
     later[: max(0, len(series) - horizon)] = series[horizon:]
     return later

@@ -1,4 +1,4 @@
-"""How straight the close rises or falls from a bar on (López de Prado, Machine Learning for Asset Managers, ch. 5)."""
+"""The trend of the closes after a bar (López de Prado, Machine Learning for Asset Managers, ch. 5)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ class TrendLabel:
 
 
 def slope_t_values(series: Series, points: int) -> Series:
-    """Of the line through every `points` consecutive values, the first from row 0 on; 0 where all are equal.
+    """t-values of the least-squares slope through every `points` consecutive values; 0 where all are equal.
 
-    A fit without residuals beyond rounding has a large t-value, never an infinite one.
+    t = r sqrt((n - 2) / (1 - r^2)), r being the correlation of value and row. 1 - r^2 is at least n times the machine
+    epsilon, so that a perfect fit has a finite t-value.
     """
     first, second, crossed, start = _window_sums(series, points)
-    spread = second - first**2 / points  # of the values about their mean
+    spread = second - first**2 / points  # sum of squared deviations from the mean
     slope = crossed - (start + (points - 1) / 2) * first
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = slope / np.sqrt(spread * (points * (points**2 - 1) / 12))
@@ -51,18 +52,18 @@ def slope_t_values(series: Series, points: int) -> Series:
 
 
 def _window_sums(series: Series, points: int) -> tuple[Series, Series, Series, NDArray[np.int64]]:
-    """Of each window: the sums of u, u ** 2 and x * u, and x at its first row.
+    """[windows], the sums of u, u^2 and x u in each window, and x at its first row.
 
-    u is the value less that of an anchor row, x the row less the anchor's. Anchors stand `points` rows apart, so that
-    every window holds one, and sums run from there to both sides: nothing large is taken from anything large, as it
-    is with differences of sums over the whole series, and no row after a window has a say in it.
+    u is the value minus an anchor row's value, and x the row minus the anchor row. Anchors are `points` rows apart, so
+    every window holds one, and the sums run from it to both sides. This avoids the cancellation of prefix sums over the
+    whole series, and no window depends on rows after it.
     """
     windows = max(0, len(series) - points + 1)
     blocks = np.full((len(series) // points + 1, points), np.nan)
     blocks.ravel()[: len(series)] = series
     x = np.arange(points)
     from_anchor = _terms(blocks - blocks[:, :1], x)
-    to_anchor = _terms(blocks - np.roll(blocks[:, :1], -1), x - points)  # the next block's
+    to_anchor = _terms(blocks - np.roll(blocks[:, :1], -1), x - points)  # the anchor of the next block
     sums = []
     for after, before in zip(from_anchor, to_anchor, strict=True):
         ahead = np.cumsum(after, axis=1)

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 Series = NDArray[np.float64]
 
-# Rows that are worked on at once: their levels fit a processor's cache.
+# Rows in one block; its levels fit a processor's cache.
 BLOCK = 16_384
 
 
 class TripleBarrierLabel:
     """Measures 1 for the upper barrier, -1 for the lower, 0 for the end of `horizon` bars.
 
-    Barriers lie `upper` and `lower` deviations of log returns, as known at the bar, from its log close; a bar from
-    which they are no distance away has no label.
+    The barriers are ln(close) + upper * deviation and ln(close) - lower * deviation, with the deviation of log returns
+    known at the bar. A bar with a deviation of zero has no label.
     """
 
     type = "triple_barrier"
@@ -47,7 +47,7 @@ class TripleBarrierLabel:
 
 
 def volatility(close: Series, span: int) -> Series:
-    """Exponentially weighted deviation of the log returns up to each bar; NaN before there are `span` of them."""
+    """[bars], exponentially weighted deviation of the log returns up to each bar; NaN before `span` returns."""
     import polars as pl
 
     deviation = np.full(len(close), np.nan)
@@ -56,7 +56,7 @@ def volatility(close: Series, span: int) -> Series:
 
 
 def _quiet_bars(path: Series, upper: Series, lower: Series, horizon: int) -> NDArray[np.int64]:
-    """How many bars after each row touch nothing; a count of `horizon` or more says only that."""
+    """[rows], the number of bars after each row that touch no barrier; counts are exact below `horizon`."""
     quiet = np.empty(len(path), dtype=np.int64)
     for begin in range(0, len(path), BLOCK):
         block = slice(begin, begin + BLOCK)
@@ -65,10 +65,10 @@ def _quiet_bars(path: Series, upper: Series, lower: Series, horizon: int) -> NDA
 
 
 def _quiet_in_block(later: Series, upper: Series, lower: Series, horizon: int) -> NDArray[np.int64]:
-    """The same for the rows of one block; `later` is the path from the second of them on.
+    """The same for the rows of one block; `later` is the path from the block's second row on.
 
-    The extremes of 1, 2, 4, … bars tell whether so many more are quiet: the count is found by its binary digits, the
-    largest first, in log2(horizon) steps.
+    The extremes of the next 1, 2, 4, … bars show whether all of them are quiet. This finds the binary digits of the
+    count, the largest first, in log2(horizon) steps.
     """
     rows = np.arange(len(upper))
     quiet = np.zeros(len(upper), dtype=np.int64)
@@ -79,9 +79,9 @@ def _quiet_in_block(later: Series, upper: Series, lower: Series, horizon: int) -
 
 
 def _extremes(path: Series, length: int, horizon: int) -> list[tuple[int, Series, Series]]:
-    """Of 1, 2, 4, … bars up to `horizon`: how many, and their highest and lowest from each row on.
+    """(bars, highest, lowest) for 1, 2, 4, … bars up to `horizon`, from each row on.
 
-    Past its end, and up to `length`, the path leaves all barriers: what is not known is not quiet.
+    Past its end, up to `length`, the path counts as outside all barriers.
     """
     highest, lowest = np.full(length, np.inf), np.full(length, -np.inf)
     highest[: len(path)] = lowest[: len(path)] = path

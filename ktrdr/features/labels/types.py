@@ -1,4 +1,4 @@
-"""The labels there are."""
+"""The table of label types."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ LABELS: tuple[Label[Any], ...] = (DirectionLabel(), ForwardReturnLabel(), Triple
 
 
 def label_of(spec: Direction | ForwardReturn | TripleBarrier | Trend) -> Label[Any]:
-    """What measures the labels that a strategy's section describes."""
+    """The label type of a strategy's section `labels`."""
     return next(label for label in LABELS if label.type == spec.type)

@@ -1,4 +1,4 @@
-"""What an inspection has done, for its verdict."""
+"""Counts the work of an inspection, for its report."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from ktrdr.payloads.leaks import LabelControls, LeakChecks
 
 @dataclass(slots=True)
 class Tally:
+    """Counters of an inspection.
+
+    instants: instants at which histories were truncated
+    open_bars: instants at which a longer bar was open
+    histories: truncated histories from which features were computed again
+    rows_compared: feature rows compared
+    labels: labels measured again
+    samples: samples checked against the borders
+    scalers: scalers fitted again
+    control_samples: samples in the correlation of features with the label
+    strongest: largest score of a feature, and its name
+    strongest_shuffled: largest score with shuffled labels
+    void_controls: features for which the correlation proves nothing
+    """
+
     symbols: int = 0
     inspected_symbols: int = 0
     bars: int = 0

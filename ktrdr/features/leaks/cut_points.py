@@ -1,4 +1,4 @@
-"""At which bars histories are cut off: where leaks show, and evenly over the rest."""
+"""Chooses the bars at which histories are truncated: where leaks show, and evenly over the rest."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 
-# A column whose values repeat more seldom than this has them filled in, or repeats one by chance.
+# A column that repeats fewer of its values was filled, or repeats them by chance.
 RARE = 0.25
 
 
 def generator(history: History) -> np.random.Generator:
-    """The same for the same bars, and another for others."""
+    """A generator seeded with the content of the bars."""
     content = history.frames[history.base]["close"].to_numpy()
     return np.random.default_rng(zlib.crc32(np.ascontiguousarray(content).tobytes()))
 
 
 def instants(history: History, whole: Columns, borders: Iterable[int], count: int) -> Rows:
-    """Rows, in order, of at most `count` bars after which histories are cut off; the last bar leaves nothing to cut."""
+    """At most `count` sorted rows after which histories are truncated; never the last row."""
     random, last = generator(history), history.rows - 2
     if count > last:
         return np.arange(last + 1)
@@ -45,7 +45,7 @@ def _around_warmup(whole: Columns) -> tuple[int, ...]:
 
 
 def _places(history: History, whole: Columns, random: np.random.Generator) -> Iterator[int]:
-    """In turn: where a value is followed by the same, beside a pause, and beside the end of a longer bar."""
+    """Rows before a repeated value, around a pause, and around the end of a longer bar, in turn."""
     pauses, ends, repeats = (
         _pauses(history),
         [_ends(history, each) for each in history.others],
@@ -64,32 +64,32 @@ def _places(history: History, whole: Columns, random: np.random.Generator) -> It
 
 
 def _pauses(history: History) -> Rows:
-    """The bars after which none opened for longer than is usual, the longest pause first."""
+    """Rows followed by an unusually long pause, the longest first."""
     steps = np.diff(history.opens[history.base])
     rows = np.flatnonzero(steps > np.median(steps))
     return rows[np.argsort(-steps[rows].astype(np.int64), kind="stable")]
 
 
 def _ends(history: History, timeframe: str) -> Rows:
-    """The first base bars at whose close bars of a longer timeframe had closed."""
+    """The first base rows that close at or after the close of a bar of a longer timeframe."""
     rows = np.searchsorted(history.closes[history.base], history.closes[timeframe])
     return np.unique(rows[(rows > 0) & (rows < history.rows)])
 
 
 def _repeats(history: History, whole: Columns) -> list[Rows]:
-    """For each column that seldom repeats a value, on one timeframe's bars: the bars before a repeated value."""
-    found = []
+    """The rows before a repeated value, for each column that rarely repeats one on a timeframe's bars."""
+    repeats = []
     for rows in (np.arange(history.rows), *(_ends(history, each) for each in history.others)):
         for column in whole.values.T:
             values = column[rows]
             repeated = np.flatnonzero(values[1:] == values[:-1])
             if 0 < len(repeated) < RARE * len(rows):
-                found.append(rows[repeated])
-    return found
+                repeats.append(rows[repeated])
+    return repeats
 
 
 def _spread(rows: int, count: int, random: np.random.Generator) -> Iterator[int]:
-    """One in each of `count` stretches, in no order."""
+    """One random row in each of `count` equal stretches, in random order."""
     edges = np.linspace(0, max(1, rows - 1), count + 1).astype(np.int64)
     for place in random.permutation(count):
         low, high = int(edges[place]), int(edges[place + 1])

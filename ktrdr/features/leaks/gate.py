@@ -1,8 +1,8 @@
 """The leak gate: proof, before a training begins, that nothing in it knows the future.
 
-Everything is made again of histories that end earlier, by the functions that made it for the training, and must come
-out the same, bit for bit; and no feature may know the label. `check_leaks` does that at sampled instants and raises at
-the first difference; `audit` does it at every bar and collects them.
+The gate computes everything again from truncated histories, by the functions of the training. The results must be the
+same, bit for bit, and no feature may know the label. `check_leaks` does this at sampled instants and raises at the
+first difference. `audit` does it at every bar and collects all differences.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
-# Of one symbol; several share as many again.
+# For one symbol; several symbols share the same total.
 GATE = Effort(instants=32, labels=8, symbols=6)
-# Of each symbol: as many bars as are audited one by one, and for how many of them one label is made again.
+# For each symbol: the most bars that are audited one by one, and the bars for each label that is measured again.
 AUDITED_INSTANTS, INSTANTS_PER_LABEL = 4000, 10
 
 
@@ -45,11 +45,11 @@ def check_leaks(
     measure: Measure | None = None,
     effort: Effort = GATE,
 ) -> LeakGateReport:
-    """On a dataset that was made of these bars by these functions. Raises LeakFound at the first leak."""
+    """Check a dataset that these functions made from these bars. Raises LeakFound at the first leak."""
     began = time.perf_counter()
     symbols = len(dataset.symbols)
-    each = replace(effort, instants=max(4, effort.instants // symbols), labels=max(2, effort.labels // symbols))
-    inspection = Inspection(strategy, bars, dataset, build, fit, measure or label_of(strategy.labels).measure, each)
+    share = replace(effort, instants=max(4, effort.instants // symbols), labels=max(2, effort.labels // symbols))
+    inspection = Inspection(strategy, bars, dataset, build, fit, measure or label_of(strategy.labels).measure, share)
     for leak in inspection.leaks():
         raise leak.error()
     tally = inspection.tally
@@ -72,34 +72,35 @@ def audit(
     measure: Measure | None = None,
     instants: int = AUDITED_INSTANTS,
 ) -> AuditReport:
-    """Of every bar, symbol and fold, or of a grid of `instants` bars where a symbol has more.
+    """Check every symbol and fold at every bar, or at `instants` bars where a symbol has more.
 
-    `progress` is told how many instants are done, of how many. Raises TrainingDataError where nothing could be trained.
+    `progress` receives the number of finished instants and their total. Raises TrainingDataError when nothing can be
+    trained.
     """
     began, tally = time.perf_counter(), Tally()
     panel, audited = build_panel(strategy, bars, build), dict[str, None]()
     heights = {symbol: frames[strategy.timeframes[0]].height for symbol, frames in bars.items()}
     total = sum(min(instants, height) for height in heights.values())
-    found: dict[tuple[str, str], Leak] = {}
+    leaks_by_column: dict[tuple[str, str], Leak] = {}
 
     def goes_on() -> bool:
         progress(min(tally.instants, total), total)
         return not stop()
 
     for fold in range(fold_count(strategy)):
-        # What folds share, a symbol's features, is audited with the first fold that it is in.
+        # Folds share a symbol's features, so only the symbol's first fold audits them.
         effort = Effort(instants, -(-instants // INSTANTS_PER_LABEL), len(bars))
         measured_by = measure or label_of(strategy.labels).measure
         dataset = assemble(panel, fold, fit)
         inspection = Inspection(strategy, bars, dataset, build, fit, measured_by, effort, tally, goes_on, audited)
         for leak in inspection.leaks():
-            found.setdefault((leak.symbol, leak.column or leak.kind), leak)
+            leaks_by_column.setdefault((leak.symbol, leak.column or leak.kind), leak)
         audited |= dict.fromkeys(dataset.symbols)
         if stop():
             break
     tally.symbols = tally.inspected_symbols = len(audited)
     tally.bars = sum(heights[symbol] for symbol in audited)
-    leaks, complete = tuple(found.values()), not stop()
+    leaks, complete = tuple(leaks_by_column.values()), not stop()
     if complete:
         progress(total, total)
     verdict = _describe_leaks(leaks) if leaks else _describe_pass(tally, tuple(audited))
@@ -119,12 +120,12 @@ def audit(
 def _describe_pass(tally: Tally, symbols: tuple[str, ...]) -> str:
     named = ", ".join(symbols) if len(symbols) <= 3 else f"{len(symbols)} symbols"
     features = f"{tally.columns} features" if tally.columns != 1 else "1 feature"
-    control = "there were too few samples to tell whether a feature knows the label"
+    control = "there were too few samples to test whether a feature knows the label"
     if tally.strongest is not None:
         control = f"no feature knows the label (the nearest, {tally.strongest[1]}, by {tally.strongest[0]:.2f} of 1)"
     return (
-        f"Nothing knows its future: {features} of {named}, cut off at {tally.instants:,} instants, {tally.labels:,} "
-        f"labels and the scaling came out the same to the bit, and {control}."
+        f"Nothing knows its future: {features} of {named}, truncated at {tally.instants:,} instants, {tally.labels:,} "
+        f"labels and the scaling are identical to the bit, and {control}."
     )
 
 

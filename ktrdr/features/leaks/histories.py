@@ -1,4 +1,4 @@
-"""What somebody who watched the bars as they came had at an instant."""
+"""The bars that were known at an instant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ Instants = NDArray[np.datetime64]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One symbol's bars of every timeframe, or a stretch of them; rows are those of the base timeframe's bars."""
+    """One symbol's bars of every timeframe, or a stretch of them. Rows count bars of the base timeframe.
+
+    frames: bars by timeframe
+    base: the shortest timeframe
+    opens, closes: [bars], instants (us, UTC) by timeframe
+    """
 
     frames: SymbolBars
     base: str
@@ -51,16 +56,16 @@ class History:
         return np.datetime64(self.closes[self.base][row])
 
     def closed_bars(self, timeframe: str, row: int) -> int:
-        """How many bars of a timeframe had closed when bar `row` of the base did."""
+        """The number of bars of a timeframe that had closed by the close of base bar `row`."""
         return int(np.searchsorted(self.closes[timeframe], self.closed_at(row), "right"))
 
     def until(self, row: int) -> dict[str, pl.DataFrame]:
-        """The bars that had closed when bar `row` did."""
+        """The bars that had closed by the close of bar `row`."""
         others = {each: self.frames[each].head(self.closed_bars(each, row)) for each in self.others}
         return {self.base: self.frames[self.base].head(row + 1), **others}
 
     def until_with_open_bars(self, row: int) -> dict[str, pl.DataFrame] | None:
-        """The same and the bars that were still open, made of the base bars so far; None where there were none."""
+        """The closed bars and the longer bars still open, built from the base bars so far; None without open bars."""
         known, is_more = self.until(row), False
         for timeframe in self.others:
             if (part := self._open_bar(timeframe, row)) is not None:
@@ -68,7 +73,7 @@ class History:
         return known if is_more else None
 
     def opened_since(self, timeframe: str, row: int) -> int | None:
-        """The first base bar of the bar of a timeframe that was open when bar `row` closed."""
+        """The first base row inside the longer bar that was open at the close of bar `row`; None without one."""
         place, opens = self.closed_bars(timeframe, row), self.opens[timeframe]
         if place == len(opens) or opens[place] >= self.closed_at(row):
             return None
@@ -76,7 +81,7 @@ class History:
         return first if first <= row else None
 
     def stretch(self, first: int, last: int, memory: int, ahead: int) -> History:
-        """Base bars `first` to `last`, and of others as many again as `memory` and `ahead` around them."""
+        """Base bars `first` to `last`, with `memory` bars before and `ahead` bars after them in other timeframes."""
         spans = {self.base: (first, last + 1)}
         for timeframe in self.others:
             opened = int(np.searchsorted(self.opens[timeframe], self.closed_at(last)))

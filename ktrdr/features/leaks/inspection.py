@@ -1,4 +1,4 @@
-"""One dataset held against its bars, from the split to the labels: every leak that is found on the way."""
+"""Compares one dataset with its bars, from the split to the labels, and yields every leak."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many instants and labels of each symbol that is inspected, and how many symbols are, at most."""
+    """Limits of an inspection: instants and labels for each inspected symbol, and symbols."""
 
     instants: int
     labels: int
@@ -41,9 +41,11 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`goes_on` is asked before each instant.
+    """One dataset, and the functions that made it from its bars.
 
-    `done` names symbols whose features an earlier inspection has covered: one instant of each is enough.
+    build, fit, measure: compute features, fit the scaler, measure labels
+    goes_on: called before each instant; False stops the inspection
+    done: symbols whose features an earlier inspection has covered, so that one instant is enough
     """
 
     strategy: Strategy
@@ -58,7 +60,7 @@ class Inspection:
     done: Collection[str] = ()
 
     def leaks(self) -> Iterator[Leak]:
-        """In this order: split, and for each symbol features, labels and values, then scaling and class borders."""
+        """All leaks: of the split, of each symbol's features, labels and values, and of scaling and classes."""
         dataset, training_rows, ends = self.dataset, [], []
         histories = [History.of(self.strategy, self.bars[symbol]) for symbol in dataset.symbols]
         for number in range(len(histories)):
@@ -77,7 +79,7 @@ class Inspection:
             yield from target_leaks(self.strategy, dataset, instant_text(max(ends)))
 
     def _inspected(self, histories: list[History]) -> set[int]:
-        """All symbols, or as many as the effort allows, evenly among them."""
+        """The numbers of the inspected symbols: all, or an even choice of as many as the effort allows."""
         return set(np.linspace(0, len(histories) - 1, min(self.effort.symbols, len(histories))).astype(int).tolist())
 
     def _count(self, histories: list[History], inspected: int) -> None:
@@ -106,7 +108,7 @@ class _Symbol:
         return window_rows(self.train, self.all.dataset.sequence_length, self.history.rows)
 
     def leaks(self, known: Columns) -> Iterator[Leak]:
-        """`known` are the features of the bars up to the one that settles the last training label."""
+        """`known` holds the features up to the bar that settles the last training label."""
         whole = self.truncation.build_columns(self.history.frames)
         yield from self.truncation.leaks_at(self.history, whole, self.end, known)
         yield from self.truncation.leaks(self.history, whole, self._instants(whole))
@@ -135,13 +137,13 @@ class _Symbol:
         yield from outcomes.leaks(self.history, self._labelled())
 
     def _labelled(self) -> Rows:
-        """Bars of samples of all parts, evenly, and those beside the borders."""
+        """The last bars of evenly chosen samples of all parts, and of those next to the borders."""
         parts = (self.all.dataset.train, self.all.dataset.validation, self.all.dataset.test)
         rows = [part.rows[part.symbols == self.number] for part in parts if part is not None]
-        beside = np.concatenate([each[[0, -1]] for each in rows if len(each)])
+        at_borders = np.concatenate([each[[0, -1]] for each in rows if len(each)])
         every = np.concatenate(rows)
         evenly = every[np.linspace(0, len(every) - 1, min(len(every), self.all.effort.labels)).astype(int)]
-        return np.unique(np.concatenate((beside, evenly)))
+        return np.unique(np.concatenate((at_borders, evenly)))
 
     # Controls.
 
@@ -152,17 +154,17 @@ class _Symbol:
         tally.control_samples += len(targets.rows)
         random, horizon = cut_points.generator(self.history), self.all.strategy.labels.horizon
         names = self.all.dataset.feature_names
-        mixed = label_correlation.scores(self._values(0), label_correlation.shuffled(targets, horizon, random))
+        by_chance = label_correlation.scores(self._values(0), label_correlation.shuffled(targets, horizon, random))
         for lag, found in enumerate(self._scores):
-            tally.note_control(found, names, float(mixed.max()))
+            tally.note_control(found, names, float(by_chance.max()))
             for place in np.flatnonzero(found >= label_correlation.LEAK_SCORE):
                 if (
-                    mixed[place] >= label_correlation.MAX_CHANCE_SCORE
+                    by_chance[place] >= label_correlation.MAX_CHANCE_SCORE
                     or self._own_past >= label_correlation.MAX_CHANCE_SCORE
                 ):
                     tally.void_controls.add(f"{names[place]} of {self.symbol}")
                 else:
-                    yield self._control_leak(int(place), lag, float(found[place]), float(mixed[place]))
+                    yield self._control_leak(int(place), lag, float(found[place]), float(by_chance[place]))
 
     def _knows_label(self, name: str) -> bool:
         names = self.all.dataset.feature_names
@@ -178,7 +180,7 @@ class _Symbol:
 
     @cached_property
     def _scores(self) -> list[NDArray[np.float64]]:
-        """Of the features of a window's last bar and of some before it, as the model sees them."""
+        """[features] for each lag: scores of the scaled features of a window's last bar and the bars before it."""
         lags = range(min(label_correlation.LAGS, self.all.dataset.sequence_length))
         return [label_correlation.scores(self._values(lag), self._targets) for lag in lags]
 
@@ -196,14 +198,14 @@ class _Symbol:
     def _measured(self) -> Measured:
         return self.all.measure(self.all.strategy.labels, self.history.frames[self.history.base])
 
-    def _control_leak(self, place: int, lag: int, score: float, mixed: float) -> Leak:
+    def _control_leak(self, place: int, lag: int, score: float, by_chance: float) -> Leak:
         name, row = self.all.dataset.feature_names[place], int(self._targets.rows[0])
         pair = float(self._values(lag)[0, place]), float(self._targets.measures[0])
         instant = instant_text(self.history.closed_at(row))
         bar = "" if not lag else f" {lag} bars before"
         detail = (
-            f"feature {name} of {self.symbol}{bar} tells the label: by {score:.3g} of 1 in {len(self._targets.rows):,} "
-            f"training samples, by {mixed:.2g} when they are shuffled. At {instant} it is {pair[0]:.6g}, scaled, and "
+            f"feature {name} of {self.symbol}{bar} predicts the label: it scores {score:.3g} of 1 in "
+            f"{len(self._targets.rows):,} training samples, {by_chance:.2g} when they are shuffled. At {instant} it is {pair[0]:.6g}, scaled, and "
             f"the label is made of {pair[1]:.6g}: {MEANING[Kind.LABEL_IN_FEATURES]}."
         )
         return Leak.of(Kind.LABEL_IN_FEATURES, self.symbol, name, instant, pair, detail)

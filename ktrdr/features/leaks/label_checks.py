@@ -1,4 +1,4 @@
-"""Whether labels are settled by the bars that they name: known once those have closed, and not a bar before."""
+"""Checks that each label is known at the close of the bar that settles it, and not a bar earlier."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MEMORY = 2048
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The labels of one symbol, made again by `measure`, as for its training."""
+    """Measures one symbol's labels again, by the function of its training."""
 
     spec: Any
     symbol: str
@@ -36,7 +36,7 @@ class Outcomes:
     tally: Tally
 
     def leaks_at_end(self, history: History, rows: Rows, settled: Rows, measures: Values) -> Iterator[Leak]:
-        """Training labels that are others when the bars end with the last that settles one of them."""
+        """Training labels that differ when the bars end where the last training label is settled."""
         end = int(settled.max())
         known = self._until(history, end)
         self.tally.labels += len(rows)
@@ -51,7 +51,7 @@ class Outcomes:
             )
 
     def leaks(self, history: History, rows: Rows) -> Iterator[Leak]:
-        """Labels of these bars that are others, or unknown, when their settling bar has closed, or known before it."""
+        """Labels of `rows` that differ or are unknown at the close of their settling bar, or are known before it."""
         for row in rows.tolist():
             first = 0 if row < WHOLE_ROWS else row - _MEMORY
             bars = History({history.base: history.frames[history.base][first:]}, history.base, {}, {})
@@ -76,7 +76,7 @@ class Outcomes:
         instant, settling = (instant_text(history.closed_at(each)) for each in (row, settled))
         one, other = shown(*pair)
         detail = (
-            f"the label of {self.symbol} at {instant}, which the bar that closes at {settling} is said to settle, is "
-            f"made of {one} with the whole history and of {other} with what was {known}."
+            f"the label of {self.symbol} at {instant}, to be settled by the bar that closes at {settling}, is "
+            f"made from {one} with the whole history and from {other} with what was {known}."
         )
         return Leak.of(Kind.LABEL, self.symbol, self.spec.type, instant, pair, detail)

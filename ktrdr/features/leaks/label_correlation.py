@@ -1,7 +1,7 @@
-"""Whether a feature knows the label, whoever made it: its ranks beside those of the label, true and shuffled.
+"""Tests whether a feature knows the label, by rank correlation with true and with shuffled labels.
 
-Truncation finds what is computed from later bars. A label that came with the features from elsewhere is found here, as
-no honest feature tells a label almost without fail.
+Truncation finds features that are computed from later bars. This test finds a label that came from outside with the
+features: no honest feature predicts a label almost without fail.
 """
 
 from __future__ import annotations
@@ -21,23 +21,29 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 Labels = NDArray[Any]
 
-# Of 1. A feature that gives the sign right 65 times in 100 scores 0.3; the label itself, and what rises with it, 1.
+# From 0 to 1. A feature that is right about the sign 65 times in 100 scores 0.3; a monotonic function of the label, 1.
 LEAK_SCORE = 0.95
-# What a score of the labels' own past, or of shuffled labels, may not reach if a leak is to be told from it.
+# The test proves nothing when the labels' own past, or shuffled labels, score as much.
 MAX_CHANCE_SCORE = 0.7
 
-# As many samples, labels that do not overlap, and changes from one side to the other: fewer agree by chance. A day
-# on which a market fell is many samples of one event.
+# The fewest samples, non-overlapping labels, and changes of side: fewer can agree by chance. One crash is many
+# samples of one event.
 MIN_SAMPLES, MIN_SEPARATE_LABELS, MIN_CHANGES = 60, 20, 20
 MAX_SAMPLES = 20_000
-# Bars of the window, the newest first, whose features are held against the label.
+# How many of a window's last bars are tested.
 LAGS = 3
 _PAST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Labels of some samples of one symbol, each over `span` samples; `sides` are -1 and 1 for the outer classes."""
+    """The labels of some samples of one symbol.
+
+    rows: [samples], last bars of the windows
+    measures: [samples], values behind the labels
+    sides: [samples], -1 and 1 for the outer classes, else 0
+    span: mean number of samples that a label spans
+    """
 
     rows: NDArray[np.int64]
     measures: Values
@@ -68,15 +74,15 @@ class Targets:
 
 
 def scores(columns: Values, targets: Targets) -> Values:
-    """For each column of [samples, columns] from 0 to 1: how surely its ranks tell the label, or its side.
+    """[columns], from 0 to 1: how well each column of [samples, columns] predicts the label.
 
-    The largest of Spearman's correlation with the measure, the same with its size, and Gini's coefficient 2 AUC - 1
-    between the outer classes, all without their signs.
+    The largest absolute value of three: Spearman's correlation with the measure, Spearman's correlation with its
+    absolute value, and Gini's coefficient 2 AUC - 1 between the outer classes.
     """
-    measures = [_standard(ranks(each)) for each in (targets.measures, np.abs(targets.measures))]
+    measures = [_standard(ranks(values)) for values in (targets.measures, np.abs(targets.measures))]
     is_outer = targets.sides != 0
     is_upper = targets.sides[is_outer] > 0
-    found = np.zeros(columns.shape[1])
+    strongest = np.zeros(columns.shape[1])
     for place, column in enumerate(columns.T):
         ranked = ranks(column)
         if ranked.max() == ranked.min():
@@ -84,8 +90,8 @@ def scores(columns: Values, targets: Targets) -> Values:
         agreeing = [abs(float(np.sum(_standard(ranked) * measure))) for measure in measures]
         if targets.is_two_sided:
             agreeing.append(_gini(ranked if is_outer.all() else ranks(column[is_outer]), is_upper))
-        found[place] = max(agreeing)
-    return found
+        strongest[place] = max(agreeing)
+    return strongest
 
 
 def _gini(ranked: Values, is_upper: NDArray[np.bool_]) -> float:
@@ -93,7 +99,7 @@ def _gini(ranked: Values, is_upper: NDArray[np.bool_]) -> float:
 
 
 def shuffled(targets: Targets, horizon: int, random: np.random.Generator) -> Targets:
-    """Labels in blocks that keep their neighbours, in another order than the features'."""
+    """The labels in random order, shuffled in blocks, which preserves their autocorrelation."""
     length = max(1, min(max(horizon, 5), len(targets.rows) // 20))
     starts = random.permutation(np.arange(0, len(targets.rows), length))
     order = (starts[:, None] + np.arange(length)).ravel()
@@ -101,9 +107,9 @@ def shuffled(targets: Targets, horizon: int, random: np.random.Generator) -> Tar
 
 
 def own_past(measured: Measured, targets: Targets) -> float:
-    """The score of the best line through the labels that were settled at each sample, the newest of them.
+    """The score of a linear regression on the newest labels that were settled at each sample.
 
-    Where a label follows from those before it, as on a curve, features may tell it as well and know nothing.
+    A label that follows from earlier labels, as on a smooth curve, is predictable without a leak.
     """
     past = np.maximum(measured.newest_settled()[targets.rows][:, None] - np.arange(_PAST), 0)
     known = np.nan_to_num(measured.values[past])

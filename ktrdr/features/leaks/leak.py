@@ -1,4 +1,4 @@
-"""What a leak is, and how it is told."""
+"""A leak, and how it is described."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ktrdr.payloads.leaks import FoundLeak
 
 
 class Kind(StrEnum):
-    """The ways in which a training gets to know its future, as far as they can be told apart from outside."""
+    """The ways in which a training can know its future, as far as they can be distinguished from outside."""
 
     OPEN_BAR = "unshifted timeframe"
     LOOK_AHEAD = "look-ahead"
@@ -33,14 +33,19 @@ MEANING = {
     Kind.LOOK_AHEAD: "it reads bars after its own, as a centred window does",
     Kind.BACK_FILL: "a later value is filled in where there was none",
     Kind.WHOLE_HISTORY: "it is made with statistics of the whole history",
-    Kind.LABEL_IN_FEATURES: "it is made of what the model has to tell",
+    Kind.LABEL_IN_FEATURES: "it is made from what the model should predict",
     Kind.WHOLE_SAMPLE_SCALING: "it is scaled with rows that are not training rows",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One value that depends on what was not known then; values are None where there was none."""
+    """One value that depends on later bars.
+
+    instant: ISO 8601, UTC
+    whole: value with the whole history; None where undefined
+    known: value with the bars known then; None where undefined
+    """
 
     kind: Kind
     symbol: str
@@ -70,14 +75,14 @@ class Leak:
         context = self.to_payload().model_dump(mode="json", exclude={"message"})
         return LeakFound(
             self.message,
-            hint="Nothing was trained: a result of this would not hold. Values of a bar may be made of that bar and "
-            "of those that had closed before it, and of nothing else.",
+            hint="Nothing was trained, because its result would not hold. Make the values of a bar from that bar and "
+            "from bars that had closed before it, and from nothing else.",
             **context,
         )
 
 
 def shown(whole: float, known: float) -> tuple[str, str]:
-    """Both values with as few digits as tell them apart."""
+    """Both values, with as few digits as show the difference."""
     for digits in (4, 8, 12):
         texts = f"{whole:.{digits}g}", f"{known:.{digits}g}"
         if texts[0] != texts[1]:

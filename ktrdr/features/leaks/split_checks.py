@@ -1,4 +1,4 @@
-"""Whether the parts of a dataset keep to their borders, and hold what they say they hold."""
+"""Checks a dataset's parts: their borders, values, scaling and class borders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Those of one part and one symbol: `rows` of its bars and of the bars that settle the labels."""
+    """The samples of one symbol in one part: [samples], last bars and settling bars, as rows of its own bars."""
 
     name: str
     rows: Rows
@@ -40,7 +40,7 @@ class Samples:
 
 
 def split_leaks(strategy: Strategy, dataset: Dataset, histories: Sequence[History], number: int) -> Iterator[Leak]:
-    """Samples of symbol `number` whose labels reach over a border, or that lie on the wrong side of it."""
+    """Samples of symbol `number` that lie on the wrong side of a border, or whose labels cross it."""
     symbol, history = dataset.symbols[number], histories[number]
     embargo = embargo_bars(strategy.validation.embargo, history.rows)
     train = Samples.of("training", dataset.train, number)
@@ -56,9 +56,10 @@ def split_leaks(strategy: Strategy, dataset: Dataset, histories: Sequence[Histor
 
 
 def _first_row_after(dataset: Dataset, histories: Sequence[History], number: int, embargo: int) -> int:
-    """The first row of a symbol that may be trained on after the validation part, by the labels of that part.
+    """The first row of a symbol that training may use after the validation part.
 
-    Those are the symbol's own, or where it has none those of the others; an embargo covers bars that there are.
+    It follows the last label of the symbol's own validation samples, or without any, of all symbols. The embargo counts
+    the symbol's own bars.
     """
     own = Samples.of("validation", dataset.validation, number)
     if len(own.settled):
@@ -72,7 +73,7 @@ def _first_row_after(dataset: Dataset, histories: Sequence[History], number: int
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """The instant at which a part begins, and the first of one symbol's bars that is not before it."""
+    """The instant at which a part begins, and the first of one symbol's rows that is not before it."""
 
     name: str
     instant: np.datetime64
@@ -86,7 +87,7 @@ class Border:
         return cls(name, instant, int(np.searchsorted(history.opens[history.base], instant)), history, embargo)
 
     def crossings(self, symbol: str, samples: Samples, resumes_at: int | None) -> Iterator[Leak]:
-        """`resumes_at`: the row from which samples may come after the part; by default none may."""
+        """Samples that cross the border. From row `resumes_at` on they may follow the part; with None they may not."""
         before = samples.rows < self.first
         closes = self.history.closes[self.history.base][samples.settled]
         is_late = before & ((closes > self.instant) | (samples.settled >= self.first - self.embargo))
@@ -100,14 +101,14 @@ class Border:
         embargo = f" less an embargo of {self.embargo} bars" if self.embargo else ""
         detail = (
             f"the {samples.name} sample of {symbol} that ends at {instant} has a label known at {known}, and the "
-            f"{self.name} part begins at {instant_text(self.instant)}{embargo}; so it is with {count:,} of "
+            f"{self.name} part begins at {instant_text(self.instant)}{embargo}; this concerns {count:,} of "
             f"{len(samples.rows):,} samples."
         )
         return Leak.of(Kind.UNPURGED_SPLIT, symbol, "", instant, (float(settled), float(self.first)), detail)
 
 
 def window_rows(samples: Samples, length: int, rows: int) -> NDArray[np.bool_]:
-    """Which rows of a symbol the windows of samples hold."""
+    """[rows], whether a window of any sample holds the row."""
     opened = np.zeros(rows + 1, np.int64)
     np.add.at(opened, samples.rows - length + 1, 1)
     np.add.at(opened, samples.rows + 1, -1)
@@ -115,7 +116,7 @@ def window_rows(samples: Samples, length: int, rows: int) -> NDArray[np.bool_]:
 
 
 def scaler_leaks(dataset: Dataset, again: Scaler, instant: str) -> Iterator[Leak]:
-    """Columns that are scaled otherwise than with the training rows, as they were known at their end."""
+    """Columns whose scaling differs from a scaler fitted on the training rows as known at their end."""
     for what, used, known in (
         ("center", dataset.scaler.center, again.center),
         ("scale", dataset.scaler.scale, again.scale),
@@ -132,10 +133,10 @@ def scaler_leaks(dataset: Dataset, again: Scaler, instant: str) -> Iterator[Leak
 
 
 def value_leaks(
-    dataset: Dataset, number: int, history: History, values: Values, kept: NDArray[np.bool_]
+    dataset: Dataset, number: int, history: History, values: Values, compared: NDArray[np.bool_]
 ) -> Iterator[Leak]:
-    """Columns whose values in the dataset are others than the features that are made of the bars, in rows `kept`."""
-    symbol, rows = dataset.symbols[number], np.flatnonzero(kept)
+    """Columns whose values in the dataset differ from the features made from the bars, in rows `compared`."""
+    symbol, rows = dataset.symbols[number], np.flatnonzero(compared)
     offset = first_row(dataset, number)
     for place, name in enumerate(dataset.feature_names):
         used = dataset.values[rows + offset, place]
@@ -149,21 +150,21 @@ def value_leaks(
         one, other = shown(float(used[at]), float(made[at]))
         instant = instant_text(history.closed_at(int(rows[at])))
         detail = (
-            f"feature {name} of {symbol} at {instant} is {one} in the training, scaled, and {other} as made of the "
-            "bars known then: nothing says where it comes from."
+            f"feature {name} of {symbol} at {instant} is {one} in the training, scaled, and {other} when made from "
+            "the bars known then: its origin is unknown."
         )
         pair = float(used[at]), float(made[at])
         yield Leak.of(Kind.FOREIGN_VALUES, symbol, name, instant, pair, detail)
 
 
 def first_row(dataset: Dataset, number: int) -> int:
-    """What to add to a row of a symbol's bars to have its row in the dataset's values."""
+    """The offset from a row of a symbol's bars to its row in the dataset's values."""
     place = int(np.argmax(dataset.train.symbols == number))
     return int(dataset.train.ends[place] - dataset.train.rows[place])
 
 
 def target_leaks(strategy: Strategy, dataset: Dataset, instant: str) -> Iterator[Leak]:
-    """Borders of classes, and the scale of targets, that are others than those of the training labels alone."""
+    """Class borders and the target scale, where they differ from those of the training labels alone."""
     known = label_of(strategy.labels).cuts(strategy.labels, dataset.train.measures)
     pairs = [("scale of the targets", dataset.target_scale, float(dataset.train.measures.std()) or 1.0)]
     if dataset.cuts is not None and known is not None:

@@ -1,4 +1,4 @@
-"""Features made again of histories that end earlier, and what a difference looks like."""
+"""Computes features again from truncated histories, and classifies differences."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-# Bars before these are cut off the whole history; later ones off a stretch of it, which costs the same anywhere.
+# Below this row the whole history is truncated; from it on a stretch, so that the cost stays constant.
 WHOLE_ROWS = 8192
 AHEAD, MEMORY = 256, 1024
-# So many differing rows, if they are half of all, are no window's edge.
+# From so many differing rows on, if they are half of all, the cause is not the edge of a window.
 STATISTICS_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """How one symbol's features are made again: by `build`, as for its training."""
+    """Computes one symbol's features again, by the function of its training."""
 
     strategy: Strategy
     symbol: str
@@ -42,7 +42,7 @@ class Truncation:
     knows_label: Callable[[str], bool]
 
     def leaks(self, history: History, whole: Columns, rows: Rows) -> Iterator[Leak]:
-        """Of the histories that end when the bars `rows` have closed, in their order."""
+        """The leaks that histories show which end at the closes of `rows`, in order."""
         near = rows[rows < WHOLE_ROWS]
         for row in near:
             if not self.goes_on():
@@ -51,7 +51,7 @@ class Truncation:
         yield from self._leaks_in_stretches(history, whole, rows[len(near) :])
 
     def leaks_at(self, history: History, whole: Columns, row: int, known: Columns | None = None) -> Iterator[Leak]:
-        """Each column's leak, if any, in what is known when bar `row` has closed; `known` is that where it's there."""
+        """Each column's leak, if any, at the close of bar `row`. `known` may hold the features that were known then."""
         self.tally.instants += 1
         closed = known or self.build_columns(history.until(row))
         bars = history.until_with_open_bars(row)
@@ -124,7 +124,12 @@ class Truncation:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """A column of the whole history up to a bar, as it was known then, and rows that open bars had a say in."""
+    """A column that differs.
+
+    whole: [rows], values with the whole history, up to a bar
+    known: [rows], values with the bars known then
+    by_open_bars: rows that change when open bars are added
+    """
 
     whole: Values
     known: Values
@@ -132,15 +137,15 @@ class _Difference:
 
 
 def is_same(one: Values, other: Values) -> bool:
-    """Bit for bit, any NaN like any other."""
+    """Whether both are equal bit for bit; all NaNs are equal."""
     return np.array_equal(one.view(np.int64), other.view(np.int64)) or not len(differing(one, other))
 
 
 def differing(one: Values, other: Values) -> Rows:
-    apart = (one.view(np.int64) != other.view(np.int64)) & ~(np.isnan(one) & np.isnan(other))
-    return np.flatnonzero(apart).astype(np.int64)
+    differs = (one.view(np.int64) != other.view(np.int64)) & ~(np.isnan(one) & np.isnan(other))
+    return np.flatnonzero(differs).astype(np.int64)
 
 
 def _is_colder(stretch: Values, whole: Values) -> bool:
-    """Whether a stretch is too short for the longest indicator."""
+    """Whether a stretch is shorter than the warm-up of the longest indicator."""
     return bool((np.isnan(stretch) & ~np.isnan(whole)).any())

@@ -1,4 +1,4 @@
-"""LightGBM's boosted trees over the window's values side by side, as a module: its weights are the trees' text."""
+"""LightGBM's boosted trees on the flattened window, as a module whose weights are the trees' text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ktrdr.strategy.spec import GradientBoosting
 
-# The key under which torch keeps what `get_extra_state` gives.
+# torch stores the result of `get_extra_state` under this key.
 TREES = "_extra_state"
 
 
@@ -33,12 +33,12 @@ class GradientBoostingModel(nn.Module):
             return windows.new_zeros(len(windows), self.outputs)
         inputs = windows.flatten(start_dim=1).cpu().numpy()
         scores = self.booster.predict(inputs, raw_score=True, num_threads=torch.get_num_threads())
-        # Of two classes LightGBM gives the log-odds of the second, against the first's 0.
+        # With two classes LightGBM gives the log-odds of the second. As logits those are (0, log-odds).
         columns = [np.zeros_like(scores), scores] if self.outputs == 2 else [scores]
         return torch.from_numpy(np.column_stack(columns).astype(np.float32)).to(windows.device)
 
     def weights_of_first(self, rounds: int) -> dict[str, Tensor]:
-        """What `load_state_dict` takes to have no more than the first trees."""
+        """The weights of the first `rounds` rounds, as `load_state_dict` takes them."""
         text = self.booster.model_to_string(num_iteration=rounds) if self.booster and rounds else ""
         return {TREES: torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0)}
 

@@ -1,6 +1,6 @@
-"""What holds of a model of any family: a module from windows [batch, window, features] to outputs [batch, outputs].
+"""What models of all families share: they map windows [batch, window, features] to outputs [batch, outputs].
 
-Outputs are logits of the classes, or the one target of a regression.
+Outputs are the logits of the classes, or the single target of a regression.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ PREDICTION_BATCH = 128
 
 
 def predict(model: nn.Module, windows: Tensor, starts: Tensor, first: int = 0) -> Tensor:
-    """Outputs [samples, outputs], on the CPU, of the windows that begin at `starts`; `first` numbers the first window.
+    """Outputs [samples, outputs], on the CPU, of the windows at `starts` [samples].
 
-    By its number a window has its place in a batch of always the same size. Matrix products add up in an order that
-    depends on their shape and on where a row lies in memory: elsewhere, a window would come to other bits.
+    A window's number, its start plus `first`, fixes its place in a batch of constant size. Matrix products sum in an
+    order that depends on their shape and on a row's place in memory, so a window gives the same bits in every call.
     """
     model.eval()
     order = torch.argsort(starts)
     numbers = starts[order] + first
     _, sizes = torch.unique_consecutive(numbers // PREDICTION_BATCH, return_counts=True)
-    found = []
+    parts = []
     with torch.inference_mode():
-        batches = [torch.split(each, sizes.tolist()) for each in (starts[order], numbers % PREDICTION_BATCH)]
+        batches = [torch.split(indices, sizes.tolist()) for indices in (starts[order], numbers % PREDICTION_BATCH)]
         for chosen, places in zip(*batches, strict=True):
             batch = chosen[:1].repeat(PREDICTION_BATCH)
             batch[places] = chosen
-            found.append(model(windows.index_select(0, batch))[places])
-    outputs = torch.cat(found)
+            parts.append(model(windows.index_select(0, batch))[places])
+    outputs = torch.cat(parts)
     return torch.empty_like(outputs).index_copy_(0, order, outputs).cpu()
 
 
 def copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    """All that is learned, on the CPU and apart from the model: what `load_state_dict` takes."""
-    return {name: apart(tensor) for name, tensor in model.state_dict().items()}
+    """Copies of the model's parameters and buffers on the CPU, as `load_state_dict` takes them."""
+    return {name: copy_to_cpu(tensor) for name, tensor in model.state_dict().items()}
 
 
-def apart(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that goes its own way."""
+def copy_to_cpu(tensor: Tensor) -> Tensor:
+    """An independent copy on the CPU."""
     return tensor.detach().to("cpu", copy=True)
 
 
@@ -52,7 +52,13 @@ def count_parameters(model: nn.Module) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A module with parameters of its own, for people: `shape` is what torch prints of it."""
+    """A module with parameters of its own, for display.
+
+    name: path within the model
+    kind: class
+    shape: torch's `extra_repr`
+    parameters: how many
+    """
 
     name: str
     kind: str

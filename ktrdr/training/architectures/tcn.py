@@ -24,17 +24,17 @@ class TCNModel(nn.Module):
         return outputs
 
     def states(self, windows: Tensor) -> Tensor:
-        """[batch, window, hidden]: what is known at each bar."""
+        """[batch, window, hidden]: the state at each bar, from that bar and earlier ones."""
         states: Tensor = self.layers(windows.transpose(1, 2)).transpose(1, 2)
         return states
 
 
 class _Layer(nn.Module):
-    """Two convolutions beside a way around them; [batch, channels, window] stays as long as it is."""
+    """A residual block of two causal convolutions on [batch, channels, window]; the length stays the same."""
 
     def __init__(self, spec: TCN, inputs: int, dilation: int) -> None:
         super().__init__()
-        # A tap that reaches beyond the window would only ever see the padding.
+        # A tap beyond the window would see nothing but padding.
         taps = min(spec.kernel_size, math.ceil(spec.sequence_length / dilation))
         self.reach = (taps - 1) * dilation
         self.first = nn.Conv1d(inputs, spec.hidden_size, taps, dilation=dilation)

@@ -27,7 +27,7 @@ class TransformerModel(nn.Module):
         return outputs
 
     def states(self, windows: Tensor) -> Tensor:
-        """[batch, window, hidden]: what is known at each bar."""
+        """[batch, window, hidden]: the state at each bar, from that bar and earlier ones."""
         states: Tensor = self.layers(self.dropout(self.embed(windows) + self.positions))
         return states
 
@@ -38,7 +38,7 @@ class _Layer(nn.Module):
         size = spec.hidden_size
         self.heads = spec.heads
         self.attention_norm = nn.LayerNorm(size)
-        # No bias: a key's would add the same to every bar's weight, and so nothing.
+        # No bias: a bias of the keys adds the same number to all scores of a query, which softmax cancels.
         self.queries_keys_values = nn.Linear(size, 3 * size, bias=False)
         self.mix = nn.Linear(size, size)
         self.feedforward = nn.Sequential(
@@ -53,8 +53,8 @@ class _Layer(nn.Module):
 
     def _attend(self, bars: Tensor) -> Tensor:
         """softmax(Q K^T / sqrt(d)) V in each head (Vaswani et al., 2017), later bars masked."""
-        of_heads = self.queries_keys_values(bars).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        queries, keys, values = of_heads.unbind()
-        seen = scaled_dot_product_attention(queries, keys, values, is_causal=True)
-        mixed: Tensor = self.mix(seen.transpose(1, 2).flatten(start_dim=2))
+        heads = self.queries_keys_values(bars).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        queries, keys, values = heads.unbind()
+        attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        mixed: Tensor = self.mix(attended.transpose(1, 2).flatten(start_dim=2))
         return mixed
