@@ -1,4 +1,4 @@
-"""ktrdr from Python, without a server: what a notebook or a script needs, with the same bits as through the API."""
+"""ktrdr in Python without a server, for notebooks and scripts; gives the same bits as the API."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Day = date | str | None
 
 
 def bars(symbol: str, timeframe: str, *, start: Day = None, end: Day = None, home: Path | None = None) -> pl.DataFrame:
-    """Stored bars: timestamp (UTC, the opening instant), open, high, low, close, volume. Both dates are inclusive.
+    """Read stored bars: timestamp (UTC, the opening instant), open, high, low, close, volume. Dates are inclusive.
 
-    `home` is the folder that holds everything; by default that of the settings. Raises SeriesNotFound.
+    `home` is ktrdr's data folder; the default comes from the settings. Raises SeriesNotFound.
     """
     return BarStore(_open_home(home).bars).read(symbol, timeframe, _parse_day(start), _parse_day(end))
 
@@ -55,7 +55,7 @@ def load(
     end: Day = None,
     home: Path | None = None,
 ) -> Loaded:
-    """Bring a stored series up to date, as `ktrdr data load` does: only what is missing is asked for.
+    """Bring a stored series up to date, as `ktrdr data load` does: request only missing bars.
 
     Raises InputError and ProviderError.
     """
@@ -91,10 +91,10 @@ def build_features(
     end: Day = None,
     home: Path | None = None,
 ) -> pl.DataFrame:
-    """One row for each bar of the shortest timeframe: its opening instant and the unscaled features, null in warm-up.
+    """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
-    `strategy` is a Strategy, YAML text or a path. Raises StrategyError, InputError, SeriesNotFound and
-    TrainingDataError.
+    Features are null in warm-up rows. `strategy` is a Strategy, YAML text or a path. Raises StrategyError, InputError,
+    SeriesNotFound and TrainingDataError.
     """
     import polars as pl
 
@@ -111,7 +111,11 @@ def build_features(
 
 @dataclass(frozen=True)
 class Training:
-    """A training that ended: `results` are those of the API, `folder` holds the model and its artifacts."""
+    """A finished training.
+
+    results: the same as in the API
+    folder: holds the model and its artifacts
+    """
 
     results: TrainingResults | FoldsResults
     folder: Path
@@ -123,7 +127,7 @@ class Training:
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
-        """One row for each sample that the model was judged on."""
+        """One row for each validation and test sample."""
         return self._table(PREDICTIONS)
 
     @property
@@ -150,12 +154,13 @@ def train(
     home: Path | None = None,
     observer: TrainingObserver | None = None,
 ) -> Training:
-    """Train in this process, all folds one after the other, from the bars in the store.
+    """Train in this process on stored bars, one fold after another.
 
-    `strategy` is a Strategy, YAML text or a path; `output` the folder for model and artifacts, by default one named
-    after strategy and instant in the present folder. Sets torch's threads, seed and determinism for the process.
+    `strategy` is a Strategy, YAML text or a path. `output` is the folder for model and artifacts; the default is a new
+    folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
+    for the process.
 
-    Raises what `ktrdr.experiments.train.run_training` raises, and StrategyError, InputError, SeriesNotFound.
+    Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
     from ktrdr.experiments.folds import TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
@@ -194,7 +199,7 @@ def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -
 
 
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | None) -> SymbolBars:
-    """What the store holds of one symbol. Raises SeriesNotFound."""
+    """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
     store = BarStore(_open_home(home).bars)
     return {name: store.read(symbol, name, _parse_day(start), _parse_day(end)) for name in strategy.timeframes}
 
@@ -210,13 +215,13 @@ def _parse_day(day: Day) -> date | None:
     try:
         return date.fromisoformat(day)
     except ValueError:
-        raise InputError(f"{day!r} is no date", hint="write YYYY-MM-DD") from None
+        raise InputError(f"{day!r} is not a date", hint="write YYYY-MM-DD") from None
 
 
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"there is no file {path}", hint="give a path, YAML text or a Strategy") from None
+        raise InputError(f"there is no file {path}", hint="pass a path, YAML text or a Strategy") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""What people look at after a training: two plots and a page of plain text."""
+"""The reports of a training: two plots and a text summary."""
 
 from ktrdr.reports.equity_plot import plot_equity
 from ktrdr.reports.metrics_plot import plot_metrics

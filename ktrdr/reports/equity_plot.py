@@ -1,4 +1,4 @@
-"""equity.png: what trading on the predictions made of the capital, beside holding, and how far it fell on the way."""
+"""equity.png: equity and drawdown of trading on the predictions, compared with holding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-# Beyond so many times its least value a curve hides its beginnings on an even scale.
+# Above this ratio of highest to lowest equity the scale is logarithmic.
 MAX_LINEAR_RATIO = 6.0
 
 
@@ -35,16 +35,16 @@ def plot_equity(report: TrainingReport) -> bytes:
     instants = np.array([instant.replace(tzinfo=None) for instant in equity.timestamps], "datetime64[us]")
     model, held = np.array(equity.model), np.array(equity.buy_and_hold)
     _equity(top, backtest, instants, model, held)
-    fall, fall_held = _drawdown(model), _drawdown(held)
-    bottom.fill_between(instants, fall, 0, color=VERMILION, alpha=0.18, linewidth=0)
-    bottom.plot(instants, fall, color=VERMILION, linewidth=1.2)
-    bottom.plot(instants, fall_held, color=BLUE, linewidth=1.2)
+    drawdown, held_drawdown = _drawdown(model), _drawdown(held)
+    bottom.fill_between(instants, drawdown, 0, color=VERMILION, alpha=0.18, linewidth=0)
+    bottom.plot(instants, drawdown, color=VERMILION, linewidth=1.2)
+    bottom.plot(instants, held_drawdown, color=BLUE, linewidth=1.2)
     bottom.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bottom.set_ylim(min(-0.01, 1.08 * float(min(fall.min(), fall_held.min()))), 0)
+    bottom.set_ylim(min(-0.01, 1.08 * float(min(drawdown.min(), held_drawdown.min()))), 0)
     bottom.set_title("Below the highest value so far", loc="left", fontsize=10, color=INK, y=1.0, pad=6)
     deepest = [
-        (f"{percentage(backtest.model.max_drawdown)} at most", float(fall[-1]), VERMILION, "bold"),
-        (f"{percentage(backtest.buy_and_hold.max_drawdown)} at most", float(fall_held[-1]), BLUE, "normal"),
+        (f"{percentage(backtest.model.max_drawdown)} at most", float(drawdown[-1]), VERMILION, "bold"),
+        (f"{percentage(backtest.buy_and_hold.max_drawdown)} at most", float(held_drawdown[-1]), BLUE, "normal"),
     ]
     _style_axes(bottom, instants)
     label_right(bottom, deepest, gap=0.16)
@@ -70,7 +70,7 @@ def _equity(
     chance = backtest.random_entries
     axes.set_title(
         f"Capital, from 1, over the {backtest.part} part; a trade costs {backtest.costs_percent:g}% of its value\n"
-        f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries of the same turnover",
+        f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries with the same turnover",
         loc="left",
         fontsize=11,
         color=INK,
@@ -98,5 +98,6 @@ def _style_axes(axes: Axes, instants: NDArray[np.datetime64]) -> None:
 
 
 def _drawdown(equity: Floats) -> Floats:
+    """equity / running maximum - 1, where the maximum includes the capital at the start."""
     drawdown: Floats = equity / np.maximum(np.maximum.accumulate(equity), 1.0) - 1
     return drawdown

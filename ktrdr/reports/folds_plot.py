@@ -1,4 +1,4 @@
-"""A training in folds as people read it: the table of its folds, and their picture."""
+"""Summary and plot of a training in folds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _short(name: str) -> str:
 
 
 def plot(folds: Sequence[FoldScores], verdict: str) -> bytes:
-    """PNG: the accuracy of each fold beside its strongest naive baseline."""
+    """PNG with the accuracy of each fold and of its strongest naive baseline."""
     from matplotlib.ticker import PercentFormatter
 
     figure = new_figure(5, width=10)

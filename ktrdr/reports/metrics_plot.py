@@ -61,7 +61,7 @@ def plot_metrics(report: TrainingReport) -> bytes:
 
 
 def _loss_baselines(report: TrainingReport) -> Baselines:
-    """What knowing nothing but the training part's classes, or its mean, comes to; the mean's own on that part is 1."""
+    """Losses of the baselines. In a regression the training part's own variance is 1 by definition."""
     evaluation = report.evaluation
     if isinstance(evaluation, Regression):
         return {
@@ -70,7 +70,7 @@ def _loss_baselines(report: TrainingReport) -> Baselines:
             "ridge": (evaluation.baselines["ridge_regression"].mse, PURPLE, LONG_DASHED),
         }
     chance = math.log(len(evaluation.class_names))
-    # A loss that weighs classes is on a scale of its own, where nothing but chance can be told.
+    # A class-weighted loss has its own scale, on which only the loss of uniform guessing, ln(classes), is known.
     if report.strategy.training.class_weights == "balanced":
         return {"chance": (chance, GREY, DOTTED)}
     prior, logistic = (evaluation.baselines[name].log_loss for name in ("majority", "logistic_regression"))
@@ -124,7 +124,7 @@ def _panel(
     pad(axes, [*train, *validation, *(value for value, _, _ in baselines.values())])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
     axes.set_xlabel("Epoch", color=GREY)
-    # A given height spares the search for one.
+    # A fixed position saves matplotlib the search for a free one.
     axes.set_title(title, loc="left", fontsize=11, color=INK, y=1.0, pad=26)
     style_axes(axes)
 

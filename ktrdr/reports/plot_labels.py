@@ -1,4 +1,4 @@
-"""What is written into the plots of a training: the title, and the name of each line where it ends."""
+"""Text in the plots of a training: the title, and a label at the end of each line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Label, its line's end, its colour, and its weight.
+# Text, the last value of its line, colour, and font weight.
 EndLabel = tuple[str, float, str, str]
 
 
 def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
-    """Name and inputs, as far from the top edge on each figure."""
+    """Draw name and inputs at the same distance from the top edge of every figure."""
     line = " · ".join(
         [
             symbols_in_short(report.request.symbols),
@@ -41,12 +41,12 @@ def pad(axes: Axes, values: Sequence[float]) -> None:
 
 
 def label_right(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> None:
-    """Name each line beside its end; names that would overlap move apart and keep a leader to their line."""
+    """Label each line at its end. Labels that would overlap move apart, with a leader to their line."""
     from matplotlib.transforms import IdentityTransform
 
     to_axes = axes.transData + axes.transAxes.inverted() if axes.get_figure() else IdentityTransform()
-    wanted = [float(to_axes.transform((axes.get_xlim()[1], value))[1]) for _, value, _, _ in labels]
-    for (label, _, colour, weight), line_at, label_at in zip(labels, wanted, spread(wanted, gap), strict=True):
+    targets = [float(to_axes.transform((axes.get_xlim()[1], value))[1]) for _, value, _, _ in labels]
+    for (label, _, colour, weight), line_at, label_at in zip(labels, targets, spread(targets, gap), strict=True):
         axes.plot(
             [1.004, 1.02], [line_at, label_at], transform=axes.transAxes, color=colour, linewidth=0.9, clip_on=False
         )
@@ -55,25 +55,25 @@ def label_right(axes: Axes, labels: Sequence[EndLabel], gap: float = 0.068) -> N
         )
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Positions at least `gap` apart, in the order of `wanted`, each group centred on where its members want to be."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+def spread(targets: Sequence[float], gap: float) -> list[float]:
+    """Positions at least `gap` apart, in the order of `targets`; each group is centred on the mean of its targets."""
+    order = sorted(range(len(targets)), key=lambda index: targets[index])
     groups: list[list[int]] = []
     for index in order:
         groups.append([index])
-        while len(groups) > 1 and _lowest(groups[-1], wanted, gap) < _highest(groups[-2], wanted, gap) + gap:
+        while len(groups) > 1 and _lowest(groups[-1], targets, gap) < _highest(groups[-2], targets, gap) + gap:
             groups[-2:] = [groups[-2] + groups[-1]]
-    placed = [0.0] * len(wanted)
+    placed = [0.0] * len(targets)
     for group in groups:
         for step, index in enumerate(group):
-            placed[index] = _lowest(group, wanted, gap) + step * gap
+            placed[index] = _lowest(group, targets, gap) + step * gap
     return placed
 
 
-def _lowest(group: Sequence[int], wanted: Sequence[float], gap: float) -> float:
-    centre = sum(wanted[index] for index in group) / len(group)
+def _lowest(group: Sequence[int], targets: Sequence[float], gap: float) -> float:
+    centre = sum(targets[index] for index in group) / len(group)
     return centre - gap * (len(group) - 1) / 2
 
 
-def _highest(group: Sequence[int], wanted: Sequence[float], gap: float) -> float:
-    return _lowest(group, wanted, gap) + gap * (len(group) - 1)
+def _highest(group: Sequence[int], targets: Sequence[float], gap: float) -> float:
+    return _lowest(group, targets, gap) + gap * (len(group) - 1)

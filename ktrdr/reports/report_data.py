@@ -1,4 +1,4 @@
-"""A training that ended, as plots and summary show it."""
+"""The data of plots and summary."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Providers = Mapping[str, "str | Mapping[str, str]"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """A training that left a model.
+    """A finished training with a model.
 
-    providers: the provider of each symbol's bars, or one for each timeframe
-    layers: those of a network; none of other models
-    history: one entry for each finished epoch
+    providers: by symbol, the provider of its bars, or one for each timeframe
+    layers: layers of a network; empty for other models
+    history: metrics of the finished epochs
     """
 
     request: TrainingRequest
@@ -72,8 +72,8 @@ def model_in_short(strategy: Strategy) -> str:
 
 
 def symbol_sources(providers: Providers, symbol: str) -> str:
-    given = providers[symbol]
-    return given if isinstance(given, str) else ", ".join(dict.fromkeys(given.values()))
+    names = providers[symbol]
+    return names if isinstance(names, str) else ", ".join(dict.fromkeys(names.values()))
 
 
 def sources(report: TrainingReport, at_most: int = 100) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ktrdr.formatting import (
     NOTHING,
@@ -42,7 +43,7 @@ def summary(report: TrainingReport, phases_seconds: Mapping[str, float]) -> str:
     results = report.results
     sections = [
         ("", _what(report)),
-        ("Verdict", _verdict(report)),
+        ("Verdict", _verdicts(report)),
         ("Validation rows", _validation(report)),
         ("Test rows", _evaluation(results.test_evaluation)),
         ("Backtest on the validation rows", _backtest(results.backtest)),
@@ -87,7 +88,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
     )
 
 
-def _verdict(report: TrainingReport) -> Iterator[str]:
+def _verdicts(report: TrainingReport) -> Iterator[str]:
     results = report.results
     verdicts = {
         "Validation": results.evaluation,
@@ -99,7 +100,7 @@ def _verdict(report: TrainingReport) -> Iterator[str]:
     warnings = results.preflight.warnings if results.preflight else ()
     yield from _pairs(
         {name: part.verdict for name, part in verdicts.items() if part}
-        | ({"Beforehand": " ".join(map(_sentence, warnings))} if warnings else {})
+        | ({"Preflight": " ".join(map(_sentence, warnings))} if warnings else {})
     )
 
 
@@ -166,7 +167,7 @@ def _points(lead: Lead) -> list[str]:
 def _confusion(evaluation: Classification) -> Iterator[str]:
     names = evaluation.class_names
     yield from _table(
-        ["true class", *(f"taken for {name}" for name in names), "F1"],
+        ["true class", *(f"predicted {name}" for name in names), "F1"],
         [
             [name, *map(count, counts), f"{evaluation.f1[name]:.3f}"]
             for name, counts in zip(names, evaluation.confusion, strict=True)
@@ -176,8 +177,8 @@ def _confusion(evaluation: Classification) -> Iterator[str]:
 
 def _calibration(calibration: Calibration) -> Iterator[str]:
     yield from _wrap(
-        f"Calibration: on average the model's confidence is {points(calibration.expected_error)} points off; a "
-        f"perfect one's would seem {points(calibration.error_by_chance)} off on so few samples."
+        f"Calibration: on average the model's confidence is {points(calibration.expected_error)} points off; with "
+        f"so few samples a perfectly calibrated model would seem {points(calibration.error_by_chance)} off."
     )
     bins = calibration.bins
     yield from _table(
@@ -231,7 +232,7 @@ def _backtest(backtest: BacktestResult | None) -> Iterator[str]:
         return
     chance, model, held = backtest.random_entries, backtest.model, backtest.buy_and_hold
     yield from _wrap(
-        "Signals at a bar's close, filled at the next open. "
+        "Signals at a bar's close are filled at the next open. "
         f"A trade costs {backtest.costs_percent:g}% of its value. "
         f"{count(backtest.bars)} bars, {backtest.bars_per_year:,.0f} a year."
     )
@@ -316,10 +317,7 @@ def _labels(dataset: Dataset) -> Iterator[str]:
     if dataset.is_regression:
         yield from _table(
             ["log returns", "mean", "deviation", "lowest", "highest"],
-            [
-                [name, *(f"{value:+.4%}" for value in (of.mean(), of.std(), of.min(), of.max()))]
-                for name, of in ((name, part.measures) for name, part in parts.items())
-            ],
+            [[name, *(f"{value:+.4%}" for value in _moments(part.measures))] for name, part in parts.items()],
         )
         return
     classes = len(dataset.class_names)
@@ -327,10 +325,21 @@ def _labels(dataset: Dataset) -> Iterator[str]:
     yield from _table(
         ["class", *(head for name in parts for head in (name, "share"))],
         [
-            [name, *(cell for of in counts for cell in (count(of[index]), percentage(of[index] / max(of.sum(), 1))))]
+            [
+                name,
+                *(
+                    cell
+                    for part in counts
+                    for cell in (count(part[index]), percentage(part[index] / max(part.sum(), 1)))
+                ),
+            ]
             for index, name in enumerate(dataset.class_names)
         ],
     )
+
+
+def _moments(measures: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    return measures.mean(), measures.std(), measures.min(), measures.max()
 
 
 def _features(report: TrainingReport) -> Iterator[str]:
@@ -339,7 +348,7 @@ def _features(report: TrainingReport) -> Iterator[str]:
 
 
 def _model(report: TrainingReport) -> Iterator[str]:
-    """The layers of a network; of a model without any the strategy's own words."""
+    """The layers of a network, or the settings of another model."""
     yield model_in_short(report.strategy)
     if not report.layers:
         yield from _pairs({name: str(value) for name, value in report.strategy.model.model_dump().items()})
@@ -369,7 +378,7 @@ def _wall_time(report: TrainingReport, phases_seconds: Mapping[str, float]) -> I
     seconds_of = {**phases_seconds, "total": sum(phases_seconds.values())}
     yield from _table(["phase", "seconds"], [[name, f"{seconds:.3f}"] for name, seconds in seconds_of.items()])
     durations = [metrics.duration for metrics in report.history]
-    yield f"{np.median(durations):.3f} s an epoch, in the median"
+    yield f"The median epoch took {np.median(durations):.3f} s."
 
 
 def _reproduce(report: TrainingReport) -> Iterator[str]:
@@ -384,7 +393,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     command += [f"--end-date {request.end.isoformat()}"] if request.end else []
     yield from " \\\n    ".join(command).splitlines()
     yield ""
-    yield f"{STRATEGY} lies beside this file."
+    yield f"{STRATEGY} is in the folder of this file."
     yield from _wrap("The same bars, seed, threads and versions on the same kind of machine give the same bits.")
     yield from _pairs({"seed": str(training.seed), "threads": str(training.threads)} | libraries())
     yield ""
@@ -412,7 +421,7 @@ def _pairs(pairs: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
-    """Columns as wide as they need; the first `left` of them flush left, the others flush right."""
+    """Lines of a table with columns of minimal width; the first `left` columns are flush left, the others right."""
     cells = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:

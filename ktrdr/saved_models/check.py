@@ -37,9 +37,7 @@ def _without_folder(name: str) -> Finding:
 
 
 def _without_record(name: str) -> Finding:
-    advice = (
-        "no list shows it: restore the registry that has its record, or remove the folder when it is no longer needed"
-    )
+    advice = "no list shows it: restore the registry that has its record, or remove the folder"
     return Finding(Level.NOTE, MODELS, f"{name} has files but no record", advice)
 
 

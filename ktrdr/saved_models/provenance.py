@@ -18,7 +18,7 @@ def libraries() -> dict[str, str]:
 
 
 def code_version() -> dict[str, str]:
-    """The package's version, and a SHA-256 of the code between bars and weights, which also shows unreleased changes."""
+    """The package's version, and a SHA-256 of the code between bars and weights."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(path for room in _ROOMS for path in (package / room).rglob("*.py")):

@@ -74,7 +74,8 @@ def _weights(original: Path, again: Path) -> Iterator[str]:
             yield f"weights {name}: {_shape(one)} → {_shape(other)}"
         elif one.tobytes() != other.tobytes():
             difference = np.abs(one.astype(np.float64) - other)
-            yield f"weights {name}: {int(np.sum(difference != 0)):,} of {one.size:,} differ, by {difference.max():.2g} at most"
+            count = int(np.sum(difference != 0))
+            yield f"weights {name}: {count:,} of {one.size:,} differ, by {difference.max():.2g} at most"
 
 
 def _tensors(folder: Path) -> dict[str, Any]:

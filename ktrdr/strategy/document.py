@@ -1,7 +1,7 @@
-"""YAML text as plain data that remembers its lines.
+"""Reads YAML text as plain data with line numbers.
 
-Only what a strategy needs: one document of mappings, lists and scalars by the core schema of YAML 1.2. Anchors,
-aliases and tags are refused, so a document is never larger than its text and never constructs anything.
+Supports what a strategy needs: one document of mappings, lists and scalars by the core schema of YAML 1.2. Anchors,
+aliases and tags are refused, so a document is never larger than its text and never constructs objects.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF|nan|NaN|NAN)")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`lines` maps the path of every entry to its line; `faults` are those of form, such as a key given twice."""
+    """A parsed document.
+
+    data: mappings, lists and scalars
+    lines: path of every entry -> its line, counted from 1
+    faults: faults of form, such as duplicate keys
+    """
 
     data: Any
     lines: dict[Path, int]
@@ -116,7 +121,7 @@ class _Builder:
                 self.lines[()] = _line(event)
                 data = self._value(event, ())
                 for _ in self.events:
-                    pass  # whatever follows the document must be refused too
+                    pass  # refuse anything after the document too
                 return data
         raise _refused("is empty")
 

@@ -1,4 +1,4 @@
-"""From a strategy's YAML text to a Strategy, or to every fault it has."""
+"""Loads a strategy's YAML text, or reports all of its faults."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _HINT = "`ktrdr strategies schema` shows every key with its range, `ktrdr indica
 
 
 class IndicatorCatalogue(Protocol):
-    """What loading must know about indicators. Paths of faults are relative to the indicator."""
+    """What loading needs to know about indicators. Paths of faults are relative to the indicator."""
 
     def names(self) -> tuple[str, ...]: ...
 
     def check(self, indicator: Indicator) -> Sequence[Fault]: ...
 
     def resolve(self, indicator: Indicator) -> Indicator:
-        """The same indicator, which has no faults, with canonical names and every default written out."""
+        """The same indicator with canonical names and all defaults written out; it must have no faults."""
 
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]: ...
 
 
 def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
-    """Raises StrategyError with all faults, in the order of their lines, and nothing else."""
+    """Load a strategy. Raises StrategyError with all faults, ordered by line, and no other error."""
     document = read_document(text)
     if not isinstance(document.data, dict):
         fault = Fault("strategy", f"must be a mapping of keys to values; it is {shown(document.data)}", line=1)
@@ -54,7 +54,7 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
 
 
 def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, Any]:
-    """The JSON Schema of strategies, for editors; with a catalogue it knows the indicators' names too."""
+    """The JSON Schema of strategies, for editors. With a catalogue it includes the indicators' names."""
     schema = Strategy.model_json_schema()
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -76,7 +76,7 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
 
 
 def _timeframe_faults(document: Document) -> Iterator[Fault]:
-    """Of indicators on bars that the strategy, which says on which it works, does not have."""
+    """Faults of indicators on timeframes that the strategy's own list lacks."""
     timeframes = document.data.get("timeframes")
     known = list(Timeframe)
     if not isinstance(timeframes, list) or not timeframes or not all(each in known for each in timeframes):
@@ -94,7 +94,7 @@ def _calendar_faults(document: Document, known: Sequence[Fault]) -> Iterator[Fau
     name = document.data.get("calendar")
     if not isinstance(name, str) or any(fault.path == "calendar" for fault in known):
         return
-    from exchange_calendars import get_calendar_names  # takes a second, so it waits until a calendar is named
+    from exchange_calendars import get_calendar_names  # a slow import, needed only for a calendar
 
     names = get_calendar_names(include_aliases=True)
     if name not in names:
@@ -109,7 +109,11 @@ def _items(document: Document) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """What makes a feature, on the bars of `timeframe`, or on those of every timeframe where it is None."""
+    """The origin of a feature name.
+
+    place: path in the document
+    timeframe: the bars it is made from; None for those of every timeframe
+    """
 
     place: str
     timeframe: str | None
@@ -152,7 +156,7 @@ class _Indicators:
         return self._note_names(self._catalogue.feature_names(indicator), _Maker(place, indicator.timeframe))
 
     def _note_names(self, names: Sequence[str], maker: _Maker) -> list[Fault]:
-        """One fault at most, though several names may clash."""
+        """At most one fault, even when several names clash."""
         clashes = [
             Fault("", f"makes the feature {name}, which {other.place} makes too; name it otherwise with `as`")
             for name in names
@@ -169,7 +173,7 @@ def _checked_indicators(document: Document, catalogue: IndicatorCatalogue) -> _I
     if _returns(document.data):
         indicators.add_returns()
     elif not document.data.get("indicators"):
-        message = "must be true when there are no indicators, or the model has nothing to look at"
+        message = "must be true when there are no indicators, or the model has no inputs"
         path: Path = ("features", "returns")
         indicators.faults.append(Fault(path_text(path), message, False, line=document.line(path)))
     for number, item in enumerate(_items(document)):
@@ -190,7 +194,7 @@ def _indicator(item: Any) -> Indicator | None:
 
 
 def _sound_part(item: Any) -> Any:
-    """What can still be checked of an indicator that is malformed elsewhere: its name and its numbers."""
+    """The parts of a malformed indicator that can still be checked: its name and its numbers."""
     if not isinstance(item, dict):
         return item
     numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in INDICATOR_KEYS}

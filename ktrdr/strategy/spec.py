@@ -1,4 +1,4 @@
-"""What a strategy is: one schema, parsed once, frozen ever after."""
+"""The schema of strategies: parsed once, immutable afterwards."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    """Base of every part: unknown keys and quiet conversions are refused."""
+    """Base of all sections. Refuses unknown keys and implicit conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 class ModelSpec(Section):
-    """What every family has: the window that it sees."""
+    """Settings of all model families."""
 
     sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
 
@@ -133,7 +133,7 @@ INDICATOR_KEYS = ("name", "as", "source", "sources", "timeframe")
 
 
 class Indicator(Section):
-    """One TA-Lib function; in a document its parameters stand beside its name, not under a key of their own."""
+    """One TA-Lib function. In a document its parameters are keys next to its name, without a key of their own."""
 
     name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case.")
     as_: str | None = Field(
@@ -216,7 +216,7 @@ class ForwardReturn(LabelSpec):
 
 
 class TripleBarrier(LabelSpec):
-    """Which barrier the close touches first: upper, lower, or the end of `horizon` bars (López de Prado, ch. 3)."""
+    """The barrier that the close touches first: upper, lower, or the end of `horizon` bars (López de Prado, ch. 3)."""
 
     type: Literal["triple_barrier"]
     horizon: int = Field(10, ge=1, le=10_000, description="Bars after which the label is flat.")
@@ -263,7 +263,7 @@ class Holdout(ValidationSpec):
 
 
 class WalkForward(ValidationSpec):
-    """A model for each fold, trained on what was before it; the folds follow each other in time."""
+    """One model for each fold, trained on the samples before it. Folds follow each other in time."""
 
     type: Literal["walk_forward"]
     folds: int = Field(5, ge=2, le=50, description="Parts of the time after the first training part.")
@@ -274,7 +274,7 @@ class WalkForward(ValidationSpec):
 
 
 class PurgedKFold(ValidationSpec):
-    """A model for each fold, trained on what lies before and after it (López de Prado, ch. 7)."""
+    """One model for each fold, trained on the samples before and after it (López de Prado, ch. 7)."""
 
     type: Literal["purged_kfold"]
     folds: int = Field(5, ge=2, le=50, description="Parts of the time, each validated once.")
@@ -285,14 +285,14 @@ Validation = Annotated[Annotated[Holdout | WalkForward | PurgedKFold, Field(disc
 
 
 class Costs(Section):
-    """What a trade costs, each way, in hundredths of a percent of the traded value."""
+    """Costs of one trade, each way, in basis points (hundredths of a percent) of the traded value."""
 
     fee_bps: float = Field(1.0, ge=0, le=10_000, description="Fee of one trade.")
     slippage_bps: float = Field(2.0, ge=0, le=10_000, description="How much worse than the open a trade is filled.")
 
 
 class Controls(Section):
-    """What is trained beside the model to show that its result is none of the procedure's making."""
+    """Control models, which show what the training procedure reaches without information."""
 
     shuffled_labels: Literal["brief", "full", "none"] = Field(
         "brief", description="The same model on shuffled labels: a tenth of the epochs, all of them, or not at all."
@@ -300,7 +300,7 @@ class Controls(Section):
 
 
 class Data(Section):
-    """What the bars must be like for a training to begin; a limit that is left out is none."""
+    """Requirements that bars must meet before a training; absent limits are not checked."""
 
     min_coverage: float | None = Field(
         None, ge=0, le=1, description="Least share of the bars expected by the calendar that must be there, as 0.99."
@@ -366,7 +366,7 @@ class Strategy(Section):
 
     @property
     def slug(self) -> str:
-        """Its name as files and lists show it."""
+        """The name in lower case with underscores, as files and lists show it."""
         return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_") or "strategy"
 
     def on(self, timeframes: Iterable[str]) -> Strategy:

@@ -1,4 +1,4 @@
-"""pydantic's errors in this project's words: the place, the rule, the value and the nearest right one."""
+"""Translates pydantic's errors: place, rule, value and nearest valid value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ktrdr.strategy.spec import (
 
 
 def _by_type(union: Any) -> dict[str, type[BaseModel]]:
-    """The members of a discriminated union by the words that choose them."""
+    """The members of a discriminated union by their tags."""
     members = get_args(get_args(union)[0])
     return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
@@ -79,18 +79,18 @@ EMBARGO = "be a count of bars or a share such as 1%"
 
 
 def translated(error: ValidationError, document: Document) -> list[Fault]:
-    """One fault for each place that is wrong."""
+    """One fault for each invalid place."""
     faults: dict[Path, Fault] = {}
     for details in error.errors(include_url=False):
         if not _is_echo(details):
             path = _path(details)
-            # A number that is neither whole nor real fails twice; the second says what would be right.
+            # A value that is neither an integer nor a real number fails twice; the second error has the rule.
             faults[path] = _fault(details, path, document)
     return list(faults.values())
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: short, and in YAML's words."""
+    """A value for a message: short, with YAML's names."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict | list | tuple):
@@ -100,7 +100,7 @@ def shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as a fault carries it, which JSON must be able to hold."""
+    """A value for `Fault.value`, which must be valid JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, bool | float):
@@ -111,7 +111,7 @@ def plain(value: Any) -> Any:
 
 
 def _is_echo(details: ErrorDetails) -> bool:
-    """What follows from another fault: a list too short for its bad entries, a number that is no text either."""
+    """Whether an error follows from another: a list too short for its bad entries, a number that is also not text."""
     value, context = details["input"], details.get("ctx", {})
     if details["type"] == "too_short":
         return isinstance(value, list | tuple) and len(value) >= context["min_length"]
@@ -119,7 +119,7 @@ def _is_echo(details: ErrorDetails) -> bool:
 
 
 def _path(details: ErrorDetails) -> Path:
-    """The place in the document: without the tags of unions and the group that parameters are gathered in."""
+    """The place in the document, without the tags of unions and the group of an indicator's parameters."""
     location = details["loc"]
     if location and location[0] in UNIONS:
         location = (*location[:1], *location[2:])
@@ -155,11 +155,11 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
 
 
 def _broken_agreement(details: ErrorDetails, path: Path, line: int | None) -> Fault:
-    """A rule of the schema's own between several values; it may tell the value itself."""
-    given, rule = details["input"], details["msg"]
-    value = given.get(path[-1]) if isinstance(given, dict) else None
-    told = "" if value is None or "it is " in rule else f"; it is {shown(value)}"
-    return Fault(path_text(path), f"must {rule}{told}", plain(value), line=line)
+    """A rule of the schema between several values. Its message may already contain the value."""
+    section, rule = details["input"], details["msg"]
+    value = section.get(path[-1]) if isinstance(section, dict) else None
+    suffix = "" if value is None or "it is " in rule else f"; it is {shown(value)}"
+    return Fault(path_text(path), f"must {rule}{suffix}", plain(value), line=line)
 
 
 def _rule(details: ErrorDetails, path: Path, choices: list[str]) -> str:
@@ -178,7 +178,7 @@ def _choices(details: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
 
 
-# Keys that are not known where they stand.
+# Unknown keys.
 
 
 def _unknown(path: Path, data: Mapping[str, Any]) -> str:
@@ -194,26 +194,26 @@ def _unknown(path: Path, data: Mapping[str, Any]) -> str:
 
 
 def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
-    """The nearest key of the same section, or the same key where it belongs."""
+    """The nearest key of the same section, or the path at which the key is valid."""
     parent, key = path[:-1], str(path[-1])
     if parent and parent[0] in UNIONS:
         place = str(parent[0])
         section: type[BaseModel] | None = UNIONS[place][_type(place, data)]
     else:
         section = SECTIONS.get(parent)
-    if found := nearest(key, section.model_fields) if section else None:
-        return found
+    if match := nearest(key, section.model_fields) if section else None:
+        return match
     return next((path_text((*home, key)) for home in _homes(key) if home != parent), None)
 
 
 def _type(place: str, data: Mapping[str, Any]) -> str:
-    """Of a union's member in the document; a type that may be left out is the only one with a default."""
+    """The type of a union's member in the document; the only type with a default may be left out."""
     default = next((kind for kind, each in UNIONS[place].items() if not each.model_fields["type"].is_required()), "")
     return str(data.get(place, {}).get("type", default))
 
 
 def _homes(key: str) -> Iterator[Path]:
-    """Where a key is known."""
+    """The sections that have a key."""
     yield from (place for place, section in SECTIONS.items() if key in section.model_fields)
     for place, members in UNIONS.items():
         if any(key in member.model_fields for member in members.values()):

@@ -180,7 +180,7 @@ def test_what_enters_a_model_does_not_follow_the_price(name: str, series: Series
         ("rsi", {"period": 1}, "period must be at least 2; it is 1"),
         ("sma", {"timeperiod": 10**30}, f"timeperiod must be at most 100000; it is {10**30}"),
         ("sma", {"period": 20.0}, "period must be a whole number; it is 20.0"),
-        ("sma", {"period": 3, "timeperiod": 3}, "period means timeperiod, which is given too; keep one of them"),
+        ("sma", {"period": 3, "timeperiod": 3}, "period means timeperiod, which is set too; keep one of them"),
         ("sma", {"perod": 3}, "perod is not a parameter of sma; it has timeperiod; did you mean 'period'?"),
         ("obv", {"period": 3}, "period is not a parameter of obv; it has no parameters"),
         ("ma", {"matype": 99}, "matype must be at most 13; it is 99"),
@@ -198,7 +198,7 @@ def test_faults_name_the_rule_and_the_value(name: str, keys: dict[str, Any], exp
 def test_a_function_of_a_series_that_bars_lack_asks_for_it() -> None:
     (fault,) = CATALOGUE.check(Indicator(name="mavp"))
 
-    assert str(fault) == "sources must be given: mavp reads close, periods, and bars have no periods"
+    assert str(fault) == "sources is required: mavp reads close, periods, and bars have no periods"
 
 
 def test_parameters_that_are_right_together_are_taken() -> None:

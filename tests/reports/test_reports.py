@@ -148,7 +148,7 @@ def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: Train
     assert report.evaluation.verdict in flowing
     assert report.backtest.verdict in flowing
     assert re.search(r"^Leaks +No leak was found\.$", page, re.MULTILINE)
-    assert re.search(r"^Beforehand +Few samples\. Class up is rare\.$", page, re.MULTILINE)
+    assert re.search(r"^Preflight +Few samples\. Class up is rare\.$", page, re.MULTILINE)
     for name in ("this model", "majority", "persistence", "logistic regression", "true class", "total return"):
         assert re.search(rf"^{name} +\S", page, re.MULTILINE)
     samples = report.evaluation.samples

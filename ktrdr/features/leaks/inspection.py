@@ -205,7 +205,8 @@ class _Symbol:
         bar = "" if not lag else f" {lag} bars before"
         detail = (
             f"feature {name} of {self.symbol}{bar} predicts the label: it scores {score:.3g} of 1 in "
-            f"{len(self._targets.rows):,} training samples, {by_chance:.2g} when they are shuffled. At {instant} it is {pair[0]:.6g}, scaled, and "
-            f"the label is made of {pair[1]:.6g}: {MEANING[Kind.LABEL_IN_FEATURES]}."
+            f"{len(self._targets.rows):,} training samples, {by_chance:.2g} when they are shuffled. "
+            f"At {instant} it is {pair[0]:.6g}, scaled, and the label is made from {pair[1]:.6g}: "
+            f"{MEANING[Kind.LABEL_IN_FEATURES]}."
         )
         return Leak.of(Kind.LABEL_IN_FEATURES, self.symbol, name, instant, pair, detail)
