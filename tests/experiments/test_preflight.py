@@ -52,7 +52,7 @@ def test_what_makes_a_result_weak_is_warned_of() -> None:
 
     by_heart, few = found.warnings
     assert "100,000 parameters for 458 training samples, 218 for each" in by_heart
-    assert "116 validation samples tell an accuracy from that of a baseline only when the two lie 9 percent" in few
+    assert "116 validation samples show a difference from a baseline's accuracy only from 9 percentage points on" in few
 
 
 def test_labels_that_overlap_are_fewer_than_they_seem() -> None:
@@ -215,7 +215,7 @@ def test_the_same_warning_of_several_folds_is_given_once() -> None:
     found = preflight_folds(strategy("mlp", validation=WALK), daily(rows=400))
 
     (few,) = found.warnings
-    assert few.startswith("all folds, as fold 1: 96 validation samples tell an accuracy")
+    assert few.startswith("all folds, as fold 1: 96 validation samples show a difference")
     assert [len(fold.warnings) for fold in found.by_fold] == [1, 1, 1, 1]
 
 
