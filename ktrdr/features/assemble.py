@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.checks import as_datetime, check_fold, check_labels, check_symbol_split, split_parts
+from ktrdr.features.checks import check_fold, check_labels, check_symbol_split, split_parts
 from ktrdr.features.columns import SymbolBars, build_features, feature_names
 from ktrdr.features.dataset import Dataset, LeftOut, Part, Rows, SymbolCoverage, Values
 from ktrdr.features.labels.label import Cuts
@@ -24,6 +24,7 @@ from ktrdr.features.panel import Build, Panel, SymbolSeries, build_panel
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import Split, split
 from ktrdr.features.uniqueness import average_uniqueness
+from ktrdr.market.sessions import instant
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
@@ -119,7 +120,7 @@ def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
         lack = f"{len(piece.split.train)} training samples and needs {MIN_SAMPLES}"
     if not missing:
         return None
-    first, last = as_datetime(opens[0]), as_datetime(opens[-1])
+    first, last = instant(opens[0]), instant(opens[-1])
     reason = f"has {lack}: its bars run from {first.date()} to {last.date()}"
     return LeftOut(piece.series.symbol, missing, first, last, reason)
 
@@ -222,7 +223,7 @@ def _coverage(piece: _Piece) -> SymbolCoverage:
         test_samples=len(parts.test),
         purged_samples=parts.purged,
         unlabelled_rows=int(np.sum(series.measured.settled < 0)),
-        first=as_datetime(opens[0]),
-        last=as_datetime(opens[-1]),
-        border=as_datetime(opens[parts.validation[0]]) if len(parts.validation) else None,
+        first=instant(opens[0]),
+        last=instant(opens[-1]),
+        border=instant(opens[parts.validation[0]]) if len(parts.validation) else None,
     )

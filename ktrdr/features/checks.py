@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.needed_bars import MIN_SAMPLES, needed_bars
 from ktrdr.features.splits import fold_count
+from ktrdr.instants import format_instant
+from ktrdr.market.sessions import instant
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import Columns
@@ -48,7 +49,7 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
             continue
         row, count = int(np.argmin(finite)), int(np.sum(~finite))
         raise TrainingDataError(
-            f"{symbol}: feature {name} is {column[row]} at {as_datetime(opens[columns.warmup + row]).isoformat()}; "
+            f"{symbol}: feature {name} is {column[row]} at {_bar(opens[columns.warmup + row])}; "
             f"after its warm-up it is not finite in {count} of {len(column)} rows.",
             hint="It is undefined for such bars, as a logarithm is below 0 and an average by volume without volume: "
             "use another source or leave it out.",
@@ -75,7 +76,7 @@ def check_symbol_split(strategy: Strategy, symbol: str, opens: Instants, split: 
             raise TrainingDataError(
                 f"{symbol} has {len(samples)} {adjective(name)} samples; at least {MIN_SAMPLES} are needed. The "
                 f"parts begin and end at the same instants for all symbols, and the bars of {symbol} run from "
-                f"{as_datetime(opens[0]).isoformat()} to {as_datetime(opens[-1]).isoformat()}.",
+                f"{_bar(opens[0])} to {_bar(opens[-1])}.",
                 hint="Leave the symbol out, or choose dates that all symbols cover.",
                 symbol=symbol,
                 samples=len(samples),
@@ -131,10 +132,10 @@ def adjective(part: PartName) -> str:
     return "training" if part == "train" else part
 
 
-def as_datetime(timestamp: np.datetime64) -> datetime:
-    return datetime.fromisoformat(f"{timestamp.astype('datetime64[us]')}+00:00")
-
-
 def _listed(symbols: Sequence[str]) -> str:
     more = len(symbols) - _MAX_NAMED
     return ", ".join(symbols[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _bar(opening: np.datetime64) -> str:
+    return format_instant(instant(opening), "seconds")

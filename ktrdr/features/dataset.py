@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
+from ktrdr.instants import format_instant
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.float32]
@@ -87,7 +88,11 @@ class LeftOut:
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
+        return {
+            **asdict(self),
+            "first": format_instant(self.first, "seconds"),
+            "last": format_instant(self.last, "seconds"),
+        }
 
 
 @dataclass(frozen=True, slots=True)

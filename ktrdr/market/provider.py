@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from ktrdr.errors import InputError
+from ktrdr.instants import format_instant
 from ktrdr.market.bars import check_range
 from ktrdr.timeframe import Timeframe
 
@@ -129,7 +130,7 @@ def check_able(
             hint=f"begin at {earliest:%Y-%m-%d}, or take as much as there is with: --from {reach}d",
             provider=able.source,
             timeframe=timeframe,
-            earliest=earliest.isoformat(),
+            earliest=format_instant(earliest, "seconds"),
         )
     return timeframe
 

@@ -14,6 +14,7 @@ from filelock import BaseFileLock, FileLock
 
 from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound, StorageError, nearest
 from ktrdr.files import make_folder, remove_drafts
+from ktrdr.instants import format_instant
 from ktrdr.market import series_file
 from ktrdr.market.bars import PRICES, VALUES, check_bars, check_range, check_spacing, check_symbol, conform
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
@@ -164,8 +165,8 @@ class BarStore:
             hint=f"choose dates in that range, or load more with: ktrdr data load {stored.symbol} {stored.timeframe}"
             + (f" --start-date {start:%Y-%m-%d}" if start else "")
             + (f" --end-date {end:%Y-%m-%d}" if end else ""),
-            first=stored.first.isoformat(),
-            last=stored.last.isoformat(),
+            first=format_instant(stored.first, "seconds"),
+            last=format_instant(stored.last, "seconds"),
         )
 
 

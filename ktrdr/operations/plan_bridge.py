@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ktrdr.instants import format_instant
 from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
@@ -33,7 +34,7 @@ class PlanBridge(ProgressBridge):
             "message": self.layout.phases[0].format(items=completed, total=total),
             "current_step": completed,
             "items_processed": completed,
-            "updated_at": _last_report_at(parts).isoformat(),
+            "updated_at": format_instant(_last_report_at(parts)),
         }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from ktrdr.instants import as_instant
 
 
 class Payload(BaseModel):
@@ -15,8 +17,7 @@ class Payload(BaseModel):
 
 
 def _to_utc_second(instant: datetime) -> datetime:
-    aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    return aware.replace(microsecond=0)
+    return as_instant(instant).replace(microsecond=0)
 
 
 BarInstant = Annotated[datetime, AfterValidator(_to_utc_second)]

@@ -314,8 +314,7 @@ def test_a_feature_without_a_value_after_the_warmup_is_named_with_its_instant() 
     error = refused(strategy([{"name": "ln", "source": "volume"}]), {"S": bars})
 
     assert error.detail == (
-        "S: feature ln_volume is -inf at 2020-02-20T00:00:00+00:00; "
-        "after its warm-up it is not finite in 1 of 119 rows."
+        "S: feature ln_volume is -inf at 2020-02-20T00:00:00Z; after its warm-up it is not finite in 1 of 119 rows."
     )
 
 
