@@ -23,6 +23,7 @@ from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.executors.outcome import Outcome, job_started, write_outcome
 from ktrdr.executors.processes import identify, is_alive
+from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
@@ -281,7 +282,15 @@ def started_by_another(folder: Path) -> int:
     )
 
 
+@pytest.fixture
+def _no_subreaper() -> None:
+    """Where workers were forks before, orphans have become children of this process, which knows how they end."""
+    if sys.platform == "linux":
+        prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
 @pytest.mark.processes
+@pytest.mark.usefixtures("_no_subreaper")
 @pytest.mark.parametrize(
     ("number", "how"),
     [
