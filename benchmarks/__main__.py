@@ -36,6 +36,9 @@ BENCHMARKS = (
     "training",
     "latency",
     "worker_start",
+    "waiting_plan",
+    "variants",
+    "restart",
     "startup",
 )
 RESULTS = Path(__file__).with_name("results")

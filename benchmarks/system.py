@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 STARTING_TIMEOUT_S = 120.0
+_MEGABYTE_KB = 1024
 HOST = "127.0.0.1"
 STRATEGY = Path(__file__).parents[1] / "config" / "strategies" / "test_e2e.yaml"
 HALF_A_YEAR = {"start_date": "2023-01-01", "end_date": "2023-06-30"}
@@ -43,6 +44,12 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError(f"no server at port {port}")
+
+
+def private_mb(pid: int) -> float:
+    """Memory that a process shares with no other."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return sum(int(kb) for kb in re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE)) / _MEGABYTE_KB
 
 
 class Server:
@@ -111,13 +118,13 @@ class Server:
 
     def start_short_training(self) -> str:
         """The job that ships for a first look: ten epochs on half a year of daily bars."""
-        return self._start(STRATEGY.read_text(), **HALF_A_YEAR)
+        return self.start_training(STRATEGY.read_text(), **HALF_A_YEAR)
 
     @contextmanager
     def endless_training(self, *, epoch: int = 2, **dates: str) -> Iterator[str]:
         """One on AAPL's sample bars that runs until the block ends, in this epoch or a later one when it begins."""
         self.await_warm_worker()
-        operation_id = self._start(re.sub(r"epochs: \d+", "epochs: 100000", STRATEGY.read_text()), **dates)
+        operation_id = self.start_training(re.sub(r"epochs: \d+", "epochs: 100000", STRATEGY.read_text()), **dates)
         try:
             while self.progress(operation_id)["current_step"] < epoch:
                 time.sleep(0.002)
@@ -129,7 +136,8 @@ class Server:
             self.post(f"/operations/{operation_id}/cancel")
             self.wait_for_end(operation_id)
 
-    def _start(self, strategy: str, **dates: str) -> str:
+    def start_training(self, strategy: str, **dates: str) -> str:
+        """A strategy's text on AAPL's sample bars of these dates, or of all."""
         started = self.post("/training/start", strategy=strategy, symbols=["AAPL"], timeframes=["1d"], **dates)
         operation_id: str = started["operation_id"]
         return operation_id

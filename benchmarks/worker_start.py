@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import psutil
 
 from benchmarks.outcome import Figure, below
-from benchmarks.system import HALF_A_YEAR, Server
+from benchmarks.system import HALF_A_YEAR, Server, private_mb
 
 ROUNDS = 7
-_MEGABYTE_KB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class Cost:
     @classmethod
     def of(cls, process: psutil.Process) -> Cost:
         cpu = process.cpu_times()
-        return cls(cpu.user + cpu.system, _private_mb(process.pid))
+        return cls(cpu.user + cpu.system, private_mb(process.pid))
 
 
 def run(rounds: int = ROUNDS) -> list[Figure]:
@@ -54,8 +51,3 @@ def _child(server: Server, name: str) -> psutil.Process:
     """The busiest, where several have this name: the others stand by."""
     children = psutil.Process(server.process.pid).children()
     return max((child for child in children if child.name() == name), key=lambda child: sum(child.cpu_times()[:2]))
-
-
-def _private_mb(pid: int) -> float:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    return sum(int(kb) for kb in re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE)) / _MEGABYTE_KB

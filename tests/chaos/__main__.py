@@ -7,11 +7,11 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
+from benchmarks import restart
 from benchmarks.__main__ import describe_machine, save, show
 from benchmarks.outcome import Figure, at_least, below
-from tests.chaos import restart, resume
+from tests.chaos import resume
 from tests.chaos.ledger import EPOCHS, TORN, UNTRUE
 from tests.chaos.reference import train_undisturbed
 from tests.chaos.run import Chaos, Report
@@ -40,13 +40,12 @@ def main() -> int:
             report = chaos.run(chaos.plan(chosen.kills), chosen.minutes * 60, _say)
         finally:
             system.close()
-        restarts = restart.measure(Path(folder) / "restart")
     for problem in (*report.faults, *(trial for trial in trials if trial.differing)):
         _say(f"{problem}")
     figures = {
         "chaos": [Figure("seed", seed, ""), *_figures(report)],
         "resume": _resume_figures(trials),
-        "restart": _restart_figures(restarts),
+        "restart": restart.run(),
     }
     machine = describe_machine()
     show(figures, machine)
@@ -87,16 +86,6 @@ def _resume_figures(trials: list[resume.Trial]) -> list[Figure]:
         Figure("trainings ended at a random point and resumed", len(trials), ""),
         Figure("  ended again, and resumed in their turn", sum(trial.generations > 1 for trial in trials), ""),
         Figure("  weights and metrics bit-identical", identical, "", at_least(len(trials))),
-    ]
-
-
-def _restart_figures(restarts: list[restart.Restart]) -> list[Figure]:
-    seconds = [one.seconds for one in restarts]
-    what = "server started to serving, 1,000 operations finished and one running"
-    return [
-        Figure(what, median(seconds), "s", below(2)),
-        Figure("  slowest", max(seconds), "s"),
-        Figure("  computed by the server until then", median(one.cpu_s for one in restarts), "s"),
     ]
 
 
