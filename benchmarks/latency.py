@@ -1,4 +1,4 @@
-"""From asking for a training to its first epoch and to its end, with a warm worker standing by."""
+"""From asking for a training to its first epoch and to its end, with a warm template to fork the worker from."""
 
 from __future__ import annotations
 

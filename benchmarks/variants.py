@@ -8,7 +8,7 @@ daily bars of 2019 to 2024, on all cores of this machine, with nothing left to i
   control on shuffled labels, is judged against baselines, backtested, plotted, summarised and saved.
 - Optuna (`benchmarks/plain_search.py`): one process, ask and tell in memory, a DataLoader as in the tutorials. The
   features are made once for all; nothing is checked, judged, drawn or written. Once with torch's default number of
-  threads, and once with one, which is faster for a network this small.
+  threads, and once with one: for a network this small, more threads gain nothing.
 
 Processor time is that of all processes, the server's and its template's too. It hardly depends on what else the
 machine does, as the seconds by the clock do: threads that wait for each other suffer most from a busy machine.
