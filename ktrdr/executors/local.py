@@ -125,8 +125,10 @@ class LocalExecutor:
 
     async def close(self) -> None:
         self._is_closed = True
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # one that was giving a process its job ends the process
         await self._processes.close()
 
     # -- launching and watching ----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,6 +96,15 @@ class SpawnedProcesses:
         return spawn("ktrdr.executors.worker", str(self._log_file), self._log_level, lane.warm_up)
 
 
+@contextmanager
+def _closed_on_error(channel: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        channel.close()
+        raise
+
+
 def spawn(module: str, *arguments: str) -> WorkerProcess:
     """Run a module in a new session, with a socket to it as its standard input. Raises StorageError."""
     # -P: a file in the current folder must not shadow a module.
@@ -103,7 +113,7 @@ def spawn(module: str, *arguments: str) -> WorkerProcess:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         server_end, worker_end = socket.socketpair()
-        with worker_end:
+        with worker_end, _closed_on_error(server_end):
             process = subprocess.Popen(
                 command, stdin=worker_end.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
             )
