@@ -30,7 +30,7 @@ def main() -> int:
     seed = random.randrange(2**16) if chosen.seed is None else chosen.seed
     _say(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="ktrdr-chaos-") as folder:
-        system = System(Path(folder) / "chaos", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2")
+        system = System(Path(folder) / "chaos", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", OPERATIONS_CACHE_TTL="0")
         try:
             system.start()
             system.load_sample("--start-date", "2023-06-01")

@@ -34,7 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("chaos")
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")
-    system = System(folder / "system", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", PYTHONPATH=str(folder))
+    system = System(
+        folder / "system", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", OPERATIONS_CACHE_TTL="0", PYTHONPATH=str(folder)
+    )
     try:
         system.start()
         system.load_sample("--start-date", "2023-06-01")
