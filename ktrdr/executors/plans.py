@@ -39,12 +39,14 @@ class _Whole:
     bridge: its own bridge; None where the file is damaged
     ended: the parts that have ended, with their results, by index
     lock: held while the plan is asked and its decision carried out
+    is_finishing: whether its final job has been submitted; it may wait for a worker
     """
 
     parts: dict[int, Operation]
     bridge: PlanBridge | None = None
     ended: dict[int, Part] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_finishing: bool = False
 
 
 class PlanRunner:
@@ -97,10 +99,18 @@ class PlanRunner:
 
     async def cancel(self, whole_id: str) -> list[str]:
         """Start no more parts of a whole, and return the ids of its parts that have not ended."""
-        whole = self._wholes[whole_id]
+        whole = self._wholes.get(whole_id)
+        if whole is None:  # it is being launched, and sees the mark when it begins
+            self._mark_cancelled(whole_id)
+            return []
         async with whole.lock:
-            (self._root / whole_id / _CANCELLED).touch()
+            self._mark_cancelled(whole_id)
         return [part.operation_id for part in whole.parts.values() if not part.status.is_terminal]
+
+    def _mark_cancelled(self, whole_id: str) -> None:
+        mark = self._root / whole_id / _CANCELLED
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
     def __contains__(self, operation_id: str) -> bool:
         """Whether the operation is a whole that has not ended."""
@@ -132,11 +142,13 @@ class PlanRunner:
                 if len(ended) == len(whole.parts):
                     await self._operations.cancel_operation(whole_id, plan.partial_results(ended))
                 return
+            if whole.is_finishing:
+                return
             decision = plan.next(ended)
             if isinstance(decision, Start):
                 await self._start(whole_id, whole, decision.parts)
             elif decision.error is None:
-                await self._finish(operation, ended)
+                await self._finish(operation, whole, ended)
             else:
                 await self._operations.fail_operation(whole_id, decision.error, plan.partial_results(ended))
 
@@ -176,10 +188,11 @@ class PlanRunner:
             whole.parts[request.index] = part
             await self._launch(part)
 
-    async def _finish(self, operation: Operation, ended: Sequence[Part]) -> None:
+    async def _finish(self, operation: Operation, whole: _Whole, ended: Sequence[Part]) -> None:
         members = json.dumps([part.operation_id for part in ended]).encode()
         await asyncio.to_thread(write_atomically, self._root / operation.operation_id / PARTS, members)
         await self._submit(operation)
+        whole.is_finishing = True
 
     # -- the state of parts --------------------------------------------------------------------------------------
 

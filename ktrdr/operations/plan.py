@@ -76,10 +76,6 @@ class Plan(Protocol):
     """
 
     @property
-    def total(self) -> int:
-        """How many parts there will be."""
-
-    @property
     def taken_over(self) -> Mapping[int, str]:
         """Operations of an earlier attempt that count as parts, by index."""
 

@@ -82,6 +82,7 @@ class Table:
 @dataclass
 class Server:
     operations: OperationsService
+    executor: Executor
     dispatcher: Dispatcher
 
     async def launch(self, *parts: str, **payload: Any) -> str:
@@ -113,9 +114,10 @@ async def store() -> InMemoryOperationStore:
 async def serve(store: InMemoryOperationStore, root: Path, executor: Executor | None = None) -> Server:
     """A server on what an earlier one left, if there was one; by default its workers are threads that end with it."""
     operations = OperationsService(store, cache_ttl=0)
-    dispatcher = Dispatcher(operations, executor or InlineExecutor([LANE]), Table(), Home(root))
+    runs = executor or InlineExecutor([LANE])
+    dispatcher = Dispatcher(operations, runs, Table(), Home(root))
     await dispatcher.start()
-    return Server(operations, dispatcher)
+    return Server(operations, runs, dispatcher)
 
 
 @pytest.fixture
@@ -190,6 +192,48 @@ async def test_parts_of_an_earlier_attempt_are_taken_over(server: Server) -> Non
     again, second = await server.parts(whole_id)
     assert again.operation_id == first.operation_id
     assert second.parent_id == whole_id
+
+
+async def test_the_end_of_a_whole_is_queued_once_however_often_the_plan_is_asked(server: Server) -> None:
+    whole_id = await server.launch("wait", "complete")
+    running, _ = await server.parts(whole_id)
+    blocker, _ = await server.operations.create_operation("OTHER", metadata={}, payload={"do": "wait"})
+    blocker = await server.dispatcher.launch(blocker)
+    server.let_go(running)
+    while server.executor.queue(LANE.name) != [whole_id]:  # noqa: ASYNC110 (no event tells)
+        await asyncio.sleep(0.01)
+
+    await server.dispatcher.plans.advance(whole_id)
+
+    assert server.executor.queue(LANE.name) == [whole_id]
+    server.let_go(blocker)
+    assert (await server.end_of(whole_id)).status is COMPLETED
+
+
+async def test_a_whole_whose_end_is_queued_can_be_cancelled(server: Server) -> None:
+    whole_id = await server.launch("wait", "complete")
+    running, _ = await server.parts(whole_id)
+    blocker, _ = await server.operations.create_operation("OTHER", metadata={}, payload={"do": "wait"})
+    blocker = await server.dispatcher.launch(blocker)
+    server.let_go(running)
+    while server.executor.queue(LANE.name) != [whole_id]:  # noqa: ASYNC110 (no event tells)
+        await asyncio.sleep(0.01)
+
+    await server.dispatcher.cancel(whole_id)
+
+    assert (await server.end_of(whole_id)).status is CANCELLED
+    assert server.executor.queue(LANE.name) == []
+    server.let_go(blocker)
+
+
+async def test_a_whole_that_is_cancelled_while_it_is_launched_starts_no_part(server: Server) -> None:
+    whole, _ = await server.operations.create_operation("WHOLE", metadata={}, payload={"parts": ["complete"]})
+
+    await server.dispatcher.cancel(whole.operation_id)
+    await server.dispatcher.launch(whole)
+
+    assert (await server.end_of(whole.operation_id)).status is CANCELLED
+    assert await server.parts(whole.operation_id) == []
 
 
 def one_process_at_a_time(root: Path) -> LocalExecutor:
