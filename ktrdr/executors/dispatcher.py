@@ -113,7 +113,11 @@ class Dispatcher:
     async def _begin_plan(self, operation: Operation) -> None:
         await self.plans.take_up(operation)
         await self._operations.start_operation(operation.operation_id, worker=None)
-        await self.plans.advance(operation.operation_id)
+        try:
+            await self.plans.advance(operation.operation_id)
+        except StorageError as problem:  # of a part: the whole goes on with the others
+            logger.warning("Operation %s cannot continue yet: %s", operation.operation_id, problem.detail)
+            self.plans.advance_soon(operation.operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
         """Request the end of an operation and of its parts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,6 +66,8 @@ class Table:
         return LANE.name
 
     def create_bridge(self, operation: Operation, path: Path) -> None:
+        if operation.payload.get("do") == "find no room":
+            raise OSError(errno.ENOSPC, "No space left on device")
         parts = len(operation.payload.get("parts", ()))
         layout = BridgeLayout(phases=(f"{{items}} of {parts} parts",), total_steps=parts, columns=("index",))
         ProgressBridge.create(path, layout if parts else BridgeLayout(phases=("Working",), total_steps=1))
@@ -178,6 +181,16 @@ async def test_a_part_that_fails_fails_the_whole_once_all_have_ended(server: Ser
     assert whole.status is FAILED
     assert whole.error
     assert whole.error["detail"] == "parts [1] did not complete"
+    assert (await server.operations.get_results(whole_id))["completed"] == [0, 2]
+
+
+async def test_a_part_that_cannot_be_launched_costs_the_others_nothing(server: Server) -> None:
+    whole_id = await server.launch("complete", "find no room", "complete")
+
+    whole = await server.end_of(whole_id)
+
+    assert whole.status is FAILED
+    assert [part.status for part in await server.parts(whole_id)] == [COMPLETED, FAILED, COMPLETED]
     assert (await server.operations.get_results(whole_id))["completed"] == [0, 2]
 
 
