@@ -132,7 +132,7 @@ def offsets(zone: str, first: np.datetime64, last: np.datetime64) -> tuple[np.da
     """The first day, and for each day from it on how far the zone's clock is ahead of UTC at noon."""
     since, until = (instant.astype("datetime64[D]") for instant in (first, last))
     days = np.arange(since, until + np.timedelta64(2, "D")).astype("datetime64[us]")
-    return days[0], _to_local(days + DAY // 2, zone) - (days + DAY // 2)
+    return days[0], to_local(days + DAY // 2, zone) - (days + DAY // 2)
 
 
 def local(instants: Instants, zone: str) -> Instants:
@@ -213,7 +213,7 @@ def _fx(since: date, until: date) -> Sessions:
     ]
     dates: Instants = np.array(days, dtype="datetime64[us]")
     closing: Instants = dates + np.timedelta64(_FX_CLOSE)
-    return Sessions(FX, NEW_YORK, dates, _to_utc(closing - DAY, NEW_YORK), _to_utc(closing, NEW_YORK))
+    return Sessions(FX, NEW_YORK, dates, to_utc(closing - DAY, NEW_YORK), to_utc(closing, NEW_YORK))
 
 
 def _days(since: date, until: date) -> list[date]:
@@ -264,12 +264,22 @@ def _naive(column: Any) -> Instants:
     return instants
 
 
-def _to_utc(wall: Instants, zone: str) -> Instants:
-    series = pl.Series(wall).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+def to_utc(wall: Instants, zone: str) -> Instants:
+    """The instants at which the zone's clock shows `wall`: the later of two; a time that it skips as if it had not."""
+    utc = _exact_utc(wall, zone)
+    skipped = np.isnat(utc)
+    if skipped.any():
+        utc[skipped] = _exact_utc(wall[skipped] - DAY, zone) + DAY
+    return utc
 
 
-def _to_local(instants: Instants, zone: str) -> Instants:
+def _exact_utc(wall: Instants, zone: str) -> Instants:
+    series = pl.Series(wall).dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy().copy()
+
+
+def to_local(instants: Instants, zone: str) -> Instants:
+    """What the zone's clock shows at these instants."""
     series = pl.Series(instants).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     return series.dt.replace_time_zone(None).to_numpy()
 
