@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
 from ktrdr.market.bars import SCHEMA
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.sessions import (
     DAY,
     NEW_YORK,
     Instants,
     Sessions,
-    choose_calendar,
     sessions_of,
     to_local,
     to_utc,
@@ -127,7 +127,8 @@ def trading_days(
     if (stamps.astype(np.int64) % int(DAY.astype(np.int64)) == 0).all() or flags.all():
         clock = DayClock(np.timedelta64(0, "us"), zone) if zone not in ("", "UTC") and flags.all() else None
         return TradingDays(_series(_midnights(stamps)), clock)
-    chosen = choose_calendar(symbol, timeframe, stamps, calendar)
+    # The weekday of a day is that of its middle: one that opens on a Sunday evening is Monday's.
+    chosen = choose_calendar(symbol, timeframe, stamps + _NOON, calendar)
     sessions = sessions_of(chosen.name, stamps.min(), stamps.max())
     timed = stamps[~flags]
     clock = _clock(timed, zone, sessions)
@@ -175,7 +176,7 @@ def _clock_in(stamps: Instants, zone: str, sessions: Sessions) -> DayClock | Non
 def _is_eve(time: np.timedelta64, days: Instants, sessions: Sessions) -> bool:
     """Whether the trading date is the one after the date of the opening."""
     by_middle = bool(time >= _NOON)
-    if sessions.is_always or not len(days):
+    if sessions.is_always or not len(sessions.dates):
         return by_middle
     traded = sessions.days
     off_own, off_next = (float(np.mean(~np.isin(days + shift, traded))) for shift in (0 * DAY, DAY))

@@ -13,12 +13,13 @@ import polars as pl
 
 from ktrdr.errors import InputError, NoBars, ProviderError
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.fetched_ranges import read_answered, write_answered
 from ktrdr.market.provider import Page, Provider, check_able, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
 from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
-from ktrdr.market.sessions import Instants, choose_calendar, instant, sessions_of
+from ktrdr.market.sessions import Instants, instant, sessions_of
 from ktrdr.market.store import BarStore, MergeReport
 from ktrdr.timeframe import Timeframe
 

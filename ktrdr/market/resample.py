@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_symbol
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.coverage import week_of
-from ktrdr.market.sessions import Instants, Sessions, choose_calendar, sessions_of
+from ktrdr.market.sessions import Instants, Sessions, sessions_of
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
 

@@ -9,13 +9,14 @@ import polars as pl
 
 from ktrdr.errors import InputError
 from ktrdr.market.bars import check_symbol
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.quality.bars import BarArrays, as_instants
 from ktrdr.market.quality.coverage import Coverage, coverage_faults, coverage_of, gaps_of
 from ktrdr.market.quality.hours import hour_faults
 from ktrdr.market.quality.moves import jump_faults, stale_faults
 from ktrdr.market.quality.report import score, verdict, worst_first
 from ktrdr.market.quality.rows import order_faults, price_faults, volume_faults
-from ktrdr.market.sessions import choose_calendar, instant, sessions_of
+from ktrdr.market.sessions import instant, sessions_of
 from ktrdr.payloads.data import QualityFault, QualityReport
 from ktrdr.timeframe import Timeframe
 
