@@ -128,7 +128,8 @@ def trading_days(
         clock = DayClock(np.timedelta64(0, "us"), zone) if zone not in ("", "UTC") and flags.all() else None
         return TradingDays(_series(_midnights(stamps)), clock)
     # The weekday of a day is that of its middle: one that opens on a Sunday evening is Monday's.
-    chosen = choose_calendar(symbol, timeframe, stamps + _NOON, calendar)
+    middles: Instants = stamps + _NOON
+    chosen = choose_calendar(symbol, timeframe, middles, calendar)
     sessions = sessions_of(chosen.name, stamps.min(), stamps.max())
     timed = stamps[~flags]
     clock = _clock(timed, zone, sessions)
