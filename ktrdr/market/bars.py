@@ -137,20 +137,18 @@ def check_spacing(frame: pl.DataFrame, timeframe: Timeframe) -> None:
         )
 
 
-def conform(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataFrame:
+def conform(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame in SCHEMA, row order kept: names folded, dates, texts and epoch numbers made UTC instants.
 
-    Times without a zone are taken as UTC. Of daily and weekly timeframes only the date counts, as it is written in
-    the time's own zone; the bar then stands at 00:00 UTC of it. Other columns are dropped.
+    Times without a zone are taken as UTC. Other columns are dropped.
 
     Raises:
         BarsError: a column is missing, or values cannot be read (all rows named, other faults listed beside).
     """
-    by_date = timeframe is not None and timeframe.is_by_date
     if frame.schema == pl.Schema(SCHEMA):
-        return frame.with_columns(pl.col("timestamp").dt.truncate("1d")) if by_date else frame
+        return frame
     named = _named(frame)
-    stamps = _dates(named["timestamp"]) if by_date else _instants(named["timestamp"])
+    stamps = _instants(named["timestamp"])
     casted = named.select(stamps.alias("timestamp"), *(_numbers(named[name]) for name in VALUES))
     lost = {name: named[name].is_not_null() & casted[name].is_null() for name in SCHEMA}
     unreadable = [fault for name, mask in lost.items() if (fault := _unreadable(name, named[name], mask))]
@@ -161,9 +159,9 @@ def conform(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataF
 
 
 def fingerprint(frame: pl.DataFrame) -> str:
-    """SHA-256 of the bars' content, the same wherever and however they were stored."""
+    """SHA-256 of the bars' content, the same wherever and however they were stored; further instants count."""
     digest = hashlib.sha256()
-    for name in SCHEMA:
+    for name in (*SCHEMA, *(name for name in frame.columns if name not in SCHEMA)):
         digest.update(name.encode())
         digest.update(frame[name].to_physical().to_numpy().tobytes())
     return digest.hexdigest()
@@ -272,19 +270,6 @@ def _numbers(values: pl.Series) -> pl.Series:
     if values.dtype == pl.String:
         values = values.str.strip_chars()
     return values.cast(pl.Float64, strict=False)
-
-
-def _dates(values: pl.Series) -> pl.Series:
-    """00:00 UTC of each date as it is written, which is not the date in UTC where the market's midnight is another."""
-    instants = _instants(values)
-    if values.dtype == pl.String:
-        days = values.str.strip_chars().str.replace_all(r"[/.]", "-").str.head(10).str.to_date("%Y-%m-%d", strict=False)
-    elif isinstance(values.dtype, pl.Datetime):
-        days = values.dt.date()
-    else:
-        days = instants.dt.date()
-    known = pl.select(pl.when(instants.is_not_null()).then(pl.coalesce(days, instants.dt.date()))).to_series()
-    return known.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def _instants(values: pl.Series) -> pl.Series:

@@ -33,6 +33,8 @@ _NOON = np.timedelta64(12 * 3_600_000_000, "us")
 _FX_CLOSE = np.timedelta64(17 * 3_600_000_000, "us")
 # A date label that a calendar contradicts more often than this is wrong.
 _HOLIDAYS = 0.05
+_TIME_OF_DAY = r"\d[T ]\s*\d{1,2}:?\d{2}"
+_OFFSET = r":\d{2}(?:\.\d+)? ?([+-]\d{2}):?(?:00)?\s*$"
 _CLOCK = re.compile(r"(\d{2}):(\d{2}):(\d{2}(?:\.\d+)?)( of the day before)? (\S+)")
 
 
@@ -72,6 +74,10 @@ class DayClock:
         """As messages show it, such as `17:00 America/New_York`."""
         return f"{_short(self.time)} {self.zone}"
 
+    def opens_on(self, dates: Instants) -> bool:
+        """Whether each of these days opens on its own date in UTC."""
+        return bool((_midnights(self.opens(dates)) == dates).all())
+
     def opens(self, dates: Instants) -> Instants:
         """Opening instants [us, UTC] of the days with these trading dates."""
         return to_utc(dates - self.is_eve * DAY + self.time, self.zone)
@@ -79,6 +85,10 @@ class DayClock:
     def closes(self, dates: Instants, length: np.timedelta64) -> Instants:
         """Closing instants [us, UTC]: never before opening + `length`, nor before the clock shows the opening again."""
         return np.maximum(self.opens(dates) + length, self.opens(dates + length))
+
+
+DAYS_OF_UTC = DayClock(np.timedelta64(0, "us"))
+"""How days open of which only the date is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ def trading_days(
     symbol: str,
     timeframe: Timeframe,
     *,
-    are_dates: pl.Series | bool = False,
+    dates: pl.Series | bool = False,
     zone: str = "",
     calendar: str | None = None,
 ) -> TradingDays:
@@ -116,38 +126,59 @@ def trading_days(
     agree on: UTC's, the exchange's, or New York's.
 
     instants: stamps [us, UTC] without nulls
-    are_dates: which of the stamps were dates without a time of day; they stay that date
-    zone: the time zone that the user has named, or none
+    dates: which of the stamps were dates without a time of day; they stay that date
+    zone: the time zone that the user has named, or in which all stamps are written, or none
     calendar: the calendar that the user has named, or None for a guess
 
     Raises InputError, which names two rows, when the instants agree on no opening time.
     """
     stamps = instants.cast(SCHEMA["timestamp"]).to_physical().to_numpy().view("datetime64[us]")
-    flags = np.full(len(stamps), are_dates) if isinstance(are_dates, bool) else are_dates.to_numpy()
+    flags = np.full(len(stamps), dates) if isinstance(dates, bool) else dates.to_numpy()
     if (stamps.astype(np.int64) % int(DAY.astype(np.int64)) == 0).all() or flags.all():
         clock = DayClock(np.timedelta64(0, "us"), zone) if zone not in ("", "UTC") and flags.all() else None
         return TradingDays(_series(_midnights(stamps)), clock)
     # The weekday of a day is that of its middle: one that opens on a Sunday evening is Monday's.
-    middles: Instants = stamps + _NOON
-    chosen = choose_calendar(symbol, timeframe, middles, calendar)
+    chosen = choose_calendar(symbol, timeframe, np.add(stamps, _NOON), calendar)
     sessions = sessions_of(chosen.name, stamps.min(), stamps.max())
     timed = stamps[~flags]
     clock = _clock(timed, zone, sessions)
     if clock is None:
-        dates = _session_dates(timed, chosen, sessions)
-        if dates is None:
+        days = _session_dates(timed, chosen, sessions)
+        if days is None:
             raise _contradiction(stamps, flags, zone, sessions)
     else:
-        dates = _midnights(to_local(timed, clock.zone)) + clock.is_eve * DAY
+        days = _midnights(to_local(timed, clock.zone)) + clock.is_eve * DAY
     everyone = _midnights(stamps)
-    everyone[~flags] = dates
+    everyone[~flags] = days
     return TradingDays(_series(everyone), clock)
 
 
-def closing_instants(dates: Instants, timeframe: Timeframe, clock: DayClock | None) -> Instants:
-    """Closing instants [us, UTC] of daily or weekly bars without a session calendar."""
-    length = np.timedelta64(timeframe.length)
-    return dates + length if clock is None else clock.closes(dates, length)
+def are_dates(texts: pl.Series) -> pl.Series:
+    """Which of the stamps are written without a time of day."""
+    return ~texts.str.contains(_TIME_OF_DAY).fill_null(False)
+
+
+def written_zone(texts: pl.Series) -> str:
+    """The zone in which all stamps are written, where it is one offset of whole hours; else an empty text."""
+    offsets = texts.str.extract(_OFFSET).unique()
+    if len(offsets) != 1 or offsets[0] is None:
+        return ""
+    hours = int(offsets[0])
+    # Names of this kind count hours to the west.
+    return f"Etc/GMT{-hours:+}" if hours and -12 <= hours <= 14 else ""
+
+
+def by_trading_date(
+    frame: pl.DataFrame, symbol: str, timeframe: Timeframe, calendar: str | None = None
+) -> tuple[pl.DataFrame, DayClock | None]:
+    """Daily or weekly bars, stamped with instants, at their trading dates, and how their days open.
+
+    Raises InputError as `trading_days` does.
+    """
+    if frame.is_empty():
+        return frame, None
+    found = trading_days(frame["timestamp"], symbol, timeframe, calendar=calendar)
+    return frame.with_columns(timestamp=found.dates), found.clock
 
 
 # The opening time.

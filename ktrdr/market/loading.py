@@ -15,7 +15,7 @@ from ktrdr.errors import InputError, NoBars, ProviderError
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
 from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.fetched_ranges import read_answered, write_answered
-from ktrdr.market.provider import Page, Provider, check_able, notes
+from ktrdr.market.provider import Page, Provider, check_able, clock_of, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
 from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
@@ -302,7 +302,9 @@ class _Load:
         wanted = self._wanted
         if len(frame):
             self._watcher.on_storing(self._loaded.rows_fetched)
-            merge = self._store.merge(wanted.symbol, wanted.timeframe, frame, self._loaded.provider, replace=replaces)
+            merge = self._store.merge(
+                wanted.symbol, wanted.timeframe, frame, self._loaded.provider, replace=replaces, clock=clock_of(pages)
+            )
             self._loaded.merges.append(merge)
             self._loaded.notes.append(merge.note)
         self._waiting = []

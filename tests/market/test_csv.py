@@ -143,7 +143,7 @@ def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:
         imported(tmp_path, content)
 
 
-@pytest.mark.parametrize("time", ["T14:30:00Z", " 00:00:00+09:00", "T20:00-05:00"])
+@pytest.mark.parametrize("time", ["T14:30:00Z", " 00:00:00+09:00", "T00:00-05:00"])
 def test_daily_bars_are_filed_under_the_date_as_it_is_written(tmp_path: Path, time: str) -> None:
     header, *rows = GOOD.splitlines()
     content = "\n".join([header, *(row.replace(",", f"{time},", 1) for row in rows)])

@@ -76,8 +76,8 @@ def test_a_day_that_opens_at_16_utc_counts_for_the_next_date(zone: str) -> None:
 def test_dates_stay_dates_and_a_zone_says_when_they_end() -> None:
     dates = stamps(time(0), "UTC", days=5)
 
-    assert trading_days(dates, "BTC-USDT", Timeframe.DAY, are_dates=True).clock is None
-    tokyo = trading_days(dates, "BTC-USDT", Timeframe.DAY, are_dates=True, zone="Asia/Tokyo")
+    assert trading_days(dates, "BTC-USDT", Timeframe.DAY, dates=True).clock is None
+    tokyo = trading_days(dates, "BTC-USDT", Timeframe.DAY, dates=True, zone="Asia/Tokyo")
     assert tokyo.dates.to_list() == dates.to_list()
     assert tokyo.clock == DayClock(np.timedelta64(0, "us"), "Asia/Tokyo")
 
@@ -85,7 +85,7 @@ def test_dates_stay_dates_and_a_zone_says_when_they_end() -> None:
 def test_dates_and_instants_may_stand_in_one_series() -> None:
     mixed = pl.concat([stamps(time(0), "UTC", days=2), stamps(time(16), "UTC", first=date(2024, 1, 8), days=2)])
 
-    found = trading_days(mixed, "BTC-USDT", Timeframe.DAY, are_dates=pl.Series([True, True, False, False]))
+    found = trading_days(mixed, "BTC-USDT", Timeframe.DAY, dates=pl.Series([True, True, False, False]))
 
     assert found.dates.dt.day().to_list() == [7, 8, 9, 10]
 
