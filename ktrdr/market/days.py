@@ -33,7 +33,7 @@ _NOON = np.timedelta64(12 * 3_600_000_000, "us")
 _FX_CLOSE = np.timedelta64(17 * 3_600_000_000, "us")
 # A date label that a calendar contradicts more often than this is wrong.
 _HOLIDAYS = 0.05
-_TIME_OF_DAY = r"\d[T ]\s*\d{1,2}:?\d{2}"
+_DATE = r"^\s*(\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*$"
 _OFFSET = r":\d{2}(?:\.\d+)? ?([+-]\d{2}):?(?:00)?\s*$"
 _CLOCK = re.compile(r"(\d{2}):(\d{2}):(\d{2}(?:\.\d+)?)( of the day before)? (\S+)")
 
@@ -154,8 +154,8 @@ def trading_days(
 
 
 def are_dates(texts: pl.Series) -> pl.Series:
-    """Which of the stamps are written without a time of day."""
-    return ~texts.str.contains(_TIME_OF_DAY).fill_null(False)
+    """Which of the stamps are written as dates, without a time of day."""
+    return texts.str.contains(_DATE).fill_null(False)
 
 
 def written_zone(texts: pl.Series) -> str:
