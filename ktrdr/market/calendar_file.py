@@ -20,7 +20,7 @@ def read_calendar(folder: Path) -> str | None:
 
 
 def write_calendar(folder: Path, name: str) -> None:
-    if read_calendar(folder) != name:
+    if _read(folder / _NAME) != name:
         write_atomically(folder / _NAME, json.dumps({"calendar": name}).encode())
 
 

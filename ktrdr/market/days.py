@@ -22,7 +22,7 @@ from ktrdr.market.sessions import (
     NEW_YORK,
     Instants,
     Sessions,
-    sessions_of,
+    sessions_if_known,
     to_local,
     to_utc,
 )
@@ -74,6 +74,10 @@ class DayClock:
         """As messages show it, such as `17:00 America/New_York`."""
         return f"{_short(self.time)} {self.zone}"
 
+    @property
+    def note(self) -> str:
+        return f"its days open at {self.short}{', and count for the next date' if self.is_eve else ''}"
+
     def opens_on(self, dates: Instants) -> bool:
         """Whether each of these days opens on its own date in UTC."""
         return bool((_midnights(self.opens(dates)) == dates).all())
@@ -104,10 +108,7 @@ class TradingDays:
 
     @property
     def note(self) -> str:
-        if self.clock is None:
-            return ""
-        which = ", and count for the next date" if self.clock.is_eve else ""
-        return f"its days open at {self.clock.short}{which}"
+        return self.clock.note if self.clock else ""
 
 
 def trading_days(
@@ -139,7 +140,7 @@ def trading_days(
         return TradingDays(_series(_midnights(stamps)), clock)
     # The weekday of a day is that of its middle: one that opens on a Sunday evening is Monday's.
     chosen = choose_calendar(symbol, timeframe, np.add(stamps, _NOON), calendar)
-    sessions = sessions_of(chosen.name, stamps.min(), stamps.max())
+    sessions = sessions_if_known(chosen.name, stamps.min(), stamps.max())
     timed = stamps[~flags]
     clock = _clock(timed, zone, sessions)
     if clock is None:

@@ -19,7 +19,7 @@ from ktrdr.market.provider import Page, Provider, check_able, clock_of, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
 from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
-from ktrdr.market.sessions import Instants, instant, sessions_of
+from ktrdr.market.sessions import Instants, instant, sessions_if_known
 from ktrdr.market.store import BarStore, MergeReport
 from ktrdr.timeframe import Timeframe
 
@@ -171,11 +171,11 @@ class _Load:
 
     def _expected(self, stamps: Instants, span: Range) -> Expected:
         wanted = self._wanted
-        given = self._provider.capabilities.calendar
+        given = self._store.calendar(wanted.symbol) or self._provider.capabilities.calendar
         calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, given).name
         first = stamps[0] if span[0] == BEGINNING else np.datetime64(span[0].replace(tzinfo=None), "us")
         last = np.datetime64(span[1].replace(tzinfo=None), "us")
-        sessions = sessions_of(calendar, min(first, stamps[0]), max(last, stamps[-1]))
+        sessions = sessions_if_known(calendar, min(first, stamps[0]), max(last, stamps[-1]))
         return Expected(sessions, wanted.timeframe, self._now)
 
     def _stamps(self) -> Instants:
@@ -284,7 +284,7 @@ class _Load:
         loaded.provider = page.provider
         loaded.pages += 1
         loaded.rows_fetched += len(page.frame)
-        loaded.notes.append(page.note)
+        loaded.notes += [page.note, page.clock.note if page.clock else ""]
         lengths = [_length(each, self._stored) for each in parts]
         done = sum(lengths[:number]) + lengths[number] * _share(parts[number], page.through, self._stored)
         self._watcher.on_page(page, loaded.rows_fetched, done / sum(lengths))

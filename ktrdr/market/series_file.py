@@ -62,12 +62,16 @@ class SeriesInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredBars:
-    """Bars as they are stored, who served them, the version of the whole series, and how its days open."""
+    """Bars as they are stored, who served them, the version of the whole series, and how its days open.
+
+    `calendar` is the one that somebody has named for the symbol.
+    """
 
     frame: pl.DataFrame
     provider: str
     version: str = ""
     clock: DayClock | None = None
+    calendar: str | None = None
 
 
 def write(path: Path, frame: pl.DataFrame, provider: str, clock: DayClock | None = None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ktrdr.errors import InputError
 from ktrdr.market.exchanges import exchange_years
 
 Instants = NDArray[np.datetime64]
@@ -27,6 +28,7 @@ _FX_HOLIDAYS = ((1, 1), (12, 25))
 _SATURDAY = 5
 # No calendar is asked for more: a bar outside of them has a wrong date.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_MOST = 0.9
 _NONE = np.array([], "datetime64[us]")
 # Openings that were put off, as exchange_calendars does not know: a minute's silence of an hour and a half.
 _LATE_OPENINGS = {"XNYS": {np.datetime64("2002-09-11", "us"): np.datetime64("2002-09-11T15:00", "us")}}
@@ -89,6 +91,24 @@ def sessions_of(calendar: str, first: np.datetime64, last: np.datetime64) -> Ses
     """
     years = (min(max(int(str(each.astype("datetime64[Y]"))), _FIRST_YEAR), _LAST_YEAR) for each in (first, last))
     return _sessions(calendar, *years)
+
+
+def sessions_if_known(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessions:
+    """The sessions, or 24/7 where the calendar cannot be built."""
+    try:
+        return sessions_of(calendar, first, last)
+    except InputError:
+        return sessions_of(ALWAYS, first, last)
+
+
+def stands_at_closes(at: Instants, length: np.timedelta64, sessions: Sessions) -> bool:
+    """Whether bars stand at the closes of sessions and none holds an opening: they are stamped with their close."""
+    if sessions.is_around_the_clock or not len(at):
+        return False
+    around = sessions.between(at[0], at[-1])
+    closing = np.isin(around.closes, at)
+    opening = np.searchsorted(at, around.opens, "right") > np.searchsorted(at, around.opens - length, "right")
+    return bool(len(closing) and closing.mean() > _MOST and opening.mean() < 1 - _MOST)
 
 
 def offsets(zone: str, first: np.datetime64, last: np.datetime64) -> tuple[np.datetime64, Instants]:

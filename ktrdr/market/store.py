@@ -17,7 +17,7 @@ from ktrdr.files import make_folder, remove_drafts
 from ktrdr.instants import format_instant
 from ktrdr.market import series_file
 from ktrdr.market.bars import PRICES, SCHEMA, VALUES, check_bars, check_range, check_spacing, check_symbol, conform
-from ktrdr.market.calendar_file import read_calendar
+from ktrdr.market.calendar_file import read_calendar, write_calendar
 from ktrdr.market.closings import with_instants
 from ktrdr.market.days import DAYS_OF_UTC, DayClock, by_trading_date
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
@@ -84,8 +84,9 @@ class BarStore:
         stored = series_file.read(path, *check_range(start, end))
         if stored.frame.is_empty():
             raise self._outside(symbol, timeframe, start, end)
-        frame = with_instants(stored.frame, Timeframe(path.stem), stored.clock, read_calendar(path.parent))
-        return replace(stored, frame=frame)
+        calendar = read_calendar(path.parent)
+        frame = with_instants(stored.frame, Timeframe(path.stem), stored.clock, calendar)
+        return replace(stored, frame=frame, calendar=calendar)
 
     def merge(
         self,
@@ -125,6 +126,15 @@ class BarStore:
             stored = series_file.info(path)
             check_provider(stored, provider)
             return _merge_into(path, new, provider, _joint_clock(stored, clock, new))
+
+    def calendar(self, symbol: str) -> str | None:
+        """The calendar that somebody has named for a symbol."""
+        return read_calendar(self.root / check_symbol(symbol))
+
+    def set_calendar(self, symbol: str, name: str) -> None:
+        folder = self.root / check_symbol(symbol)
+        with storage_errors(folder):
+            write_calendar(folder, name)
 
     def list(self) -> AllSeries:
         """Every series by symbol and length of bar, from the files' footers; damaged files are logged and left out."""

@@ -61,11 +61,12 @@ class SeriesService:
         report = check_stored(self._store, symbol, timeframe, calendar)
         return draw(report, self._store.read(symbol, timeframe))
 
-    def _resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
+    def _resample(self, symbol: str, timeframe: Timeframe, request: Resample) -> Resampled:
         stored = self._store.read_stored(symbol, timeframe)
-        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar)
+        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar or stored.calendar)
         provider, target = f"resampled from {timeframe} ({stored.provider})", Timeframe.parse(request.to)
-        merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace)
+        clock = stored.clock if timeframe.is_by_date else None
+        merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace, clock=clock)
         check_stored(self._store, symbol, target, request.calendar)
         return Resampled(
             symbol=symbol,

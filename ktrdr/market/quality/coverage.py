@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, fault_at, runs
 from ktrdr.market.quality.formatting import bars, clock, place, span, times
-from ktrdr.market.sessions import DAY, FX, Instants, Sessions, instant, local
+from ktrdr.market.sessions import FX, Instants, Sessions, instant, local
+from ktrdr.market.weeks import WEEK, market_weeks, monday_of
 from ktrdr.payloads.data import Gap, QualityFault, Severity
 
 GAPS_KEPT = 100
@@ -19,9 +20,6 @@ _MINUTE = np.timedelta64(60_000_000, "us")
 _DAY_MINUTES, _WEEK_MINUTES = 1440, 7 * 1440
 # Of a slot that a source serves never at all: it must have had this many chances.
 _CHANCES, _NEVER = 10, 0.01
-_WEEK = 7 * DAY
-# 1970-01-01 was a Thursday.
-_FIRST_MONDAY = np.datetime64("1970-01-05T00:00:00", "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Coverage:
 
 
 def coverage_of(series: BarArrays, sessions: Sessions) -> Coverage:
-    at = week_of(series.at) if series.length == _WEEK else series.at
+    at = market_weeks(series.at, sessions) if series.length == WEEK else series.at
     candidates = _days(series, sessions) if series.is_by_date else _grids(series, sessions)
     found = [(_find(expected, at), expected, place) for expected, place in candidates]
     (present, outside), expected, place = max(found, key=lambda each: each[0][0].sum())
@@ -86,17 +84,11 @@ def coverage_faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFa
         yield from _partial_first(series, coverage)
 
 
-def week_of(instants: Instants) -> Instants:
-    """The midnight of each one's Monday."""
-    weeks: Instants = instants - (instants - _FIRST_MONDAY) % _WEEK
-    return weeks
-
-
 # What is expected.
 
 
 def _days(series: BarArrays, sessions: Sessions) -> list[tuple[Instants, NDArray[np.int64]]]:
-    days = np.unique(week_of(sessions.dates)) if series.length == _WEEK else sessions.days
+    days = np.unique(market_weeks(sessions.dates, sessions)) if series.length == WEEK else sessions.days
     return [(days, np.full(len(days), -1))]
 
 
@@ -152,7 +144,7 @@ def _never_served(expected: Instants, present: Flags, sessions: Sessions) -> Fla
 
 def _slot_of(expected: Instants, sessions: Sessions) -> tuple[NDArray[np.int64], int]:
     if sessions.name == FX:
-        return ((expected - _FIRST_MONDAY) % _WEEK // _MINUTE).astype(np.int64), _WEEK_MINUTES
+        return ((expected - monday_of(expected)) // _MINUTE).astype(np.int64), _WEEK_MINUTES
     wall = local(expected, sessions.zone)
     return ((wall - wall.astype("datetime64[D]")) // _MINUTE).astype(np.int64), _DAY_MINUTES
 

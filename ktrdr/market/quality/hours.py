@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, fault_at, runs
-from ktrdr.market.quality.coverage import Coverage, week_of
+from ktrdr.market.quality.coverage import Coverage
 from ktrdr.market.quality.formatting import bars, clock, place, times
 from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local
+from ktrdr.market.weeks import WEEK, monday_of
 from ktrdr.payloads.data import QualityFault
 
 _HOUR = np.timedelta64(3_600_000_000, "us")
-_WEEK = 7 * DAY
 # Clocks are looked at in quarters of an hour: no exchange opens at another.
 _QUARTER = np.timedelta64(900_000_000, "us")
 _QUARTERS = 96
@@ -44,10 +44,10 @@ def _shifts(series: BarArrays, sessions: Sessions) -> NDArray[np.int64]:
         return np.zeros(len(series), np.int64)
     # A week of FX begins on its Sunday evening.
     ahead = DAY if sessions.name == FX else np.timedelta64(0, "us")
-    weeks = week_of(series.at + ahead) - ahead
-    week = ((weeks - weeks[0]) // _WEEK).astype(np.int64)
+    weeks = monday_of(series.at + ahead) - ahead
+    week = ((weeks - weeks[0]) // WEEK).astype(np.int64)
     if sessions.name == FX:
-        by_week = _fx_shifts(series, sessions, weeks[0] + np.arange(week[-1] + 1) * _WEEK)
+        by_week = _fx_shifts(series, sessions, weeks[0] + np.arange(week[-1] + 1) * WEEK)
     else:
         by_week = _exchange_shifts(series, sessions, week)
     shifts: NDArray[np.int64] = _bridged(by_week)[week]
@@ -106,9 +106,9 @@ def _quarter(wall: Instants) -> NDArray[np.int64]:
 def _fx_shifts(series: BarArrays, sessions: Sessions, sundays: Instants) -> NDArray[np.int64]:
     """How far the bars of a week reach over its end on Friday, or begin before its start on Sunday."""
     first = np.searchsorted(series.at, sundays)
-    last = np.searchsorted(series.at, sundays + _WEEK) - 1
+    last = np.searchsorted(series.at, sundays + WEEK) - 1
     session = np.searchsorted(sessions.opens, sundays)
-    monday, friday = session, np.searchsorted(sessions.opens, sundays + _WEEK) - 1
+    monday, friday = session, np.searchsorted(sessions.opens, sundays + WEEK) - 1
     begins, ends = series.at[np.minimum(first, len(series) - 1)], series.at[np.maximum(last, 0)] + series.length
     late, early = (ends - sessions.closes[friday]) / _HOUR, (begins - sessions.opens[monday]) / _HOUR
     # Where the week's own first or last day is a holiday, nothing can be told.
@@ -187,7 +187,7 @@ def _fx_closed(at: Instants) -> QualityFault:
 
 def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
     off = series.at[coverage.outside]
-    if not len(off) or series.length == _WEEK:
+    if not len(off) or series.length == WEEK:
         return
     days = coverage.sessions.days
     for shift in (1, -1):

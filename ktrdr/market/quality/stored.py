@@ -16,18 +16,16 @@ from ktrdr.payloads.data import QualityReport, QualitySummary
 def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
     """The report on all bars of a series; its verdict is kept until they change.
 
-    A calendar that was given is kept too, and taken where none is given later.
+    A calendar that is named is stored for the symbol, and used wherever none is named later.
 
     Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
     """
     stored = store.read_stored(symbol, timeframe)
     path = _path(store, symbol, timeframe)
-    report = check(stored.frame, symbol, timeframe, calendar or _given_before(path))
-    content = {
-        "version": stored.version,
-        "verdict": report.summary.model_dump(),
-        "calendar": None if report.calendar.is_guess else report.calendar.name,
-    }
+    report = check(stored.frame, symbol, timeframe, calendar or stored.calendar)
+    if not report.calendar.is_guess:
+        store.set_calendar(symbol, report.calendar.name)
+    content = {"version": stored.version, "verdict": report.summary.model_dump()}
     with storage_errors(path):
         write_atomically(path, json.dumps(content).encode())
     return report
@@ -44,11 +42,6 @@ def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
 
 def _path(store: BarStore, symbol: str, timeframe: str) -> Path:
     return store.root / symbol.upper() / f".{timeframe.lower()}.quality.json"
-
-
-def _given_before(path: Path) -> str | None:
-    calendar = _kept(path).get("calendar")
-    return calendar if isinstance(calendar, str) else None
 
 
 def _kept(path: Path) -> dict[str, Any]:
