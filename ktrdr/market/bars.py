@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import inf
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -40,15 +42,27 @@ _ROWS_COUNTED = "row 1 is the first row of data, the header is not counted"
 
 
 def check_symbol(symbol: str) -> str:
-    """The symbol in capitals; it names a folder, so nothing that could leave one is let through."""
-    if re.fullmatch(r"[A-Za-z0-9_^=-][A-Za-z0-9._^=-]{0,31}", symbol):
-        return symbol.upper()
-    plain = re.sub(r"[^A-Za-z0-9._^=-]+", "-", symbol).strip(".-")[:32].upper()
+    """The symbol in capitals. Raises InputError for one that cannot be stored or typed."""
+    plain = unicodedata.normalize("NFC", symbol.upper())
+    if re.fullmatch(r"[\w^=$@-][\w.^=&!:+$@-]{0,31}", plain):
+        return plain
     raise InputError(
-        f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = with no dot in front",
-        hint=f"did you mean {plain!r}?" if plain else "for example AAPL, BTC-USD or ^GSPC",
+        f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = & ! : + $ @ with no dot in front",
+        hint=f"write the slash as a hyphen: {plain.replace('/', '-')[:64]}"
+        if "/" in plain
+        else "for example AAPL, BTC-USD, ^GSPC or M&M.NS",
         symbol=symbol[:64],
     )
+
+
+def folder_name(symbol: str) -> str:
+    """The name of a symbol's folder; signs that some file systems refuse are written as %26 and the like."""
+    return re.sub(r"[^\w.^=-]", lambda sign: f"%{ord(sign[0]):02X}", check_symbol(symbol))
+
+
+def symbol_of(folder: str) -> str:
+    """The symbol whose folder has this name."""
+    return unquote(folder)
 
 
 def check_range(start: date | None, end: date | None) -> tuple[datetime | None, datetime | None]:

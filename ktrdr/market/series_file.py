@@ -25,7 +25,7 @@ import polars as pl
 
 from ktrdr.errors import BarsError, StorageError
 from ktrdr.files import write_atomically
-from ktrdr.market.bars import SCHEMA, check_bars, range_filter
+from ktrdr.market.bars import SCHEMA, check_bars, range_filter, symbol_of
 from ktrdr.market.days import DayClock
 from ktrdr.market.row_groups import row_groups
 from ktrdr.timeframe import Timeframe
@@ -126,7 +126,7 @@ def info(path: Path) -> SeriesInfo:
             footer = _read_footer(file)
         about = footer.about or _about_foreign(path)
         return SeriesInfo(
-            symbol=path.parent.name,
+            symbol=symbol_of(path.parent.name),
             timeframe=Timeframe(path.stem),
             rows=about["rows"],
             first=datetime.fromisoformat(about["first"]),
@@ -145,7 +145,7 @@ def ends(frame: pl.DataFrame) -> tuple[datetime, datetime]:
 
 
 def mend(path: Path) -> str:
-    return f"move the file away, or load the series anew with: ktrdr data load {path.parent.name} {path.stem} --replace"
+    return f"move the file away, or load the series anew with: ktrdr data load {symbol_of(path.parent.name)} {path.stem} --replace"
 
 
 @contextmanager

@@ -16,7 +16,18 @@ from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound
 from ktrdr.files import make_folder, remove_drafts
 from ktrdr.instants import format_instant
 from ktrdr.market import series_file
-from ktrdr.market.bars import PRICES, SCHEMA, VALUES, check_bars, check_range, check_spacing, check_symbol, conform
+from ktrdr.market.bars import (
+    PRICES,
+    SCHEMA,
+    VALUES,
+    check_bars,
+    check_range,
+    check_spacing,
+    check_symbol,
+    conform,
+    folder_name,
+    symbol_of,
+)
 from ktrdr.market.calendar_file import read_calendar, write_calendar
 from ktrdr.market.closings import with_instants
 from ktrdr.market.days import DAYS_OF_UTC, DayClock, by_trading_date
@@ -116,7 +127,7 @@ class BarStore:
             raise InputError(f"there are no bars of {symbol} {timeframe} to store", symbol=symbol, timeframe=timeframe)
         check_spacing(new, length)
         if length.is_by_date and clock is None:
-            new, clock = by_trading_date(new, path.parent.name, length, read_calendar(path.parent))
+            new, clock = by_trading_date(new, check_symbol(symbol), length, read_calendar(path.parent))
         check_bars(new, length)
         with storage_errors(path), _exclusive(path):
             remove_drafts(path)
@@ -129,10 +140,10 @@ class BarStore:
 
     def calendar(self, symbol: str) -> str | None:
         """The calendar that somebody has named for a symbol."""
-        return read_calendar(self.root / check_symbol(symbol))
+        return read_calendar(self.root / folder_name(symbol))
 
     def set_calendar(self, symbol: str, name: str) -> None:
-        folder = self.root / check_symbol(symbol)
+        folder = self.root / folder_name(symbol)
         with storage_errors(folder):
             write_calendar(folder, name)
 
@@ -160,15 +171,15 @@ class BarStore:
                 probe.unlink(missing_ok=True)
 
     def _path(self, symbol: str, timeframe: str) -> Path:
-        return self.root / check_symbol(symbol) / f"{Timeframe.parse(timeframe)}.parquet"
+        return self.root / folder_name(symbol) / f"{Timeframe.parse(timeframe)}.parquet"
 
     def _existing(self, symbol: str, timeframe: str) -> Path:
         path = self._path(symbol, timeframe)
         with storage_errors(path):
             if path.is_file():
                 return path
-        symbol, timeframe = path.parent.name, path.stem
-        stored = [(file.parent.name, file.stem) for file in self._series_files()]
+        symbol, timeframe = symbol_of(path.parent.name), path.stem
+        stored = [(symbol_of(file.parent.name), file.stem) for file in self._series_files()]
         hint = f"load it with: ktrdr data load {symbol} {timeframe}"
         if others := [stem for name, stem in stored if name == symbol]:
             hint += f" (stored for {symbol}: {', '.join(others)})"
@@ -257,7 +268,7 @@ def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.Dat
         check_spacing(shared, Timeframe(path.stem))
     except BarsError as error:
         raise BarsError(
-            f"with the stored bars of {path.parent.name} {path.stem} these would be {error.detail}",
+            f"with the stored bars of {symbol_of(path.parent.name)} {path.stem} these would be {error.detail}",
             hint="import bars that open at the instants of the stored ones, or start the series anew with --replace",
         ) from error
 

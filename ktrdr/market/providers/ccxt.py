@@ -110,6 +110,7 @@ class CcxtProvider:
         for theirs in markets:
             # Of BTC/USDT and its perpetual BTC/USDT:USDT the first is the shorter one.
             by_ours.setdefault(_ours(theirs), theirs)
+            by_ours.setdefault(theirs.replace("/", "-").upper(), theirs)
             by_ours.setdefault(str(markets[theirs].get("id", "")).upper(), theirs)
         if symbol in by_ours:
             return by_ours[symbol]

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 # Bar size, then how much of it one request may ask for, in IB's words and as a length.
 _REQUESTS: dict[Timeframe, tuple[str, str, timedelta]] = {
     Timeframe.MINUTE_1: ("1 min", "1 D", timedelta(days=1)),
+    Timeframe.MINUTE_3: ("3 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_5: ("5 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_15: ("15 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_30: ("30 mins", "1 M", timedelta(days=28)),
     Timeframe.HOUR_1: ("1 hour", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_2: ("2 hours", "1 M", timedelta(days=28)),
     Timeframe.HOUR_4: ("4 hours", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_8: ("8 hours", "1 M", timedelta(days=28)),
     Timeframe.DAY: ("1 day", "1 Y", timedelta(days=365)),
     Timeframe.WEEK: ("1 week", "1 Y", timedelta(days=364)),
 }

@@ -22,7 +22,13 @@ from ktrdr.timeframe import Timeframe
 
 HOST = "query2.finance.yahoo.com"
 INTERVALS: dict[Timeframe, str] = {
-    each: "1wk" if each is Timeframe.WEEK else str(each) for each in Timeframe if each is not Timeframe.HOUR_4
+    Timeframe.MINUTE_1: "1m",
+    Timeframe.MINUTE_5: "5m",
+    Timeframe.MINUTE_15: "15m",
+    Timeframe.MINUTE_30: "30m",
+    Timeframe.HOUR_1: "1h",
+    Timeframe.DAY: "1d",
+    Timeframe.WEEK: "1wk",
 }
 CHART = "/v8/finance/chart/"
 

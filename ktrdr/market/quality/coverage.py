@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, fault_at, runs
-from ktrdr.market.quality.formatting import bars, clock, place, span, times
+from ktrdr.market.quality.formatting import bars, clock, place, span, time, times
 from ktrdr.market.sessions import FX, Instants, Sessions, instant, local
 from ktrdr.market.weeks import WEEK, market_weeks, monday_of
 from ktrdr.payloads.data import Gap, QualityFault, Severity
@@ -52,6 +52,7 @@ def coverage_of(series: BarArrays, sessions: Sessions) -> Coverage:
     candidates = _days(series, sessions) if series.is_by_date else _grids(series, sessions)
     found = [(_find(expected, at), expected, place) for expected, place in candidates]
     (present, outside), expected, place = max(found, key=lambda each: each[0][0].sum())
+    outside &= ~sessions.is_unknown(at)
     inside = (expected >= at[0]) & (expected <= at[-1])
     expected, place, present = expected[inside], place[inside], present[inside]
     early = np.zeros(len(expected), bool) if series.is_by_date else expected < sessions.opens[place]
@@ -82,6 +83,20 @@ def coverage_faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFa
         yield from _whole_sessions(coverage)
         yield from _never(series, coverage)
         yield from _partial_first(series, coverage)
+
+
+def unknown_years(series: BarArrays, sessions: Sessions) -> Iterator[QualityFault]:
+    """Bars of years that the calendar does not know: whether they lie in sessions, nobody can say."""
+    at = series.at[sessions.is_unknown(series.at)]
+    if len(at):
+        known_from, known_until = sessions.known_from, sessions.known_until
+        parts = [f"from {time(known_from, by_date=True)}" if known_from is not None else ""]
+        parts += [f"until {time(known_until, by_date=True)}" if known_until is not None else ""]
+        message = (
+            f"the calendar {sessions.name} is known {' '.join(filter(None, parts))} only: {bars(len(at))} of other "
+            "years are not held against its sessions"
+        )
+        yield fault_at("unknown_years", "note", at, message)
 
 
 # What is expected.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, fault_at, runs
 from ktrdr.market.quality.coverage import Coverage
 from ktrdr.market.quality.formatting import bars, clock, place, times
-from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local
+from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local, stands_at_closes
 from ktrdr.market.weeks import WEEK, monday_of
 from ktrdr.payloads.data import QualityFault
 
@@ -29,10 +29,23 @@ def hour_faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]
     if series.is_by_date:
         yield from _off_days(series, coverage)
         return
+    if stands_at_closes(series.at, series.length, coverage.sessions):
+        yield _closing(series, coverage)
+        return
     shifts = _shifts(series, coverage.sessions)
     for hours in sorted(set(shifts[shifts != 0].tolist())):
         yield _shifted(series, shifts == hours, hours, coverage.sessions)
     yield from _outside(series, coverage, coverage.outside & (shifts == 0))
+
+
+def _closing(series: BarArrays, coverage: Coverage) -> QualityFault:
+    closes = coverage.sessions.between(series.at[0], series.at[-1]).closes
+    at = series.at[np.isin(series.at, closes)]
+    message = (
+        f"the bars are stamped with their close: {bars(len(at))} stand at the end of a session and none holds its "
+        f"opening ({times(at, by_date=False)}); import them again with --stamp close"
+    )
+    return fault_at("stamped_at_close", "error", at, message, bars=len(series))
 
 
 # Clocks.
@@ -193,7 +206,10 @@ def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
     for shift in (1, -1):
         if np.isin(series.at - shift * DAY, days).mean() > max(0.98, 1.05 - len(off) / len(series)):
             word = "late" if shift > 0 else "early"
-            message = f"the dates are a day {word}: {times(off, by_date=True)} are no days of a session"
+            message = (
+                f"the dates are a day {word}: {times(off, by_date=True)} are no days of a session; an older version "
+                "may have cut their instants to dates: import them again with --replace"
+            )
             yield fault_at("shifted_days", "error", off, message, bars=len(series))
             return
     message = f"{bars(len(off))} lie on days without a session: {times(off, by_date=True)}"

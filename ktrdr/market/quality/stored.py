@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from ktrdr.errors import InputError, StorageError
 from ktrdr.files import write_atomically
+from ktrdr.market.bars import folder_name
 from ktrdr.market.quality.check import check
+from ktrdr.market.quality.early import ShorterBars, early_faults
 from ktrdr.market.series_file import SeriesInfo, storage_errors
 from ktrdr.market.store import BarStore
-from ktrdr.payloads.data import QualityReport, QualitySummary
+from ktrdr.payloads.data import QualityFault, QualityReport, QualitySummary
+from ktrdr.timeframe import Timeframe
 
 
 def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
@@ -22,13 +28,34 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
     """
     stored = store.read_stored(symbol, timeframe)
     path = _path(store, symbol, timeframe)
-    report = check(stored.frame, symbol, timeframe, calendar or stored.calendar)
+    shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
+    report = check(stored.frame, symbol, timeframe, calendar or stored.calendar, shorter)
     if not report.calendar.is_guess:
         store.set_calendar(symbol, report.calendar.name)
     content = {"version": stored.version, "verdict": report.summary.model_dump()}
     with storage_errors(path):
         write_atomically(path, json.dumps(content).encode())
     return report
+
+
+def _shorter_bars(store: BarStore, frame: pl.DataFrame, symbol: str, timeframe: Timeframe) -> ShorterBars | None:
+    """Stored hours of the same market, for days to be held against."""
+    hours = Timeframe.HOUR_1
+    if not timeframe.is_by_date or store.find(symbol, hours) is None:
+        return None
+    try:
+        return ShorterBars(store.read_stored(symbol, hours, frame["timestamp"][0]).frame, hours)
+    except (InputError, StorageError):
+        return None
+
+
+def early_faults_of(store: BarStore, series: SeriesInfo) -> tuple[QualityFault, ...]:
+    """Whether days or weeks close later than they claim, by the stored hours. Raises StorageError."""
+    if not series.timeframe.is_by_date:
+        return ()
+    frame = store.read_stored(series.symbol, series.timeframe).frame
+    shorter = _shorter_bars(store, frame, series.symbol, series.timeframe)
+    return tuple(early_faults(frame, series.timeframe, shorter)) if shorter else ()
 
 
 def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
@@ -41,7 +68,7 @@ def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
 
 
 def _path(store: BarStore, symbol: str, timeframe: str) -> Path:
-    return store.root / symbol.upper() / f".{timeframe.lower()}.quality.json"
+    return store.root / folder_name(symbol) / f".{timeframe.lower()}.quality.json"
 
 
 def _kept(path: Path) -> dict[str, Any]:
