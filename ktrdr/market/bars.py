@@ -37,6 +37,9 @@ _ISO_8601 = (
 )
 _PARTS = ("year", "month", "day", "minute", "second", "zone")
 _ROWS_NAMED = 5
+# Bars closer together than half a timeframe, as far as they are strays; and how many bars tell of their spacing.
+_STRAYS, _STRAY_SHARE = 1, 0.01
+_ENOUGH = 5
 _DAY_US = 86_400_000_000
 _ROWS_COUNTED = "row 1 is the first row of data, the header is not counted"
 
@@ -135,20 +138,53 @@ def check_bars(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.Da
 
 
 def check_spacing(frame: pl.DataFrame, timeframe: Timeframe) -> None:
-    """Raises BarsError when the bars, in their order, are closer together than those of the timeframe."""
-    steps, length = frame["timestamp"].diff(), timeframe.length
+    """Raises BarsError when the bars, in their order, are closer together than those of the timeframe, or far apart.
+
+    A stray bar between the others is let through. So are the short steps where a bar ends with its session.
+    """
+    steps, length = frame["timestamp"].diff().drop_nulls(), timeframe.length
     closest = steps.min()
-    # Where even the closest are far enough apart, the median need not be looked for.
-    spacing = closest if isinstance(closest, timedelta) and closest >= length else steps.median()
+    if not isinstance(closest, timedelta):
+        return
+    if closest >= length:
+        _check_far(frame, closest, timeframe)
+        return
+    spacing = steps.median()
     # A day has 23 hours when summer time begins.
     shortest = length - timedelta(hours=1) if timeframe.is_by_date else length
     if isinstance(spacing, timedelta) and spacing < shortest:
-        fitting = [shorter for shorter in Timeframe if shorter.length <= spacing]
-        raise BarsError(
-            f"bars {spacing} apart, which are not {timeframe} bars",
-            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {Timeframe.MINUTE_1}",
-            timeframe=timeframe,
+        raise _not_of(spacing, timeframe, f"bars {_length(spacing)} apart")
+    close = (steps <= length / 2).arg_true()
+    if len(close) > max(_STRAYS, _STRAY_SHARE * len(steps)):
+        rows = ", ".join(_row(frame, int(row) + 1) for row in close.head(2))
+        raise _not_of(closest, timeframe, f"{len(close):,} bars {_length(closest)} or so after the one before ({rows})")
+
+
+def _check_far(frame: pl.DataFrame, closest: timedelta, timeframe: Timeframe) -> None:
+    """Bars none of which is followed by one of the timeframe's length are those of a longer one."""
+    longer = next((each for each in Timeframe if each.length > timeframe.length), None)
+    least = longer.length if longer else 4 * timeframe.length
+    if len(frame) >= _ENOUGH and closest >= least:
+        raise _not_of(
+            closest, timeframe, f"bars at least {_length(closest)} apart ({_row(frame, 0)}, {_row(frame, 1)})"
         )
+
+
+def _not_of(spacing: timedelta, timeframe: Timeframe, which: str) -> BarsError:
+    fitting = [each for each in Timeframe if each.length <= spacing]
+    return BarsError(
+        f"{which}, which are not {timeframe} bars",
+        hint=f"import such bars as {fitting[-1]}" if fitting else f"the shortest timeframe is {Timeframe.MINUTE_1}",
+        timeframe=timeframe,
+    )
+
+
+def _length(spacing: timedelta) -> str:
+    return str(spacing).removesuffix(", 0:00:00")
+
+
+def _row(frame: pl.DataFrame, row: int) -> str:
+    return f"row {row + 1}: {frame['timestamp'][row]:%Y-%m-%d %H:%M}"
 
 
 def conform(frame: pl.DataFrame) -> pl.DataFrame:

@@ -87,7 +87,7 @@ def _weekmasks(factory: Any, since: date, until: date) -> Iterator[tuple[str, da
     """The weekdays of sessions, and from when to when they are those."""
     rules = object.__new__(factory)
     position = since
-    for begin, end, weekmask in rules.special_weekmasks:
+    for begin, end, weekmask in getattr(rules, "special_weekmasks", ()):
         first = max(position, begin.date() if begin is not None else position)
         last = min(until, end.date() if end is not None else until)
         if first > last:

@@ -14,6 +14,7 @@ import polars as pl
 from ktrdr.errors import InputError, NoBars, ProviderError
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
 from ktrdr.market.calendars import choose_calendar
+from ktrdr.market.closings import closed_by, with_instants
 from ktrdr.market.fetched_ranges import read_answered, write_answered
 from ktrdr.market.provider import Page, Provider, check_able, clock_of, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
@@ -278,7 +279,22 @@ class _Load:
             pages.close()
         return False
 
+    def _closed(self, page: Page) -> Page:
+        """The page without bars that are still open. Raises InputError when that leaves none."""
+        timeframe, calendar = self._wanted.timeframe, self._store.calendar(self._wanted.symbol)
+        dated = with_instants(page.frame, timeframe, page.clock, calendar)
+        frame = page.frame.head(len(closed_by(dated, timeframe, self._now)))
+        if not (left := len(page.frame) - len(frame)):
+            return page
+        first = page.frame["timestamp"][len(frame)]
+        which = f"{left:,} {'bar' if left == 1 else 'bars'} from {first:%Y-%m-%d %H:%M} on"
+        if frame.is_empty():
+            raise InputError(f"{which} have not closed yet, and there are no others", hint="try again once they have")
+        return replace(page, frame=frame, note=notes((page.note, f"left out because not closed yet: {which}")))
+
     def _take(self, page: Page, parts: Sequence[Range], number: int) -> None:
+        if self._provider.capabilities.whole and len(page.frame):
+            page = self._closed(page)
         self._waiting.append(page)
         loaded = self._loaded
         loaded.provider = page.provider

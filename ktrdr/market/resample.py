@@ -120,9 +120,11 @@ class _Outside:
             if self.closing
             else f"name the calendar: --calendar {chosen.name} leaves these bars out, --calendar {ALWAYS} keeps all"
         )
+        where = "in years that" if self.unknown == self.count else "outside of the sessions of"
+        knows = " does not know" if self.unknown == self.count else ""
         raise InputError(
-            f"{self.count:,} of {bars:,} bars of {symbol} lie outside of the sessions of {chosen.name}, which is a "
-            f"guess ({chosen.why}), so none is left out: {self._named}",
+            f"{self.count:,} of {bars:,} bars of {symbol} lie {where} {chosen.name}{knows}, which is a guess "
+            f"({chosen.why}), so none is left out: {self._named}",
             hint=hint,
             symbol=symbol,
             calendar=chosen.name,

@@ -145,7 +145,8 @@ def ends(frame: pl.DataFrame) -> tuple[datetime, datetime]:
 
 
 def mend(path: Path) -> str:
-    return f"move the file away, or load the series anew with: ktrdr data load {symbol_of(path.parent.name)} {path.stem} --replace"
+    series = f"{symbol_of(path.parent.name)} {path.stem}"
+    return f"move the file away, or load the series anew with: ktrdr data load {series} --replace"
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def test_bars_of_a_shorter_timeframe_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bars 0:01:00 apart, which are not 1d bars") as refused:
         imported(tmp_path, content, timeframe="1d")
 
-    assert refused.value.hint == "import it as 1m"
+    assert refused.value.hint == "import such bars as 1m"
 
 
 def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_cannot_be_made_is_refused() -> None:
 
     with pytest.raises(InputError, match="30m bars cannot be made of 1h bars") as refused:
         resample(frame, "X", "1h", "30m")
-    assert refused.value.hint == "of 1h bars: 4h, 1d, 1w"
+    assert refused.value.hint == "of 1h bars: 2h, 4h, 6h, 8h, 12h, 1d, 1w"
     with pytest.raises(InputError, match="make no whole 1d bar"):
         resample(frame[2:4], "X", "1h", "1d", "XNYS")
 

@@ -148,18 +148,28 @@ def _find(expected: Instants, at: Instants) -> tuple[Flags, Flags]:
 
 
 def _never_served(expected: Instants, present: Flags, sessions: Sessions) -> Flags:
-    """Bars of a time of day, around the clock of a time of the week, at which a source never has any."""
-    slot, count = _slot_of(expected, sessions)
-    chances, hits = np.bincount(slot, minlength=count), np.bincount(slot[present], minlength=count)
-    never = (chances >= _CHANCES) & (hits <= _NEVER * chances)
-    flags: Flags = never[slot]
+    """Bars of a time of day, around the clock of a time of the week too, at which a source never has any."""
+    flags = _never_at(*_slot_of(expected, sessions), present)
+    if sessions.name == FX:
+        # Metals and indices pause for an hour at the end of each day.
+        flags |= _never_at(*_time_of_day(expected, sessions), present)
     # A source that lacks most of a session follows another calendar.
     return flags if flags.mean() <= 0.5 else np.zeros(len(expected), bool)
+
+
+def _never_at(slot: NDArray[np.int64], count: int, present: Flags) -> Flags:
+    chances, hits = np.bincount(slot, minlength=count), np.bincount(slot[present], minlength=count)
+    never: Flags = (chances >= _CHANCES) & (hits <= _NEVER * chances)
+    return never[slot]
 
 
 def _slot_of(expected: Instants, sessions: Sessions) -> tuple[NDArray[np.int64], int]:
     if sessions.name == FX:
         return ((expected - monday_of(expected)) // _MINUTE).astype(np.int64), _WEEK_MINUTES
+    return _time_of_day(expected, sessions)
+
+
+def _time_of_day(expected: Instants, sessions: Sessions) -> tuple[NDArray[np.int64], int]:
     wall = local(expected, sessions.zone)
     return ((wall - wall.astype("datetime64[D]")) // _MINUTE).astype(np.int64), _DAY_MINUTES
 

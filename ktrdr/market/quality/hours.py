@@ -192,9 +192,9 @@ def _closed(at: Instants) -> QualityFault:
     return fault_at("closed_days", "warning", at, message, bars=len(at))
 
 
-def _fx_closed(at: Instants) -> QualityFault:
+def _fx_closed(at: Instants, *, by_date: bool = False) -> QualityFault:
     """No one place closes foreign exchange: on holidays some trade on, thinly."""
-    message = f"{bars(len(at))} lie outside of the trading week or on a holiday: {times(at, by_date=False)}"
+    message = f"{bars(len(at))} lie outside of the trading week or on a holiday: {times(at, by_date=by_date)}"
     return fault_at("closed_days", "note", at, message)
 
 
@@ -212,5 +212,8 @@ def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
             )
             yield fault_at("shifted_days", "error", off, message, bars=len(series))
             return
+    if coverage.sessions.name == FX:
+        yield _fx_closed(off, by_date=True)
+        return
     message = f"{bars(len(off))} lie on days without a session: {times(off, by_date=True)}"
     yield fault_at("closed_days", "warning", off, message, bars=len(off))
