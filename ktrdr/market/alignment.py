@@ -12,8 +12,8 @@ from ktrdr.market.sessions import Instants
 _HOUR = np.timedelta64(3_600_000_000, "us")
 # No day ends more than a day after the one that its date names.
 _FARTHEST = 24
-# How many bars must agree before a time counts as their close, and how few may agree with the time that they claim.
-_LEAST, _AGREE, _CLAIM = 5, 0.9, 0.5
+# How many bars must be early, at least and as a share, and for how many the prices must tell when they close.
+_LEAST, _MANY, _AGREE = 5, 0.25, 0.9
 # Two series of one source differ by rounding alone.
 _SAME = 1e-6
 
@@ -41,18 +41,17 @@ class Early:
 def find_early(longer: Closes, shorter: Closes) -> Early | None:
     """How early longer bars are filed, where the shorter ones show that they are.
 
-    A longer bar that closes at some instant ends with the price at which the shorter bars stand then. Where few bars do
-    at the instant that they claim, and nearly all do at one some hours later, they are known before they have closed.
+    A longer bar that closes at some instant ends with the price at which the shorter bars stand then. Where many do so
+    some hours after the instant that they claim, and the others do at it, they are known before they have closed.
     """
-    at_hour = [_agree(longer, shorter, hour * _HOUR) for hour in range(_FARTHEST + 1)]
-    known = np.logical_or.reduce([is_known for is_known, _ in at_hour])
-    if known.sum() < _LEAST or _share(*at_hour[0]) >= _CLAIM:
-        return None
+    is_known, agrees = zip(*(_agree(longer, shorter, hour * _HOUR) for hour in range(_FARTHEST + 1)), strict=True)
     for hours in range(1, _FARTHEST + 1):
-        (is_known, agrees), (_, agrees_before) = at_hour[hours], at_hour[hours - 1]
-        either = agrees | agrees_before if hours > 1 else agrees
-        if is_known.sum() >= _LEAST and _share(is_known, either) >= _AGREE:
-            return Early(hours, np.flatnonzero(either))
+        # Where clocks change, it is an hour less in a part of the year.
+        later = agrees[hours] | agrees[hours - 1]
+        early = later & ~agrees[0]
+        known = max(1, int(is_known[hours].sum()))
+        if early.sum() >= max(_LEAST, _MANY * known) and (later | agrees[0]).sum() >= _AGREE * known:
+            return Early(hours, np.flatnonzero(early))
     return None
 
 
@@ -63,7 +62,3 @@ def _agree(longer: Closes, shorter: Closes, shift: np.timedelta64) -> tuple[NDAr
     known &= longer.at + shift <= shorter.at[-1] if len(shorter.at) else False
     prices = shorter.price[np.maximum(last, 0)] if len(shorter.price) else longer.price
     return known, known & (np.abs(prices / longer.price - 1) < _SAME)
-
-
-def _share(known: NDArray[np.bool_], agrees: NDArray[np.bool_]) -> float:
-    return float((agrees & known).sum() / max(1, known.sum()))

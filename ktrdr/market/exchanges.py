@@ -39,9 +39,8 @@ def exchange_years(name: str, since: date, until: date) -> ExchangeYears:
         return ExchangeYears((), first, last)
     if (calendars := _build(name, first, last)) is None:
         raise InputError(
-            f"the calendar {name} cannot be had for {first.year} to {last.year}: the library exchange_calendars "
-            "fails to build it",
-            hint="name another calendar with --calendar: 24/5 for Monday to Friday around the clock, 24/7 for none",
+            f"the calendar {name} cannot be had: the library exchange_calendars fails to build it",
+            hint="name another calendar: 24/5 for Monday to Friday around the clock, 24/7 for none",
             calendar=name,
         )
     return ExchangeYears(calendars, first, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -180,7 +181,7 @@ class BarStore:
                 return path
         symbol, timeframe = symbol_of(path.parent.name), path.stem
         stored = [(symbol_of(file.parent.name), file.stem) for file in self._series_files()]
-        hint = f"load it with: ktrdr data load {symbol} {timeframe}"
+        hint = f"load it with: ktrdr data load {shlex.quote(symbol)} {timeframe}"
         if others := [stem for name, stem in stored if name == symbol]:
             hint += f" (stored for {symbol}: {', '.join(others)})"
         elif similar := nearest(symbol, {name for name, _ in stored}):
