@@ -13,7 +13,7 @@ _HOUR = np.timedelta64(3_600_000_000, "us")
 # No day ends more than a day after the one that its date names.
 _FARTHEST = 24
 # How many bars must be early, at least and as a share, and for how many the prices must tell when they close.
-_LEAST, _MANY, _AGREE = 5, 0.25, 0.9
+_LEAST, _MANY, _AGREE = 5, 0.25, 0.8
 # Two series of one source differ by rounding alone.
 _SAME = 1e-6
 
@@ -36,6 +36,10 @@ class Early:
 
     hours: int
     rows: NDArray[np.int64]
+
+    @property
+    def text(self) -> str:
+        return "1 hour" if self.hours == 1 else f"{self.hours} hours"
 
 
 def find_early(longer: Closes, shorter: Closes) -> Early | None:

@@ -171,5 +171,5 @@ def test_the_check_of_stored_days_finds_them_too(tmp_path: Path) -> None:
 
     (fault,) = [fault for fault in report.faults if fault.kind == "filed_early"]
     assert fault.severity == "error"
-    assert "they close 16 hours after their date" in fault.message
+    assert "they close 16 hours after they claim to" in fault.message
     assert "--replace" in fault.message

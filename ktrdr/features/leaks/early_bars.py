@@ -21,11 +21,11 @@ def early_leaks(history: History, symbol: str) -> Iterator[Leak]:
         row = int(early.rows[0])
         claimed = longer.at[row]
         known = float(base.price[max(0, int(np.searchsorted(base.at, claimed, "right")) - 1)])
-        instant, hours = instant_text(claimed), "1 hour" if early.hours == 1 else f"{early.hours} hours"
+        instant = instant_text(claimed)
         detail = (
-            f"the {timeframe} bars of {symbol} are filed early: the {history.base} bars show that they close {hours} "
-            f"after the instant at which they claim to. The bar that claims {instant} ends at {longer.price[row]:g}, "
-            f"and the price was {known:g} then: {MEANING[Kind.OPEN_BAR]}. Import or load them again."
+            f"the {timeframe} bars of {symbol} are filed early: the {history.base} bars show that they close "
+            f"{early.text} after the instant at which they claim to. The bar that claims {instant} ends at "
+            f"{longer.price[row]:g}, and the price was {known:g} then: {MEANING[Kind.OPEN_BAR]}. Import or load them again."
         )
         column = f"close@{timeframe}"
         yield Leak.of(Kind.OPEN_BAR, symbol, column, instant, (float(longer.price[row]), known), detail)

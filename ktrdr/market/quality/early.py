@@ -31,8 +31,8 @@ def early_faults(frame: pl.DataFrame, timeframe: Timeframe, shorter: ShorterBars
         return
     at = as_instants(sound["timestamp"])[early.rows]
     message = (
-        f"the bars are filed early: they close {early.hours} hours after their date, as the {shorter.timeframe} bars "
-        f"show: {times(at, by_date=True)}; import them again with --replace, or load them with --replace"
+        f"the bars are filed early: they close {early.text} after they claim to, as the {shorter.timeframe} bars show: "
+        f"{times(at, by_date=True)}; import them again with --replace, or load them with --replace"
     )
     yield fault_at("filed_early", "error", at, message, bars=len(at))
 
