@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ktrdr.errors import InputError
+from ktrdr.errors import BarsError, InputError
+from ktrdr.market.bars import SCHEMA, VALUES
+from ktrdr.market.closings import without_instants
 from ktrdr.market.days import DayClock, trading_days
+from ktrdr.market.store import BarStore
 from ktrdr.timeframe import Timeframe
 
 EVERY_DAY, MONDAY_TO_FRIDAY, SUNDAY_TO_THURSDAY = range(7), range(5), (6, 0, 1, 2, 3)
@@ -71,6 +75,33 @@ def test_a_day_that_opens_at_16_utc_counts_for_the_next_date(zone: str) -> None:
     assert found.clock is not None
     dates = found.dates.dt.replace_time_zone(None).to_numpy()
     assert found.clock.closes(dates, np.timedelta64(1, "D"))[0] == np.datetime64("2024-01-08T16:00")
+
+
+def test_days_that_were_exported_come_back_as_they_were(tmp_path: Path) -> None:
+    opens = stamps(time(17), "America/New_York", SUNDAY_TO_THURSDAY, days=30)
+    frame = pl.DataFrame({"timestamp": opens, **dict.fromkeys(VALUES, 1.0)}, schema=SCHEMA)
+    store = BarStore(tmp_path)
+    store.merge("EURUSD", "1d", frame, "csv")
+
+    exported = without_instants(store.read_stored("EURUSD", "1d").frame)
+
+    assert exported.equals(frame)
+    store.merge("GBPUSD", "1d", exported, "csv")
+    assert store.read("GBPUSD", "1d").equals(store.read("EURUSD", "1d"))
+    assert store.info("GBPUSD", "1d").clock == store.info("EURUSD", "1d").clock
+
+
+def test_days_that_open_at_another_time_cannot_join_the_stored_ones(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    values = dict.fromkeys(VALUES, 1.0)
+    store.merge("BTC-USD", "1d", pl.DataFrame({"timestamp": stamps(time(0), "UTC"), **values}, schema=SCHEMA), "csv")
+    later = pl.DataFrame({"timestamp": stamps(time(16), "UTC"), **values}, schema=SCHEMA)
+
+    with pytest.raises(BarsError, match="open at 00:00 UTC, and these at 16:00 UTC: they cannot join"):
+        store.merge("BTC-USD", "1d", later, "csv")
+
+    store.merge("BTC-USD", "1d", later, "csv", replace=True)
+    assert store.info("BTC-USD", "1d").clock == DayClock.parse("16:00:00 of the day before UTC")
 
 
 def test_dates_stay_dates_and_a_zone_says_when_they_end() -> None:

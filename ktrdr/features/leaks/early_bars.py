@@ -25,7 +25,8 @@ def early_leaks(history: History, symbol: str) -> Iterator[Leak]:
         detail = (
             f"the {timeframe} bars of {symbol} are filed early: the {history.base} bars show that they close "
             f"{early.text} after the instant at which they claim to. The bar that claims {instant} ends at "
-            f"{longer.price[row]:g}, and the price was {known:g} then: {MEANING[Kind.OPEN_BAR]}. Import or load them again."
+            f"{longer.price[row]:g}, and the price was {known:g} then: {MEANING[Kind.OPEN_BAR]}. Import or load them "
+            "again."
         )
         column = f"close@{timeframe}"
         yield Leak.of(Kind.OPEN_BAR, symbol, column, instant, (float(longer.price[row]), known), detail)

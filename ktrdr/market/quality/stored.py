@@ -39,12 +39,15 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
 
 
 def _shorter_bars(store: BarStore, frame: pl.DataFrame, symbol: str, timeframe: Timeframe) -> ShorterBars | None:
-    """Stored hours of the same market, for days to be held against."""
-    hours = Timeframe.HOUR_1
-    if not timeframe.is_by_date or store.find(symbol, hours) is None:
+    """Stored hours, or shorter bars, of the same market, for days to be held against."""
+    if not timeframe.is_by_date:
         return None
+    shorter = [each for each in reversed(Timeframe) if each.length <= Timeframe.HOUR_1.length]
     try:
-        return ShorterBars(store.read_stored(symbol, hours, frame["timestamp"][0]).frame, hours)
+        stored = next((each for each in shorter if store.find(symbol, each) is not None), None)
+        if stored is None:
+            return None
+        return ShorterBars(store.read_stored(symbol, stored, frame["timestamp"][0]).frame, stored)
     except (InputError, StorageError):
         return None
 
