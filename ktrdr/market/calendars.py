@@ -69,14 +69,14 @@ _COMMODITY_CFD = re.compile(r"(USTEC|USOIL|UKOIL|WTI|BRENT|XTIUSD|XBRUSD|XNGUSD|
 
 
 def choose_calendar(
-    symbol: str, timeframe: Timeframe, timestamps: Instants, given: str | None = None
+    symbol: str, timeframe: Timeframe, timestamps: Instants, named: str | None = None
 ) -> CalendarChoice:
-    """The calendar that was given, or the one that bars and symbol speak for; the bars outweigh the symbol's name.
+    """The calendar that somebody has named, or the one that bars and symbol speak for; the bars outweigh the symbol's name.
 
-    Raises InputError when there is no calendar of the given name.
+    Raises InputError when there is no such calendar.
     """
-    if given is not None:
-        return CalendarChoice(name=check_calendar(given), why="given", is_guess=False)
+    if named is not None:
+        return CalendarChoice(name=check_calendar(named), why="given", is_guess=False)
     name, why = _guess(symbol, timeframe, timestamps)
     return CalendarChoice(name=name, why=why, is_guess=True)
 

@@ -57,7 +57,10 @@ def _factory(name: str) -> Any:
     """The library's class. It knows its first and last year, which the library tells in no other way."""
     from exchange_calendars import calendar_utils  # a second to import, and only for those who need an exchange
 
-    return calendar_utils._default_calendar_factories[name]
+    factories = calendar_utils._default_calendar_factories
+    if (own_name := calendar_utils.resolve_alias(name)) not in factories:
+        raise InputError(f"calendar {name[:64]!r} is not one of exchange_calendars", hint="for example XNYS or 24/7")
+    return factories[own_name]
 
 
 def _try(factory: Callable[..., Any], since: date, until: date) -> tuple[Any, ...] | None:

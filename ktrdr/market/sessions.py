@@ -94,11 +94,11 @@ def sessions_of(calendar: str, first: np.datetime64, last: np.datetime64) -> Ses
 
 
 def sessions_if_known(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessions:
-    """The sessions, or 24/7 where the calendar cannot be built."""
+    """The sessions, or those of 24/5 where the calendar cannot be built: its exchanges rest on Saturday and Sunday."""
     try:
         return sessions_of(calendar, first, last)
     except InputError:
-        return sessions_of(ALWAYS, first, last)
+        return sessions_of(FX, first, last)
 
 
 def stands_at_closes(at: Instants, length: np.timedelta64, sessions: Sessions) -> bool:

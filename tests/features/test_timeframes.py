@@ -53,6 +53,7 @@ def strategy(timeframes: list[str], calendar: str | None = None) -> Strategy:
         ("2023-07-03", "1d", NEW_YORK, "2023-07-03T17:00"),  # a half day, in summer
         ("2023-07-05", "1d", NEW_YORK, "2023-07-05T20:00"),
         ("2023-07-03", "1w", NEW_YORK, "2023-07-07T20:00"),
+        ("2023-07-05", "1d", "NYSE", "2023-07-05T20:00"),  # another name of the same exchange
         ("2023-07-03T16:30", "1h", NEW_YORK, "2023-07-03T17:00"),  # the bell cuts the hour short
         ("2023-07-03T13:30", "4h", NEW_YORK, "2023-07-03T17:00"),
         ("2023-07-05T13:00", "1h", NEW_YORK, "2023-07-05T14:00"),  # begins before the session

@@ -54,6 +54,7 @@ WEEK = ["Mon 01-08", "Tue 01-09", "Wed 01-10", "Thu 01-11", "Fri 01-12", "Mon 01
         ("7203.T", time(0), "Asia/Tokyo", MONDAY_TO_FRIDAY, "00:00 Asia/Tokyo"),
         ("BHP.AX", time(10), "Australia/Sydney", MONDAY_TO_FRIDAY, "10:00 Australia/Sydney"),
         ("FPH.NZ", time(0), "Pacific/Auckland", MONDAY_TO_FRIDAY, "00:00 Pacific/Auckland"),
+        ("OPAP.AT", time(14), "UTC", MONDAY_TO_FRIDAY, "14:00 UTC"),
         ("7203.T", time(0), "UTC", MONDAY_TO_FRIDAY, ""),
     ],
 )

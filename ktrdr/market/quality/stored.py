@@ -63,9 +63,9 @@ def early_faults_of(store: BarStore, series: SeriesInfo) -> tuple[QualityFault, 
 
 def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
     """What was found when this version of the series was checked."""
-    kept = _kept(_path(store, series.symbol, series.timeframe))
+    saved = _read(_path(store, series.symbol, series.timeframe))
     try:
-        return QualitySummary.model_validate(kept["verdict"]) if kept.get("version") == series.version else None
+        return QualitySummary.model_validate(saved["verdict"]) if saved.get("version") == series.version else None
     except (KeyError, ValueError):
         return None
 
@@ -74,10 +74,10 @@ def _path(store: BarStore, symbol: str, timeframe: str) -> Path:
     return store.root / folder_name(symbol) / f".{timeframe.lower()}.quality.json"
 
 
-def _kept(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """Empty where there is nothing, or nothing that can be read: the next check writes it anew."""
     try:
-        kept = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return content if isinstance(content, dict) else {}
