@@ -71,7 +71,7 @@ _COMMODITY_CFD = re.compile(r"(USTEC|USOIL|UKOIL|WTI|BRENT|XTIUSD|XBRUSD|XNGUSD|
 def choose_calendar(
     symbol: str, timeframe: Timeframe, timestamps: Instants, named: str | None = None
 ) -> CalendarChoice:
-    """The calendar that somebody has named, or the one that bars and symbol speak for; the bars outweigh the symbol's name.
+    """The calendar that somebody has named, or else the one that the bars speak for, or else the symbol.
 
     Raises InputError when there is no such calendar.
     """
