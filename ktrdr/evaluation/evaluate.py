@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,11 @@ from ktrdr.evaluation import baselines, metrics
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.metrics import Floats, Integers
 from ktrdr.evaluation.outputs import class_probabilities
-from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Rivals, Sampling, measure_significance
-from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.evaluation.rivals import Rivals
+from ktrdr.evaluation.scored_rows import ScoredRows
+from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, measure_significance
+from ktrdr.evaluation.timing import class_agreement, number_agreement
+from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
 from ktrdr.formatting import percentage, score
 from ktrdr.payloads.evaluation import Classification, Evaluation, PartEvaluation, Regression
@@ -35,6 +39,18 @@ def evaluate(
     of the training's loss. `ktrdr.evaluation.outputs.class_probabilities` removes them from the probabilities. The
     predicted classes keep them, because class weights are meant to move predictions.
     """
+    evaluation, _ = evaluate_rows(outputs, dataset, part, control, class_weights)
+    return evaluation
+
+
+def evaluate_rows(
+    outputs: NDArray[np.float32],
+    dataset: Dataset,
+    part: Part,
+    control: NDArray[np.float32] | None = None,
+    class_weights: Sequence[float] | None = None,
+) -> tuple[Evaluation, ScoredRows]:
+    """As `evaluate`, with the scored rows that it rests on, which a test over several parts needs."""
     if dataset.is_regression:
         return _regression(outputs, dataset, part, control)
     return _classification(outputs, dataset, part, control, class_weights)
@@ -46,8 +62,12 @@ def _classification(
     part: Part,
     control: NDArray[np.float32] | None,
     class_weights: Sequence[float] | None,
-) -> Classification:
+) -> tuple[Classification, ScoredRows]:
     names, labels = dataset.class_names, part.labels.astype(np.int64)
+
+    def agreement(predicted: Integers) -> Floats:
+        return class_agreement(labels, predicted, part.symbols, len(names))
+
     predicted, probabilities = outputs.argmax(axis=1), class_probabilities(outputs, class_weights)
     guesses = Rivals(
         naive={"majority": baselines.majority(dataset, part), "persistence": baselines.persistence(part)},
@@ -56,19 +76,24 @@ def _classification(
     )
     scores = guesses.map(lambda guess: metrics.class_scores(labels, guess.predicted, guess.probabilities, len(names)))
     own = metrics.class_scores(labels, predicted, probabilities, len(names))
-    hits = _as_floats(predicted == labels)
     confusion = metrics.count_confusion(labels, predicted, len(names))
-    common = _on_part(
-        dataset,
+    hits = _as_floats(predicted == labels)
+    rows = _scored_rows(
         part,
         hits,
         quality=hits,
         rivals=guesses.map(lambda guess: _as_floats(guess.predicted == labels)),
-        words=percentage(own.accuracy),
-        rivals_in_words=scores.map(lambda one: percentage(one.accuracy)),
+        agreement=agreement(predicted),
     )
-    return Classification(
-        **dict(common),
+    wording = Wording(
+        model=percentage(own.accuracy),
+        rivals=scores.map(lambda one: percentage(one.accuracy)),
+        unit="percentage points",
+        scale=100.0,
+    )
+    control_agreement = None if guesses.control is None else agreement(guesses.control.predicted)
+    evaluation = Classification(
+        **dict(_on_part(dataset, part, rows, control_agreement, wording)),
         balanced_accuracy=own.balanced_accuracy,
         mcc=own.mcc,
         log_loss=metrics.mean_log_loss(labels, probabilities),
@@ -77,11 +102,12 @@ def _classification(
         calibration=metrics.measure_calibration(labels, predicted, probabilities),
         baselines=scores.by_name,
     )
+    return evaluation, rows
 
 
 def _regression(
     outputs: NDArray[np.float32], dataset: Dataset, part: Part, control: NDArray[np.float32] | None
-) -> Regression:
+) -> tuple[Regression, ScoredRows]:
     targets, predicted = _as_floats(part.labels), _as_floats(outputs[:, 0])
     mean = baselines.training_mean(dataset)
     guesses = Rivals(
@@ -91,72 +117,67 @@ def _regression(
     ).map(lambda guess: _as_floats(guess.predicted))
     scores = guesses.map(lambda guess: metrics.number_scores(targets, guess, mean))
     own = metrics.number_scores(targets, predicted, mean)
-    sampling = Sampling.of(part)
-    common = _on_part(
-        dataset,
+    rows = _scored_rows(
         part,
         _as_floats(metrics.sign_hits(targets, predicted)),
         quality=-((predicted - targets) ** 2),
         rivals=guesses.map(lambda guess: -((guess - targets) ** 2)),
-        words=f"a squared error of {score(own.mse)} training variances",
-        rivals_in_words=scores.map(lambda one: score(one.mse)),
+        agreement=number_agreement(targets, predicted, part.symbols),
     )
-    return Regression(
-        **dict(common),
+    wording = Wording(
+        model=f"a squared error of {score(own.mse)} training variances",
+        rivals=scores.map(lambda one: score(one.mse)),
+        unit="training variances",
+        scale=1.0,
+    )
+    control_agreement = None if control is None else number_agreement(targets, _as_floats(control[:, 0]), part.symbols)
+    evaluation = Regression(
+        **dict(_on_part(dataset, part, rows, control_agreement, wording)),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
-        ic_t=metrics.correlation_t(targets, predicted, sampling),
+        ic_t=metrics.correlation_t(targets, predicted, rows.sampling),
         rank_ic=own.rank_ic,
-        rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), sampling),
+        rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), rows.sampling),
         baselines=scores.by_name,
     )
+    return evaluation, rows
+
+
+def _scored_rows(part: Part, hits: Floats, *, quality: Floats, rivals: Rivals[Floats], agreement: Floats) -> ScoredRows:
+    return ScoredRows(part.timestamps, part.symbols, part.settled - part.rows, hits, quality, rivals, agreement)
 
 
 def _on_part(
-    dataset: Dataset,
-    part: Part,
-    hits: Floats,
-    *,
-    quality: Floats,
-    rivals: Rivals[Floats],
-    words: str,
-    rivals_in_words: Rivals[str],
+    dataset: Dataset, part: Part, rows: ScoredRows, control_agreement: Floats | None, wording: Wording
 ) -> PartEvaluation:
-    """The figures that classification and regression share.
-
-    hits: [samples], 1 where the class or the sign is right, else 0
-    quality, rivals: [samples], quality of the model's and the rivals' predictions; higher is better
-    words, rivals_in_words: their mean quality, formatted
-    """
+    """The figures that classification and regression share."""
     name = "test" if part is dataset.test else "validation"
     level = TEST_LEVEL if name == "test" else VALIDATION_LEVEL
-    sampling = Sampling.of(part)
-    significance = measure_significance(hits, quality, rivals, sampling, level)
-    control = None
-    if rivals.control is not None:
-        control = measure_significance(hits, rivals.control, Rivals(rivals.naive), sampling, level)
-    case = VerdictInput(
-        part=name,
-        samples=len(hits),
-        model=words,
-        rivals=rivals_in_words,
-        unit="training variances" if dataset.is_regression else "percentage points",
-        scale=1.0 if dataset.is_regression else 100.0,
-        control_beats=control.beats_baselines if control else None,
-    )
-    accuracy = float(hits.mean())
+    significance = measure_significance(rows, level)
+    accuracy = float(rows.hits.mean())
     return PartEvaluation(
         part=name,
-        samples=len(hits),
+        samples=len(rows.hits),
         first=part.timestamps.min().astype("datetime64[s]").item(),
         last=part.timestamps.max().astype("datetime64[s]").item(),
         accuracy=accuracy,
         accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples),
         class_names=dataset.class_names,
         significance=significance,
-        verdict=verdict(case, significance, sampling),
+        verdict=verdict(
+            VerdictInput(name, rows, wording, _control_beats(rows, control_agreement, level)), significance
+        ),
     )
+
+
+def _control_beats(rows: ScoredRows, agreement: Floats | None, level: float) -> bool:
+    """Whether the control, with its own `agreement`, beats the naive baselines too; False without a control."""
+    quality = rows.rivals.control
+    if quality is None or agreement is None:
+        return False
+    control = replace(rows, quality=quality, agreement=agreement, rivals=Rivals(rows.rivals.naive))
+    return measure_significance(control, level).beats_baselines
 
 
 def _as_floats(values: NDArray[np.bool_] | Integers | NDArray[np.float32] | Floats) -> Floats:

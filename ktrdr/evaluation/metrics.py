@@ -13,7 +13,7 @@ from ktrdr.features.ranks import ranks
 from ktrdr.payloads.evaluation import Calibration, CalibrationBin, ClassScores, NumberScores
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.significance import Sampling
+    from ktrdr.evaluation.sampling import Sampling
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,9 +88,9 @@ def correlation(one: Floats, two: Floats) -> float | None:
 
 
 def correlation_t(one: Floats, two: Floats, sampling: Sampling) -> float | None:
-    """The correlation divided by its standard error under the null hypothesis, corrected for overlapping labels."""
+    """The correlation over its standard error, as the standard normal value that is as rare; labels may overlap."""
     products = _standard_products(one, two)
-    return None if products is None else sampling.t_value(products)
+    return None if products is None else sampling.normal_value(products)
 
 
 def _standard_products(one: Floats, two: Floats) -> Floats | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ktrdr.evaluation.significance import CONTROL, Rivals, Sampling
+from ktrdr.evaluation import fixed_b
+from ktrdr.evaluation.rivals import CONTROL, Rivals
+from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.formatting import count, p_value
 from ktrdr.payloads.evaluation import Significance
 
+POWER_80 = 0.8416
 YARDSTICKS = {
     "logistic_regression": "a logistic regression on the last bar's features",
     "ridge_regression": "a ridge regression on the last bar's features",
@@ -16,43 +19,53 @@ YARDSTICKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictInput:
-    """The facts that a verdict needs.
+class Wording:
+    """How qualities are written.
 
-    part: `validation` or `test`
-    samples: rows that were predicted
-    model: the model's quality, formatted
-    rivals: the rivals' qualities, formatted
+    model: the model's mean quality, formatted
+    rivals: the rivals' mean qualities, formatted
     unit: unit of a lead: percentage points of accuracy, or training variances of squared error
     scale: factor from a lead to that unit
-    control_beats: whether the control beats the naive baselines too; None without a control
     """
 
-    part: str
-    samples: int
     model: str
     rivals: Rivals[str]
     unit: str
     scale: float
-    control_beats: bool | None
 
 
-def verdict(case: VerdictInput, significance: Significance, sampling: Sampling) -> str:
+@dataclass(frozen=True, slots=True)
+class VerdictInput:
+    """The facts that a verdict needs.
+
+    part: `validation` or `test`
+    rows: the scored samples
+    wording: how their qualities are written
+    control_beats: whether the control beats the naive baselines too
+    """
+
+    part: str
+    rows: ScoredRows
+    wording: Wording
+    control_beats: bool
+
+
+def verdict(case: VerdictInput, significance: Significance) -> str:
     return " ".join(
         [
-            _against_baselines(case, significance),
-            *_against_yardsticks(case, significance),
+            _against_baselines(case.wording, significance),
+            *_against_yardsticks(case.wording, significance),
             *_control(case, significance),
-            *_resolution(case, significance, sampling),
+            *_resolution(case, significance),
             _choice(case, significance),
         ]
     )
 
 
-def _against_baselines(case: VerdictInput, significance: Significance) -> str:
-    against = {name: significance.against[name] for name in case.rivals.naive}
-    rivals = " and ".join(f"{figure} ({name})" for name, figure in case.rivals.naive.items())
-    figures = f"{case.model} against {rivals}"
+def _against_baselines(wording: Wording, significance: Significance) -> str:
+    against = {name: significance.against[name] for name in wording.rivals.naive}
+    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
+    figures = f"{wording.model} against {rivals}"
     if significance.beats_baselines:
         return f"The model beats its baselines beyond chance: {figures}."
     if unbeaten := [name for name, lead in against.items() if lead.lead <= 0]:
@@ -63,8 +76,8 @@ def _against_baselines(case: VerdictInput, significance: Significance) -> str:
     return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
 
 
-def _against_yardsticks(case: VerdictInput, significance: Significance) -> Iterator[str]:
-    for name, figure in case.rivals.yardstick.items():
+def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+    for name, figure in wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
         if lead.p_value < significance.level:
             yield f"It beats {words} too ({figure})."
@@ -78,27 +91,27 @@ def _control(case: VerdictInput, significance: Significance) -> Iterator[str]:
     """The model need not have learnt anything if the shuffled-label control does almost as well."""
     if case.control_beats and significance.against[CONTROL].p_value >= significance.level:
         yield (
-            f"But the same model trained on shuffled labels ({case.rivals.control}) beats the baselines as well, and "
-            "the difference between the two is not significant: the lead need not come from what the model learnt."
+            f"But the same model trained on shuffled labels ({case.wording.rivals.control}) beats the baselines as "
+            "well, and the difference between the two is not significant: the lead need not come from what the model "
+            "learnt."
         )
 
 
-def _resolution(case: VerdictInput, significance: Significance, sampling: Sampling) -> Iterator[str]:
-    """The smallest significant lead over the baseline that is hardest to beat: standard error * critical t."""
-    from scipy.special import stdtrit
-
-    rival = max(case.rivals.naive, key=lambda name: significance.against[name].p_value)
-    hardest = significance.against[rival]
-    critical = -float(stdtrit(sampling.freedom, significance.level))
-    effective = significance.effective_samples
-    rows = f"These {count(case.samples)} {case.part} samples"
-    if effective < case.samples:
+def _resolution(case: VerdictInput, significance: Significance) -> Iterator[str]:
+    """The lead over the hardest baseline that such gains would show in four of five parts like this one."""
+    naive = case.wording.rivals.naive
+    rival = max(naive, key=lambda name: significance.against[name].p_value)
+    error = significance.against[rival].standard_error
+    samples, effective = len(case.rows.hits), significance.effective_samples
+    rows = f"These {count(samples)} {case.part} samples"
+    if effective < samples:
         rows += f", equivalent to about {count(effective)} independent ones,"
-    if hardest.standard_error > 0:
-        least = case.scale * hardest.standard_error * critical
-        yield f"{rows} can show a lead of {least:.2g} {case.unit} over {rival}; a smaller one looks like chance."
+    if error > 0:
+        critical = fixed_b.critical_value(significance.level, case.rows.sampling.b)
+        least = case.wording.scale * error * (critical + POWER_80)
+        yield f"{rows} need a lead of about {least:.2g} {case.wording.unit} over {rival} to show it with 80% power."
     else:
-        yield f"On all {count(case.samples)} {case.part} samples it does exactly as well as the {rival} baseline."
+        yield f"On all {count(samples)} {case.part} samples it does exactly as well as the {rival} baseline."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:

@@ -48,19 +48,39 @@ class Lead(Payload):
     """A paired, one-sided test that the model is better than one rival."""
 
     lead: float = Field(description="Mean gain over the rival: a share of samples, or training variances of error.")
-    standard_error: float = Field(description="Standard error of the lead where there is none, in the same unit.")
+    standard_error: float = Field(description="Standard error of the lead, in the same unit.")
     p_value: float = Field(description="Probability of such a lead by chance alone.")
+    interval: tuple[float, float] | None = Field(
+        None, description="The lead's interval of 95 % confidence; null in results of 0.1.0."
+    )
+
+
+class Difference(Payload):
+    """A paired, two-sided test of two models on the same rows."""
+
+    difference: float = Field(description="Mean gain of the first over the second, in the unit of a lead.")
+    standard_error: float = Field(description="Standard error of the difference, in the same unit.")
+    p_value: float = Field(description="Probability of so large a difference, either way, by chance alone.")
+    interval: tuple[float, float] = Field(description="The difference's confidence interval.")
 
 
 class Significance(Payload):
     """Whether the model's lead is more than chance."""
 
-    beats_baselines: bool = Field(description="Whether the model beats each naive baseline at the significance level.")
+    beats_baselines: bool = Field(
+        description="Whether the model beats each naive baseline, and times its predictions, at the significance level."
+    )
     level: float = Field(description="Significance level of each test.")
     effective_samples: int = Field(
         description="Independent samples that would tell the accuracy as precisely as these, which overlap."
     )
     against: dict[str, Lead] = Field(description="The test against each rival, by its name.")
+    timing: Lead | None = Field(
+        None,
+        description="The test that predictions agree with outcomes more than by chance (Pesaran and Timmermann): of "
+        "classes the chance-corrected share of hits, of numbers the correlation, within each symbol; null in results "
+        "of 0.1.0.",
+    )
 
 
 class PartEvaluation(Payload):

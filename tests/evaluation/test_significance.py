@@ -6,11 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from ktrdr.evaluation.significance import Rivals, Sampling, lead_over, measure_significance
-from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.evaluation.rivals import Rivals
+from ktrdr.evaluation.sampling import Sampling
+from ktrdr.evaluation.scored_rows import ScoredRows
+from ktrdr.evaluation.significance import lead_over, measure_significance
+from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.dataset import Part
-from ktrdr.payloads.evaluation import Lead
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +37,19 @@ def test_without_overlap_it_is_mcnemars_test() -> None:
     found = lead_over(model, rival, alone(100))
 
     assert found.lead == pytest.approx(0.16)
-    assert found.lead / found.standard_error == pytest.approx((30 - 14) / math.sqrt(30 + 14))
-    assert 0.005 < found.p_value < 0.012
+    # McNemar's variance, 44, without the square of the mean.
+    assert found.standard_error == pytest.approx(math.sqrt(44 - 16**2 / 100) / 100)
+    assert found.p_value == pytest.approx(float(stdtr(43, -0.16 / found.standard_error)), rel=0.01)
+    assert found.interval == pytest.approx(
+        (0.16 - 2.017 * found.standard_error, 0.16 + 2.017 * found.standard_error), abs=1e-3
+    )
 
 
 def test_the_variance_is_newey_and_wests() -> None:
-    values, lag = np.random.default_rng(0).normal(size=60), 4
-    by_hand = values @ values + 2 * sum((1 - k / (lag + 1)) * (values[k:] @ values[:-k]) for k in range(1, lag + 1))
+    values, lag = np.random.default_rng(0).normal(3, 1, size=60), 4
+    centred = values - values.mean()
+    products = [(1 - k / (lag + 1)) * (centred[k:] @ centred[:-k]) for k in range(1, lag + 1)]
+    by_hand = centred @ centred + 2 * sum(products)
 
     assert alone(60, lag).variance(values) == pytest.approx(by_hand)
 
@@ -52,11 +61,11 @@ def test_two_symbols_that_move_together_tell_no_more_than_one() -> None:
 
     one, two = lead_over(gains, nothing, alone(200)), lead_over(np.tile(gains, 2), np.tile(nothing, 2), twice)
 
-    assert two.model_dump() == pytest.approx(one.model_dump())
+    assert (two.lead, two.standard_error, two.p_value) == pytest.approx((one.lead, one.standard_error, one.p_value))
     assert twice.effective_samples(np.tile(np.abs(gains), 2)) == pytest.approx(200, abs=1)
 
 
-def test_the_lag_reaches_over_the_longest_label() -> None:
+def test_the_lag_reaches_over_the_mean_label() -> None:
     days = list(range(50))
 
     assert Sampling.of(part_of(days, [0] * 50, horizon=1)).lag == 0
@@ -65,6 +74,10 @@ def test_the_lag_reaches_over_the_longest_label() -> None:
     # Bars of two symbols that never open together: half as far apart.
     apart = part_of(days, [0, 1] * 25, horizon=5)
     assert Sampling.of(apart).lag == 16
+    # Triple barriers: one label of 41 bars among many of 3 does not blur all of them.
+    uneven = part_of(days, [0] * 50, horizon=3)
+    uneven.settled[7] += 38
+    assert Sampling.of(uneven).lag == 6
 
 
 @pytest.mark.parametrize(("horizon", "low", "high"), [(1, 0.02, 0.08), (10, 0.015, 0.085)])
@@ -90,23 +103,23 @@ def test_where_there_is_nothing_to_know_it_finds_something_as_rarely_as_it_says(
 def test_what_never_differs_is_no_lead() -> None:
     same = np.ones(20)
 
-    assert lead_over(same, same, alone(20)) == Lead(lead=0, standard_error=0, p_value=0.5)
+    found = lead_over(same, same, alone(20))
+
+    assert (found.lead, found.standard_error, found.p_value, found.interval) == (0, 0, 0.5, (0, 0))
 
 
 def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
-    sampling = alone(len(model))
     rivals = Rivals(naive, {"logistic_regression": yardstick})
-    found = measure_significance(model, model, rivals, sampling, level=0.025)
-    case = VerdictInput(
-        part=part,
-        samples=len(model),
-        model=f"{model.mean():.1%}",
-        rivals=rivals.map(lambda hits: f"{hits.mean():.1%}"),
-        unit="percentage points",
-        scale=100.0,
-        control_beats=None,
-    )
-    return verdict(case, found, sampling)
+    rows = rows_of(model, rivals, agreement=model - 0.5)
+    wording = Wording(f"{model.mean():.1%}", rivals.map(lambda hits: f"{hits.mean():.1%}"), "percentage points", 100.0)
+    return verdict(VerdictInput(part, rows, wording, control_beats=False), measure_significance(rows, level=0.025))
+
+
+def rows_of(model: Floats, rivals: Rivals[Floats], agreement: Floats) -> ScoredRows:
+    """One symbol, a day after the other, labels of a bar."""
+    days = np.datetime64("2020-01-01", "us") + np.arange(len(model)) * np.timedelta64(1, "D")
+    ones = np.ones(len(model), np.int64)
+    return ScoredRows(days, 0 * ones, ones, model, model, rivals, agreement)
 
 
 def hits(share: float, start: int = 0, samples: int = 200) -> Floats:

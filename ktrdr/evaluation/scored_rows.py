@@ -1,0 +1,58 @@
+"""How good each prediction of a part is, and what its rivals' are: all that a test of the model needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.evaluation.rivals import Rivals
+from ktrdr.evaluation.sampling import Sampling
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """The scored samples of one part, or of several that were predicted by different models.
+
+    Every array is [samples], in any order:
+
+    timestamps: opening instants (us, UTC) of the windows' last bars
+    symbols: index of the sample's symbol
+    spans: bars that the sample's label spans
+    hits: 1 where the class or the sign is right, else 0
+    quality: quality of the model's prediction; higher is better
+    rivals: quality of each rival's prediction
+    agreement: `timing.class_agreement` or `timing.number_agreement` of the part's predictions and outcomes
+    """
+
+    timestamps: NDArray[np.datetime64]
+    symbols: Integers
+    spans: Integers
+    hits: Floats
+    quality: Floats
+    rivals: Rivals[Floats]
+    agreement: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScoredRows]) -> ScoredRows:
+        """All rows of `parts`, which have the same naive rivals; other rivals are left out."""
+        return cls(
+            timestamps=np.concatenate([part.timestamps for part in parts]),
+            symbols=np.concatenate([part.symbols for part in parts]),
+            spans=np.concatenate([part.spans for part in parts]),
+            hits=np.concatenate([part.hits for part in parts]),
+            quality=np.concatenate([part.quality for part in parts]),
+            rivals=Rivals(
+                {name: np.concatenate([part.rivals.naive[name] for part in parts]) for name in parts[0].rivals.naive}
+            ),
+            agreement=np.concatenate([part.agreement for part in parts]),
+        )
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling.from_rows(self.timestamps, self.symbols, self.spans)
