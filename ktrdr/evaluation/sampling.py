@@ -100,19 +100,16 @@ class Sampling:
         """Independent samples that would estimate the mean of `hits` [samples] as precisely."""
         return max(1, round(len(hits) / self.inflation(hits)))
 
-    def events(self, gains: Floats) -> float:
-        """Independent occasions on which `gains` [samples] are not zero: few however many samples, if they are rare.
+    def occasions(self, gains: Floats) -> float:
+        """Instants with a gain or a loss, as (sum g^2)^2 / sum g^4: their count where all are of one size."""
+        squares = self.sums(gains) ** 2
+        return float(squares.sum()) ** 2 / float(squares @ squares) if squares.any() else 0.0
 
-        (sum g^2)^2 / sum g^4 over instants counts those with a gain where all are of one size. Neighbours that gain
-        together are one occasion.
-        """
-        sums = self.sums(gains)
-        squares = sums**2
-        occasions = float(squares.sum()) ** 2 / float(squares @ squares) if squares.any() else 0.0
-        centred = centre(sums)
-        variance = self.variance(gains)
-        together = variance / float(centred @ centred) if variance > 0 else self.span
-        return occasions / max(1.0, together)
+    def clustering(self, gains: Floats) -> float:
+        """How many neighbouring occasions weigh as much as one independent occasion; at least 1."""
+        centred = centre(self.sums(gains))
+        independent = float(centred @ centred)
+        return max(1.0, self.variance(gains) / independent if independent > 0 else self.span)
 
 
 def centre(values: Floats) -> Floats:

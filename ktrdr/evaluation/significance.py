@@ -58,23 +58,25 @@ class _Estimate:
     """A mean gain, and how sure it is.
 
     b: see `Sampling.b`
-    events: independent occasions on which there was a gain or a loss
+    occasions: instants with a gain or a loss
+    clustering: how many of them weigh as much as an independent one
     """
 
     mean: float
     standard_error: float
     b: float
-    events: float
+    occasions: float
+    clustering: float
 
     @property
     def p_value(self) -> float:
-        """The largest of three: the probability of such a t-value by fixed-b asymptotics, by Student's distribution
-        for as few events, and of as many tosses of a coin that all come out alike.
+        """The largest of three: the probability of such a t-value by fixed-b asymptotics, that by Student's
+        distribution for as few independent occasions, and that of as many tosses of a coin that come out alike.
         """
         if not self.standard_error:
             return 0.5
         size = abs(self.mean) / self.standard_error
-        above: float = max(fixed_b.p_value(size, self.b), self._student_p_value(size), min(0.5, 0.5**self.events))
+        above: float = max(fixed_b.p_value(size, self.b), self._student_p_value(size), min(0.5, 0.5**self.occasions))
         return above if self.mean > 0 else 1 - above
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -84,7 +86,7 @@ class _Estimate:
 
     @property
     def _freedom(self) -> float:
-        return max(1.0, self.events - 1)
+        return max(1.0, self.occasions / self.clustering - 1)
 
     def _student_p_value(self, t_value: float) -> float:
         from scipy.special import stdtr
@@ -98,10 +100,12 @@ class _Estimate:
 
 
 def _estimate(gains: Floats, sampling: Sampling) -> _Estimate:
-    mean, events = float(gains.mean()), sampling.events(gains)
+    mean, occasions, clustering = float(gains.mean()), sampling.occasions(gains), sampling.clustering(gains)
     error = math.sqrt(sampling.variance(gains)) / len(gains)
-    # Gains that are all alike have no variance to show; their size is as uncertain as the sign of so few events.
-    return _Estimate(mean, error or abs(mean) / math.sqrt(max(1.0, events)), sampling.b, events)
+    if not error and mean:
+        # Gains that are all alike have no variance to show: their mean is as uncertain as so few of them are.
+        error = abs(mean) / math.sqrt(max(1.0, occasions / clustering))
+    return _Estimate(mean, error, sampling.b, occasions, clustering)
 
 
 def measure_significance(rows: ScoredRows, level: float) -> Significance:
