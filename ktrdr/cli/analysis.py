@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from ktrdr.cli.output import bar_time, number, print_fields, print_table, say
-from ktrdr.formatting import NOTHING, count, counted, duration, percentage, score, size_text
+from ktrdr.formatting import NOTHING, count, counted, duration, percentage, points, score, size_text
 
 if TYPE_CHECKING:
     from ktrdr.payloads.leaks import AuditResults
     from ktrdr.payloads.predictions import ExportResults, PredictedBar, PredictionResults
-    from ktrdr.payloads.preflight import FoldReport, LeftOutSymbol, PartName, PreflightResults
+    from ktrdr.payloads.preflight import FoldReport, LeftOutSymbol, PartName, PartReport, PreflightResults
     from ktrdr.payloads.training import Reproduction
 
 PARTS: tuple[PartName, ...] = ("train", "validation", "test")
@@ -117,6 +117,7 @@ def _costs(results: PreflightResults) -> list[tuple[str, object]]:
     return [
         ("features", results.features),
         ("window", results.window),
+        ("skill to be shown", [_resolution(part) for part in results.parts if part.part != "train"]),
         *([("parameters", parameters)] if results.parameters else []),
         ("peak memory", memory),
         (f"one epoch of fold {first}" if first else "one epoch", _about(results.epoch_seconds)),
@@ -124,6 +125,13 @@ def _costs(results: PreflightResults) -> list[tuple[str, object]]:
         if results.folds == 1
         else (f"all {results.folds} folds", total and f"{total}, one after the other"),
     ]
+
+
+def _resolution(part: PartReport) -> str:
+    """The lead, or of a regression the correlation, that the part shows with 80 % power."""
+    of_accuracy = part.resolution_in == "accuracy"
+    size = f"{points(part.resolution)} points" if of_accuracy else f"correlation {part.resolution:.2f}"
+    return f"{size} ({part.part})"
 
 
 def _print_folds(folds: Sequence[FoldReport]) -> None:

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation import baselines, metrics
+from ktrdr.evaluation import baselines, fixed_b, metrics
 from ktrdr.evaluation.baselines import Guess
+from ktrdr.evaluation.breakdown import breakdown
 from ktrdr.evaluation.metrics import Floats, Integers
 from ktrdr.evaluation.outputs import class_probabilities
+from ktrdr.evaluation.resolution import resolution
 from ktrdr.evaluation.rivals import Rivals
 from ktrdr.evaluation.scored_rows import ScoredRows
-from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, measure_significance
+from ktrdr.evaluation.significance import INTERVAL_LEVEL, TEST_LEVEL, VALIDATION_LEVEL, lead_over, measure_significance
 from ktrdr.evaluation.timing import class_agreement, number_agreement
 from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
-from ktrdr.formatting import percentage, score
-from ktrdr.payloads.evaluation import Classification, Evaluation, PartEvaluation, Regression
+from ktrdr.formatting import percentage, score, signed_points, signed_score
+from ktrdr.payloads.evaluation import Classification, Evaluation, Lead, PartEvaluation, Regression
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
@@ -88,18 +90,29 @@ def _classification(
     wording = Wording(
         model=percentage(own.accuracy),
         rivals=scores.map(lambda one: percentage(one.accuracy)),
-        unit="percentage points",
-        scale=100.0,
+        constant=names[predicted[0]] if (predicted == predicted[0]).all() else None,
+        lead=lambda lead: f"{signed_points(lead)} points",
     )
-    control_agreement = None if guesses.control is None else agreement(guesses.control.predicted)
+    log_likelihoods = metrics.log_likelihoods(labels, probabilities)
+    shares = np.tile(baselines.class_shares(dataset), (len(labels), 1))
+    log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), rows.sampling)
+    common = _on_part(
+        dataset,
+        part,
+        rows,
+        wording,
+        control_agreement=None if guesses.control is None else agreement(guesses.control.predicted),
+        log_loss_lead=log_loss_lead,
+    )
     evaluation = Classification(
-        **dict(_on_part(dataset, part, rows, control_agreement, wording)),
+        **dict(common),
         balanced_accuracy=own.balanced_accuracy,
         mcc=own.mcc,
-        log_loss=metrics.mean_log_loss(labels, probabilities),
+        log_loss=float(-log_likelihoods.mean()),
+        log_loss_lead=log_loss_lead,
         f1=dict(zip(names, metrics.f1_scores(confusion), strict=True)),
         confusion=confusion.tolist(),
-        calibration=metrics.measure_calibration(labels, predicted, probabilities),
+        calibration=metrics.measure_calibration(labels, predicted, probabilities, rows.sampling),
         baselines=scores.by_name,
     )
     return evaluation, rows
@@ -127,12 +140,19 @@ def _regression(
     wording = Wording(
         model=f"a squared error of {score(own.mse)} training variances",
         rivals=scores.map(lambda one: score(one.mse)),
-        unit="training variances",
-        scale=1.0,
+        constant="the same number" if (predicted == predicted[0]).all() else None,
+        lead=lambda lead: f"{signed_score(lead)} training variances",
     )
-    control_agreement = None if control is None else number_agreement(targets, _as_floats(control[:, 0]), part.symbols)
+    common = _on_part(
+        dataset,
+        part,
+        rows,
+        wording,
+        control_agreement=None if guesses.control is None else number_agreement(targets, guesses.control, part.symbols),
+        log_loss_lead=None,
+    )
     evaluation = Regression(
-        **dict(_on_part(dataset, part, rows, control_agreement, wording)),
+        **dict(common),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
@@ -149,25 +169,38 @@ def _scored_rows(part: Part, hits: Floats, *, quality: Floats, rivals: Rivals[Fl
 
 
 def _on_part(
-    dataset: Dataset, part: Part, rows: ScoredRows, control_agreement: Floats | None, wording: Wording
+    dataset: Dataset,
+    part: Part,
+    rows: ScoredRows,
+    wording: Wording,
+    *,
+    control_agreement: Floats | None,
+    log_loss_lead: Lead | None,
 ) -> PartEvaluation:
     """The figures that classification and regression share."""
     name = "test" if part is dataset.test else "validation"
     level = TEST_LEVEL if name == "test" else VALIDATION_LEVEL
-    significance = measure_significance(rows, level)
-    accuracy = float(rows.hits.mean())
+    significance, accuracy = measure_significance(rows, level), float(rows.hits.mean())
+    case = VerdictInput(
+        part=name,
+        wording=wording,
+        control_beats=_control_beats(rows, control_agreement, level),
+        breakdown=breakdown(rows, significance, dataset.symbols),
+        log_loss_lead=log_loss_lead,
+        resolution=resolution(dataset, part, level),
+    )
+    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, rows.sampling.b)
     return PartEvaluation(
         part=name,
         samples=len(rows.hits),
         first=part.timestamps.min().astype("datetime64[s]").item(),
         last=part.timestamps.max().astype("datetime64[s]").item(),
         accuracy=accuracy,
-        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples),
+        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples, z),
         class_names=dataset.class_names,
         significance=significance,
-        verdict=verdict(
-            VerdictInput(name, rows, wording, _control_beats(rows, control_agreement, level)), significance
-        ),
+        breakdown=case.breakdown,
+        verdict=verdict(case, significance),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,15 @@ class Sampling:
         span = float(spans.mean())
         lag = min(len(instants) - 1, 2 * math.ceil((span - 1) * density))
         return cls(instant.astype(np.int64), lag, max(1.0, span * density))
+
+    @property
+    def bias(self) -> float:
+        """The mean of `variance` as a share of the true one: about 1 - b + b^2 / 3, as it is taken about the mean."""
+        return 1 - self.b + self.b**2 / 3
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
+        """The same dependence between some of the samples."""
+        return replace(self, instant=self.instant[rows])
 
     @property
     def instants(self) -> int:
@@ -116,3 +125,12 @@ def centre(values: Floats) -> Floats:
     """`values` minus their mean; zeros where they differ from it by rounding errors only."""
     centred = values - values.mean()
     return centred if np.abs(centred).max() > 1e-12 * np.abs(values).max() else np.zeros_like(values)
+
+
+def within(values: Floats, symbols: Integers) -> Floats:
+    """`values` minus the mean of their symbol; zero where they differ from it by rounding errors only."""
+    counts = np.maximum(np.bincount(symbols), 1)
+    deviations = values - (np.bincount(symbols, weights=values) / counts)[symbols]
+    largest = np.zeros(len(counts))
+    np.maximum.at(largest, symbols, np.abs(deviations))
+    return np.where(largest[symbols] > 1e-12 * np.abs(values).max(), deviations, 0.0)

@@ -53,6 +53,18 @@ class ScoredRows:
             agreement=np.concatenate([part.agreement for part in parts]),
         )
 
+    def only(self, own: NDArray[np.bool_]) -> ScoredRows:
+        """The rows for which `own` [samples] is true."""
+        return ScoredRows(
+            timestamps=self.timestamps[own],
+            symbols=self.symbols[own],
+            spans=self.spans[own],
+            hits=self.hits[own],
+            quality=self.quality[own],
+            rivals=self.rivals.map(lambda quality: quality[own]),
+            agreement=self.agreement[own],
+        )
+
     @property
     def sampling(self) -> Sampling:
         return Sampling.from_rows(self.timestamps, self.symbols, self.spans)

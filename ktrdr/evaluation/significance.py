@@ -48,7 +48,7 @@ def difference(one: Floats, other: Floats, sampling: Sampling, level: float = IN
     return Difference(
         difference=estimate.mean,
         standard_error=estimate.standard_error,
-        p_value=min(1.0, 2 * min(estimate.p_value, 1 - estimate.p_value)),
+        p_value=2 * estimate.tail,
         interval=estimate.interval(level),
     )
 
@@ -70,14 +70,21 @@ class _Estimate:
 
     @property
     def p_value(self) -> float:
-        """The largest of three: the probability of such a t-value by fixed-b asymptotics, that by Student's
-        distribution for as few independent occasions, and that of as many tosses of a coin that come out alike.
+        """Of a mean gain above this one."""
+        return self.tail if self.mean >= 0 else 1 - self.tail
+
+    @property
+    def tail(self) -> float:
+        """The probability of a mean gain beyond this one on its side of zero; one half at most.
+
+        The largest of three: the probability of such a t-value by fixed-b asymptotics, that by Student's distribution
+        for as few independent occasions, and that of as many tosses of a coin that come out alike.
         """
         if not self.standard_error:
             return 0.5
         size = abs(self.mean) / self.standard_error
-        above: float = max(fixed_b.p_value(size, self.b), self._student_p_value(size), min(0.5, 0.5**self.occasions))
-        return above if self.mean > 0 else 1 - above
+        tosses: float = min(0.5, 0.5**self.occasions)
+        return max(fixed_b.p_value(size, self.b), self._student_p_value(size), tosses)
 
     def interval(self, level: float) -> tuple[float, float]:
         """The confidence interval that leaves out the mean with probability `level`."""

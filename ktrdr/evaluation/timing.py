@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.evaluation.sampling import within
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -21,7 +23,7 @@ def class_agreement(labels: Integers, predicted: Integers, symbols: Integers, cl
     """
     products = np.zeros(len(labels))
     for one in range(classes):
-        products += _within((labels == one).astype(np.float64), symbols) * _within(
+        products += within((labels == one).astype(np.float64), symbols) * within(
             (predicted == one).astype(np.float64), symbols
         )
     return products
@@ -29,16 +31,7 @@ def class_agreement(labels: Integers, predicted: Integers, symbols: Integers, cl
 
 def number_agreement(targets: Floats, predicted: Floats, symbols: Integers) -> Floats:
     """[samples], products of deviations from the means; their mean is the correlation within symbols."""
-    sides = [_within(side, symbols) for side in (targets, predicted)]
+    sides = [within(side, symbols) for side in (targets, predicted)]
     products = sides[0] * sides[1]
     scale = float(sides[0].std() * sides[1].std())
     return products / scale if scale > 0 else np.zeros_like(products)
-
-
-def _within(values: Floats, symbols: Integers) -> Floats:
-    """`values` minus the mean of their symbol; zero where they differ from it by rounding errors only."""
-    counts = np.maximum(np.bincount(symbols), 1)
-    deviations = values - (np.bincount(symbols, weights=values) / counts)[symbols]
-    largest = np.zeros(len(counts))
-    np.maximum.at(largest, symbols, np.abs(deviations))
-    return np.where(largest[symbols] > 1e-12 * np.abs(values).max(), deviations, 0.0)

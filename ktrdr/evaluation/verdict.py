@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ktrdr.evaluation import fixed_b
+from ktrdr.evaluation.breakdown import describe_breakdown
+from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import CONTROL, Rivals
-from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.formatting import count, p_value
-from ktrdr.payloads.evaluation import Significance
+from ktrdr.payloads.evaluation import Breakdown, Lead, Significance
 
-POWER_80 = 0.8416
 YARDSTICKS = {
     "logistic_regression": "a logistic regression on the last bar's features",
     "ridge_regression": "a ridge regression on the last bar's features",
@@ -24,14 +23,14 @@ class Wording:
 
     model: the model's mean quality, formatted
     rivals: the rivals' mean qualities, formatted
-    unit: unit of a lead: percentage points of accuracy, or training variances of squared error
-    scale: factor from a lead to that unit
+    constant: what the model says of every sample, formatted; None where it says different things
+    lead: formats a lead with its sign and unit
     """
 
     model: str
     rivals: Rivals[str]
-    unit: str
-    scale: float
+    constant: str | None
+    lead: Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,17 @@ class VerdictInput:
     """The facts that a verdict needs.
 
     part: `validation` or `test`
-    rows: the scored samples
+    breakdown: the lead by symbol and by year
+    log_loss_lead: of the probabilities over the training part's class shares; None in a regression
+    resolution: what its rows can show
     wording: how their qualities are written
     control_beats: whether the control beats the naive baselines too
     """
 
     part: str
-    rows: ScoredRows
+    breakdown: Breakdown
+    log_loss_lead: Lead | None
+    resolution: Resolution
     wording: Wording
     control_beats: bool
 
@@ -56,7 +59,9 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
             _against_baselines(case.wording, significance),
             *_against_yardsticks(case.wording, significance),
             *_control(case, significance),
-            *_resolution(case, significance),
+            *_probabilities(case.log_loss_lead, significance.level),
+            *describe_breakdown(case.breakdown, case.wording.lead),
+            _resolution(case, significance),
             _choice(case, significance),
         ]
     )
@@ -70,10 +75,24 @@ def _against_baselines(wording: Wording, significance: Significance) -> str:
         return f"The model beats its baselines beyond chance: {figures}."
     if unbeaten := [name for name, lead in against.items() if lead.lead <= 0]:
         what = "its baselines" if len(unbeaten) == len(against) else f"the {unbeaten[0]} baseline"
-        return f"The model does not beat {what}: {figures}."
+        constant = "" if wording.constant is None else f" It always says {wording.constant}."
+        return f"The model does not beat {what}: {figures}.{constant}"
     doubtful = {name: lead.p_value for name, lead in against.items() if lead.p_value >= significance.level}
+    timing = significance.timing
+    if timing and (not doubtful or not timing.standard_error):
+        return _without_timing(wording, figures, timing)
     p_values = " and ".join(f"{p_value(value)} against {name}" for name, value in doubtful.items())
     return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
+
+
+def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
+    """A lead that needs no knowledge of when: a class got rarer or more frequent than in the training part."""
+    lead = f"The model does not beat its baselines: it is ahead, {figures}, but"
+    if wording.constant is not None:
+        return f"{lead} it always says {wording.constant}, and so has timed nothing."
+    if not timing.standard_error:
+        return f"{lead} it always says the same of each symbol, and so has timed nothing."
+    return f"{lead} its predictions agree with the outcomes hardly more than by chance: p = {p_value(timing.p_value)}."
 
 
 def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
@@ -97,21 +116,25 @@ def _control(case: VerdictInput, significance: Significance) -> Iterator[str]:
         )
 
 
-def _resolution(case: VerdictInput, significance: Significance) -> Iterator[str]:
-    """The lead over the hardest baseline that such gains would show in four of five parts like this one."""
-    naive = case.wording.rivals.naive
-    rival = max(naive, key=lambda name: significance.against[name].p_value)
-    error = significance.against[rival].standard_error
-    samples, effective = len(case.rows.hits), significance.effective_samples
-    rows = f"These {count(samples)} {case.part} samples"
-    if effective < samples:
-        rows += f", equivalent to about {count(effective)} independent ones,"
-    if error > 0:
-        critical = fixed_b.critical_value(significance.level, case.rows.sampling.b)
-        least = case.wording.scale * error * (critical + POWER_80)
-        yield f"{rows} need a lead of about {least:.2g} {case.wording.unit} over {rival} to show it with 80% power."
+def _probabilities(lead: Lead | None, level: float) -> Iterator[str]:
+    if lead is None:
+        return
+    chance = f"p = {p_value(lead.p_value)}"
+    if lead.p_value < level:
+        yield f"Its probabilities are better than the classes' shares, beyond chance: {chance}."
+    elif lead.lead > 0:
+        yield f"Its probabilities are better than the classes' shares, but that may be chance: {chance}."
     else:
-        yield f"On all {count(samples)} {case.part} samples it does exactly as well as the {rival} baseline."
+        yield "Its probabilities are no better than the classes' shares."
+
+
+def _resolution(case: VerdictInput, significance: Significance) -> str:
+    for name in case.wording.rivals.naive:
+        if not significance.against[name].standard_error:
+            return (
+                f"On all {count(case.resolution.samples)} {case.part} samples it does exactly as the {name} baseline."
+            )
+    return f"These {case.resolution.sentence(case.part)}."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:

@@ -40,7 +40,14 @@ class PartReport(Payload):
     last: BarInstant = Field(description="Opening of the last sample's last bar.")
     shares: dict[str, float] = Field(description="Share of each class; of numbers, those above 0 and not.")
     resolution: float = Field(
-        description="Least difference of two accuracies that so many samples tell from chance, at 95 %."
+        description="Lead over a baseline in accuracy, or in a regression correlation with the outcome, that so many "
+        "samples show with 80 % power."
+    )
+    resolution_in: Literal["accuracy", "correlation"] = Field(
+        "accuracy", description="What the resolution is a size of."
+    )
+    effective_samples: int | None = Field(
+        None, description="Independent samples that would show as much; null in results of 0.1.0."
     )
 
 

@@ -15,7 +15,7 @@ from ktrdr.reports.report_data import TrainingReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ktrdr.payloads.backtest import BacktestResult
+    from ktrdr.payloads.backtest import BacktestResult, RandomEntries
 
 Floats = NDArray[np.float64]
 
@@ -67,10 +67,9 @@ def _equity(
         pad(axes, [lowest, highest, 1.0])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    chance = backtest.random_entries
     axes.set_title(
         f"Capital, from 1, over the {backtest.part} part; a trade costs {backtest.costs_percent:g}% of its value\n"
-        f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries with the same turnover",
+        f"{_chance(backtest.random_entries)}",
         loc="left",
         fontsize=11,
         color=INK,
@@ -84,6 +83,12 @@ def _equity(
         (f"buy and hold {gain(backtest.buy_and_hold.total_return)}", float(held[-1]), BLUE, "normal"),
     ]
     label_right(axes, ends, gap=0.075)
+
+
+def _chance(chance: RandomEntries) -> str:
+    if chance.percentile is None:
+        return "too few bars to compare with random entries"
+    return f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries with the same turnover"
 
 
 def _style_axes(axes: Axes, instants: NDArray[np.datetime64]) -> None:

@@ -55,6 +55,7 @@ def traded(
 ) -> BacktestResult:
     names = names or ("down", "flat", "up")
     dataset = SimpleNamespace(class_names=names, symbols=tuple(series), is_regression=False, test=None)
+    dataset.sequence_length, dataset.coverage = 1, [SimpleNamespace(warmup_rows=0)]
     outputs = np.eye(len(names), dtype=np.float32)[classes]
     return backtest(outputs, part, cast("Dataset", dataset), series, costs)
 
@@ -83,7 +84,10 @@ def test_a_case_worked_out_by_hand() -> None:
     sharpe = sum(returns) / 5 / deviation
     assert result.bars_per_year == pytest.approx(365.25)
     assert model.sharpe == pytest.approx(sharpe * math.sqrt(365.25))
-    assert model.sharpe_standard_error == pytest.approx(math.sqrt((1 + sharpe**2 / 2) / 5 * 365.25))
+    assert model.sharpe_standard_error is not None
+    assert model.sharpe_interval is not None
+    assert model.sharpe is not None
+    assert model.sharpe_interval[0] < model.sharpe < model.sharpe_interval[1]
     assert model.annual_volatility == pytest.approx(deviation * math.sqrt(365.25))
     assert model.annual_return == pytest.approx(end ** (365.25 / 5) - 1)
 
@@ -156,7 +160,11 @@ def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> N
     assert good.random_entries.percentile == 100
     assert bad.random_entries.percentile == 0
     chance = good.random_entries
-    assert chance.low < chance.median < chance.high < good.model.total_return
+    levels = [level for level in (chance.low, chance.median, chance.high) if level is not None]
+    assert levels == sorted(levels)
+    assert levels[-1] < good.model.total_return
+    assert chance.p_value == pytest.approx(1 / 501)
+    assert bad.random_entries.p_value == 1.0
     assert len(good.equity.model) == len(good.equity.timestamps) == CURVE_POINTS
     assert good.equity.model[-1] == pytest.approx(1 + good.model.total_return, abs=1e-6)
 

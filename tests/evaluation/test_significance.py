@@ -8,10 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from ktrdr.evaluation.breakdown import breakdown
+from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import Rivals
 from ktrdr.evaluation.sampling import Sampling
 from ktrdr.evaluation.scored_rows import ScoredRows
-from ktrdr.evaluation.significance import lead_over, measure_significance
+from ktrdr.evaluation.significance import difference, lead_from_gains, lead_over, measure_significance
 from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.dataset import Part
 
@@ -108,11 +110,95 @@ def test_what_never_differs_is_no_lead() -> None:
     assert (found.lead, found.standard_error, found.p_value, found.interval) == (0, 0, 0.5, (0, 0))
 
 
+@pytest.mark.parametrize(("right", "exact"), [(3, 0.125), (4, 0.0625), (5, 0.03125), (6, 0.015625)])
+def test_few_disagreements_are_few_tosses_of_a_coin(right: int, exact: float) -> None:
+    """The model differs from its rival on so few of 500 samples, and is right each time."""
+    gains = np.zeros(500)
+    gains[np.arange(right) * 70] = 1.0
+
+    assert exact <= lead_from_gains(gains, alone(500)).p_value < 2 * exact
+
+
+def test_one_long_run_of_overlapping_labels_is_one_occasion() -> None:
+    gains = np.zeros(500)
+    gains[100:120] = 1.0
+
+    assert lead_from_gains(gains, alone(500, lag=38)).p_value > 0.2
+    assert lead_from_gains(gains, alone(500)).p_value < 0.001
+
+
+def test_gains_that_never_vary_are_as_sure_as_they_are_many() -> None:
+    always = np.ones(100)
+
+    short, long = (lead_from_gains(always, Sampling(np.arange(100), lag, lag / 2 + 1)) for lag in (0, 98))
+
+    assert short.lead == 1.0
+    assert short.standard_error == pytest.approx(0.1)
+    assert short.p_value < 1e-6
+    assert long.p_value > 0.15  # two labels
+
+
+def test_the_other_side_of_a_lead_is_as_improbable() -> None:
+    gains = np.random.default_rng(4).normal(0.1, 1, 80)
+
+    ahead, behind = lead_from_gains(gains, alone(80, 3)), lead_from_gains(-gains, alone(80, 3))
+
+    assert ahead.p_value + behind.p_value == pytest.approx(1)
+    assert ahead.interval is not None
+    assert behind.interval == pytest.approx((-ahead.interval[1], -ahead.interval[0]))
+
+
+def test_two_models_are_compared_on_the_same_rows_either_way() -> None:
+    random = np.random.default_rng(6)
+    ups = random.random(2000) < 0.5
+    one, other = ((random.random(2000) < share) == ups for share in (0.5, 0.5))
+    better = np.where(random.random(2000) < 0.08, ups == ups, one)
+
+    found, back = (
+        difference(*pair, alone(2000))
+        for pair in ((better.astype(float), one.astype(float)), (one.astype(float), better.astype(float)))
+    )
+    alike = difference(one.astype(float), other.astype(float), alone(2000))
+
+    assert found.difference == pytest.approx(0.04, abs=0.01)
+    assert found.p_value == pytest.approx(back.p_value)
+    assert found.p_value < 0.001 < alike.p_value
+    assert found.interval[0] > 0 > back.interval[1]
+    assert alike.interval[0] < 0 < alike.interval[1]
+
+
+def test_rows_of_several_parts_are_tested_as_one() -> None:
+    model, rival = hits(0.6), hits(0.5, 40)
+    whole = rows_of(model, Rivals({"majority": rival}), model - 0.5)
+    halves = [
+        whole.only(whole.timestamps >= whole.timestamps[100]),
+        whole.only(whole.timestamps < whole.timestamps[100]),
+    ]
+
+    joined = ScoredRows.joined(halves)
+
+    assert measure_significance(joined, 0.05) == measure_significance(whole, 0.05)
+
+
 def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
     rivals = Rivals(naive, {"logistic_regression": yardstick})
     rows = rows_of(model, rivals, agreement=model - 0.5)
-    wording = Wording(f"{model.mean():.1%}", rivals.map(lambda hits: f"{hits.mean():.1%}"), "percentage points", 100.0)
-    return verdict(VerdictInput(part, rows, wording, control_beats=False), measure_significance(rows, level=0.025))
+    found = measure_significance(rows, level=0.025)
+    wording = Wording(
+        model=f"{model.mean():.1%}",
+        rivals=rivals.map(lambda hits: f"{hits.mean():.1%}"),
+        constant=None,
+        lead=lambda lead: f"{100 * lead:+.1f} points",
+    )
+    case = VerdictInput(
+        part=part,
+        wording=wording,
+        control_beats=False,
+        breakdown=breakdown(rows, found, ("A",)),
+        log_loss_lead=None,
+        resolution=Resolution(samples=200, effective=150.2, least=0.123, is_regression=False, is_hopeless=False),
+    )
+    return verdict(case, found)
 
 
 def rows_of(model: Floats, rivals: Rivals[Floats], agreement: Floats) -> ScoredRows:
@@ -141,12 +227,13 @@ def test_the_verdict_says_what_can_be_chance() -> None:
     assert "beats its baselines beyond chance: 80.0% against 55.0% (majority)" in well
     assert "It beats a logistic regression on the last bar's features too (58.0%)." in well
     assert "Nothing was selected on these rows" in well
-    assert all("200 " in sentence and " percentage points over " in sentence for sentence in (ahead, behind))
+    needed = "These 200 validation samples, worth about 150 independent ones, need a lead of about 12 points over a"
+    assert all(needed in sentence for sentence in (ahead, behind))
 
 
 def test_a_copy_of_a_baseline_is_called_one() -> None:
     naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
 
-    assert "On all 200 validation samples it does exactly as well as the majority baseline." in verdict_on(
+    assert "On all 200 validation samples it does exactly as the majority baseline." in verdict_on(
         hits(0.55), naive, hits(0.5)
     )

@@ -172,7 +172,7 @@ export interface BacktestResult {
   slippage_bps: number;
   model: Performance;
   buy_and_hold: Performance;
-  random_entries?: { draws: number; percentile: number } | null;
+  random_entries?: { draws: number; percentile: number | null } | null;
   equity?: { timestamps: string[]; model: number[]; buy_and_hold: number[] };
   verdict?: string;
 }
@@ -184,8 +184,9 @@ export interface PartReport {
   last: string;
   /** Shares of the samples by class, together 1. */
   shares: Record<string, number>;
-  /** The smallest lead in accuracy that so many samples can tell from chance. */
+  /** Lead in accuracy, or correlation of a regression, that so many samples show with 80 % power. */
   resolution: number;
+  resolution_in?: "accuracy" | "correlation";
 }
 
 export interface PreflightReport {

@@ -1,0 +1,48 @@
+"""Where a model's lead comes from: the same test for each symbol and for each year."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ktrdr.evaluation.scored_rows import ScoredRows
+from ktrdr.evaluation.significance import lead_over
+from ktrdr.payloads.evaluation import Breakdown, GroupLead, Significance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def breakdown(rows: ScoredRows, significance: Significance, symbols: Sequence[str]) -> Breakdown:
+    """The lead over the naive baseline that is hardest to beat; `symbols` are the names behind `rows.symbols`."""
+    rival = max(rows.rivals.naive, key=lambda name: significance.against[name].p_value)
+    years = rows.timestamps.astype("datetime64[Y]").astype(np.int64) + 1970
+    by_symbol = {symbols[number]: rows.symbols == number for number in np.unique(rows.symbols)}
+    by_year = {str(year): years == year for year in np.unique(years)}
+    return Breakdown(
+        rival=rival,
+        by_symbol=tuple(_group(rows, rival, name, own) for name, own in by_symbol.items()),
+        by_year=tuple(_group(rows, rival, name, own) for name, own in by_year.items()),
+    )
+
+
+def _group(rows: ScoredRows, rival: str, name: str, own: NDArray[np.bool_]) -> GroupLead:
+    part = rows.only(own)
+    lead = lead_over(part.quality, part.rivals.naive[rival], part.sampling)
+    return GroupLead(group=name, samples=len(part.hits), accuracy=float(part.hits.mean()), lead=lead)
+
+
+def describe_breakdown(leads: Breakdown, lead_in_words: Callable[[float], str]) -> Iterator[str]:
+    """A sentence on the years and one on the symbols, where there are several."""
+    for noun, groups in (("years", leads.by_year), ("symbols", leads.by_symbol)):
+        if len(groups) > 1:
+            yield _describe(noun, groups, leads.rival, lead_in_words)
+
+
+def _describe(noun: str, groups: Sequence[GroupLead], rival: str, lead_in_words: Callable[[float], str]) -> str:
+    lowest, *_, highest = sorted(groups, key=lambda group: group.lead.lead)
+    ahead = sum(group.lead.lead > 0 for group in groups)
+    low, high = (f"{lead_in_words(group.lead.lead)} ({group.group})" for group in (lowest, highest))
+    return f"It is ahead of {rival} in {ahead} of {len(groups)} {noun}, by {low} to {high}."
