@@ -32,6 +32,7 @@ BENCHMARKS = (
     "features",
     "labels",
     "leak_gate",
+    "verdicts",
     "honesty",
     "training",
     "latency",

@@ -21,11 +21,12 @@ MIN_LOOK_BACKS = 4
 def shift_at_random(
     returned: Callable[[list[int]], float], lengths: list[int], look_back: int, total_return: float
 ) -> RandomEntries:
-    """Shift the positions of each sleeve and wrap them at the end, and compare what the model and the shifts returned.
+    """Shift the positions of each sleeve to later bars, wrap them at the end, and compare the returns with the model's.
 
     `returned` gives the total return of shifts by so many periods, one for each sleeve; `lengths` are the sleeves'
-    periods. A position depends on the `look_back` bars before it, so a shift by less than that, to either side, would
-    put it on bars that it has seen, where a trend follower loses by construction. Such shifts are left out.
+    periods. A position depends on the `look_back` bars before it. A shift by almost all periods is one to slightly
+    earlier bars, which the position has seen: there trend followers always gain, and the opposite always loses. So
+    the last `look_back` shifts are left out.
     """
     if min(lengths) < MIN_LOOK_BACKS * look_back:
         return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back)
@@ -49,5 +50,5 @@ def shift_at_random(
 
 
 def _shift(share: float, length: int, look_back: int) -> int:
-    """From `look_back` to `length - look_back`; at least 1."""
-    return max(1, look_back + int(share * (length - 2 * look_back + 1)))
+    """From 1 to `length - look_back`."""
+    return 1 + int(share * max(0, length - max(1, look_back)))

@@ -44,8 +44,8 @@ class RandomEntries(Payload):
     )
     look_back: int | None = Field(
         None,
-        description="Bars that a position looks back on, and the shortest shift; null in results of 0.1.0, which "
-        "shifted by any number of bars.",
+        description="Bars that a position looks back on; no shift puts it on one of them. Null in results of 0.1.0, "
+        "which shifted by any number of bars.",
     )
 
 
