@@ -113,7 +113,7 @@ class SimulatedPart:
         bars, horizon = len(self.moves) + self.world.horizon, self.world.horizon
         walks = np.cumsum(self.random.normal(size=(bars, self.world.symbols)), axis=0) / np.sqrt(horizon)
         noise = walks[horizon:] - walks[:-horizon]
-        return (correlation * self.moves + np.sqrt(1 - correlation**2) * noise > 0).astype(np.int64)
+        return np.asarray(correlation * self.moves + np.sqrt(1 - correlation**2) * noise > 0, np.int64)
 
     def scored_classes(self, predicted: Integers) -> ScoredRows:
         hits = [

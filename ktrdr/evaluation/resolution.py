@@ -45,7 +45,7 @@ class Resolution:
         if effective < self.samples:
             rows += f", worth about {counted(effective, 'independent one')},"
         if self.is_hopeless:
-            return f"{rows} are too few: even a model that is always right could not be shown to beat its baselines"
+            return f"{rows} are too few: not even a model that is always right could count on beating its baselines"
         if self.is_regression:
             return f"{rows} need a correlation with the outcome of about {self.least:.2f} for 80% power"
         return f"{rows} need a lead of about {100 * self.least:.2g} points over a baseline for 80% power"
