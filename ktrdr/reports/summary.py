@@ -26,6 +26,7 @@ from ktrdr.formatting import (
 )
 from ktrdr.payloads.evaluation import Classification, Regression
 from ktrdr.payloads.training import Ending
+from ktrdr.reports.breakdown_rows import breakdown_rows
 from ktrdr.reports.report_data import TrainingReport, bar_range, day, model_in_short, sources, symbol_sources
 from ktrdr.saved_models.provenance import libraries
 from ktrdr.training.files import STRATEGY
@@ -154,10 +155,17 @@ def _classification(evaluation: Classification) -> Iterator[str]:
             *([*row(name, scores), *_points(leads[name])] for name, scores in evaluation.baselines.items()),
         ],
     )
+    yield from _breakdown(evaluation, _points)
     yield ""
     yield from _confusion(evaluation)
     yield ""
     yield from _calibration(evaluation.calibration)
+
+
+def _breakdown(evaluation: Classification | Regression, lead_cells: Callable[[Lead], list[str]]) -> Iterator[str]:
+    if evaluation.breakdown and (rows := breakdown_rows(evaluation.breakdown, lead_cells)):
+        yield ""
+        yield from _table(rows[0], ([_short(row[0]), *row[1:]] for row in rows[1:]))
 
 
 def _points(lead: Lead) -> list[str]:
@@ -211,6 +219,7 @@ def _regression(evaluation: Regression) -> Iterator[str]:
             *([*row(name, scores), *_variances(leads[name])] for name, scores in evaluation.baselines.items()),
         ],
     )
+    yield from _breakdown(evaluation, _variances)
     yield ""
     t_values = {"IC": evaluation.ic_t, "rank IC": evaluation.rank_ic_t}
     known = ", ".join(f"{name} t = {value:.2f}" for name, value in t_values.items() if value is not None)
