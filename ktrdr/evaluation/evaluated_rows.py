@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +75,21 @@ class EvaluatedRows:
             quality=self.quality(self.model),
             rivals=self.rivals.map(self.quality),
             agreement=self.agreement(self.model),
+        )
+
+    def take(self, places: Integers) -> EvaluatedRows:
+        """The rows at `places`, in that order."""
+        return replace(
+            self,
+            timestamps=self.timestamps[places],
+            symbols=self.symbols[places],
+            spans=self.spans[places],
+            labels=self.labels[places],
+            scales=self.scales[places],
+            folds=self.folds[places],
+            look_back=self.look_back[places],
+            model=self.model.take(places),
+            rivals=self.rivals.map(lambda guess: guess.take(places)),
         )
 
     def quality(self, guess: Guess) -> Floats:
