@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from ktrdr.evaluation.evaluate import level_for
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
-from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, difference
+from ktrdr.evaluation.significance import difference
 from ktrdr.formatting import count, p_value, percentage, points, score
 from ktrdr.payloads.comparison import Comparison, InputDifference, PairedTest, RowsComparison
 
@@ -20,7 +21,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 PartName = Literal["validation", "test"]
 _PARTS: tuple[PartName, ...] = ("test", "validation")
-_LEVELS: Mapping[PartName, float] = {"test": TEST_LEVEL, "validation": VALIDATION_LEVEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _test(
     first = rows[0]
     qualities = [_quality(each) for each in rows]
     best = max(range(len(rows)), key=lambda index: qualities[index].mean())
-    level = _LEVELS[part] / (len(rows) * (len(rows) - 1) / 2)
+    level = level_for(part) / (len(rows) * (len(rows) - 1) / 2)
     sign = -1.0 if first.is_regression else 1.0
     return RowsComparison(
         part=part,

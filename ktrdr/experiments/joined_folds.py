@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ktrdr.errors import InputError, KtrdrError
-from ktrdr.evaluation.backtest import find_signals, trade_signals
+from ktrdr.evaluation.backtest import trade_signals
 from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
+from ktrdr.evaluation.signals import find_signals
 from ktrdr.market.bars import fingerprint
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
