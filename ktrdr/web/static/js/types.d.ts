@@ -434,6 +434,7 @@ export interface Meta {
   terminal_states: OperationStatus[];
   timeframes: { name: string; seconds: number }[];
   kinds: OperationKind[];
+  final_errors: string[];
 }
 
 export interface Workers {
