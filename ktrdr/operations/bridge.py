@@ -203,8 +203,10 @@ class ProgressBridge:
         """What is shown of a running operation once it has been cancelled: how far it came."""
         status = self.get_status()
         step, finished, total = status["current_step"], len(self._metrics_history), self.layout.total_steps
-        if not self.layout.step_name or not step:
+        if not self.layout.step_name:
             return f"Cancelled: {status['message']}"
+        if not step:
+            return f"Cancelled before the first {self.layout.step_name}"
         if step > finished:
             return f"Cancelled in {self.layout.step_name} {step} of {total}, {finished} finished"
         return f"Cancelled after {self.layout.step_name} {finished} of {total}"
