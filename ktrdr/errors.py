@@ -155,6 +155,10 @@ class TrainingDiverged(KtrdrError):
     code = "training_diverged"
 
 
+FINAL_ERRORS = frozenset(error.code for error in (TrainingDataError, LeakFound, TrainingDiverged))
+"""Codes of errors that the same inputs give again, so that it helps nothing to resume."""
+
+
 class ProviderError(KtrdrError):
     code = "provider_failed"
 

@@ -162,7 +162,7 @@ def train(
 
     Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
-    from ktrdr.experiments.folds import TrainingInFolds, summarise
+    from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
@@ -171,7 +171,7 @@ def train(
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
-    folds: dict[str, TrainingResults] = {}
+    folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
@@ -182,9 +182,9 @@ def train(
         )
         if count == 1:
             return Training(results.under(folder), folder)
-        folds[own.name] = results.under(PurePath(own.name))
-    whole = TrainingInFolds(text, chosen.slug, tuple(named), chosen.timeframes, first, last)
-    return Training(summarise(whole, folds, folder, PurePath()).under(folder), folder)
+        folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
+    whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
+    return Training(summarise(whole, folds, store.read, folder, PurePath()).under(folder), folder)
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

@@ -117,7 +117,7 @@ def _costs(results: PreflightResults) -> list[tuple[str, object]]:
     return [
         ("features", results.features),
         ("window", results.window),
-        ("skill to be shown", [_resolution(part) for part in results.parts if part.part != "train"]),
+        ("lead for 80% power", [_resolution(part) for part in results.parts if part.part != "train"]),
         *([("parameters", parameters)] if results.parameters else []),
         ("peak memory", memory),
         (f"one epoch of fold {first}" if first else "one epoch", _about(results.epoch_seconds)),

@@ -42,6 +42,12 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def note(about: str, message: str) -> None:
+    """`note, test: …` on stderr; on a terminal it wraps between words."""
+    label = f"note, {about}" if about else "note"
+    words_console().print(f"{label}: {message}", soft_wrap=not sys.stderr.isatty())
+
+
 def show_error(error: KtrdrError) -> None:
     """`error: …`, one line for each fault where there are several, then `hint: …`."""
     console = words_console()

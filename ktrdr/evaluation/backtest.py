@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ktrdr.evaluation.performance_verdict import describe_performance
 from ktrdr.evaluation.random_entries import shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
+from ktrdr.evaluation.signals import Signals, model_signals, opening_instants
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 
 if TYPE_CHECKING:
@@ -67,8 +68,13 @@ def backtest(
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
     trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open.
     """
+    return trade_signals(model_signals(outputs, part, dataset), bars, costs)
+
+
+def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> BacktestResult:
+    """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset.symbols, bars)
+    sleeves = _sleeves(signals, bars)
     per_year = bars_per_year(bars.values())
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
     runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
@@ -76,10 +82,10 @@ def backtest(
     equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
     returns, held_returns = _returns(equity), _returns(held_equity)
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
-    chance = _random_entries(sleeves, rate, _look_back(dataset), model.total_return)
+    chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
     return BacktestResult(
-        part="test" if part is dataset.test else "validation",
+        part=signals.part,
         bars=len(instants),
         bars_per_year=per_year,
         fee_bps=costs.fee_bps,
@@ -94,34 +100,21 @@ def backtest(
     )
 
 
-def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
-    """Positions [samples]: 1 for a predicted up, -1 for a predicted down, else 0; in a regression the sign."""
-    if dataset.is_regression:
-        return np.sign(outputs[:, 0]).astype(np.float64)
-    sides = {"up": 1.0, "down": -1.0}
-    side_of_class = np.array([sides.get(name, 0.0) for name in dataset.class_names])
-    return np.asarray(side_of_class[outputs.argmax(axis=1)], np.float64)
-
-
 def bars_per_year(frames: Any) -> float:
     """Mean number of distinct opening instants a year, over all symbols. Sessions and holidays count as they were."""
-    opens = np.unique(np.concatenate([_opens(frame) for frame in frames]))
+    opens = np.unique(np.concatenate([opening_instants(frame) for frame in frames]))
     seconds = float((opens[-1] - opens[0]) / np.timedelta64(1, "s"))
     return (len(opens) - 1) * SECONDS_PER_YEAR / seconds
 
 
-def _opens(frame: pl.DataFrame) -> NDArray[np.datetime64]:
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")
-
-
-def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
+def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
-    for number in np.unique(part.symbols):
-        own = part.symbols == number
-        rows, frame = part.rows[own], bars[symbols[number]]
+    for number in np.unique(signals.symbols):
+        own = signals.symbols == number
+        rows, frame = signals.rows[own], bars[signals.names[number]]
         order = np.argsort(rows)
-        last = int(part.settled[own].max())
-        sleeves.append(_sleeve(frame, rows[order], positions[own][order], last))
+        last = int(signals.settled[own].max())
+        sleeves.append(_sleeve(frame, rows[order], signals.positions[own][order], last))
     return sleeves
 
 
@@ -136,7 +129,7 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
     # Skip prices of zero, which cannot divide.
     returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(_opens(frame)[first : last + 1], returns, positions[decided])
+    return Sleeve(opening_instants(frame)[first : last + 1], returns, positions[decided])
 
 
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
@@ -213,11 +206,6 @@ def _shifted_end(sleeve: Sleeve, shift: int, rate: float) -> float:
     """The value of the sleeve at the end if its positions had come `shift` periods later, the last of them first."""
     _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
     return float(after_cost.prod() * growth.prod())
-
-
-def _look_back(dataset: Dataset) -> int:
-    """Bars that a position depends on: the window, and before it what the longest feature looks back on."""
-    return dataset.sequence_length + max(coverage.warmup_rows for coverage in dataset.coverage)
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:

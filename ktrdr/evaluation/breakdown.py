@@ -35,9 +35,9 @@ def _group(rows: ScoredRows, rival: str, name: str, own: NDArray[np.bool_]) -> G
 
 
 def describe_breakdown(leads: Breakdown, lead_in_words: Callable[[float], str]) -> Iterator[str]:
-    """A sentence on the years and one on the symbols, where there are several."""
-    for noun, groups in (("years", leads.by_year), ("symbols", leads.by_symbol)):
-        if len(groups) > 1:
+    """A sentence on the years and one on the symbols, where there are several that differ."""
+    for noun, groups in (("year", leads.by_year), ("symbol", leads.by_symbol)):
+        if len({group.lead.lead for group in groups}) > 1:
             yield _describe(noun, groups, leads.rival, lead_in_words)
 
 
@@ -45,4 +45,4 @@ def _describe(noun: str, groups: Sequence[GroupLead], rival: str, lead_in_words:
     lowest, *_, highest = sorted(groups, key=lambda group: group.lead.lead)
     ahead = sum(group.lead.lead > 0 for group in groups)
     low, high = (f"{lead_in_words(group.lead.lead)} ({group.group})" for group in (lowest, highest))
-    return f"It is ahead of {rival} in {ahead} of {len(groups)} {noun}, by {low} to {high}."
+    return f"By {noun} its lead over {rival} is {low} to {high}, above zero in {ahead} of {len(groups)}."

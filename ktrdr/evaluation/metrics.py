@@ -68,7 +68,8 @@ def f1_scores(confusion: Integers) -> list[float]:
     return [float(2 * hits / total) if total else 0.0 for hits, total in pairs]
 
 
-def number_scores(targets: Floats, predicted: Floats, training_mean: float) -> NumberScores:
+def number_scores(targets: Floats, predicted: Floats, training_mean: float | Floats) -> NumberScores:
+    """`training_mean` is one number, or [samples] where several models were trained."""
     mse = float(np.mean((targets - predicted) ** 2))
     naive = float(np.mean((targets - training_mean) ** 2))
     return NumberScores(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ktrdr.evaluation.random_entries import MIN_LOOK_BACKS
-from ktrdr.evaluation.significance import TEST_LEVEL
+from ktrdr.evaluation.significance import INTERVAL_LEVEL
 from ktrdr.formatting import count, p_value, percentage, with_error
 from ktrdr.payloads.backtest import Performance, RandomEntries
 from ktrdr.payloads.evaluation import Lead
+
+# One-sided, so that a gain beyond chance and a Sharpe ratio's interval above zero are the same claim.
+_LEVEL = INTERVAL_LEVEL / 2
 
 
 def describe_performance(
@@ -22,9 +25,9 @@ def describe_performance(
 
 def _compare(over_holding: Lead, over_zero: Lead) -> str:
     holding, zero = p_value(over_holding.p_value), p_value(over_zero.p_value)
-    if over_holding.p_value < TEST_LEVEL:
+    if over_holding.p_value < _LEVEL:
         return f"that is more than holding, beyond chance (p = {holding})."
-    if over_zero.p_value < TEST_LEVEL:
+    if over_zero.p_value < _LEVEL:
         return f"that is a gain beyond chance (p = {zero}), but not beyond chance more than holding (p = {holding})."
     return f"by chance alone it could gain as much (p = {zero}), and lead holding by as much (p = {holding})."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +36,6 @@ class ScoredRows:
     quality: Floats
     rivals: Rivals[Floats]
     agreement: Floats
-
-    @classmethod
-    def joined(cls, parts: Sequence[ScoredRows]) -> ScoredRows:
-        """All rows of `parts`, which have the same naive rivals; other rivals are left out."""
-        return cls(
-            timestamps=np.concatenate([part.timestamps for part in parts]),
-            symbols=np.concatenate([part.symbols for part in parts]),
-            spans=np.concatenate([part.spans for part in parts]),
-            hits=np.concatenate([part.hits for part in parts]),
-            quality=np.concatenate([part.quality for part in parts]),
-            rivals=Rivals(
-                {name: np.concatenate([part.rivals.naive[name] for part in parts]) for name in parts[0].rivals.naive}
-            ),
-            agreement=np.concatenate([part.agreement for part in parts]),
-        )
 
     def only(self, own: NDArray[np.bool_]) -> ScoredRows:
         """The rows for which `own` [samples] is true."""

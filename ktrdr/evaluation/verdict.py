@@ -38,17 +38,19 @@ class VerdictInput:
     """The facts that a verdict needs.
 
     part: `validation` or `test`
+    samples: rows that were predicted
     breakdown: the lead by symbol and by year
     log_loss_lead: of the probabilities over the training part's class shares; None in a regression
-    resolution: what its rows can show
+    resolution: what its rows can show; None where that is not known
     wording: how their qualities are written
     control_beats: whether the control beats the naive baselines too
     """
 
     part: str
+    samples: int
     breakdown: Breakdown
     log_loss_lead: Lead | None
-    resolution: Resolution
+    resolution: Resolution | None
     wording: Wording
     control_beats: bool
 
@@ -61,7 +63,7 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
             *_control(case, significance),
             *_probabilities(case.log_loss_lead, significance.level),
             *describe_breakdown(case.breakdown, case.wording.lead),
-            _resolution(case, significance),
+            *_resolution(case, significance),
             _choice(case, significance),
         ]
     )
@@ -128,13 +130,13 @@ def _probabilities(lead: Lead | None, level: float) -> Iterator[str]:
         yield "Its probabilities are no better than the classes' shares."
 
 
-def _resolution(case: VerdictInput, significance: Significance) -> str:
+def _resolution(case: VerdictInput, significance: Significance) -> Iterator[str]:
     for name in case.wording.rivals.naive:
         if not significance.against[name].standard_error:
-            return (
-                f"On all {count(case.resolution.samples)} {case.part} samples it does exactly as the {name} baseline."
-            )
-    return f"These {case.resolution.sentence(case.part)}."
+            yield f"On all {count(case.samples)} {case.part} samples it does exactly as the {name} baseline."
+            return
+    if case.resolution:
+        yield f"These {case.resolution.sentence(case.part)}."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ktrdr.formatting import count, gain, percentage
 from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
-from ktrdr.reports.plot_labels import draw_title, label_right, pad
+from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
 
 if TYPE_CHECKING:
@@ -24,13 +24,17 @@ MAX_LINEAR_RATIO = 6.0
 
 
 def plot_equity(report: TrainingReport) -> bytes:
+    return draw_equity(report.backtest, PlotTitle.of(report))
+
+
+def draw_equity(backtest: BacktestResult, title: PlotTitle) -> bytes:
+    """PNG."""
     from matplotlib.ticker import PercentFormatter
 
     figure = new_figure(6.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
     figure.subplots_adjust(left=0.055, right=0.825, top=0.755, bottom=0.07, hspace=0.24)
-    draw_title(figure, report)
-    backtest = report.backtest
+    draw_title(figure, title)
     equity = backtest.equity
     instants = np.array([instant.replace(tzinfo=None) for instant in equity.timestamps], "datetime64[us]")
     model, held = np.array(equity.model), np.array(equity.buy_and_hold)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, choose_positions, trade
+from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, trade
+from ktrdr.evaluation.signals import choose_positions
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs

@@ -26,8 +26,9 @@ def test_every_symbol_and_every_year_has_its_lead() -> None:
     years = DATASET.validation.timestamps.astype("datetime64[Y]").astype(str)
     assert [group.group for group in found.by_year] == sorted(set(years))
     assert sum(group.samples for group in found.by_year) == len(labels)
-    assert f"It is ahead of {found.rival} in 1 of 3 symbols, by -" in sentence
-    assert f"It is ahead of {found.rival} in 0 of {len(found.by_year)} years" in sentence
+    assert f"By symbol its lead over {found.rival} is -" in sentence
+    assert "points (S1), above zero in 1 of 3." in sentence
+    assert f"above zero in 0 of {len(found.by_year)}." in sentence
 
 
 def test_the_groups_of_a_lead_add_up_to_it() -> None:
@@ -49,7 +50,7 @@ def test_one_symbol_within_one_year_needs_no_sentence() -> None:
 
     assert found.breakdown is not None
     assert [len(found.breakdown.by_symbol), len(found.breakdown.by_year)] == [1, 1]
-    assert "It is ahead of" not in found.verdict
+    assert "its lead over" not in found.verdict
 
 
 def test_a_regression_has_groups_in_training_variances() -> None:

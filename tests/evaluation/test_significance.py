@@ -167,19 +167,6 @@ def test_two_models_are_compared_on_the_same_rows_either_way() -> None:
     assert alike.interval[0] < 0 < alike.interval[1]
 
 
-def test_rows_of_several_parts_are_tested_as_one() -> None:
-    model, rival = hits(0.6), hits(0.5, 40)
-    whole = rows_of(model, Rivals({"majority": rival}), model - 0.5)
-    halves = [
-        whole.only(whole.timestamps >= whole.timestamps[100]),
-        whole.only(whole.timestamps < whole.timestamps[100]),
-    ]
-
-    joined = ScoredRows.joined(halves)
-
-    assert measure_significance(joined, 0.05) == measure_significance(whole, 0.05)
-
-
 def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
     rivals = Rivals(naive, {"logistic_regression": yardstick})
     rows = rows_of(model, rivals, agreement=model - 0.5)
@@ -192,6 +179,7 @@ def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part:
     )
     case = VerdictInput(
         part=part,
+        samples=200,
         wording=wording,
         control_beats=False,
         breakdown=breakdown(rows, found, ("A",)),

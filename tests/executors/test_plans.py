@@ -169,7 +169,10 @@ async def test_a_cancelled_whole_ends_after_its_parts_and_counts_what_completed(
     assert whole.status is CANCELLED
     assert whole.completed_at
     assert all(part.completed_at and part.completed_at <= whole.completed_at for part in ends)
-    assert (whole.progress["message"], whole.progress["percentage"]) == ("1 of 3 parts", 33.33)
+    assert (whole.progress["message"], whole.progress["percentage"]) == (
+        "Cancelled: 1 of 3 parts",
+        33.33,
+    )
     assert (await server.operations.get_results(whole_id))["completed"] == [0]
 
 

@@ -98,5 +98,6 @@ def _model(operation: Operation, results: AnyResults) -> Model:
         symbols=metadata["symbols"],
         timeframes=metadata["timeframes"],
         model_type=metadata["model_type"],
+        fold=metadata.get("fold"),
         results=results,
     )

@@ -16,7 +16,7 @@ export function preflightPanels(preflight) {
     ["Time", timeText(preflight)],
     ["Memory", `${bytes(preflight.peak_memory_bytes)} of ${bytes(preflight.available_memory_bytes)}`],
     ["Parameters", `${integer(parameters)}, ${fixed(density, 1)} a sample`],
-    ["Skill to be shown", unseen.map(resolutionText).join(", ")],
+    ["Lead for 80% power", unseen.map(resolutionText).join(", ")],
     ["Folds", folds > 1 ? integer(folds) : null],
   ]);
   return [panel("Preflight", {}, checklist(checks(preflight)), facts), balancePanel(preflight)];
