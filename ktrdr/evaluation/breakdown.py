@@ -34,15 +34,18 @@ def _group(rows: ScoredRows, rival: str, name: str, own: NDArray[np.bool_]) -> G
     return GroupLead(group=name, samples=len(part.hits), accuracy=float(part.hits.mean()), lead=lead)
 
 
-def describe_breakdown(leads: Breakdown, lead_in_words: Callable[[float], str]) -> Iterator[str]:
+def describe_breakdown(leads: Breakdown, lead_in_words: Callable[[float], str], unit: str) -> Iterator[str]:
     """A sentence on the years and one on the symbols, where there are several that differ."""
     for noun, groups in (("year", leads.by_year), ("symbol", leads.by_symbol)):
         if len({group.lead.lead for group in groups}) > 1:
-            yield _describe(noun, groups, leads.rival, lead_in_words)
+            sizes = f"{_range(groups, lead_in_words)} {unit}"
+            yield f"By {noun} its lead over {leads.rival} is {sizes}, {_count_ahead(groups)}."
 
 
-def _describe(noun: str, groups: Sequence[GroupLead], rival: str, lead_in_words: Callable[[float], str]) -> str:
+def _range(groups: Sequence[GroupLead], lead_in_words: Callable[[float], str]) -> str:
     lowest, *_, highest = sorted(groups, key=lambda group: group.lead.lead)
-    ahead = sum(group.lead.lead > 0 for group in groups)
-    low, high = (f"{lead_in_words(group.lead.lead)} ({group.group})" for group in (lowest, highest))
-    return f"By {noun} its lead over {rival} is {low} to {high}, above zero in {ahead} of {len(groups)}."
+    return " to ".join(f"{lead_in_words(group.lead.lead)} ({group.group})" for group in (lowest, highest))
+
+
+def _count_ahead(groups: Sequence[GroupLead]) -> str:
+    return f"above zero in {sum(group.lead.lead > 0 for group in groups)} of {len(groups)}"

@@ -64,7 +64,8 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
         model=percentage(own_scores.accuracy),
         rivals=scores.map(lambda one: percentage(one.accuracy)),
         constant=names[own.predicted[0]] if own.is_constant else None,
-        lead=lambda lead: f"{signed_points(lead)} points",
+        lead=signed_points,
+        unit="points",
     )
     log_likelihoods = metrics.log_likelihoods(labels, own.probabilities)
     log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), scored.sampling)
@@ -90,7 +91,8 @@ def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
         model=f"a squared error of {score(own.mse)} training variances",
         rivals=scores.map(lambda one: score(one.mse)),
         constant="the same number" if rows.model.is_constant else None,
-        lead=lambda lead: f"{signed_score(lead)} training variances",
+        lead=signed_score,
+        unit="training variances",
     )
     return Regression(
         **dict(_evaluation(rows, scored, wording, shown)),

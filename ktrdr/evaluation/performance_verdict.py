@@ -8,7 +8,7 @@ from ktrdr.formatting import count, p_value, percentage, with_error
 from ktrdr.payloads.backtest import Performance, RandomEntries
 from ktrdr.payloads.evaluation import Lead
 
-# One-sided, so that a gain beyond chance and a Sharpe ratio's interval above zero are the same claim.
+# One-sided: together with the other side 5 %.
 _LEVEL = INTERVAL_LEVEL / 2
 
 
@@ -19,7 +19,11 @@ def describe_performance(
         f"After costs the model returned {percentage(model.total_return)}, holding {percentage(held.total_return)}"
     )
     return " ".join(
-        [f"{returns}; {_compare(over_holding, over_zero)}", _describe_timing(chance), _describe_sharpe(model)]
+        [
+            f"{returns}; {_compare(over_holding, over_zero)}",
+            _describe_timing(chance),
+            _describe_sharpe(model, over_zero),
+        ]
     )
 
 
@@ -44,11 +48,11 @@ def _describe_timing(chance: RandomEntries) -> str:
     return f"{chance.percentile:.0f}% of random entries with the same turnover did worse{chance_alone}."
 
 
-def _describe_sharpe(model: Performance) -> str:
-    if model.sharpe is None or model.sharpe_interval is None:
+def _describe_sharpe(model: Performance, over_zero: Lead) -> str:
+    """A ratio is above or below zero as surely as the mean return is."""
+    if model.sharpe is None or model.sharpe_standard_error is None:
         return "It has no Sharpe ratio: its equity never moved."
-    low, high = model.sharpe_interval
     ratio = with_error(model.sharpe, model.sharpe_standard_error)
-    if low <= 0 <= high:
+    if _LEVEL <= over_zero.p_value <= 1 - _LEVEL:
         return f"Its Sharpe ratio, {ratio}, is not distinguishable from zero on so few bars."
     return f"Its Sharpe ratio is {ratio}."

@@ -24,13 +24,15 @@ class Wording:
     model: the model's mean quality, formatted
     rivals: the rivals' mean qualities, formatted
     constant: what the model says of every sample, formatted; None where it says different things
-    lead: formats a lead with its sign and unit
+    lead: formats a lead with its sign
+    unit: its unit
     """
 
     model: str
     rivals: Rivals[str]
     constant: str | None
     lead: Callable[[float], str]
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
             *_against_yardsticks(case.wording, significance),
             *_control(case, significance),
             *_probabilities(case.log_loss_lead, significance.level),
-            *describe_breakdown(case.breakdown, case.wording.lead),
+            *describe_breakdown(case.breakdown, case.wording.lead, case.wording.unit),
             *_resolution(case, significance),
             _choice(case, significance),
         ]

@@ -27,7 +27,7 @@ def test_every_symbol_and_every_year_has_its_lead() -> None:
     assert [group.group for group in found.by_year] == sorted(set(years))
     assert sum(group.samples for group in found.by_year) == len(labels)
     assert f"By symbol its lead over {found.rival} is -" in sentence
-    assert "points (S1), above zero in 1 of 3." in sentence
+    assert "(S1) points, above zero in 1 of 3." in sentence
     assert f"above zero in 0 of {len(found.by_year)}." in sentence
 
 
@@ -60,4 +60,4 @@ def test_a_regression_has_groups_in_training_variances() -> None:
 
     assert found.breakdown is not None
     assert found.breakdown.rival in {"mean", "persistence"}
-    assert "training variances (S" in found.verdict
+    assert " training variances, above zero in" in found.verdict

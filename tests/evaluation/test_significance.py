@@ -16,6 +16,7 @@ from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.evaluation.significance import difference, lead_from_gains, lead_over, measure_significance
 from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.dataset import Part
+from ktrdr.formatting import signed_points
 
 Floats = NDArray[np.float64]
 
@@ -175,7 +176,8 @@ def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part:
         model=f"{model.mean():.1%}",
         rivals=rivals.map(lambda hits: f"{hits.mean():.1%}"),
         constant=None,
-        lead=lambda lead: f"{100 * lead:+.1f} points",
+        lead=signed_points,
+        unit="points",
     )
     case = VerdictInput(
         part=part,

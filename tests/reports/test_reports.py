@@ -19,6 +19,7 @@ from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.backtest import EquityCurve
+from ktrdr.payloads.evaluation import Breakdown, GroupLead
 from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
@@ -218,3 +219,31 @@ def test_labels_keep_their_distance_and_their_order(wanted: list[float]) -> None
     assert all(gap >= 0.07 - 1e-9 for gap in gaps)
     if all(wanted[b] - wanted[a] >= 0.07 for a, b in pairwise(order)):
         assert placed == pytest.approx(wanted)
+
+
+def test_the_summary_shows_the_lead_by_symbol_and_of_many_symbols_the_ends(report: TrainingReport) -> None:
+    evaluation = report.evaluation
+    assert evaluation.breakdown is not None
+    lead = evaluation.significance.against["majority"]
+    groups = tuple(
+        GroupLead(
+            group=f"SYM{number:02}",
+            samples=100 + number,
+            accuracy=0.5,
+            lead=lead.model_copy(update={"lead": number / 100}),
+        )
+        for number in range(14)
+    )
+    leads = Breakdown(rival="majority", by_symbol=groups, by_year=())
+    changed = replace(
+        report,
+        results=report.results.model_copy(
+            update={"evaluation": evaluation.model_copy(update={"breakdown": leads}), "test_evaluation": None}
+        ),
+    )
+
+    lines = summary(changed, {}).splitlines()
+
+    shown = [line.split()[0] for line in lines if line.startswith(("SYM", "(4 between)"))]
+    assert shown == [*(f"SYM{number:02}" for number in range(5)), "(4", *(f"SYM{number:02}" for number in range(9, 14))]
+    assert any("lead over majority" in line for line in lines)
