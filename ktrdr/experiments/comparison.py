@@ -207,7 +207,8 @@ def _verdict(models: Sequence[ComparedModel], rows: RowsComparison, winner: str 
     what = f"{_MEASURES[rows.measure]} on the same {count(rows.samples)} {rows.part} rows: {figures}"
     chance = f"p = {p_value(nearest.test.p_value)}, at a significance level of {100 * rows.level:.2g}%"
     if winner and len(models) > 2:
-        first = f"{best} is ahead of all others beyond chance in {what} of {names[nearest.second]}, the nearest ({chance})."
+        nearest_one = f"of {names[nearest.second]}, the nearest ({chance})"
+        first = f"{best} is ahead of all others beyond chance in {what} {nearest_one}."
     elif winner:
         first = f"{best} is ahead of {names[nearest.second]} beyond chance in {what} ({chance})."
     elif nearest.test.difference == 0:

@@ -143,9 +143,10 @@ async def test_a_training_that_diverged_is_not_resumed_to_diverge_again(
     wild = """
 name: Wild
 model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 2}
-training: {epochs: 3, optimizer: sgd, learning_rate: 1.0e+30}
+training: {epochs: 3, optimizer: sgd, learning_rate: 10}
+features: {scaling: none}
 labels: {type: forward_return}
-indicators: [{name: rsi, period: 5}]
+indicators: [{name: sma, period: 5, source: volume}]
 validation: {type: walk_forward, folds: 2}
 """
     whole = (await client.post(f"{API}/training/start", json={**START, "strategy": wild})).json()["operation_id"]
