@@ -206,9 +206,11 @@ def _verdict(models: Sequence[ComparedModel], rows: RowsComparison, winner: str 
     figures = f"{_figure(rows, scores[nearest.first])} against {_figure(rows, scores[nearest.second])}"
     what = f"{_MEASURES[rows.measure]} on the same {count(rows.samples)} {rows.part} rows: {figures}"
     chance = f"p = {p_value(nearest.test.p_value)}, at a significance level of {100 * rows.level:.2g}%"
-    others = f"{names[nearest.second]}" if len(models) == 2 else f"all others; {names[nearest.second]} is nearest"
-    if winner:
-        first = f"{best} is ahead of {others} beyond chance in {what} ({chance})."
+    if winner and len(models) > 2:
+        nearest_one = f"of {names[nearest.second]}, the nearest ({chance})"
+        first = f"{best} is ahead of all others beyond chance in {what} {nearest_one}."
+    elif winner:
+        first = f"{best} is ahead of {names[nearest.second]} beyond chance in {what} ({chance})."
     elif nearest.test.difference == 0:
         first = f"{best} and {names[nearest.second]} are level in {what}."
     else:

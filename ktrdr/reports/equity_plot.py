@@ -58,7 +58,7 @@ def draw_equity(backtest: BacktestResult, title: PlotTitle) -> bytes:
 def _equity(
     axes: Axes, backtest: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.axhline(1.0, color=GREY, linewidth=1.0, zorder=1)
     axes.plot(instants, held, color=BLUE, linewidth=1.5)
@@ -66,6 +66,7 @@ def _equity(
     lowest, highest = (float(edge) for edge in (min(model.min(), held.min()), max(model.max(), held.max())))
     if 0 < MAX_LINEAR_RATIO * lowest < highest:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.set_ylim(lowest / 1.1, highest * 1.1)
     else:
         pad(axes, [lowest, highest, 1.0])

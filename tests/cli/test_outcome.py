@@ -29,9 +29,9 @@ def test_an_evaluation_shows_every_rival_and_its_verdict(capsys: pytest.CaptureF
     assert ["model", "-12.3%", "-", "-0.50", "±", "0.93", "-20.0%", "1,234", "-4.0%"] in lines
     assert ["buy", "and", "hold", "+50.0%", "+40.0%", "-", "-10.0%", "2", "-0.1%"] in lines
     assert notes == [
-        "note: The model is ahead.",
-        "note: Nothing was chosen by these rows.",
-        "note: After costs the model returned -12.3%.",
+        "note, validation: The model is ahead.",
+        "note, test: Nothing was chosen by these rows.",
+        "note, backtest: After costs the model returned -12.3%.",
     ]
 
 
@@ -40,14 +40,40 @@ def test_a_regression_shows_what_it_has(capsys: pytest.CaptureFixture[str]) -> N
 
     assert lines[1] == ["squared", "error", "R²", "IC", "rank", "IC", "accuracy"]
     assert lines[3] == ["mean", "0.9900", "0.0100", "-", "-", "0.5200"]
-    assert notes == ["note: So it is."]
+    assert notes == ["note, validation: So it is."]
 
 
 def test_folds_are_shown_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     lines, notes = shown(capsys, folds())
 
-    assert ["1", "2023-01-03", "2023-06-30", "120", "0.5500", "0.5200", "+0.0300"] in lines
-    assert notes == ["note: No more than chance."]
+    # Results of 0.1.0 have no backtest of a fold.
+    assert ["1", "2023-01-03", "2023-06-30", "0.5500", "0.5200", "+0.0300", "-", "-"] in lines
+    assert notes == ["note, validation: No more than chance."]
+
+
+def test_folds_are_shown_together_too(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"mse": 0.9, "baseline_mse": 1.1, "lead": 0.2, "total_return": 0.123, "held_return": -0.05}
+    each = tuple(fold.model_copy(update=numbers) for fold in folds().folds)
+    whole = folds().model_copy(
+        update={
+            "folds": each,
+            "evaluation": regression(),
+            "backtest": backtest(),
+            "test_evaluation": regression().model_copy(update={"part": "test", "verdict": "Tested once."}),
+            "test_backtest": backtest("test"),
+        }
+    )
+
+    lines, notes = shown(capsys, whole)
+
+    assert ["fold", "from", "to", "error", "baseline", "lead", "return", "holding"] in lines
+    assert ["1", "2023-01-03", "2023-06-30", "0.9000", "1.1000", "+0.2000", "+12.3%", "-5.0%"] in lines
+    assert ["On", "50", "validation", "samples"] in lines
+    assert ["On", "50", "test", "samples"] in lines
+    assert ["Backtest", "on", "the", "test", "part,", "3", "bps", "a", "trade"] in lines
+    assert [note.partition(":")[0] for note in notes] == [
+        *("note, validation", "note, test", "note, backtest", "note, test backtest"),
+    ]
 
 
 def test_folds_that_were_finished_before_the_rest_was_cancelled_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,17 +6,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import ktrdr
-from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
-from ktrdr.evaluation.rivals import Rivals
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.home import Home
 from ktrdr.market.bars import fingerprint
@@ -26,10 +23,10 @@ from ktrdr.python_api import Training
 from ktrdr.saved_models.rows_file import write_rows
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import EVALUATED_ROWS, PREDICTIONS
+from tests.made_rows import rows
 from tests.sample_results import training
 from tests.small_trainings import planted_bars
 
-CLASSES = ("down", "up")
 FOLDS = Strategy.model_validate(
     {
         "name": "Folds",
@@ -49,38 +46,6 @@ controls: {shuffled_labels: none}
 costs: {fee_bps: 10, slippage_bps: 0}
 validation: {type: %s, folds: 3, test: 0.15}
 """
-
-
-def rows(
-    labels: Any,
-    predicted: Any,
-    naive: dict[str, Any],
-    *,
-    first: int = 0,
-    span: int = 1,
-    classes: tuple[str, ...] = CLASSES,
-) -> EvaluatedRows:
-    """A row a day of one symbol, from day `first` on."""
-    days = np.arange(first, first + len(labels))
-    kind: Any = np.int64 if classes else np.float64
-
-    def guess(values: Any) -> Guess:
-        numbers = np.broadcast_to(np.asarray(values, kind), len(labels)).copy()
-        return Guess(numbers, np.full((len(labels), len(classes)), 1 / len(classes)) if classes else None)
-
-    return EvaluatedRows(
-        part="validation",
-        class_names=classes,
-        timestamps=np.datetime64("2020-01-01", "us") + days * np.timedelta64(1, "D"),
-        symbols=np.full(len(labels), "UP"),
-        spans=np.full(len(labels), span),
-        labels=np.asarray(labels, kind),
-        scales=np.ones(len(labels)),
-        folds=np.zeros(len(labels), np.int64),
-        look_back=np.ones(len(labels), np.int64),
-        model=guess(predicted),
-        rivals=Rivals({name: guess(values) for name, values in naive.items()}),
-    )
 
 
 def no_bars(symbol: str, timeframe: str, first: object, last: object) -> pl.DataFrame:

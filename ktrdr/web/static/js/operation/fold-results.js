@@ -7,7 +7,7 @@
  */
 
 import { h, panel, table } from "../dom.js";
-import { days, fixed, integer, isNumber, points, pValue, signedPercent, signedPoints } from "../format.js";
+import { days, fixed, integer, isNumber, percent, points, pValue, signedPercent, signedPoints } from "../format.js";
 import { dots } from "../pictures.js";
 import { baselineTitle } from "./baselines.js";
 
@@ -63,25 +63,22 @@ function foldDots({ fold, accuracy, best_val_accuracy: best, strongest_baseline:
 /** @param {FoldScores[]} folds */
 function foldsTable(folds) {
   const isRegression = isOfNumbers(folds);
-  const errors = isRegression ? ["Error", "Baseline"] : [];
+  const scores = isRegression ? ["Error", "Baseline"] : ["Accuracy", "Baseline"];
   const columns = [
     { title: "Fold" },
     { title: "Evaluated on" },
-    ...["Samples", "Best epoch", "Loss", ...errors, "Lead", "Return", "Holding"].map((title) => ({
-      title,
-      isNumber: true,
-    })),
+    ...["Samples", ...scores, "Lead", "Return", "Holding"].map((title) => ({ title, isNumber: true })),
   ];
   const rows = folds.map((fold) => [
     h("a", { href: `#/operations/${fold.operation_id}` }, `Fold ${fold.fold}`),
     fold.from ? days(fold.from, fold.to) : "",
     integer(fold.validation_samples),
-    integer(fold.best_epoch),
-    fixed(fold.best_val_loss),
-    ...(isRegression ? [fixed(fold.mse), fixed(fold.baseline_mse)] : []),
+    ...(isRegression
+      ? [fixed(fold.mse), fixed(fold.baseline_mse)]
+      : [percent(fold.accuracy ?? fold.best_val_accuracy), percent(fold.baseline_accuracy)]),
     isRegression ? fixed(fold.lead) : signedPoints(fold.lead),
     signedPercent(fold.total_return),
     signedPercent(fold.held_return),
   ]);
-  return table(columns, rows);
+  return table(columns, rows, "folds");
 }
