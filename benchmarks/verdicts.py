@@ -45,17 +45,22 @@ def run(parts: int = PARTS) -> list[Figure]:
 
 
 def _false_leads(parts: int) -> Iterator[Figure]:
-    guesses: dict[str, Predict] = {
-        "constant": lambda part: part.scored_classes(part.constant()),
-        "persistent guess": lambda part: part.scored_classes(part.persistent()),
+    # A constant has no agreement with anything, however many symbols there are.
+    guesses: dict[str, tuple[Predict, Sequence[int]]] = {
+        "constant": (lambda part: part.scored_classes(part.constant()), (1,)),
+        "persistent guess": (lambda part: part.scored_classes(part.persistent()), SYMBOLS),
     }
-    for (market, world), (labels, quantiles), (name, guess) in product(
+    for (market, world), (labels, quantiles), (name, (guess, symbols)) in product(
         MARKETS.items(), CLASSES.items(), guesses.items()
     ):
-        yield _worst(f"{name}, {labels}, {market}", replace(world, quantiles=quantiles), guess, parts)
+        yield _worst(f"{name}, {labels}, {market}", replace(world, quantiles=quantiles), guess, symbols, parts)
     for size in (0.03, 0.3):
         yield _worst(
-            f"forecast of {size} deviations, t3 tails", World(volatility="stochastic"), _null_forecast(size), parts
+            f"forecast of {size} deviations, t3 tails",
+            World(volatility="stochastic"),
+            _null_forecast(size),
+            SYMBOLS,
+            parts,
         )
 
 
@@ -67,10 +72,10 @@ def _null_forecast(size: float) -> Predict:
     return predict
 
 
-def _worst(name: str, world: World, predict: Predict, parts: int) -> Figure:
+def _worst(name: str, world: World, predict: Predict, symbols: Sequence[int], parts: int) -> Figure:
     shares = [
-        _share_that_beats(replace(world, horizon=horizon, symbols=symbols), predict, parts)
-        for horizon, symbols in product(HORIZONS, SYMBOLS)
+        _share_that_beats(replace(world, horizon=horizon, symbols=count), predict, parts)
+        for horizon, count in product(HORIZONS, symbols)
     ]
     return Figure(f"false lead: {name}", 100 * max(shares), "%", below(3.5))
 
