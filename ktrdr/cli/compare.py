@@ -11,7 +11,8 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
 from ktrdr.cli.output import note, print_fields, print_json, print_table, say
-from ktrdr.formatting import NOTHING, correlation, count, gain, percentage, score, signed_score
+from ktrdr.errors import InputError
+from ktrdr.formatting import NOTHING, correlation, count, counted, gain, percentage, score, signed_score
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.models import Model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.training import FinalMetrics
 
 LETTERS = "ABCDEF"
+MIN_COMPARED = 2
 HASH_DIGITS = 10
 NAIVE = ("majority", "mean", "persistence")
 
@@ -41,6 +43,11 @@ def compare(
     Example:
       ktrdr models compare op_training_20230630_k3x9ab op_training_20230701_p2c8de
     """
+    if not MIN_COMPARED <= len(operation_ids) <= len(LETTERS):
+        raise InputError(
+            f"two to six models can be compared; {counted(len(operation_ids), 'id')} came",
+            hint="list models with: ktrdr models list",
+        )
     client = connect(ctx)
     comparison = client.compare(operation_ids)
     models = [client.model(each) for each in operation_ids]

@@ -212,3 +212,10 @@ def test_a_fold_is_listed_with_its_number_and_a_whole_with_its_baselines(server:
     assert "1d fold 2 " in fold
     assert "1d 2 folds " in all_folds
     assert all_folds.split()[-3:] == ["0.5800", "0.5500", "0.4500"]
+
+
+def test_one_model_has_nothing_to_be_compared_with(ktrdr: Run) -> None:
+    ran = ktrdr("models", "compare", TRAINING)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: two to six models can be compared; 1 id came\n")
