@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ktrdr.errors import InputError, KtrdrError
+from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.evaluation.backtest import trade_signals
 from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
@@ -47,8 +47,11 @@ class JoinedFolds:
 
 
 def join(folders: Sequence[Path], strategy: Strategy, read_bars: ReadBars) -> JoinedFolds:
-    """Join the folds whose models lie in `folders`. Raises StorageError for a damaged file."""
-    found = [read_rows(folder, "validation") for folder in folders]
+    """Join the folds whose models lie in `folders`."""
+    try:
+        found = [read_rows(folder, "validation") for folder in folders]
+    except StorageError as error:
+        return JoinedFolds(None, None, error.detail)
     parts = [rows for rows in found if rows is not None]
     if len(parts) < len(found):
         missing = ", ".join(str(number) for number, rows in enumerate(found, start=1) if rows is None)

@@ -122,5 +122,4 @@ def _guess(table: pl.DataFrame, name: str, class_names: Sequence[str]) -> Guess:
 def _values(column: pl.Series, class_names: Sequence[str]) -> NDArray[Any]:
     if not class_names:
         return column.to_numpy().astype(np.float64)
-    index = {name: place for place, name in enumerate(class_names)}
-    return np.array([index[name] for name in column], np.int64)
+    return column.replace_strict(list(class_names), range(len(class_names))).to_numpy().astype(np.int64)
