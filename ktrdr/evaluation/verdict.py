@@ -100,9 +100,12 @@ def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
 
 
 def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+    is_timed = significance.timing is None or significance.timing.p_value < significance.level
     for name, figure in wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
-        if lead.p_value < significance.level:
+        if lead.p_value < significance.level and not is_timed:
+            yield f"Nor does its lead over {words} ({figure}) show any timing."
+        elif lead.p_value < significance.level:
             yield f"It beats {words} too ({figure})."
         elif lead.lead > 0:
             yield f"Its lead over {words} ({figure}) may be chance: {p_equals(lead.p_value)}."
