@@ -7,6 +7,9 @@ WEB := ktrdr/web
 WEB_READY := $(WEB)/node_modules/.ready
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(WEB)
 
+# A file's tests stay together, because they share servers.
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations=10
+
 .PHONY: help setup demo test test-fast lint format bench chaos clean
 .DEFAULT_GOAL := help
 
@@ -41,10 +44,10 @@ demo: setup
 	@$(BIN)/python scripts/demo.py
 
 test: setup
-	@$(BIN)/python -m pytest --durations=10
+	@$(TESTS)
 
 test-fast: setup
-	@$(BIN)/python -m pytest -m "not e2e and not processes and not slow" --durations=10
+	@$(TESTS) -m "not e2e and not processes and not slow"
 
 lint: setup $(WEB_READY)
 	@$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import Any
 from ktrdr.errors import FINAL_ERRORS, ConflictError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
-from ktrdr.executors.outcome import read_outcome, write_job
+from ktrdr.executors.outcome import Outcome, read_outcome, write_job
 from ktrdr.jobs.kinds import DATA_LANE, KINDS, job_of, kind_of
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
@@ -67,20 +67,26 @@ class JobService:
     async def check_start(self, on_bars: StrategyOnBars) -> None:
         """Check in a worker whether a training on these bars can start.
 
-        Raises TrainingDataError and other errors of the check; StorageError when no worker can be started.
+        Raises TrainingDataError and other errors of the check; StorageError when no worker comes to an end with it.
         """
+        # A worker that was killed says nothing about the training, so a second one is asked.
+        outcome = await self._run_check(on_bars) or await self._run_check(on_bars)
+        if outcome is None:
+            raise StorageError(
+                "two workers ended before they had checked the training", hint="see ktrdr.log; try again"
+            )
+        outcome.check()
+
+    async def _run_check(self, on_bars: StrategyOnBars) -> Outcome | None:
         folder = self._scratch / uuid.uuid4().hex
         try:
             await asyncio.to_thread(write_job, folder, on_bars.model_dump(mode="json"))
             await self._executor.run_aside(DATA_LANE, "ktrdr.jobs.start_check:run", folder)
-            outcome = read_outcome(folder)
+            return read_outcome(folder)
         except (OSError, ValueError) as error:
             raise StorageError(f"the training cannot be checked: {error}", hint="make room in KTRDR_HOME") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if outcome is None:
-            raise StorageError("the worker that checked the training ended early", hint="see ktrdr.log; try again")
-        outcome.check()
 
     def resume_with(self, kind: str, resume: Resume) -> None:
         """Register the function that makes the job which resumes an operation of this kind."""

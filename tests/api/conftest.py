@@ -12,6 +12,7 @@ import pytest
 
 from ktrdr.api.app import create_app
 from ktrdr.bootstrap import build_lanes, build_services
+from ktrdr.executors.executor import Executor
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
@@ -19,9 +20,9 @@ AAPL = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
 
 
 @asynccontextmanager
-async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(settings: Settings, executor: Executor | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with these settings."""
-    services = build_services(settings, InlineExecutor(build_lanes(settings)))
+    services = build_services(settings, executor or InlineExecutor(build_lanes(settings)))
     app = create_app(services, version="0.0.0", token="", allowed_hosts=["ktrdr"])
     await services.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import Wait
+from ktrdr.bootstrap import build_lanes
+from ktrdr.executors.inline import InlineExecutor
+from ktrdr.settings import Settings
+from tests.api.conftest import AAPL, Wait, client_of
 from tests.api.test_app import API, assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +163,32 @@ validation: {type: walk_forward, folds: 2}
         refused = assert_problem(await client.post(f"{API}/operations/{operation_id}/resume"), 409, "conflict")
         assert "would fail again" in refused["detail"]
     assert "training_diverged" in (await client.get(f"{API}/meta")).json()["final_errors"]
+
+
+class DyingChecks(InlineExecutor):
+    """The first workers that check a training die before they have an outcome."""
+
+    deaths = 0
+
+    async def run_aside(self, lane: str, function: str, folder: Path) -> None:
+        if self.deaths:
+            self.deaths -= 1
+        else:
+            await super().run_aside(lane, function, folder)
+
+
+@pytest.mark.parametrize(("deaths", "status", "trainings"), [(1, 202, 1), (2, 503, 0)])
+async def test_a_check_whose_worker_dies_is_done_by_another(
+    tmp_path: Path, deaths: int, status: int, trainings: int
+) -> None:
+    settings = Settings(ktrdr_home=tmp_path)
+    executor = DyingChecks(build_lanes(settings))
+    async with client_of(settings, executor) as client:
+        load = (await client.post(f"{API}/data/load", json=AAPL)).json()
+        await client.get(f"{API}/operations/{load['operation_id']}", params={"wait": 60})
+        executor.deaths = deaths
+
+        answer = await client.post(f"{API}/training/start", json=START)
+
+        assert answer.status_code == status, answer.text
+        assert (await client.get(f"{API}/operations", params={"type": "training"})).json()["total"] == trainings

@@ -115,6 +115,8 @@ class Starter(Client):
             self.repeated += 1
         key, path, body = self._pending
         response = self.http.post(self.url(path), json=body, headers={"Idempotency-Key": key})
+        if response.status_code == 503:
+            return  # Try again, as it says.
         self._pending = None
         if response.status_code == 409 and path.endswith("/resume"):
             if "before its first checkpoint" not in response.text:

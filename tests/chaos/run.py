@@ -204,11 +204,18 @@ class Chaos:
         found: list[tuple[str, psutil.Process]] = []
 
         def is_found() -> bool:
+            self._raise_problem()
             found.extend(self.system.at_work())
             return bool(found)
 
         until(is_found)
         return self._random.choice(found)
+
+    def _raise_problem(self) -> None:
+        """What ended a client, without whom nothing is started or watched."""
+        for client in self._clients:
+            if client.problem:
+                raise client.problem
 
     # -- what must be true ---------------------------------------------------------------------------------------
 
