@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ktrdr.evaluation.random_entries import MIN_LOOK_BACKS
 from ktrdr.evaluation.significance import INTERVAL_LEVEL
-from ktrdr.formatting import count, p_value, percentage, with_error
+from ktrdr.formatting import count, p_equals, percentage, with_error
 from ktrdr.payloads.backtest import Performance, RandomEntries
 from ktrdr.payloads.evaluation import Lead
 
@@ -28,12 +28,12 @@ def describe_performance(
 
 
 def _compare(over_holding: Lead, over_zero: Lead) -> str:
-    holding, zero = p_value(over_holding.p_value), p_value(over_zero.p_value)
+    holding, zero = p_equals(over_holding.p_value), p_equals(over_zero.p_value)
     if over_holding.p_value < _LEVEL:
-        return f"that is more than holding, beyond chance (p = {holding})."
+        return f"that is more than holding, beyond chance ({holding})."
     if over_zero.p_value < _LEVEL:
-        return f"that is a gain beyond chance (p = {zero}), but not beyond chance more than holding (p = {holding})."
-    return f"by chance alone it could gain as much (p = {zero}), and lead holding by as much (p = {holding})."
+        return f"that is a gain beyond chance ({zero}), but not beyond chance more than holding ({holding})."
+    return f"by chance alone it could gain as much ({zero}), and lead holding by as much ({holding})."
 
 
 def _describe_timing(chance: RandomEntries) -> str:
@@ -44,7 +44,7 @@ def _describe_timing(chance: RandomEntries) -> str:
         )
     if chance.low == chance.high:
         return "It never changed its position, so there is no timing to test."
-    chance_alone = "" if chance.p_value is None else f" (p = {p_value(chance.p_value)})"
+    chance_alone = "" if chance.p_value is None else f" ({p_equals(chance.p_value)})"
     return f"{chance.percentile:.0f}% of random entries with the same turnover did worse{chance_alone}."
 
 

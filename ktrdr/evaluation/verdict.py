@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ktrdr.evaluation.breakdown import describe_breakdown
 from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import CONTROL, Rivals
-from ktrdr.formatting import count, p_value
+from ktrdr.formatting import count, p_equals, p_value
 from ktrdr.payloads.evaluation import Breakdown, Lead, Significance
 
 YARDSTICKS = {
@@ -96,16 +96,19 @@ def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
         return f"{lead} it always says {wording.constant}, and so has timed nothing."
     if not timing.standard_error:
         return f"{lead} it always says the same of each symbol, and so has timed nothing."
-    return f"{lead} its predictions agree with the outcomes hardly more than by chance: p = {p_value(timing.p_value)}."
+    return f"{lead} its predictions agree with the outcomes hardly more than by chance: {p_equals(timing.p_value)}."
 
 
 def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+    is_timed = significance.timing is None or significance.timing.p_value < significance.level
     for name, figure in wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
-        if lead.p_value < significance.level:
+        if lead.p_value < significance.level and not is_timed:
+            yield f"Nor does its lead over {words} ({figure}) show any timing."
+        elif lead.p_value < significance.level:
             yield f"It beats {words} too ({figure})."
         elif lead.lead > 0:
-            yield f"Its lead over {words} ({figure}) may be chance: p = {p_value(lead.p_value)}."
+            yield f"Its lead over {words} ({figure}) may be chance: {p_equals(lead.p_value)}."
         else:
             yield f"{words[0].upper()}{words[1:]} does as well or better ({figure})."
 
@@ -123,7 +126,7 @@ def _control(case: VerdictInput, significance: Significance) -> Iterator[str]:
 def _probabilities(lead: Lead | None, level: float) -> Iterator[str]:
     if lead is None:
         return
-    chance = f"p = {p_value(lead.p_value)}"
+    chance = p_equals(lead.p_value)
     if lead.p_value < level:
         yield f"Its probabilities are better than the classes' shares, beyond chance: {chance}."
     elif lead.lead > 0:

@@ -68,6 +68,7 @@ def test_a_class_that_is_always_said_beats_nothing_however_frequent_it_became(se
     assert (found.significance.timing.lead, found.significance.timing.p_value) == (0, 0.5)
     assert not found.significance.beats_baselines
     assert f"always says {VOLATILE[constant[0]]}" in found.verdict
+    assert "It beats" not in found.verdict
 
 
 def test_hardly_ever_saying_another_class_is_no_timing_either() -> None:
