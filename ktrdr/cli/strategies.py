@@ -27,6 +27,7 @@ def validate(
 ) -> None:
     """List every fault of a strategy at once, with its line and the nearest right name.
 
+    A warning names each key that does nothing in this strategy.
     With --json, a valid strategy comes with all its defaults filled in.
     The exit code is 2 where there are faults.
 
@@ -39,6 +40,8 @@ def validate(
     else:
         for entry in verdict.faults:
             typer.echo(str(fault(entry.model_dump())))
+    for warning in verdict.warnings:
+        say(f"warning: {warning}")
     if verdict.valid:
         say(f"{file} is valid")
         return

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.formatting import percentage, with_error
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 
@@ -25,7 +26,6 @@ MAX_DRAWS, MIN_DRAWS = 500, 100
 # Limits draws * bars, so that the random entries take some tenths of a second.
 MAX_DRAWN_BARS = 10_000_000
 CURVE_POINTS = 400
-SECONDS_PER_YEAR = 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,14 @@ def backtest(
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
-    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open.
+    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open. At a
+    hole in the bars it is closed at the last close before, and nothing is held until the first fill after it.
     """
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset.symbols, bars)
-    per_year = bars_per_year(bars.values())
+    sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset, bars)
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
+    clocks = [dataset.coverage[number].clock for number in np.unique(part.symbols)]
+    per_year = bars_per_year(instants, clocks, bridges_holes=dataset.bridges_holes)
     runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
     equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
@@ -100,26 +102,39 @@ def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
     return np.asarray(side_of_class[outputs.argmax(axis=1)], np.float64)
 
 
-def bars_per_year(frames: Any) -> float:
-    """Mean number of distinct opening instants a year, over all symbols. Sessions and holidays count as they were."""
-    opens = np.unique(np.concatenate([_opens(frame) for frame in frames]))
-    seconds = float((opens[-1] - opens[0]) / np.timedelta64(1, "s"))
-    return (len(opens) - 1) * SECONDS_PER_YEAR / seconds
-
-
 def _opens(frame: pl.DataFrame) -> NDArray[np.datetime64]:
     return frame["timestamp"].to_numpy().astype("datetime64[us]")
 
 
-def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
+def _sleeves(positions: Floats, part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
     for number in np.unique(part.symbols):
-        own = part.symbols == number
-        rows, frame = part.rows[own], bars[symbols[number]]
-        order = np.argsort(rows)
-        last = int(part.settled[own].max())
-        sleeves.append(_sleeve(frame, rows[order], positions[own][order], last))
+        frame = bars[dataset.symbols[number]]
+        samples = np.flatnonzero(part.symbols == number)
+        samples = samples[np.argsort(part.rows[samples])]
+        borders = np.searchsorted(part.rows[samples], dataset.rows_after_holes(number))
+        stretches = [
+            _sleeve(frame, part.rows[own], positions[own], int(part.settled[own].max()))
+            for own in np.split(samples, borders)
+            if len(own)
+        ]
+        sleeves.append(_over_holes(stretches))
     return sleeves
+
+
+def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
+    """One sleeve of all stretches, with a period without a position or a return between each two.
+
+    That period has no bar of its own: it opens with the first bar after the hole.
+    """
+    first, *others = stretches
+    for other in others:
+        first = Sleeve(
+            np.concatenate([first.opens, other.opens[:1], other.opens]),
+            np.concatenate([first.returns, [0.0], other.returns]),
+            np.concatenate([first.positions, [0.0], other.positions]),
+        )
+    return first
 
 
 def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from ktrdr.errors import TrainingDataError
+from ktrdr.experiments.missing_bars import missing_bars
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
@@ -27,6 +28,7 @@ from ktrdr.payloads.preflight import (
     PreflightReport,
     SymbolSamples,
 )
+from ktrdr.strategy.unused_keys import unused_keys
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
@@ -121,7 +123,12 @@ def _whole(
         folds=len(by_fold),
         by_fold=by_fold,
         errors=tuple(_errors(by_fold)),
-        warnings=(*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)),
+        warnings=(
+            *_warnings_of_the_model(parameters, fewest, memory, available),
+            *missing_bars(first),
+            *map(str, unused_keys(strategy)),
+            *_warnings(by_fold),
+        ),
     )
 
 

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, choose_positions, trade
 from ktrdr.features.dataset import Dataset, Part
+from ktrdr.features.stretches import opens_of
+from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs
+from ktrdr.timeframe import Timeframe
 
 FREE = Costs(fee_bps=0, slippage_bps=0)
 DOWN, FLAT, UP = 0, 1, 2
@@ -54,7 +57,16 @@ def traded(
     classes: list[int], part: Part, series: dict[str, pl.DataFrame], costs: Costs = FREE, names: tuple[str, ...] = ()
 ) -> BacktestResult:
     names = names or ("down", "flat", "up")
-    dataset = SimpleNamespace(class_names=names, symbols=tuple(series), is_regression=False, test=None)
+    clock = TradingClock(Timeframe.DAY, "24/7")
+    dataset = SimpleNamespace(
+        class_names=names,
+        symbols=tuple(series),
+        is_regression=False,
+        test=None,
+        bridges_holes=False,
+        coverage=[SimpleNamespace(clock=clock) for _ in series],
+        rows_after_holes=lambda number: [hole.row for hole in clock.holes(opens_of([*series.values()][number]))],
+    )
     outputs = np.eye(len(names), dtype=np.float32)[classes]
     return backtest(outputs, part, cast("Dataset", dataset), series, costs)
 
