@@ -192,7 +192,7 @@ def tell(loads: Sequence[Load], as_json: bool) -> None:
             say(f"note: {', '.join(series)}: {note}")
     for load in loads:
         if error := _error_of(load):
-            show_error(error)
+            show_error(error, as_json=as_json)
     if any(load.status != "completed" for load in loads):
         raise typer.Exit(FAILED)
 

@@ -11,7 +11,7 @@ import typer
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
 from ktrdr.cli.output import print_fields, print_json, print_table, say, show_error
-from ktrdr.errors import KtrdrError
+from ktrdr.errors import rebuild
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
 
@@ -51,7 +51,7 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
     if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
-        show_error(KtrdrError(operation.error.detail, hint=operation.error.hint))
+        show_error(rebuild(operation.error.code, operation.error.detail, operation.error.hint, {}), as_json=as_json)
     else:
         say(f"{operation.operation_id} {operation.status.lower()}")
     raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ktrdr.errors import Fault, KtrdrError
+from ktrdr.errors import KtrdrError
 from ktrdr.formatting import NOTHING
 from ktrdr.instants import parse_instant
 from ktrdr.timeframe import Timeframe
@@ -42,10 +42,12 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def show_error(error: KtrdrError) -> None:
-    """`error: …`, one line for each fault where there are several, then `hint: …`."""
-    console = words_console()
-    faults = [fault(entry) for entry in error.context.get("faults") or ()]
+def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
+    """`error: …`, one line for each fault where there are several, then `hint: …`; as JSON one object in one line."""
+    if as_json:
+        say(_error_json(error))
+        return
+    console, faults = words_console(), error.faults
     if len(faults) == 1:
         _labelled(console, "error", "bold red", str(faults[0]))
     elif faults:
@@ -63,14 +65,14 @@ def _labelled(console: Console, label: str, style: str, text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
-def fault(entry: Mapping[str, Any]) -> Fault:
-    return Fault(
-        path=str(entry.get("path", "")),
-        message=str(entry.get("message", "")),
-        value=entry.get("value"),
-        suggestion=entry.get("suggestion"),
-        line=entry.get("line"),
-    )
+def _error_json(error: KtrdrError) -> str:
+    """The code of a refusal is the one that the server gave it."""
+    import json
+
+    context = {key: value for key, value in error.context.items() if key != "problem"}
+    code = error.context.get("problem", error.code)
+    shown = {"code": code, "detail": error.detail, "hint": error.hint, "context": context}
+    return json.dumps({"error": shown}, ensure_ascii=False, default=str)
 
 
 def print_json(value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:

@@ -10,9 +10,9 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import fault, print_json, say
+from ktrdr.cli.output import print_json, say
 from ktrdr.cli.watch import watch
-from ktrdr.errors import InputError
+from ktrdr.errors import Fault, InputError
 
 LARGEST_BYTES = 1_000_000
 
@@ -39,7 +39,7 @@ def validate(
         print_json(verdict)
     else:
         for entry in verdict.faults:
-            typer.echo(str(fault(entry.model_dump())))
+            typer.echo(str(Fault.from_dict(entry.model_dump())))
     for warning in verdict.warnings:
         say(f"warning: {warning}")
     if verdict.valid:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.sessions import ALWAYS
 from ktrdr.market.trading_clock import TradingClock
 
 Instants = NDArray[np.datetime64]
@@ -26,17 +24,16 @@ def bars_per_year(opens: Instants, clocks: Sequence[TradingClock], *, bridges_ho
     what they are, and a wrong calendar matters only in parts much shorter than a year. Of several symbols' `clocks` the
     one with the most bars counts.
     """
-    end = opens[-1] + clocks[0].length
+    length = clocks[0].length
+    end, around_the_clock = opens[-1] + length, float(YEAR / length)
     years = max(1, math.ceil((end - opens[0]) / YEAR))
     yearly, clock = max(
         ((_between(clock, end - years * YEAR, end) / years, clock) for clock in dict.fromkeys(clocks)),
         key=lambda each: each[0],
     )
     expected = _expected(opens, clock, bridges_holes)
-    if expected > 0:
-        return float(len(opens) / expected * yearly)
-    always = replace(clock, calendar=ALWAYS)  # all bars are outside the sessions
-    return len(opens) / _expected(opens, always, bridges_holes) * float(YEAR / clock.length)
+    # Bars outside the sessions alone have no trading time.
+    return min(around_the_clock, float(len(opens) / expected) * yearly) if expected > 0 else around_the_clock
 
 
 def _expected(opens: Instants, clock: TradingClock, bridges_holes: bool) -> float:
