@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,24 +21,45 @@ PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 
 
 def print_predictions(results: PredictionResults) -> None:
-    """A row for each bar: its close, the probability of each class and the likeliest, or the number predicted."""
+    """A row for each bar: its close, the probability of each class and the predicted one, or the number predicted."""
     classes = results.class_names
+    seen = [bar.part for bar in results.predictions if bar.part]
     print_table(
-        ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted"),
+        ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted", *_part(seen)),
         [
             (
                 bar_time(bar.timestamp, results.timeframe),
                 score(bar.close),
                 *(score(bar.probability(name)) for name in classes),
                 _predicted(bar),
+                *_part(seen, bar.part or NOTHING),
             )
             for bar in results.predictions
         ],
     )
     ahead = "the bar" if results.label.horizon == 1 else f"the {counted(results.label.horizon, 'bar')}"
     say(f"{results.symbol} {results.timeframe}, each about {ahead} after it; times are UTC")
+    for note in _prediction_notes(results, seen):
+        say(f"note: {note}")
+
+
+def _part(seen: Sequence[str], cell: str = "part") -> tuple[str, ...]:
+    """A column where some bars are of the training."""
+    return (cell,) if seen else ()
+
+
+def _prediction_notes(results: PredictionResults, seen: Sequence[str]) -> Iterator[str]:
     if not results.trained_on_symbol:
-        say(f"note: the model was not trained on {results.symbol}")
+        yield f"the model was not trained on {results.symbol}"
+    if seen:
+        yield (
+            f"{counted(len(seen), 'bar')} of {count(len(results.predictions))} are from the time of the training, so "
+            "their predictions show nothing about later bars"
+        )
+    if results.bars_changed:
+        yield f"the stored bars of {results.symbol} are no longer those that the model was trained on"
+    if results.has_weighted_probabilities:
+        yield "the probabilities contain the class weights of the training, which this older model does not record"
 
 
 def _predicted(bar: PredictedBar) -> str:

@@ -40,12 +40,14 @@ class ModelEvaluation:
     """The evaluation of one model.
 
     outputs: [samples, outputs] of the model, by the part's name
+    class_weights: [classes], of the training's loss; None where there are none
     evaluation, backtest: on the validation part
     test_evaluation, test_backtest: on the test part; None without one
     was_stopped: whether a stop was requested while the control was trained; the control is missing then
     """
 
     outputs: dict[str, Outputs]
+    class_weights: list[float] | None
     evaluation: Evaluation
     backtest: BacktestResult
     test_evaluation: Evaluation | None
@@ -76,6 +78,7 @@ def evaluate_on_splits(
     test = score(dataset.test) if dataset.test is not None else None
     return ModelEvaluation(
         {"validation": outputs} | ({"test": test[0]} if test else {}),
+        class_weights,
         evaluation,
         traded,
         test[1] if test else None,

@@ -110,7 +110,7 @@ def predict_last(
     """
     windows = last_windows(model.strategy, symbol, closed_bars(model.strategy, bars, now), last)
     outputs = model.outputs(windows.values, symbol, windows.first)[windows.begins]
-    predictions = prediction_columns(outputs, model.class_names, model.target_scale)
+    predictions = prediction_columns(outputs, model.class_names, model.target_scale, model.class_weights.values)
     timestamps = pl.Series(windows.timestamps).dt.replace_time_zone("UTC")
     return pl.DataFrame({"timestamp": timestamps, "close": windows.closes, **predictions})
 
