@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ktrdr.cli.output import bar_time, number, print_fields, print_table, say
+from ktrdr.cli.output import bar_time, note, number, print_fields, print_table, say, warn
 from ktrdr.formatting import NOTHING, count, counted, duration, percentage, score, size_text
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def print_predictions(results: PredictionResults) -> None:
     )
     ahead = "the bar" if results.label.horizon == 1 else f"the {counted(results.label.horizon, 'bar')}"
     say(f"{results.symbol} {results.timeframe}, each about {ahead} after it; times are UTC")
-    for note in _prediction_notes(results, seen):
-        say(f"note: {note}")
+    for each in _prediction_notes(results, seen):
+        note(each)
 
 
 def _part(seen: Sequence[str], cell: str = "part") -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def print_preflight(results: PreflightResults) -> None:
     typer.echo()
     print_fields(_costs(results))
     for warning in results.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
 
 
 def _costs(results: PreflightResults) -> list[tuple[str, object]]:

@@ -10,8 +10,8 @@ import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import print_fields, print_json, print_table, say, show_error
-from ktrdr.errors import rebuild
+from ktrdr.cli.output import note, print_fields, print_json, print_table, say, show_error, warn
+from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
 
@@ -51,7 +51,8 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
     if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
-        show_error(rebuild(operation.error.code, operation.error.detail, operation.error.hint, {}), as_json=as_json)
+        failure = operation.error
+        show_error(KtrdrError(failure.detail, hint=failure.hint, problem=failure.code), as_json=as_json)
     else:
         say(f"{operation.operation_id} {operation.status.lower()}")
     raise typer.Exit(1)
@@ -89,7 +90,7 @@ def print_results(results: Results) -> None:
         case _:
             print_fields([("status", results.status)])
     if results.note:
-        say(f"note: {results.note}")
+        note(results.note)
 
 
 def print_training(results: TrainingResults) -> None:
@@ -103,8 +104,12 @@ def print_training(results: TrainingResults) -> None:
     final = results.final_metrics
     epochs = f"{count(final.total_epochs)} ({results.ending})" if final.total_epochs else "0"
     print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *_files(results)])
-    for part in (*evaluations, *backtests):
-        say(f"note: {part.verdict}")
+    for evaluation in evaluations:
+        note(evaluation.verdict, f"the {evaluation.part} part")
+    for backtest in backtests:
+        note(backtest.verdict, f"the backtest, {backtest.part} part")
+    for warning in results.preflight.warnings if results.preflight else ():
+        warn(warning)
 
 
 def print_folds(results: FoldsResults) -> None:
@@ -134,7 +139,7 @@ def print_folds(results: FoldsResults) -> None:
             *_files(results),
         ]
     )
-    say(f"note: {results.verdict}")
+    note(results.verdict)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:

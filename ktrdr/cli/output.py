@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
 PIPE_WIDTH = 10_000
+NAME_WIDTH, NAMES_SHOWN = 40, 3
 
 
 def words_console() -> Console:
@@ -40,6 +41,24 @@ def data_console() -> Console:
 
 def say(message: str) -> None:
     typer.echo(message, err=True)
+
+
+def note(text: str, about: str = "") -> None:
+    """`note: …`, or `note on the test part: …`, wrapped between words on a terminal."""
+    _say_sentence(f"note on {about}: {text}" if about else f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """`warning: …`, wrapped as a note is."""
+    _say_sentence(f"warning: {text}")
+
+
+def _say_sentence(sentence: str) -> None:
+    console = words_console()
+    if console.is_terminal:
+        console.print(sentence)
+    else:
+        say(sentence)  # one line, so that grep sees all of it
 
 
 def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
@@ -122,6 +141,18 @@ def _print(console: Console, table: Table) -> None:
         console.print(table)
     for line in capture.get().splitlines():
         typer.echo(line.rstrip())
+
+
+def shortened(words: str, width: int = NAME_WIDTH) -> str:
+    """The words, or as many characters of them as `width` allows."""
+    return words if len(words) <= width else f"{words[: width - 1]}…"
+
+
+def few(names: Sequence[str]) -> str:
+    """`AAPL,MSFT`; of many the first and how many there are more: `AAPL,MSFT,SPY and 57 more`."""
+    shown = names if len(names) <= NAMES_SHOWN + 1 else names[:NAMES_SHOWN]
+    rest = len(names) - len(shown)
+    return ",".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def text(value: object) -> str:

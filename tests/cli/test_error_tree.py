@@ -27,7 +27,7 @@ from tests.refusals import check_refusal
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
 
-RESERVED = {"type", "title", "status", "code", "detail", "hint", "instance", "problem", "self", "context"}
+RESERVED = {"type", "title", "status", "code", "detail", "hint", "instance", "self", "context"}
 ODD_VALUES: tuple[object, ...] = (1, 0.5, None, "a word", ["a", "b"], [{"first": "x", "bars": 3}], {"a": {"b": 1}})
 EXIT_CODES = {
     errors.InputError: 2,

@@ -148,7 +148,7 @@ def test_a_model_is_shown_with_its_verdict(server: FakeServer, ktrdr: Run) -> No
     ran = ktrdr("models", "show", TRAINING)
 
     assert ran.code == 0
-    assert ran.err == "note: The model is ahead.\n"
+    assert ran.err == "note on the validation part: The model is ahead.\n"
 
 
 def test_results_of_a_newer_server_are_refused_in_words(server: FakeServer, ktrdr: Run) -> None:

@@ -29,9 +29,9 @@ def test_an_evaluation_shows_every_rival_and_its_verdict(capsys: pytest.CaptureF
     assert ["model", "-12.3%", "-", "-0.50", "±", "0.93", "-20.0%", "1,234", "-4.0%"] in lines
     assert ["buy", "and", "hold", "+50.0%", "+40.0%", "-", "-10.0%", "2", "-0.1%"] in lines
     assert notes == [
-        "note: The model is ahead.",
-        "note: Nothing was chosen by these rows.",
-        "note: After costs the model returned -12.3%.",
+        "note on the validation part: The model is ahead.",
+        "note on the test part: Nothing was chosen by these rows.",
+        "note on the backtest, validation part: After costs the model returned -12.3%.",
     ]
 
 
@@ -40,7 +40,7 @@ def test_a_regression_shows_what_it_has(capsys: pytest.CaptureFixture[str]) -> N
 
     assert lines[1] == ["squared", "error", "R²", "IC", "rank", "IC", "accuracy"]
     assert lines[3] == ["mean", "0.9900", "0.0100", "-", "-", "0.5200"]
-    assert notes == ["note: So it is."]
+    assert notes == ["note on the validation part: So it is."]
 
 
 def test_folds_are_shown_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,10 @@ model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
 training: {epochs: 2}
 indicators: [{name: rsi, period: 14}]
 """
-NEW = ("version: ", "kind: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[].")
+NEW = (
+    *("version: ", "kind: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[]."),
+    "preflight.symbols[].holes: ",
+)
 """What results have had since 0.1.0."""
 VARIANTS = {
     "classification": "validation: {test: 0.2}\n",
