@@ -177,7 +177,9 @@ def _first_fold(results: PreflightResults) -> int | None:
 
 
 def _about(seconds: float | None) -> str | None:
-    return None if seconds is None else f"about {duration(seconds)}"
+    if seconds is None:
+        return None
+    return f"about {duration(seconds)}" if seconds >= 0.05 else "less than 0.1 s"
 
 
 def _minute(instant: datetime) -> str:

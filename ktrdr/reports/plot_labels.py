@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ktrdr.plot_style import GREY, INK, literal
-from ktrdr.reports.report_data import TrainingReport, bar_range, model_in_short, sources, symbols_in_short
+from ktrdr.reports.report_data import (
+    TrainingReport,
+    bar_range,
+    fold_in_short,
+    model_in_short,
+    sources,
+    symbols_in_short,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,16 +24,22 @@ if TYPE_CHECKING:
 EndLabel = tuple[str, float, str, str]
 
 
-def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
-    """Draw name and inputs at the same distance from the top edge of every figure."""
+def draw_title(figure: Figure, report: TrainingReport, *more: str, span: str | None = None) -> None:
+    """Draw name and inputs at the same distance from the top edge of every figure.
+
+    `span` says what is drawn, in place of the range of the training's bars; it may be empty.
+    """
     line = " · ".join(
-        [
+        part
+        for part in (
             symbols_in_short(report.request.symbols),
             f"{', '.join(report.strategy.timeframes)} from {sources(report, at_most=1)}",
-            bar_range(report.dataset.coverage),
+            bar_range(report.dataset.coverage) if span is None else span,
             model_in_short(report.strategy),
+            fold_in_short(report),
             *more,
-        ]
+        )
+        if part
     )
     inch = 1 / figure.get_figheight()
     title = textwrap.shorten(report.strategy.name, 90, placeholder="…")

@@ -126,7 +126,7 @@ def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingR
 
 def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
     assert size_of(plot_metrics(regression)) == (1320, 594)
-    assert size_of(plot_equity(regression)) == (1320, 682)
+    assert size_of(plot_equity(regression)) == (1320, 1289)  # validation and test, one below the other
 
 
 @pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
