@@ -52,10 +52,11 @@ def _prediction_notes(results: PredictionResults, seen: Sequence[str]) -> Iterat
     if not results.trained_on_symbol:
         yield f"the model was not trained on {results.symbol}"
     if seen:
-        yield (
-            f"{counted(len(seen), 'bar')} of {count(len(results.predictions))} are from the time of the training, so "
-            "their predictions show nothing about later bars"
-        )
+        of_all = f"{count(len(seen))} of {count(len(results.predictions))}"
+        yield f"bars of the training's own time: {of_all}; their predictions show nothing about later bars"
+    if results.class_weights:
+        weights = ", ".join(f"{weight:.2f}" for weight in results.class_weights)
+        yield f"the predicted class has the largest probability times class weight ({weights})"
     if results.bars_changed:
         yield f"the stored bars of {results.symbol} are no longer those that the model was trained on"
     if results.has_weighted_probabilities:

@@ -125,12 +125,12 @@ def _sleeves(positions: Floats, part: Part, dataset: Dataset, bars: Mapping[str,
 def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
     """One sleeve of all stretches, with a period without a position or a return between each two.
 
-    That period has no bar of its own: it opens with the first bar after the hole.
+    That period has no bar of its own: it has the instant of the last bar before the hole, whose close ends the trade.
     """
     first, *others = stretches
     for other in others:
         first = Sleeve(
-            np.concatenate([first.opens, other.opens[:1], other.opens]),
+            np.concatenate([first.opens, first.opens[-1:], other.opens]),
             np.concatenate([first.returns, [0.0], other.returns]),
             np.concatenate([first.positions, [0.0], other.positions]),
         )

@@ -61,6 +61,7 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
         class_names=model.class_names,
         label=PredictedLabel.model_validate(model.strategy.labels.model_dump(mode="json")),
         trained_on_symbol=symbol in model.symbols,
+        class_weights=model.class_weights.values or (),
         has_weighted_probabilities=not model.class_weights.are_known,
         bars_changed=model.trained_on.is_changed(symbol, bars),
         predictions=tuple(

@@ -54,6 +54,11 @@ class PredictionResults(Results):
         False, description="Whether the symbol's bars of the training's time are others than those it was trained on."
     )
     trained_on_symbol: bool = Field(description="Whether the model was trained on this symbol.")
+    class_weights: tuple[float, ...] = Field(
+        (),
+        description="Weights of the classes in the loss of the training. The predicted class is the one with the "
+        "largest probability times weight; the probabilities themselves are without weights.",
+    )
     has_weighted_probabilities: bool = Field(
         False,
         description="Whether the probabilities still contain the class weights of the training, because the model is "

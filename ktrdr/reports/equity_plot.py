@@ -80,7 +80,7 @@ def _equity(
     axes.axhline(1.0, color=GREY, linewidth=1.0, zorder=1)
     axes.plot(instants, held, color=BLUE, linewidth=1.5)
     axes.plot(instants, model, color=VERMILION, linewidth=1.8)
-    is_log = _scale(axes, float(min(model.min(), held.min())), float(max(model.max(), held.max())))
+    is_log = scale_equity(axes, float(min(model.min(), held.min())), float(max(model.max(), held.max())))
     chance = backtest.random_entries
     first, last = (str(instant.astype("datetime64[D]")) for instant in (instants[0], instants[-1]))
     axes.set_title(
@@ -102,7 +102,7 @@ def _equity(
     label_right(axes, ends, gap=0.075)
 
 
-def _scale(axes: Axes, lowest: float, highest: float) -> bool:
+def scale_equity(axes: Axes, lowest: float, highest: float) -> bool:
     """Scale the axis of equity; whether it is logarithmic."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 

@@ -21,13 +21,15 @@ MINUTES = TradingClock(Timeframe.MINUTE_1, "XNYS")
 
 def sessions(begin: str, end: str) -> Instants:
     found = get_calendar("XNYS", start="2013-01-01", end="2026-12-31").sessions_in_range(begin, end)
-    return found.to_numpy().astype("datetime64[us]")
+    stamps: Instants = found.to_numpy().astype("datetime64[us]")
+    return stamps
 
 
 def minutes(begin: str, end: str) -> Instants:
     """Of whole sessions in summer, which begin at 13:30 UTC."""
     offsets = (13 * 60 + 30 + np.arange(390)) * np.timedelta64(1, "m")
-    return (sessions(begin, end)[:, None] + offsets).ravel()
+    stamps: Instants = (sessions(begin, end)[:, None] + offsets).ravel()
+    return stamps
 
 
 def test_a_hole_in_the_history_before_the_part_changes_nothing() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
+from ktrdr.training.loop import Score
 from ktrdr.training.throughput import MAX_BATCHES, Throughput, measure
 from tests.features.series import days, made_bars
 from tests.saved_trainings import daily, strategy
@@ -132,6 +135,20 @@ def test_what_trees_need_once_is_not_taken_for_a_round(monkeypatch: pytest.Monke
 
     assert found.setup_seconds == pytest.approx(100.0)
     assert found.epoch_seconds(400, 100) < 2.0
+
+
+def test_the_first_validation_is_not_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, validate = strategy("gradient_boosting", model=MODELS["gradient_boosting"]), BoostingTrainer.validate
+    clock, calls = Clock(), itertools.count()
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=clock))
+
+    def slow_at_first(trainer: BoostingTrainer, stop: Callable[[], bool]) -> Score | None:
+        clock.now += 100.0 if next(calls) == 0 else 0.0
+        return validate(trainer, stop)
+
+    monkeypatch.setattr(BoostingTrainer, "validate", slow_at_first)
+
+    assert measure(spec, build_dataset(spec, daily())).epoch_seconds(400, 100) < 2.0
 
 
 class Clock:
