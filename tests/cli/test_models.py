@@ -186,3 +186,14 @@ def test_compare_shows_the_inputs_that_differ_and_all_results(server: FakeServer
     assert ran.json["results"]["model accuracy"] == [0.6, 0.65]
     assert ran.json["results"]["best epoch"] == [2, 2]
     assert "strategy.model.layers" in ktrdr("models", "compare", TRAINING, OTHER).out
+
+
+def test_a_long_name_and_many_symbols_make_no_list_wide(server: FakeServer, ktrdr: Run) -> None:
+    wide = model() | {"strategy": "n" * 128, "symbols": [f"SYMBOL{number}" for number in range(60)]}
+    server.on("GET", "/models", {"models": [wide], "total": 1})
+
+    lines = ktrdr("models", "list").out.splitlines()
+
+    assert max(map(len, lines)) < 160
+    assert "SYMBOL0,SYMBOL1,SYMBOL2 and 57 more" in lines[1]
+    assert f"{'n' * 39}…" in lines[1]

@@ -258,3 +258,31 @@ except TrainingDataError:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert ran.stdout.split() == ["refused"]
+
+
+def test_missing_bars_are_warned_of_and_listed() -> None:
+    bars = made_bars(300)
+    holed = bars.filter(~np.isin(np.arange(300), range(150, 180)))
+    spec = strategy()
+    bridging = strategy(data={"holes": "bridge"})
+
+    report = preflight_folds(spec, {"COINUSDT": {"1d": holed}})
+
+    (warning,) = (text for text in report.warnings if "lacks bars" in text)
+    assert warning == (
+        "COINUSDT lacks bars that its calendar, 24/7, expects: 30 between 2020-05-29 and 2020-06-29; features, labels "
+        "and returns stop there"
+    )
+    (hole,) = report.symbols[0].holes
+    assert (hole.bars, f"{hole.after:%m-%d}", f"{hole.before:%m-%d}") == (30, "05-29", "06-29")
+    bridged = preflight_folds(bridging, {"COINUSDT": {"1d": holed}})
+    assert any("bridge them, as data.holes asks" in text for text in bridged.warnings)
+    assert not preflight_folds(spec, {"COINUSDT": {"1d": bars}}).symbols[0].holes
+
+
+def test_a_key_that_does_nothing_is_warned_of() -> None:
+    spec = strategy("gradient_boosting", model=MODELS["gradient_boosting"], training={"optimizer": "sgd"})
+
+    report = preflight_folds(spec, daily())
+
+    assert "training.optimizer does nothing with model.type gradient_boosting" in report.warnings
