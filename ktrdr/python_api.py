@@ -17,6 +17,7 @@ from ktrdr.features import columns
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
+from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
@@ -93,15 +94,15 @@ def build_features(
 ) -> pl.DataFrame:
     """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
-    Features are null in warm-up rows. `strategy` is a Strategy, YAML text or a path. Raises StrategyError, InputError,
-    SeriesNotFound and TrainingDataError.
+    Features are null in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML
+    text or a path. Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
     """
     import polars as pl
 
     chosen, _ = _load_strategy(strategy, timeframes)
     bars = _read_bars(chosen, symbol, start, end, home)
-    table = columns.build_features(chosen, bars)
-    known = np.arange(len(table.values)) >= table.warmup
+    table = Divider.of(chosen, symbol, bars).features(columns.build_features)(chosen, bars)
+    known = np.arange(len(table.values)) >= table.first_rows()
     values = {
         name: pl.Series(column).set(pl.Series(~known), None)
         for name, column in zip(table.names, table.values.T, strict=True)

@@ -335,10 +335,9 @@ class Client:
             problem = Problem.model_validate_json(response.content)
         except ValidationError:
             return self._stranger(response)
-        context = {"status": response.status_code, "problem": problem.code, **(problem.model_extra or {})}
-        for taken in ("detail", "hint", "self"):
-            context.pop(taken, None)
-        return _refusal_class(response.status_code)(problem.detail, hint=problem.hint, **context)
+        refusal = _refusal_class(response.status_code)(problem.detail, hint=problem.hint)
+        refusal.context = {**(problem.model_extra or {}), "status": response.status_code, "problem": problem.code}
+        return refusal
 
 
 def _json(body: BaseModel) -> bytes:

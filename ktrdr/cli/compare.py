@@ -77,7 +77,7 @@ def _print(models: Sequence[Model], comparison: Comparison, results: Mapping[str
         ("result", *(f">{letter}" for letter in letters)),
         [(name, *row) for name, row in results.items()],
     )
-    note("", comparison.verdict)
+    note(comparison.verdict)
 
 
 def _about(model: Model) -> str:

@@ -23,7 +23,7 @@ from ktrdr.cli.options import (
     split_list,
 )
 from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
-from ktrdr.cli.output import print_fields, print_json, print_table, say
+from ktrdr.cli.output import few, note, print_fields, print_json, print_table, say, shortened
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, TrainingDataError
@@ -144,7 +144,7 @@ def _row(model: Model) -> tuple[object, ...]:
     from ktrdr.payloads.training import FoldsResults
 
     results, accuracy = model.results, _accuracies(model)
-    what = [model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]
+    what = [shortened(model.strategy), model.model_type, few(model.symbols), *model.timeframes]
     if isinstance(results, FoldsResults):
         accuracy.setdefault("model", results.spread["accuracy"].mean)
         what.append(f"{len(results.folds)} folds")
@@ -179,7 +179,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     typer.echo()
     print_results(model.results)
     if model.bars_changed:
-        say("note: the stored bars are no longer those that it was trained on")
+        note("the stored bars are no longer those that it was trained on")
 
 
 def _about(model: Model) -> list[tuple[str, object]]:

@@ -10,7 +10,7 @@ import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import note, print_fields, print_json, print_table, say, show_error
+from ktrdr.cli.output import note, print_fields, print_json, print_table, say, show_error, warn
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
@@ -58,7 +58,8 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
     if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
-        show_error(KtrdrError(operation.error.detail, hint=operation.error.hint))
+        failure = operation.error
+        show_error(KtrdrError(failure.detail, hint=failure.hint, problem=failure.code), as_json=as_json)
     else:
         say(f"{operation.operation_id} {operation.status.lower()}")
     raise typer.Exit(1)
@@ -96,7 +97,7 @@ def print_results(results: Results) -> None:
         case _:
             print_fields([("status", results.status)])
     if results.note:
-        note("", results.note)
+        note(results.note)
 
 
 def print_training(results: TrainingResults) -> None:
@@ -106,6 +107,8 @@ def print_training(results: TrainingResults) -> None:
     epochs = f"{count(final.total_epochs)} ({results.ending})" if final.total_epochs else "0"
     print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *_files(results)])
     _print_verdicts(results, results.evaluation.verdict if results.evaluation else None)
+    for warning in results.preflight.warnings if results.preflight else ():
+        warn(warning)
 
 
 def print_folds(results: FoldsResults) -> None:
@@ -156,14 +159,14 @@ def _print_evaluated(results: EvaluatedResults) -> None:
 def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
     """A note for each part; `verdict` is that of the validation part."""
     verdicts = {
-        "validation": verdict,
-        "test": results.test_evaluation and results.test_evaluation.verdict,
-        "backtest": results.backtest and results.backtest.verdict,
-        "test backtest": results.test_backtest and results.test_backtest.verdict,
+        "the validation part": verdict,
+        "the test part": results.test_evaluation and results.test_evaluation.verdict,
+        "the backtest, validation part": results.backtest and results.backtest.verdict,
+        "the backtest, test part": results.test_backtest and results.test_backtest.verdict,
     }
     for about, text in verdicts.items():
         if text:
-            note(about, text)
+            note(text, about)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.evaluation.performance_verdict import describe_performance
 from ktrdr.evaluation.random_entries import shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
-SECONDS_PER_YEAR = 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def backtest(
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
-    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open.
+    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open. At a
+    hole in the bars it is closed at the last close before, and nothing is held until the first fill after it.
     """
     return trade_signals(model_signals(outputs, part, dataset), bars, costs)
 
@@ -75,8 +76,9 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = _sleeves(signals, bars)
-    per_year = bars_per_year(bars.values())
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
+    clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
+    per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
     runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
     equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
@@ -100,22 +102,35 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     )
 
 
-def bars_per_year(frames: Any) -> float:
-    """Mean number of distinct opening instants a year, over all symbols. Sessions and holidays count as they were."""
-    opens = np.unique(np.concatenate([opening_instants(frame) for frame in frames]))
-    seconds = float((opens[-1] - opens[0]) / np.timedelta64(1, "s"))
-    return (len(opens) - 1) * SECONDS_PER_YEAR / seconds
-
-
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
     for number in np.unique(signals.symbols):
-        own = signals.symbols == number
-        rows, frame = signals.rows[own], bars[signals.names[number]]
-        order = np.argsort(rows)
-        last = int(signals.settled[own].max())
-        sleeves.append(_sleeve(frame, rows[order], signals.positions[own][order], last))
+        frame = bars[signals.names[number]]
+        samples = np.flatnonzero(signals.symbols == number)
+        samples = samples[np.argsort(signals.rows[samples])]
+        borders = np.searchsorted(signals.rows[samples], signals.rows_after_holes[number])
+        stretches = [
+            _sleeve(frame, signals.rows[own], signals.positions[own], int(signals.settled[own].max()))
+            for own in np.split(samples, borders)
+            if len(own)
+        ]
+        sleeves.append(_over_holes(stretches))
     return sleeves
+
+
+def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
+    """One sleeve of all stretches, with a period without a position or a return between each two.
+
+    That period has no bar of its own: it has the instant of the last bar before the hole, whose close ends the trade.
+    """
+    first, *others = stretches
+    for other in others:
+        first = Sleeve(
+            np.concatenate([first.opens, first.opens[-1:], other.opens]),
+            np.concatenate([first.returns, [0.0], other.returns]),
+            np.concatenate([first.positions, [0.0], other.positions]),
+        )
+    return first
 
 
 def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:

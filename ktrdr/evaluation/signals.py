@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, look_back
+from ktrdr.market.trading_clock import TradingClock
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.strategy.spec import Strategy
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +33,9 @@ class Signals:
     settled: bar whose close settles the label, as such a row; trading ends with the last of them
     positions: -1 to 1
     look_back: bars that a position depends on
+    clocks: calendar of each symbol's bars
+    rows_after_holes: of each symbol, the first row after each hole that nothing is held over
+    bridges_holes: whether positions are held over holes
     """
 
     part: str
@@ -40,6 +45,9 @@ class Signals:
     settled: NDArray[np.int64]
     positions: Floats
     look_back: int
+    clocks: tuple[TradingClock, ...]
+    rows_after_holes: tuple[NDArray[np.int64], ...]
+    bridges_holes: bool
 
 
 def model_signals(outputs: NDArray[np.float32], part: Part, dataset: Dataset) -> Signals:
@@ -52,6 +60,9 @@ def model_signals(outputs: NDArray[np.float32], part: Part, dataset: Dataset) ->
         settled=part.settled,
         positions=choose_positions(outputs, dataset),
         look_back=look_back(dataset),
+        clocks=tuple(coverage.clock for coverage in dataset.coverage),
+        rows_after_holes=tuple(dataset.rows_after_holes(number) for number in range(len(dataset.symbols))),
+        bridges_holes=dataset.bridges_holes,
     )
 
 
@@ -71,7 +82,7 @@ def positions_for(predicted: NDArray[Any], class_names: Sequence[str]) -> Floats
     return np.asarray(side_of_class[predicted], np.float64)
 
 
-def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame]) -> Signals:
+def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame], strategy: Strategy) -> Signals:
     """The signals of rows that were predicted earlier. Raises InputError when `bars` lack one of the rows."""
     names, symbols = np.unique(rows.symbols, return_inverse=True)
     places = np.zeros(len(rows), np.int64)
@@ -82,6 +93,13 @@ def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame]) -> Signa
         settled = places[own] + rows.spans[own]
         if settled.max() >= len(opens) or (opens[places[own]] != rows.timestamps[own]).any():
             raise InputError(f"the stored bars of {name} are no longer those that were predicted")
+    timeframe, bridges_holes = strategy.timeframes[0], strategy.data.holes == "bridge"
+    opens_by_symbol = [opening_instants(bars[name]) for name in names]
+    clocks = [
+        TradingClock.of(str(name), timeframe, opens, strategy.calendar)
+        for name, opens in zip(names, opens_by_symbol, strict=True)
+    ]
+    holes = [() if bridges_holes else clock.holes(opens) for clock, opens in zip(clocks, opens_by_symbol, strict=True)]
     positions = positions_for(rows.model.predicted, rows.class_names)
     return Signals(
         part=rows.part,
@@ -91,6 +109,9 @@ def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame]) -> Signa
         settled=places + rows.spans,
         positions=positions,
         look_back=int(rows.look_back.max()),
+        clocks=tuple(clocks),
+        rows_after_holes=tuple(np.array([hole.row for hole in own], np.int64) for own in holes),
+        bridges_holes=bridges_holes,
     )
 
 

@@ -44,6 +44,7 @@ class ModelEvaluation:
 
     outputs: [samples, outputs] of the model, by the part's name
     rows: of each evaluated part
+    class_weights: [classes], of the training's loss; None where there are none
     evaluation, backtest: on the validation part
     test_evaluation, test_backtest: on the test part; None without one
     was_stopped: whether a stop was requested while the control was trained; the control is missing then
@@ -51,6 +52,7 @@ class ModelEvaluation:
 
     outputs: dict[str, Outputs]
     rows: tuple[EvaluatedRows, ...]
+    class_weights: list[float] | None
     evaluation: Evaluation
     backtest: BacktestResult
     test_evaluation: Evaluation | None
@@ -87,6 +89,7 @@ def evaluate_on_splits(
     return ModelEvaluation(
         {"validation": validation.outputs} | ({"test": test.outputs} if test else {}),
         (validation.rows, test.rows) if test else (validation.rows,),
+        class_weights,
         validation.evaluation,
         validation.backtest,
         test.evaluation if test else None,

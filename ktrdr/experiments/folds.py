@@ -101,7 +101,7 @@ def _write(
     write_file(output / CARD, json.dumps(_card(training, folds, results), indent=2).encode())
     if results.backtest is None:
         return _ARTIFACTS
-    write_file(output / EQUITY, plot_joined_equity(results, results.backtest, training.strategy.name, training.symbols))
+    write_file(output / EQUITY, plot_joined_equity(results, training.strategy.name, training.symbols))
     return {**_ARTIFACTS, "equity_plot": EQUITY}
 
 

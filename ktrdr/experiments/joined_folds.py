@@ -74,4 +74,4 @@ def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: 
         bars[symbol] = read_bars(symbol, timeframe, first, last)
         if fingerprint(bars[symbol]) != hashes[symbol][timeframe]:
             raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
-    return trade_signals(find_signals(rows, bars), bars, strategy.costs)
+    return trade_signals(find_signals(rows, bars, strategy), bars, strategy.costs)

@@ -14,6 +14,7 @@ import psutil
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.resolution import Resolution, resolution
 from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL
+from ktrdr.experiments.missing_bars import missing_bars
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
@@ -28,6 +29,7 @@ from ktrdr.payloads.preflight import (
     PreflightReport,
     SymbolSamples,
 )
+from ktrdr.strategy.unused_keys import unused_keys
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
@@ -123,7 +125,12 @@ def _whole(
         folds=len(by_fold),
         by_fold=by_fold,
         errors=tuple(_errors(by_fold)),
-        warnings=(*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)),
+        warnings=(
+            *_warnings_of_the_model(parameters, fewest, memory, available),
+            *missing_bars(first),
+            *map(str, unused_keys(strategy)),
+            *_warnings(by_fold),
+        ),
     )
 
 

@@ -159,10 +159,17 @@ def _write(
     """Write the model and its artifacts to the request's folder."""
     request, dataset, folder = report.request, report.dataset, report.request.output
     card = writing.model_card(
-        request, dataset, report.fingerprint, report.providers, report.results, bars=bars, device=device
+        request,
+        dataset,
+        report.fingerprint,
+        report.providers,
+        report.results,
+        bars=bars,
+        device=device,
+        class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, evaluated.outputs)
+    writing.write_predictions(folder, dataset, evaluated.outputs, evaluated.class_weights)
     write_rows(folder, evaluated.rows)
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)

@@ -13,6 +13,14 @@ from ktrdr.payloads.results import Results
 PartName = Literal["train", "validation", "test"]
 
 
+class MissingBars(Payload):
+    """A hole in the bars of one symbol."""
+
+    after: BarInstant = Field(description="Opening of the last bar before it.")
+    before: BarInstant = Field(description="Opening of the first bar after it.")
+    bars: int = Field(description="Bars that the calendar expects in it.")
+
+
 class SymbolSamples(Payload):
     """What became of one symbol's bars."""
 
@@ -29,6 +37,7 @@ class SymbolSamples(Payload):
     border: BarInstant | None = Field(
         description="Opening of the first validation sample's last bar; null without validation samples."
     )
+    holes: tuple[MissingBars, ...] = Field((), description="Holes in its bars.")
 
 
 class PartReport(Payload):

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.training import FoldsResults
 from ktrdr.plot_style import BLUE, GREY, RULE, new_figure, png, style_axes
 from ktrdr.reports.equity_plot import draw_equity
 from ktrdr.reports.plot_labels import PlotTitle
-from ktrdr.reports.report_data import day, symbols_in_short
+from ktrdr.reports.report_data import symbols_in_short
 
 _LONGEST_CAPTION = 3
 
@@ -54,8 +53,7 @@ def _caption(verdict: str) -> str:
     return "\n".join(textwrap.wrap(verdict, 118, max_lines=_LONGEST_CAPTION, placeholder=" …"))
 
 
-def plot_joined_equity(results: FoldsResults, backtest: BacktestResult, name: str, symbols: Sequence[str]) -> bytes:
-    """PNG with the equity of all folds' models, one after another, compared with holding."""
-    first, last = backtest.equity.timestamps[0], backtest.equity.timestamps[-1]
-    facts = (symbols_in_short(symbols), f"{len(results.folds)} folds in order of time", f"{day(first)} to {day(last)}")
-    return draw_equity(backtest, PlotTitle(name, facts))
+def plot_joined_equity(results: FoldsResults, name: str, symbols: Sequence[str]) -> bytes:
+    """PNG with the equity of all folds' models, one after another, and of the last one on the test part."""
+    facts = (symbols_in_short(symbols), f"{len(results.folds)} folds in order of time")
+    return draw_equity(results, PlotTitle(name, facts))

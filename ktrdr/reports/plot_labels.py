@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.plot_style import GREY, INK, literal
-from ktrdr.reports.report_data import TrainingReport, bar_range, model_in_short, sources, symbols_in_short
+from ktrdr.reports.report_data import (
+    TrainingReport,
+    bar_range,
+    fold_in_short,
+    model_in_short,
+    sources,
+    symbols_in_short,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,19 +33,22 @@ class PlotTitle:
     facts: tuple[str, ...]
 
     @classmethod
-    def of(cls, report: TrainingReport, *more: str) -> PlotTitle:
-        inputs = (
+    def of(cls, report: TrainingReport, *more: str, span: str | None = None) -> PlotTitle:
+        """`span` says what is drawn, in place of the range of the training's bars; it may be empty."""
+        facts = (
             symbols_in_short(report.request.symbols),
             f"{', '.join(report.strategy.timeframes)} from {sources(report, at_most=1)}",
-            bar_range(report.dataset.coverage),
+            bar_range(report.dataset.coverage) if span is None else span,
             model_in_short(report.strategy),
+            fold_in_short(report),
+            *more,
         )
-        return cls(report.strategy.name, (*inputs, *more))
+        return cls(report.strategy.name, facts)
 
 
 def draw_title(figure: Figure, title: PlotTitle) -> None:
     """Draw name and facts at the same distance from the top edge of every figure."""
-    line = " · ".join(title.facts)
+    line = " · ".join(fact for fact in title.facts if fact)
     inch = 1 / figure.get_figheight()
     name = textwrap.shorten(title.name, 90, placeholder="…")
     figure.text(0.055, 1 - 0.405 * inch, literal(name), fontsize=15, fontweight="bold", color=INK)

@@ -148,7 +148,7 @@ def test_a_model_is_shown_with_its_verdict(server: FakeServer, ktrdr: Run) -> No
     ran = ktrdr("models", "show", TRAINING)
 
     assert ran.code == 0
-    assert ran.err == "note, validation: The model is ahead.\n"
+    assert ran.err == "note on the validation part: The model is ahead.\n"
 
 
 def test_results_of_a_newer_server_are_refused_in_words(server: FakeServer, ktrdr: Run) -> None:
@@ -219,3 +219,14 @@ def test_one_model_has_nothing_to_be_compared_with(ktrdr: Run) -> None:
 
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: two to six models can be compared; 1 id came\n")
+
+
+def test_a_long_name_and_many_symbols_make_no_list_wide(server: FakeServer, ktrdr: Run) -> None:
+    wide = model() | {"strategy": "n" * 128, "symbols": [f"SYMBOL{number}" for number in range(60)]}
+    server.on("GET", "/models", {"models": [wide], "total": 1})
+
+    lines = ktrdr("models", "list").out.splitlines()
+
+    assert max(map(len, lines)) < 160
+    assert "SYMBOL0,SYMBOL1,SYMBOL2 and 57 more" in lines[1]
+    assert f"{'n' * 39}…" in lines[1]

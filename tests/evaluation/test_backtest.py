@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, trade
 from ktrdr.evaluation.signals import choose_positions
 from ktrdr.features.dataset import Dataset, Part
+from ktrdr.features.stretches import opens_of
+from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs
+from ktrdr.timeframe import Timeframe
 
 FREE = Costs(fee_bps=0, slippage_bps=0)
 DOWN, FLAT, UP = 0, 1, 2
@@ -55,8 +58,17 @@ def traded(
     classes: list[int], part: Part, series: dict[str, pl.DataFrame], costs: Costs = FREE, names: tuple[str, ...] = ()
 ) -> BacktestResult:
     names = names or ("down", "flat", "up")
-    dataset = SimpleNamespace(class_names=names, symbols=tuple(series), is_regression=False, test=None)
-    dataset.sequence_length, dataset.coverage = 1, [SimpleNamespace(warmup_rows=0)]
+    clock = TradingClock(Timeframe.DAY, "24/7")
+    dataset = SimpleNamespace(
+        class_names=names,
+        symbols=tuple(series),
+        is_regression=False,
+        test=None,
+        bridges_holes=False,
+        sequence_length=1,
+        coverage=[SimpleNamespace(clock=clock, warmup_rows=0) for _ in series],
+        rows_after_holes=lambda number: [hole.row for hole in clock.holes(opens_of([*series.values()][number]))],
+    )
     outputs = np.eye(len(names), dtype=np.float32)[classes]
     return backtest(outputs, part, cast("Dataset", dataset), series, costs)
 

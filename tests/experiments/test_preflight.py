@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
+from ktrdr.training.loop import Score
 from ktrdr.training.throughput import MAX_BATCHES, Throughput, measure
 from tests.features.series import days, made_bars
 from tests.saved_trainings import daily, strategy
@@ -139,6 +142,20 @@ def test_what_trees_need_once_is_not_taken_for_a_round(monkeypatch: pytest.Monke
     assert found.epoch_seconds(400, 100) < 2.0
 
 
+def test_the_first_validation_is_not_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, validate = strategy("gradient_boosting", model=MODELS["gradient_boosting"]), BoostingTrainer.validate
+    clock, calls = Clock(), itertools.count()
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=clock))
+
+    def slow_at_first(trainer: BoostingTrainer, stop: Callable[[], bool]) -> Score | None:
+        clock.now += 100.0 if next(calls) == 0 else 0.0
+        return validate(trainer, stop)
+
+    monkeypatch.setattr(BoostingTrainer, "validate", slow_at_first)
+
+    assert measure(spec, build_dataset(spec, daily())).epoch_seconds(400, 100) < 2.0
+
+
 class Clock:
     """Each look at it takes a tenth of a second."""
 
@@ -246,3 +263,31 @@ except TrainingDataError:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert ran.stdout.split() == ["refused"]
+
+
+def test_missing_bars_are_warned_of_and_listed() -> None:
+    bars = made_bars(300)
+    holed = bars.filter(~np.isin(np.arange(300), range(150, 180)))
+    spec = strategy()
+    bridging = strategy(data={"holes": "bridge"})
+
+    report = preflight_folds(spec, {"COINUSDT": {"1d": holed}})
+
+    (warning,) = (text for text in report.warnings if "lacks bars" in text)
+    assert warning == (
+        "COINUSDT lacks bars that its calendar, 24/7, expects: 30 between 2020-05-29 and 2020-06-29; features, labels "
+        "and returns stop there"
+    )
+    (hole,) = report.symbols[0].holes
+    assert (hole.bars, f"{hole.after:%m-%d}", f"{hole.before:%m-%d}") == (30, "05-29", "06-29")
+    bridged = preflight_folds(bridging, {"COINUSDT": {"1d": holed}})
+    assert any("bridge them, as data.holes asks" in text for text in bridged.warnings)
+    assert not preflight_folds(spec, {"COINUSDT": {"1d": bars}}).symbols[0].holes
+
+
+def test_a_key_that_does_nothing_is_warned_of() -> None:
+    spec = strategy("gradient_boosting", model=MODELS["gradient_boosting"], training={"optimizer": "sgd"})
+
+    report = preflight_folds(spec, daily())
+
+    assert "training.optimizer does nothing with model.type gradient_boosting" in report.warnings

@@ -14,7 +14,7 @@ import pytest
 
 from ktrdr.errors import LeakFound
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars, build_features
+from ktrdr.features.columns import Build, SymbolBars, build_features
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
@@ -23,7 +23,6 @@ from ktrdr.features.leaks import label_correlation
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import Kind
-from ktrdr.features.panel import Build
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.loading import load_strategy

@@ -20,7 +20,8 @@ from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.backtest import EquityCurve
 from ktrdr.payloads.evaluation import Breakdown, GroupLead
-from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
+from ktrdr.plot_style import new_figure
+from ktrdr.reports import TrainingReport, equity_plot, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import layers
@@ -127,7 +128,7 @@ def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingR
 
 def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
     assert size_of(plot_metrics(regression)) == (1320, 594)
-    assert size_of(plot_equity(regression)) == (1320, 682)
+    assert size_of(plot_equity(regression)) == (1320, 1289)  # validation and test, one below the other
 
 
 @pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
@@ -137,6 +138,19 @@ def test_equity_that_rests_soars_or_ends_is_drawn(equity: list[float], report: T
     drawn = with_results(report, backtest=report.backtest.model_copy(update={"equity": curve}))
 
     assert size_of(plot_equity(drawn)) == (1320, 682)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest"), [(0.3, 2.0), (0.29, 1.9), (0.01, 0.9), (1.0, 7.0), (0.5, 400.0), (1.0, 1e6)]
+)
+def test_a_logarithmic_axis_has_several_labels_and_not_too_many(lowest: float, highest: float) -> None:
+    axes = new_figure(5).subplots()
+
+    assert equity_plot.scale_equity(axes, lowest, highest)
+
+    low, high = axes.get_ylim()
+    labels = [tick for tick in axes.yaxis.get_major_locator()() if low <= tick <= high]
+    assert 3 <= len(labels) <= 12
 
 
 def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: TrainingReport) -> None:
