@@ -43,8 +43,8 @@ class KtrdrError(Exception):
 
     detail: what is wrong
     hint: what to do about it; may be empty
-    context: the data of the error. One key means one thing in all errors: `faults` are those of a document, each with
-        its path, and a data quality report is under `quality`.
+    context: the data of the error. One key means one thing in all errors: `faults` is a list of what is wrong, each
+        with a message and its place (a document's path, or rows); a data quality report is under `quality`.
     """
 
     code: ClassVar[str] = "error"

@@ -94,17 +94,20 @@ class Divider:
         for other in others:
             closed = closes[other][self._begins(other, opens[other])[1:]]
             begins.update(np.searchsorted(closes[base], closed).tolist())
-        first, *more = sorted(begin for begin in begins if begin < max(1, len(opens[base])))
+        rows = len(opens[base])
+        first, *more = sorted(begin for begin in begins if begin < max(1, rows))
         if not more:
-            return [Stretch(first, len(opens[base]), bars)]
-        stretches = []
-        for begin, end in zip([first, *more], [*more, len(opens[base])], strict=True):
-            frames: dict[str, pl.DataFrame] = {base: bars[base].slice(begin, end - begin)}
+            return [Stretch(first, rows, bars)]
+
+        def frames(begin: int, end: int) -> SymbolBars:
+            own: dict[str, pl.DataFrame] = {base: bars[base].slice(begin, end - begin)}
             for other in others:
-                since = self._since(other, opens[other], closes[other], opens[base][begin], closes[base][begin])
-                frames[other] = bars[other].slice(since)
-            stretches.append(Stretch(begin, end, frames))
-        return stretches
+                span = opens[base][begin], closes[base][begin]
+                own[other] = bars[other].slice(self._since(other, opens[other], closes[other], *span))
+            return own
+
+        ends = [*more, rows]
+        return [Stretch(begin, end, frames(begin, end)) for begin, end in zip([first, *more], ends, strict=True)]
 
     def _since(
         self, other: Timeframe, opens: Instants, closes: Instants, opened: np.datetime64, closed: np.datetime64
@@ -113,9 +116,9 @@ class Divider:
         newest = int(latest_closed(np.array([closed]), closes)[0])
         if newest < 0:
             return 0
-        if len(self._begins(other, np.array([opens[newest], max(opens[newest], opened)]))) > 1:
-            return newest + 1
-        return max(begin for begin in self._begins(other, opens[: newest + 1]))
+        last_begin = self._begins(other, opens[: newest + 1])[-1]
+        is_after_hole = len(self._begins(other, np.array([opens[newest], max(opens[newest], opened)]))) > 1
+        return newest + 1 if is_after_hole else last_begin
 
 
 def opens_of(frame: pl.DataFrame) -> Instants:

@@ -175,7 +175,7 @@ def _raise_if_any(faults: Iterable[RowFault]) -> None:
         raise BarsError(
             f"{'; '.join(map(str, found))} ({_ROWS_COUNTED})",
             hint="correct or remove these rows and try again; nothing was stored",
-            row_faults=[asdict(fault) for fault in found],
+            faults=[asdict(fault) for fault in found],
         )
 
 

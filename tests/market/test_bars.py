@@ -81,7 +81,7 @@ def test_all_kinds_of_faults_are_listed_at_once_with_their_rows() -> None:
     with pytest.raises(BarsError) as refused:
         check_bars(conform(frame))
 
-    rows = {fault["message"]: (fault["count"], fault["rows"]) for fault in refused.value.context["row_faults"]}
+    rows = {fault["message"]: (fault["count"], fault["rows"]) for fault in refused.value.context["faults"]}
     assert rows == {
         "close is missing or not a number": (2, (2, 9)),
         "open is infinite": (1, (3,)),

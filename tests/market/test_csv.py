@@ -115,7 +115,7 @@ def test_several_faults_are_told_in_one_go(tmp_path: Path) -> None:
         imported(tmp_path, content)
 
     assert refused.value.detail.startswith("prices.csv: ")
-    rows_by_message = {fault["message"]: fault["rows"] for fault in refused.value.context["row_faults"]}
+    rows_by_message = {fault["message"]: fault["rows"] for fault in refused.value.context["faults"]}
     assert rows_by_message == {
         "timestamp is earlier than the row before": (3,),
         "timestamp was seen before": (4,),
