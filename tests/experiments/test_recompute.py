@@ -120,7 +120,7 @@ def test_every_figure_is_the_same_when_it_is_computed_by_other_code(case: str, t
         ("test", results.test_evaluation, results.test_backtest),
     ):
         # Of several folds the last one alone opens the test part.
-        is_opened = part == "validation" or (rules.test > 0 and rules.fold == max(rules.folds, 1) - 1)
+        is_opened = part == "validation" or (rules.test > 0 and rules.fold == rules.folds - 1)
         assert (evaluation is None) == (money is None) == (not is_opened)
         if evaluation is not None and money is not None:
             table = predicted(given.filter(part=part), samples[samples["part"] == part])
