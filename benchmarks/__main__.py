@@ -33,6 +33,7 @@ BENCHMARKS = (
     "features",
     "labels",
     "leak_gate",
+    "verdicts",
     "honesty",
     "training",
     "latency",

@@ -20,6 +20,7 @@ from ktrdr.api.app import create_app
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
+from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
@@ -151,6 +152,7 @@ def build_services(settings: Settings, executor: Executor | None = None) -> Serv
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
         models=models,
+        comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,
         retention=RetentionService(operations, roots=(home.operations, home.models)),

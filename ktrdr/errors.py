@@ -33,7 +33,7 @@ command that fixes it. HTTP statuses are mapped in `api/problems.py` and exit co
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -43,7 +43,8 @@ class KtrdrError(Exception):
 
     detail: what is wrong
     hint: what to do about it; may be empty
-    context: the data of the error
+    context: the data of the error. One key means one thing in all errors: `faults` is a list of what is wrong, each
+        with a message and its place (a document's path, or rows); a data quality report is under `quality`.
     """
 
     code: ClassVar[str] = "error"
@@ -53,6 +54,13 @@ class KtrdrError(Exception):
         self.detail = detail
         self.hint = hint
         self.context = context
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults of a document, where the error's context lists them."""
+        entries = self.context.get("faults")
+        listed = entries if isinstance(entries, list) else []
+        return tuple(Fault.from_dict(entry) for entry in listed if isinstance(entry, Mapping) and "path" in entry)
 
 
 class InputError(KtrdrError):
@@ -76,6 +84,12 @@ class Fault:
     suggestion: str | None = None
     line: int | None = None
 
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Fault:
+        """Read an entry of an error's context, which has a path at least."""
+        names = (field.name for field in fields(cls))
+        return cls(**{"message": "", **{name: entry[name] for name in names if name in entry}})
+
     def __str__(self) -> str:
         place = f"line {self.line}: " if self.line else ""
         nearest = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
@@ -86,9 +100,7 @@ class StrategyError(InputError):
     code = "invalid_strategy"
 
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
-        self.faults = tuple(faults)
-        detail = "; ".join(str(fault) for fault in self.faults)
-        super().__init__(detail, hint=hint, faults=[asdict(fault) for fault in self.faults])
+        super().__init__("; ".join(map(str, faults)), hint=hint, faults=[asdict(fault) for fault in faults])
 
 
 class BarsError(InputError):
@@ -155,6 +167,10 @@ class TrainingDiverged(KtrdrError):
     code = "training_diverged"
 
 
+FINAL_ERRORS = frozenset(error.code for error in (TrainingDataError, LeakFound, TrainingDiverged))
+"""Codes of errors that the same inputs give again, so that it helps nothing to resume."""
+
+
 class ProviderError(KtrdrError):
     code = "provider_failed"
 
@@ -183,7 +199,8 @@ def rebuild(code: str, detail: str, hint: str, context: Mapping[str, Any]) -> Kt
     """Recreate an error that another process raised, by its code."""
     kind = next((kind for kind in _kinds(KtrdrError) if kind.code == code), KtrdrError)
     error = kind.__new__(kind)
-    KtrdrError.__init__(error, detail, hint=hint, **context)
+    KtrdrError.__init__(error, detail, hint=hint)
+    error.context = dict(context)
     return error
 
 

@@ -67,6 +67,11 @@ def p_value(value: float) -> str:
     return f"{value:.2f}" if value >= 10 * _SMALLEST_CHANCE else f"{value:.3f}"
 
 
+def p_equals(value: float) -> str:
+    """`p = 0.34`, `p < 0.001`"""
+    return f"p < {_SMALLEST_CHANCE:g}" if value < _SMALLEST_CHANCE else f"p = {p_value(value)}"
+
+
 def size_text(size_bytes: float) -> str:
     """`512 B`, `1.4 kB`, `83.1 GB`: in powers of 1000."""
     if size_bytes < 1000:

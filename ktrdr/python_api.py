@@ -17,6 +17,7 @@ from ktrdr.features import columns
 from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
+from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
@@ -93,15 +94,15 @@ def build_features(
 ) -> pl.DataFrame:
     """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
-    Features are null in warm-up rows. `strategy` is a Strategy, YAML text or a path. Raises StrategyError, InputError,
-    SeriesNotFound and TrainingDataError.
+    Features are null in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML
+    text or a path. Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
     """
     import polars as pl
 
     chosen, _ = _load_strategy(strategy, timeframes)
     bars = _read_bars(chosen, symbol, start, end, home)
-    table = columns.build_features(chosen, bars)
-    known = np.arange(len(table.values)) >= table.warmup
+    table = Divider.of(chosen, symbol, bars).features(columns.build_features)(chosen, bars)
+    known = np.arange(len(table.values)) >= table.first_rows()
     values = {
         name: pl.Series(column).set(pl.Series(~known), None)
         for name, column in zip(table.names, table.values.T, strict=True)
@@ -162,7 +163,7 @@ def train(
 
     Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
-    from ktrdr.experiments.folds import TrainingInFolds, summarise
+    from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
@@ -171,7 +172,7 @@ def train(
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
-    folds: dict[str, TrainingResults] = {}
+    folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
@@ -182,9 +183,9 @@ def train(
         )
         if count == 1:
             return Training(results.under(folder), folder)
-        folds[own.name] = results.under(PurePath(own.name))
-    whole = TrainingInFolds(text, chosen.slug, tuple(named), chosen.timeframes, first, last)
-    return Training(summarise(whole, folds, folder, PurePath()).under(folder), folder)
+        folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
+    whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
+    return Training(summarise(whole, folds, store.read, folder, PurePath()).under(folder), folder)
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ktrdr.formatting import duration, gain, p_value, percentage, points, score, size_text, with_error
+from ktrdr.formatting import duration, gain, p_equals, p_value, percentage, points, score, size_text, with_error
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,10 @@ def test_every_kind_of_figure_has_its_digits() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.342, "0.34"), (0.0042, "0.004"), (0.00042, "less than 0.001")])
 def test_a_probability_by_chance_is_never_zero(value: float, text: str) -> None:
     assert p_value(value) == text
+
+
+def test_a_p_value_has_its_sign_of_relation() -> None:
+    assert (p_equals(0.034), p_equals(0.0001)) == ("p = 0.03", "p < 0.001")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.21, "4.2 s"), (187, "3:07"), (7387, "2:03:07")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -37,7 +38,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-def problem(request: Request, status: int, code: str, detail: str, hint: str = "", **context: Any) -> Response:
+# What a problem says by itself; the context of an error cannot change it.
+_MEMBERS = frozenset({"type", "title", "status", "code", "detail", "hint", "instance"})
+
+
+def problem(
+    request: Request, status: int, code: str, detail: str, hint: str = "", context: Mapping[str, Any] | None = None
+) -> Response:
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -46,7 +53,7 @@ def problem(request: Request, status: int, code: str, detail: str, hint: str = "
         "detail": detail,
         "hint": hint,
         "instance": request.url.path,
-        **{key: value for key, value in context.items() if key not in {"type", "title", "status", "instance"}},
+        **{key: value for key, value in (context or {}).items() if key not in _MEMBERS},
     }
     content = to_json(_sendable(body), inf_nan_mode="strings", fallback=str)
     return Response(content, status_code=status, media_type="application/problem+json")
@@ -68,7 +75,7 @@ async def _on_ktrdr_error(request: Request, error: Exception) -> Response:
     status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
     if status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error.detail)
-    return problem(request, status, error.code, error.detail, error.hint, **error.context)
+    return problem(request, status, error.code, error.detail, error.hint, error.context)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
@@ -77,7 +84,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     detail = "; ".join(f"{fault['path']}: {fault['message']}" for fault in faults)
     is_json = not any(found["type"] == "json_invalid" for found in error.errors())
     hint = "see the request's schema at /docs" if is_json else "send a JSON document as the body"
-    return problem(request, 422, "invalid_request", detail, hint, faults=faults)
+    return problem(request, 422, "invalid_request", detail, hint, {"faults": faults})
 
 
 def _fault(found: dict[str, Any]) -> dict[str, Any]:

@@ -80,25 +80,32 @@ def exit_code(error: KtrdrError) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in arguments
     _print_whatever_the_encoding()
     try:
-        app(arguments, prog_name="ktrdr", standalone_mode=True)
+        ended = app(arguments, prog_name="ktrdr", standalone_mode=not as_json)
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else FAILED)
     except KtrdrError as error:
-        show_error(error)
+        show_error(error, as_json=as_json)
         return exit_code(error)
     except Exception as error:
         if "--debug" in arguments:
             raise
-        show_error(
-            KtrdrError(
-                f"something unexpected went wrong in ktrdr itself: {type(error).__name__}: {error}",
-                hint="see where with: ktrdr --debug …",
-            )
-        )
-        return FAILED
-    return _flushed(0)
+        known = _as_known(error)
+        show_error(known, as_json=as_json)
+        return exit_code(known)
+    return _flushed(ended if isinstance(ended, int) else 0)
+
+
+def _as_known(error: Exception) -> KtrdrError:
+    """What the command line itself refuses, as an option that does not exist, or an unexpected error."""
+    if isinstance(error, typer.TyperException):
+        return InputError(error.format_message(), hint="see the options with --help")
+    return KtrdrError(
+        f"something unexpected went wrong in ktrdr itself: {type(error).__name__}: {error}",
+        hint="see where with: ktrdr --debug …",
+    )
 
 
 def _print_whatever_the_encoding() -> None:

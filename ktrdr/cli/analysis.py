@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
 
-from ktrdr.cli.output import bar_time, number, print_fields, print_table, say
-from ktrdr.formatting import NOTHING, count, counted, duration, percentage, score, size_text
+from ktrdr.cli.output import bar_time, note, number, print_fields, print_table, say, warn
+from ktrdr.formatting import NOTHING, count, counted, duration, percentage, points, score, size_text
 
 if TYPE_CHECKING:
     from ktrdr.payloads.leaks import AuditResults
     from ktrdr.payloads.predictions import ExportResults, PredictedBar, PredictionResults
-    from ktrdr.payloads.preflight import FoldReport, LeftOutSymbol, PartName, PreflightResults
+    from ktrdr.payloads.preflight import FoldReport, LeftOutSymbol, PartName, PartReport, PreflightResults
     from ktrdr.payloads.training import Reproduction
 
 PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 
 
 def print_predictions(results: PredictionResults) -> None:
-    """A row for each bar: its close, the probability of each class and the likeliest, or the number predicted."""
+    """A row for each bar: its close, the probability of each class and the predicted one, or the number predicted."""
     classes = results.class_names
+    seen = [bar.part for bar in results.predictions if bar.part]
     print_table(
-        ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted"),
+        ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted", *_part(seen)),
         [
             (
                 bar_time(bar.timestamp, results.timeframe),
                 score(bar.close),
                 *(score(bar.probability(name)) for name in classes),
                 _predicted(bar),
+                *_part(seen, bar.part or NOTHING),
             )
             for bar in results.predictions
         ],
     )
     ahead = "the bar" if results.label.horizon == 1 else f"the {counted(results.label.horizon, 'bar')}"
     say(f"{results.symbol} {results.timeframe}, each about {ahead} after it; times are UTC")
+    for each in _prediction_notes(results, seen):
+        note(each)
+
+
+def _part(seen: Sequence[str], cell: str = "part") -> tuple[str, ...]:
+    """A column where some bars are of the training."""
+    return (cell,) if seen else ()
+
+
+def _prediction_notes(results: PredictionResults, seen: Sequence[str]) -> Iterator[str]:
     if not results.trained_on_symbol:
-        say(f"note: the model was not trained on {results.symbol}")
+        yield f"the model was not trained on {results.symbol}"
+    if seen:
+        of_all = f"{count(len(seen))} of {count(len(results.predictions))}"
+        yield f"bars of the training's own time: {of_all}; their predictions show nothing about later bars"
+    if results.class_weights:
+        weights = ", ".join(f"{weight:.2f}" for weight in results.class_weights)
+        yield f"the predicted class has the largest probability times class weight ({weights})"
+    if results.bars_changed:
+        yield f"the stored bars of {results.symbol} are no longer those that the model was trained on"
+    if results.has_weighted_probabilities:
+        yield "the probabilities contain the class weights of the training, which this older model does not record"
 
 
 def _predicted(bar: PredictedBar) -> str:
@@ -107,7 +129,7 @@ def print_preflight(results: PreflightResults) -> None:
     typer.echo()
     print_fields(_costs(results))
     for warning in results.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
 
 
 def _costs(results: PreflightResults) -> list[tuple[str, object]]:
@@ -117,6 +139,7 @@ def _costs(results: PreflightResults) -> list[tuple[str, object]]:
     return [
         ("features", results.features),
         ("window", results.window),
+        ("lead for 80% power", [_resolution(part) for part in results.parts if part.part != "train"]),
         *([("parameters", parameters)] if results.parameters else []),
         ("peak memory", memory),
         (f"one epoch of fold {first}" if first else "one epoch", _about(results.epoch_seconds)),
@@ -124,6 +147,13 @@ def _costs(results: PreflightResults) -> list[tuple[str, object]]:
         if results.folds == 1
         else (f"all {results.folds} folds", total and f"{total}, one after the other"),
     ]
+
+
+def _resolution(part: PartReport) -> str:
+    """The lead, or of a regression the correlation, that the part shows with 80 % power."""
+    of_accuracy = part.resolution_in == "accuracy"
+    size = f"{points(part.resolution)} points" if of_accuracy else f"correlation {part.resolution:.2f}"
+    return f"{size} ({part.part})"
 
 
 def _print_folds(folds: Sequence[FoldReport]) -> None:
@@ -156,7 +186,9 @@ def _first_fold(results: PreflightResults) -> int | None:
 
 
 def _about(seconds: float | None) -> str | None:
-    return None if seconds is None else f"about {duration(seconds)}"
+    if seconds is None:
+        return None
+    return f"about {duration(seconds)}" if seconds >= 0.05 else "less than 0.1 s"
 
 
 def _minute(instant: datetime) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
+    from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.results import Results
 
@@ -219,6 +220,11 @@ class Client:
 
         return self._get(Model, "models", operation_id)
 
+    def compare(self, operation_ids: Sequence[str]) -> Comparison:
+        from ktrdr.payloads.comparison import Comparison
+
+        return self._get(Comparison, "models", "compare", query={"id": list(operation_ids)}, wait_s=CHECK_S)
+
     def predict(self, operation_id: str, request: Prediction) -> OperationStarted:
         return self._start("models", operation_id, "predictions", content=_json(request))
 
@@ -229,7 +235,8 @@ class Client:
         return self._start("models", operation_id, "reproduce")
 
     def _get(self, shape: type[Body], *path: str, query: Mapping[str, Any] | None = None, wait_s: float = 0) -> Body:
-        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        named = {name: value for name, value in (query or {}).items() if value is not None}
+        given = {name: value if isinstance(value, list) else str(value) for name, value in named.items()}
         return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
 
     def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0) -> Body:
@@ -328,10 +335,9 @@ class Client:
             problem = Problem.model_validate_json(response.content)
         except ValidationError:
             return self._stranger(response)
-        context = {"status": response.status_code, "problem": problem.code, **(problem.model_extra or {})}
-        for taken in ("detail", "hint", "self"):
-            context.pop(taken, None)
-        return _refusal_class(response.status_code)(problem.detail, hint=problem.hint, **context)
+        refusal = _refusal_class(response.status_code)(problem.detail, hint=problem.hint)
+        refusal.context = {**(problem.model_extra or {}), "status": response.status_code, "problem": problem.code}
+        return refusal
 
 
 def _json(body: BaseModel) -> bytes:

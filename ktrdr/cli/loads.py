@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ktrdr.cli.ages import parse_every
-from ktrdr.cli.output import bar_time, percent, print_fields, print_json, print_table, say, show_error, words_console
+from ktrdr.cli.output import (
+    bar_time,
+    note,
+    percent,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    show_error,
+    words_console,
+)
 from ktrdr.cli.watch import DETACHED, PATIENCE_S
 from ktrdr.errors import InputError, KtrdrError, ServerUnreachable
 from ktrdr.operations.status import OperationStatus
@@ -188,11 +198,11 @@ def tell(loads: Sequence[Load], as_json: bool) -> None:
             ("series", "status", "provider", ">rows new", ">changed", ">total", "first", "last", "quality"),
             [_row(load) for load in loads],
         )
-        for note, series in _notes(loads).items():
-            say(f"note: {', '.join(series)}: {note}")
+        for text, series in _notes(loads).items():
+            note(f"{', '.join(series)}: {text}")
     for load in loads:
         if error := _error_of(load):
-            show_error(error)
+            show_error(error, as_json=as_json)
     if any(load.status != "completed" for load in loads):
         raise typer.Exit(FAILED)
 

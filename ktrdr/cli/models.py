@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from ktrdr.cli.analysis import print_reproduction
 from ktrdr.cli.client import connect
+from ktrdr.cli.compare import compare
 from ktrdr.cli.options import (
     AsJson,
     EndDate,
@@ -24,10 +23,10 @@ from ktrdr.cli.options import (
     split_list,
 )
 from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
-from ktrdr.cli.output import print_fields, print_json, print_table, say
+from ktrdr.cli.output import few, note, print_fields, print_json, print_table, say, shortened
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
-from ktrdr.errors import InputError, KtrdrError, NotFoundError, TrainingDataError
+from ktrdr.errors import InputError, KtrdrError, TrainingDataError
 from ktrdr.formatting import score, size_text
 from ktrdr.operations.status import OperationStatus
 
@@ -36,12 +35,11 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation, OperationStarted
     from ktrdr.api.schemas.training import TrainingStart
     from ktrdr.cli.client import Client
-    from ktrdr.cli.outcome import Scores
 
-CARD_INPUTS = ("strategy", "fold", "data_sha256", "libraries", "code", "device")
 REFUSED = ("training_data", "leak_found")
 
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
+app.command()(compare)
 
 
 @app.command()
@@ -146,10 +144,12 @@ def _row(model: Model) -> tuple[object, ...]:
     from ktrdr.payloads.training import FoldsResults
 
     results, accuracy = model.results, _accuracies(model)
-    what = [model.strategy, model.model_type, ",".join(model.symbols), *model.timeframes]
+    what = [shortened(model.strategy), model.model_type, few(model.symbols), *model.timeframes]
     if isinstance(results, FoldsResults):
-        accuracy["model"] = results.spread["accuracy"].mean
-        what.append(f"mean of {len(results.folds)} folds")
+        accuracy.setdefault("model", results.spread["accuracy"].mean)
+        what.append(f"{len(results.folds)} folds")
+    elif model.fold:
+        what.append(f"fold {model.fold}")
     return (
         model.operation_id,
         " ".join(what),
@@ -159,15 +159,11 @@ def _row(model: Model) -> tuple[object, ...]:
 
 def _accuracies(model: Model) -> dict[str, float]:
     """The model's own, and those of its baselines."""
-    return {name: scores.accuracy for name, scores in _scores(model)}
+    from ktrdr.payloads.training import EvaluatedResults
 
-
-def _scores(model: Model) -> list[tuple[str, Scores]]:
-    from ktrdr.payloads.training import TrainingResults
-
-    if isinstance(model.results, TrainingResults) and model.results.evaluation:
-        return list(scores_by_name(model.results.evaluation))
-    return []
+    if isinstance(model.results, EvaluatedResults) and model.results.evaluation:
+        return {name: scores.accuracy for name, scores in scores_by_name(model.results.evaluation)}
+    return {}
 
 
 @app.command()
@@ -178,103 +174,23 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
         print_json(model)
         return
     changed = "unknown" if model.bars_changed is None else model.bars_changed
-    about = [("id", model.operation_id), ("created", model.created_at), *_inputs(model).items()]
+    about = [("id", model.operation_id), ("created", model.created_at), *_about(model)]
     print_fields([*about, ("bars changed", changed)])
     typer.echo()
     print_results(model.results)
     if model.bars_changed:
-        say("note: the stored bars are no longer those that it was trained on")
+        note("the stored bars are no longer those that it was trained on")
 
 
-@app.command()
-def compare(
-    ctx: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="A", help="Id of one model.", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Id of the other.", show_default=False)],
-    as_json: AsJson = False,
-) -> None:
-    """Set two models side by side: the inputs that differ, then the results.
-
-    Example:
-      ktrdr models compare op_training_20230630_k3x9ab op_training_20230701_p2c8de
-    """
-    client = connect(ctx)
-    left, right = client.model(first), client.model(second)
-    inputs = differing(_all_inputs(client, left), _all_inputs(client, right))
-    results = beside(_results(left), _results(right))
-    if as_json:
-        print_json({"models": [first, second], "inputs": inputs, "results": results})
-        return
-    if inputs:
-        print_table(("input", first, second), [(name, *map(_short, pair)) for name, pair in inputs.items()])
-    else:
-        say("The inputs are the same.")
-    typer.echo()
-    print_table(("result", f">{first}", f">{second}"), [(name, *map(_figure, pair)) for name, pair in results.items()])
-
-
-def _short(value: object) -> object:
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else value
-
-
-def _figure(value: object) -> object:
-    return score(value) if isinstance(value, float) else value
-
-
-def differing(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    return {name: pair for name, pair in beside(left, right).items() if pair[0] != pair[1]}
-
-
-def beside(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    return {name: (left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])}
-
-
-def _inputs(model: Model) -> dict[str, object]:
-    return {
-        "strategy": model.strategy,
-        "model": model.model_type,
-        "symbols": model.symbols,
-        "timeframes": model.timeframes,
-    }
-
-
-def _all_inputs(client: Client, model: Model) -> dict[str, object]:
-    """What the registry knows and, where the model's card is still there, every setting of the strategy."""
-    metadata = client.operation(model.operation_id).metadata
-    dates = {name: metadata.get(name) for name in ("start_date", "end_date")}
-    return {**_inputs(model), **dates, **_card(client, model.operation_id)}
-
-
-def _card(client: Client, operation_id: str) -> dict[str, object]:
-    try:
-        card = json.loads(client.artifact(operation_id, "model_card"))
-    except (NotFoundError, ValueError):
-        return {}
-    return {name: value for part in CARD_INPUTS for name, value in flat(card.get(part), part)}
-
-
-def flat(value: object, name: str) -> Iterator[tuple[str, object]]:
-    """`{"model": {"layers": 2}}` under "strategy" → `strategy.model.layers` 2."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from flat(inner, f"{name}.{key}")
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from flat(item, f"{name}[{index}]")
-    elif value is not None:
-        yield name, value
-
-
-def _results(model: Model) -> dict[str, object]:
-    from ktrdr.payloads.training import FoldsResults, TrainingResults
-
-    figures: dict[str, object] = {}
-    for name, scores in _scores(model):
-        figures[f"{name} accuracy".replace("_", " ")] = scores.accuracy
-        figures[f"{name} balanced accuracy".replace("_", " ")] = getattr(scores, "balanced_accuracy", None)
-    if isinstance(model.results, TrainingResults | FoldsResults):
-        figures |= {name.replace("_", " "): value for name, value in model.results.final_metrics}
-    return figures
+def _about(model: Model) -> list[tuple[str, object]]:
+    about = [
+        ("strategy", model.strategy),
+        ("model", model.model_type),
+        ("symbols", model.symbols),
+        ("timeframes", model.timeframes),
+        ("fold", model.fold),
+    ]
+    return [(name, value) for name, value in about if value is not None]
 
 
 @app.command()

@@ -11,7 +11,18 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results, print_results_json
-from ktrdr.cli.output import brief_time, fixed, percent, print_fields, print_json, print_table, say
+from ktrdr.cli.output import (
+    brief_time,
+    few,
+    fixed,
+    note,
+    percent,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    shortened,
+)
 from ktrdr.cli.watch import watch as watch_live
 from ktrdr.formatting import duration, size_text
 from ktrdr.operations.status import OperationStatus
@@ -93,7 +104,8 @@ def _what(operation: Operation) -> str:
     metadata = operation.metadata
     symbols = metadata.get("symbols") or [metadata.get("symbol")]
     frames = metadata.get("timeframes") or [metadata.get("timeframe")]
-    parts = [metadata.get("strategy"), ",".join(map(str, filter(None, symbols))), *frames, _place(metadata)]
+    name = shortened(str(metadata.get("strategy") or ""))
+    parts = [name, few([str(symbol) for symbol in symbols if symbol]), *frames, _place(metadata)]
     return " ".join(str(part) for part in parts if part)
 
 
@@ -251,4 +263,4 @@ def prune(
     count = f"{len(pruned.operations):,} {'operation' if len(pruned.operations) == 1 else 'operations'}"
     say(f"{'Would remove' if dry_run else 'Removed'} {count} ({size_text(pruned.size_bytes)}); {pruned.kept:,} stay")
     for folder in pruned.leftovers:
-        say(f"note: {folder} could not be removed; see ktrdr.log")
+        note(f"{folder} could not be removed; see ktrdr.log")

@@ -10,7 +10,7 @@ import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import print_fields, print_json, print_table, say, show_error
+from ktrdr.cli.output import note, print_fields, print_json, print_table, say, show_error, warn
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from ktrdr.payloads.backtest import BacktestResult, Performance
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
     from ktrdr.payloads.results import FileResults, Results
-    from ktrdr.payloads.training import FinalMetrics, FoldsResults, TrainingResults, UnfinishedFoldsResults
+    from ktrdr.payloads.training import (
+        EvaluatedResults,
+        FinalMetrics,
+        FoldScores,
+        FoldsResults,
+        TrainingResults,
+        UnfinishedFoldsResults,
+    )
 
     Scores = Classification | Regression | ClassScores | NumberScores
     Column = Callable[[Any], float | None]
@@ -51,7 +58,8 @@ def finish(client: Client, operation: Operation, as_json: bool) -> Results:
     if operation.status is OperationStatus.COMPLETED:
         return results
     if operation.error:
-        show_error(KtrdrError(operation.error.detail, hint=operation.error.hint))
+        failure = operation.error
+        show_error(KtrdrError(failure.detail, hint=failure.hint, problem=failure.code), as_json=as_json)
     else:
         say(f"{operation.operation_id} {operation.status.lower()}")
     raise typer.Exit(1)
@@ -89,42 +97,30 @@ def print_results(results: Results) -> None:
         case _:
             print_fields([("status", results.status)])
     if results.note:
-        say(f"note: {results.note}")
+        note(results.note)
 
 
 def print_training(results: TrainingResults) -> None:
     """The model beside its baselines, then how it came about and where it lies."""
-    evaluations = [part for part in (results.evaluation, results.test_evaluation) if part]
-    backtests = [part for part in (results.backtest, results.test_backtest) if part]
-    for evaluation in evaluations:
-        _print_evaluation(evaluation)
-    for backtest in backtests:
-        _print_backtest(backtest)
+    _print_evaluated(results)
     final = results.final_metrics
     epochs = f"{count(final.total_epochs)} ({results.ending})" if final.total_epochs else "0"
     print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *_files(results)])
-    for part in (*evaluations, *backtests):
-        say(f"note: {part.verdict}")
+    _print_verdicts(results, results.evaluation.verdict if results.evaluation else None)
+    for warning in results.preflight.warnings if results.preflight else ():
+        warn(warning)
 
 
 def print_folds(results: FoldsResults) -> None:
+    """Each fold beside its baseline, then all folds together."""
+    is_regression = all(fold.baseline_mse is not None for fold in results.folds)
     print_table(
-        ("fold", "from", "to", ">samples", ">accuracy", ">baseline", ">lead"),
-        [
-            (
-                fold.fold,
-                fold.first.date(),
-                fold.last.date(),
-                fold.samples,
-                score(fold.accuracy),
-                score(fold.baseline_accuracy),
-                signed_score(fold.lead),
-            )
-            for fold in results.folds
-        ],
-        title=f"{len(results.folds)} folds",
+        ("fold", "from", "to", ">error" if is_regression else ">accuracy", ">baseline", ">lead", ">return", ">holding"),
+        [_fold_row(fold) for fold in results.folds],
+        title=f"{len(results.folds)} folds, each on its own validation samples",
     )
     typer.echo()
+    _print_evaluated(results)
     final = results.final_metrics
     print_fields(
         [
@@ -134,7 +130,43 @@ def print_folds(results: FoldsResults) -> None:
             *_files(results),
         ]
     )
-    say(f"note: {results.verdict}")
+    _print_verdicts(results, results.verdict)
+
+
+def _fold_row(fold: FoldScores) -> tuple[object, ...]:
+    is_regression = fold.baseline_mse is not None
+    return (
+        fold.fold,
+        fold.first.date(),
+        fold.last.date(),
+        score(fold.mse if is_regression else fold.accuracy),
+        score(fold.baseline_mse if is_regression else fold.baseline_accuracy),
+        signed_score(fold.lead),
+        gain(fold.total_return),
+        gain(fold.held_return),
+    )
+
+
+def _print_evaluated(results: EvaluatedResults) -> None:
+    for evaluation in (results.evaluation, results.test_evaluation):
+        if evaluation:
+            _print_evaluation(evaluation)
+    for backtest in (results.backtest, results.test_backtest):
+        if backtest:
+            _print_backtest(backtest)
+
+
+def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
+    """A note for each part; `verdict` is that of the validation part."""
+    verdicts = {
+        "the validation part": verdict,
+        "the test part": results.test_evaluation and results.test_evaluation.verdict,
+        "the backtest, validation part": results.backtest and results.backtest.verdict,
+        "the backtest, test part": results.test_backtest and results.test_backtest.verdict,
+    }
+    for about, text in verdicts.items():
+        if text:
+            note(text, about)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ktrdr.errors import Fault, KtrdrError
+from ktrdr.errors import KtrdrError
 from ktrdr.formatting import NOTHING
 from ktrdr.instants import parse_instant
 from ktrdr.timeframe import Timeframe
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
 PIPE_WIDTH = 10_000
+NAME_WIDTH, NAMES_SHOWN = 40, 3
 
 
 def words_console() -> Console:
@@ -42,10 +43,30 @@ def say(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def show_error(error: KtrdrError) -> None:
-    """`error: …`, one line for each fault where there are several, then `hint: …`."""
+def note(text: str, about: str = "") -> None:
+    """`note: …`, or `note on the test part: …`, wrapped between words on a terminal."""
+    _say_sentence(f"note on {about}: {text}" if about else f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """`warning: …`, wrapped as a note is."""
+    _say_sentence(f"warning: {text}")
+
+
+def _say_sentence(sentence: str) -> None:
     console = words_console()
-    faults = [fault(entry) for entry in error.context.get("faults") or ()]
+    if console.is_terminal:
+        console.print(sentence)
+    else:
+        say(sentence)  # one line, so that grep sees all of it
+
+
+def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
+    """`error: …`, one line for each fault where there are several, then `hint: …`; as JSON one object in one line."""
+    if as_json:
+        say(_error_json(error))
+        return
+    console, faults = words_console(), error.faults
     if len(faults) == 1:
         _labelled(console, "error", "bold red", str(faults[0]))
     elif faults:
@@ -63,14 +84,14 @@ def _labelled(console: Console, label: str, style: str, text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
-def fault(entry: Mapping[str, Any]) -> Fault:
-    return Fault(
-        path=str(entry.get("path", "")),
-        message=str(entry.get("message", "")),
-        value=entry.get("value"),
-        suggestion=entry.get("suggestion"),
-        line=entry.get("line"),
-    )
+def _error_json(error: KtrdrError) -> str:
+    """The code of a refusal is the one that the server gave it."""
+    import json
+
+    context = {key: value for key, value in error.context.items() if key != "problem"}
+    code = error.context.get("problem", error.code)
+    shown = {"code": code, "detail": error.detail, "hint": error.hint, "context": context}
+    return json.dumps({"error": shown}, ensure_ascii=False, default=str)
 
 
 def print_json(value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
@@ -120,6 +141,18 @@ def _print(console: Console, table: Table) -> None:
         console.print(table)
     for line in capture.get().splitlines():
         typer.echo(line.rstrip())
+
+
+def shortened(words: str, width: int = NAME_WIDTH) -> str:
+    """The words, or as many characters of them as `width` allows."""
+    return words if len(words) <= width else f"{words[: width - 1]}…"
+
+
+def few(names: Sequence[str]) -> str:
+    """`AAPL,MSFT`; of many the first and how many there are more: `AAPL,MSFT,SPY and 57 more`."""
+    shown = names if len(names) <= NAMES_SHOWN + 1 else names[:NAMES_SHOWN]
+    rest = len(names) - len(shown)
+    return ",".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def text(value: object) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
-from ktrdr.cli.output import bar_time, print_fields, print_json, print_table, say
+from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
 from ktrdr.errors import InputError, StorageError
 from ktrdr.formatting import size_text
 
@@ -144,7 +144,7 @@ def resample(
         ]
     )
     if made.note:
-        say(f"note: {made.note}")
+        note(made.note)
 
 
 def export(

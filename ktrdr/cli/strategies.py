@@ -10,9 +10,9 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import fault, print_json, say
+from ktrdr.cli.output import print_json, say, warn
 from ktrdr.cli.watch import watch
-from ktrdr.errors import InputError
+from ktrdr.errors import Fault, InputError
 
 LARGEST_BYTES = 1_000_000
 
@@ -27,6 +27,7 @@ def validate(
 ) -> None:
     """List every fault of a strategy at once, with its line and the nearest right name.
 
+    A warning names each key that does nothing in this strategy.
     With --json, a valid strategy comes with all its defaults filled in.
     The exit code is 2 where there are faults.
 
@@ -38,7 +39,9 @@ def validate(
         print_json(verdict)
     else:
         for entry in verdict.faults:
-            typer.echo(str(fault(entry.model_dump())))
+            typer.echo(str(Fault.from_dict(entry.model_dump())))
+    for warning in verdict.warnings:
+        warn(warning)
     if verdict.valid:
         say(f"{file} is valid")
         return

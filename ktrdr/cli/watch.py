@@ -26,6 +26,8 @@ DETACHED = 130
 PATIENCE_S = 30.0
 FASTEST_S = 0.25
 SLOWEST_S = 1.0
+# Below it, the time that a whole has left is a guess.
+MIN_SHARE_DONE = 0.01
 
 
 @dataclass(slots=True)
@@ -70,11 +72,20 @@ class Snapshot:
 
     @property
     def left_s(self) -> float | None:
-        """What is left at the pace of the last epochs."""
+        """What is left at the pace of the last epochs, or of a whole at that of its parts so far."""
+        if self.operation.metadata.get("folds"):
+            return self._left_of_whole_s()
         paces = [row["duration"] for row in self.metrics[-5:] if isinstance(row.get("duration"), int | float)]
         if not paces or not self.total_epochs or not self._is_running:
             return None
         return float(sum(paces)) / len(paces) * self.total_epochs * (1 - self.percentage / 100)
+
+    def _left_of_whole_s(self) -> float | None:
+        operation, done = self.operation, self.percentage / 100
+        if operation.started_at is None or not self._is_running or not MIN_SHARE_DONE <= done < 1:
+            return None
+        passed = (operation.updated_at - operation.started_at).total_seconds()
+        return passed * (1 - done) / done
 
 
 class View(Protocol):
@@ -226,6 +237,8 @@ def _below(snapshot: Snapshot) -> Text | None:
 
     if snapshot.lost_s:
         return Text(f"the server does not answer; trying again ({snapshot.lost_s:.0f} s)", style="yellow")
+    if folds := snapshot.operation.progress.running_parts:
+        return Text("\n".join(f"fold {part.number}  {percent(part.percentage)}  {part.message}" for part in folds))
     if not snapshot.metrics:
         return None
     if not {"page", "fold"}.isdisjoint(snapshot.metrics[-1]):

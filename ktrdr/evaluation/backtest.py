@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.formatting import percentage, with_error
+from ktrdr.evaluation.bars_per_year import bars_per_year
+from ktrdr.evaluation.performance_verdict import describe_performance
+from ktrdr.evaluation.random_entries import shift_at_random
+from ktrdr.evaluation.returns import mean_return, sharpe_error
+from ktrdr.evaluation.signals import Signals, model_signals, opening_instants
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 
 if TYPE_CHECKING:
@@ -21,11 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-MAX_DRAWS, MIN_DRAWS = 500, 100
-# Limits draws * bars, so that the random entries take some tenths of a second.
-MAX_DRAWN_BARS = 10_000_000
 CURVE_POINTS = 400
-SECONDS_PER_YEAR = 365.25 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +66,28 @@ def backtest(
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
-    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open.
+    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open. At a
+    hole in the bars it is closed at the last close before, and nothing is held until the first fill after it.
     """
+    return trade_signals(model_signals(outputs, part, dataset), bars, costs)
+
+
+def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> BacktestResult:
+    """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = _sleeves(choose_positions(outputs, dataset), part, dataset.symbols, bars)
-    per_year = bars_per_year(bars.values())
+    sleeves = _sleeves(signals, bars)
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
+    clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
+    per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
     runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
     equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
-    model, held = _performance(equity, runs, per_year), _performance(held_equity, held_runs, per_year)
-    chance = _random_entries(sleeves, rate, model.total_return)
+    returns, held_returns = _returns(equity), _returns(held_equity)
+    model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
+    chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
+    over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
     return BacktestResult(
-        part="test" if part is dataset.test else "validation",
+        part=signals.part,
         bars=len(instants),
         bars_per_year=per_year,
         fee_bps=costs.fee_bps,
@@ -86,40 +95,42 @@ def backtest(
         model=model,
         buy_and_hold=held,
         random_entries=chance,
+        against_holding=over_holding,
+        against_zero=over_zero,
         equity=_curve(instants, equity, held_equity),
-        verdict=_describe_performance(model, held, chance),
+        verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
 
 
-def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
-    """Positions [samples]: 1 for a predicted up, -1 for a predicted down, else 0; in a regression the sign."""
-    if dataset.is_regression:
-        return np.sign(outputs[:, 0]).astype(np.float64)
-    sides = {"up": 1.0, "down": -1.0}
-    side_of_class = np.array([sides.get(name, 0.0) for name in dataset.class_names])
-    return np.asarray(side_of_class[outputs.argmax(axis=1)], np.float64)
-
-
-def bars_per_year(frames: Any) -> float:
-    """Mean number of distinct opening instants a year, over all symbols. Sessions and holidays count as they were."""
-    opens = np.unique(np.concatenate([_opens(frame) for frame in frames]))
-    seconds = float((opens[-1] - opens[0]) / np.timedelta64(1, "s"))
-    return (len(opens) - 1) * SECONDS_PER_YEAR / seconds
-
-
-def _opens(frame: pl.DataFrame) -> NDArray[np.datetime64]:
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")
-
-
-def _sleeves(positions: Floats, part: Part, symbols: Sequence[str], bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
+def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     sleeves = []
-    for number in np.unique(part.symbols):
-        own = part.symbols == number
-        rows, frame = part.rows[own], bars[symbols[number]]
-        order = np.argsort(rows)
-        last = int(part.settled[own].max())
-        sleeves.append(_sleeve(frame, rows[order], positions[own][order], last))
+    for number in np.unique(signals.symbols):
+        frame = bars[signals.names[number]]
+        samples = np.flatnonzero(signals.symbols == number)
+        samples = samples[np.argsort(signals.rows[samples])]
+        borders = np.searchsorted(signals.rows[samples], signals.rows_after_holes[number])
+        stretches = [
+            _sleeve(frame, signals.rows[own], signals.positions[own], int(signals.settled[own].max()))
+            for own in np.split(samples, borders)
+            if len(own)
+        ]
+        sleeves.append(_over_holes(stretches))
     return sleeves
+
+
+def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
+    """One sleeve of all stretches, with a period without a position or a return between each two.
+
+    That period has no bar of its own: it has the instant of the last bar before the hole, whose close ends the trade.
+    """
+    first, *others = stretches
+    for other in others:
+        first = Sleeve(
+            np.concatenate([first.opens, first.opens[-1:], other.opens]),
+            np.concatenate([first.returns, [0.0], other.returns]),
+            np.concatenate([first.positions, [0.0], other.positions]),
+        )
+    return first
 
 
 def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:
@@ -133,7 +144,7 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
     # Skip prices of zero, which cannot divide.
     returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(_opens(frame)[first : last + 1], returns, positions[decided])
+    return Sleeve(opening_instants(frame)[first : last + 1], returns, positions[decided])
 
 
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
@@ -166,22 +177,28 @@ def _portfolio(sleeves: Sequence[Sleeve], runs: Sequence[SleeveResult], instants
     return total / len(sleeves)
 
 
-def _performance(equity: Floats, runs: Sequence[SleeveResult], per_year: float) -> Performance:
+def _returns(equity: Floats) -> Floats:
+    """Simple returns [periods] of an equity [periods] that begins with 1; zero once nothing is left."""
+    before = np.concatenate([[1.0], equity[:-1]])
+    return np.asarray(np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1, np.float64)
+
+
+def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float) -> Performance:
     import empyrical
 
-    before = np.concatenate([[1.0], equity[:-1]])
-    returns = np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1
     # Sharpe ratio = mean / standard deviation (ddof = 1) of returns by bar, times sqrt(bars a year); no risk-free rate.
     with np.errstate(all="ignore"):
         sharpe = empyrical.sharpe_ratio(returns, annualization=per_year)
         annual_return = empyrical.annual_return(returns, annualization=per_year)
         volatility = empyrical.annual_volatility(returns, annualization=per_year)
+    error = sharpe_error(returns, per_year)
     return Performance(
         total_return=float(empyrical.cum_returns_final(returns)),
         annual_return=_finite(annual_return),
         annual_volatility=_finite(volatility),
         sharpe=_finite(sharpe),
-        sharpe_standard_error=_finite(_sharpe_error(float(sharpe), len(returns), per_year)),
+        sharpe_standard_error=error.standard_error if error else None,
+        sharpe_interval=error.interval if error else None,
         max_drawdown=float(empyrical.max_drawdown(returns)),
         turnover=sum(run.traded for run in runs) / len(runs),
         trades=sum(run.trades for run in runs),
@@ -189,38 +206,21 @@ def _performance(equity: Floats, runs: Sequence[SleeveResult], per_year: float) 
     )
 
 
-def _sharpe_error(sharpe: float, periods: int, per_year: float) -> float:
-    """Standard error of an annual Sharpe ratio (Lo 2002, The Statistics of Sharpe Ratios, independent returns).
-
-    By bar it is sqrt((1 + SR^2 / 2) / T). With SR = sharpe / sqrt(per_year), times sqrt(per_year), it is as below.
-    """
-    return math.sqrt((per_year + sharpe * sharpe / 2) / periods)
-
-
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _random_entries(sleeves: Sequence[Sleeve], rate: float, total_return: float) -> RandomEntries:
-    """Shift all positions in time and wrap them at the end: turnover and holding times stay, the bars change."""
-    bars = sum(len(sleeve.returns) for sleeve in sleeves)
-    draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // bars))
-    shares = np.random.default_rng(0).random(draws)
-    earned = np.array([_shifted_return(sleeves, rate, share) for share in shares])
-    low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
-    # Ties count half: a shift that gives the same positions again is neither better nor worse.
-    same = np.isclose(earned, total_return, rtol=1e-9, atol=1e-12)
-    below = np.mean((earned < total_return) & ~same) + np.mean(same) / 2
-    return RandomEntries(draws=draws, low=low, median=median, high=high, percentile=100 * float(below))
+def _random_entries(sleeves: Sequence[Sleeve], rate: float, look_back: int, total_return: float) -> RandomEntries:
+    def returned(shifts: Sequence[int]) -> float:
+        return float(np.mean([_shifted_end(*pair, rate) for pair in zip(sleeves, shifts, strict=True)])) - 1
+
+    return shift_at_random(returned, [len(sleeve.returns) for sleeve in sleeves], look_back, total_return)
 
 
-def _shifted_return(sleeves: Sequence[Sleeve], rate: float, share: float) -> float:
-    ends = []
-    for sleeve in sleeves:
-        shift = 1 + int(share * max(len(sleeve.positions) - 1, 0))
-        _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
-        ends.append(float(after_cost.prod() * growth.prod()))
-    return float(np.mean(ends)) - 1
+def _shifted_end(sleeve: Sleeve, shift: int, rate: float) -> float:
+    """The value of the sleeve at the end if its positions had come `shift` periods later, the last of them first."""
+    _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
+    return float(after_cost.prod() * growth.prod())
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:
@@ -230,20 +230,3 @@ def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> Equ
         model=tuple(round(float(value), 6) for value in model[places]),
         buy_and_hold=tuple(round(float(value), 6) for value in held[places]),
     )
-
-
-def _describe_performance(model: Performance, held: Performance, chance: RandomEntries) -> str:
-    sharpe, error = model.sharpe, model.sharpe_standard_error
-    timing = "it never changed its position, so there is no timing to test."
-    if chance.low < chance.high:
-        timing = f"{chance.percentile:.0f}% of random entries with the same turnover did worse."
-    returns = f"the model returned {percentage(model.total_return)}, buy and hold {percentage(held.total_return)}"
-    sentences = [f"After costs {returns}; {timing}"]
-    if sharpe is None or error is None:
-        sentences.append("It has no Sharpe ratio: its equity never moved.")
-    elif abs(sharpe) < 2 * error:
-        ratio = with_error(sharpe, error)
-        sentences.append(f"Its Sharpe ratio, {ratio}, is not distinguishable from zero on so few bars.")
-    else:
-        sentences.append(f"Its Sharpe ratio is {with_error(sharpe, error)}.")
-    return " ".join(sentences)

@@ -28,6 +28,15 @@ class Guess:
     predicted: NDArray[Any]
     probabilities: NDArray[np.float64] | None = None
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it says the same of every sample."""
+        return bool((self.predicted == self.predicted[0]).all())
+
+    def take(self, places: NDArray[np.int64]) -> Guess:
+        """The predictions at `places`, in that order."""
+        return Guess(self.predicted[places], None if self.probabilities is None else self.probabilities[places])
+
 
 def majority(dataset: Dataset, part: Part) -> Guess:
     """The most frequent class of the training part, with its classes' shares as probabilities."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation import baselines, metrics
-from ktrdr.evaluation.baselines import Guess
-from ktrdr.evaluation.metrics import Floats, Integers
-from ktrdr.evaluation.outputs import class_probabilities
-from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL, Rivals, Sampling, measure_significance
-from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.evaluation import fixed_b, metrics
+from ktrdr.evaluation.breakdown import breakdown
+from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
+from ktrdr.evaluation.resolution import Resolution, resolution
+from ktrdr.evaluation.rivals import Rivals
+from ktrdr.evaluation.scored_rows import ScoredRows
+from ktrdr.evaluation.significance import INTERVAL_LEVEL, TEST_LEVEL, VALIDATION_LEVEL, lead_over, measure_significance
+from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
-from ktrdr.formatting import percentage, score
-from ktrdr.payloads.evaluation import Classification, Evaluation, PartEvaluation, Regression
+from ktrdr.formatting import percentage, score, signed_points, signed_score
+from ktrdr.payloads.evaluation import Classification, Evaluation, Lead, PartEvaluation, Regression
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
@@ -29,135 +32,123 @@ def evaluate(
     control: NDArray[np.float32] | None = None,
     class_weights: Sequence[float] | None = None,
 ) -> Evaluation:
-    """Score a model's `outputs` [samples, classes], logits, or [samples, 1], targets, on `part`.
+    """Score a model's `outputs` [samples, outputs] on `part`; the parameters are those of `collect_rows`."""
+    rows = collect_rows(outputs, dataset, part, control, class_weights)
+    return evaluate_rows(rows, resolution(dataset, part, level_for(rows.part)))
 
-    `control` holds the outputs of the same model trained on shuffled labels. `class_weights` [classes] are the weights
-    of the training's loss. `ktrdr.evaluation.outputs.class_probabilities` removes them from the probabilities. The
-    predicted classes keep them, because class weights are meant to move predictions.
+
+def level_for(part: str) -> float:
+    """The significance level of tests on the validation or test part."""
+    return TEST_LEVEL if part == "test" else VALIDATION_LEVEL
+
+
+def evaluate_rows(rows: EvaluatedRows, shown: Resolution | None = None) -> Evaluation:
+    """Score the model on rows that it has predicted already, of one fold or of several joined.
+
+    `shown` is what the rows of one part can show.
     """
-    if dataset.is_regression:
-        return _regression(outputs, dataset, part, control)
-    return _classification(outputs, dataset, part, control, class_weights)
+    return _regression(rows, shown) if rows.is_regression else _classification(rows, shown)
 
 
-def _classification(
-    outputs: NDArray[np.float32],
-    dataset: Dataset,
-    part: Part,
-    control: NDArray[np.float32] | None,
-    class_weights: Sequence[float] | None,
-) -> Classification:
-    names, labels = dataset.class_names, part.labels.astype(np.int64)
-    predicted, probabilities = outputs.argmax(axis=1), class_probabilities(outputs, class_weights)
-    guesses = Rivals(
-        naive={"majority": baselines.majority(dataset, part), "persistence": baselines.persistence(part)},
-        yardstick={"logistic_regression": baselines.logistic_regression(dataset, part)},
-        control=None if control is None else Guess(control.argmax(axis=1), class_probabilities(control, class_weights)),
+def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classification:
+    names, labels, own, scored = rows.class_names, rows.labels, rows.model, rows.scored
+    shares = rows.rivals.naive["majority"].probabilities
+    assert own.probabilities is not None  # a model of classes gives them,
+    assert shares is not None  # and so does the majority
+    scores = rows.rivals.map(
+        lambda guess: metrics.class_scores(labels, guess.predicted, guess.probabilities, len(names))
     )
-    scores = guesses.map(lambda guess: metrics.class_scores(labels, guess.predicted, guess.probabilities, len(names)))
-    own = metrics.class_scores(labels, predicted, probabilities, len(names))
-    hits = _as_floats(predicted == labels)
-    confusion = metrics.count_confusion(labels, predicted, len(names))
-    common = _on_part(
-        dataset,
-        part,
-        hits,
-        quality=hits,
-        rivals=guesses.map(lambda guess: _as_floats(guess.predicted == labels)),
-        words=percentage(own.accuracy),
-        rivals_in_words=scores.map(lambda one: percentage(one.accuracy)),
+    own_scores = metrics.class_scores(labels, own.predicted, own.probabilities, len(names))
+    confusion = metrics.count_confusion(labels, own.predicted, len(names))
+    wording = Wording(
+        model=percentage(own_scores.accuracy),
+        rivals=scores.map(lambda one: percentage(one.accuracy)),
+        constant=names[own.predicted[0]] if own.is_constant else None,
+        lead=signed_points,
+        unit="points",
     )
+    log_likelihoods = metrics.log_likelihoods(labels, own.probabilities)
+    log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), scored.sampling)
     return Classification(
-        **dict(common),
-        balanced_accuracy=own.balanced_accuracy,
-        mcc=own.mcc,
-        log_loss=metrics.mean_log_loss(labels, probabilities),
+        **dict(_evaluation(rows, scored, wording, shown, log_loss_lead)),
+        balanced_accuracy=own_scores.balanced_accuracy,
+        mcc=own_scores.mcc,
+        log_loss=float(-log_likelihoods.mean()),
+        log_loss_lead=log_loss_lead,
         f1=dict(zip(names, metrics.f1_scores(confusion), strict=True)),
         confusion=confusion.tolist(),
-        calibration=metrics.measure_calibration(labels, predicted, probabilities),
+        calibration=metrics.measure_calibration(labels, own.predicted, own.probabilities, scored.sampling),
         baselines=scores.by_name,
     )
 
 
-def _regression(
-    outputs: NDArray[np.float32], dataset: Dataset, part: Part, control: NDArray[np.float32] | None
-) -> Regression:
-    targets, predicted = _as_floats(part.labels), _as_floats(outputs[:, 0])
-    mean = baselines.training_mean(dataset)
-    guesses = Rivals(
-        naive={"mean": baselines.mean(dataset, part), "persistence": baselines.persistence(part)},
-        yardstick={"ridge_regression": baselines.ridge_regression(dataset, part)},
-        control=None if control is None else Guess(control[:, 0]),
-    ).map(lambda guess: _as_floats(guess.predicted))
-    scores = guesses.map(lambda guess: metrics.number_scores(targets, guess, mean))
+def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
+    targets, predicted, scored = rows.labels, rows.model.predicted, rows.scored
+    mean = rows.rivals.naive["mean"].predicted
+    scores = rows.rivals.map(lambda guess: metrics.number_scores(targets, guess.predicted, mean))
     own = metrics.number_scores(targets, predicted, mean)
-    sampling = Sampling.of(part)
-    common = _on_part(
-        dataset,
-        part,
-        _as_floats(metrics.sign_hits(targets, predicted)),
-        quality=-((predicted - targets) ** 2),
-        rivals=guesses.map(lambda guess: -((guess - targets) ** 2)),
-        words=f"a squared error of {score(own.mse)} training variances",
-        rivals_in_words=scores.map(lambda one: score(one.mse)),
+    wording = Wording(
+        model=f"a squared error of {score(own.mse)} training variances",
+        rivals=scores.map(lambda one: score(one.mse)),
+        constant="the same number" if rows.model.is_constant else None,
+        lead=signed_score,
+        unit="training variances",
     )
     return Regression(
-        **dict(common),
+        **dict(_evaluation(rows, scored, wording, shown)),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
-        ic_t=metrics.correlation_t(targets, predicted, sampling),
+        ic_t=metrics.correlation_t(targets, predicted, scored.sampling),
         rank_ic=own.rank_ic,
-        rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), sampling),
+        rank_ic_t=metrics.correlation_t(ranks(targets), ranks(predicted), scored.sampling),
         baselines=scores.by_name,
     )
 
 
-def _on_part(
-    dataset: Dataset,
-    part: Part,
-    hits: Floats,
-    *,
-    quality: Floats,
-    rivals: Rivals[Floats],
-    words: str,
-    rivals_in_words: Rivals[str],
+def _evaluation(
+    rows: EvaluatedRows,
+    scored: ScoredRows,
+    wording: Wording,
+    shown: Resolution | None,
+    log_loss_lead: Lead | None = None,
 ) -> PartEvaluation:
-    """The figures that classification and regression share.
-
-    hits: [samples], 1 where the class or the sign is right, else 0
-    quality, rivals: [samples], quality of the model's and the rivals' predictions; higher is better
-    words, rivals_in_words: their mean quality, formatted
-    """
-    name = "test" if part is dataset.test else "validation"
-    level = TEST_LEVEL if name == "test" else VALIDATION_LEVEL
-    sampling = Sampling.of(part)
-    significance = measure_significance(hits, quality, rivals, sampling, level)
-    control = None
-    if rivals.control is not None:
-        control = measure_significance(hits, rivals.control, Rivals(rivals.naive), sampling, level)
+    """The figures that classification and regression share."""
+    level = level_for(rows.part)
+    significance, accuracy = measure_significance(scored, level), float(scored.hits.mean())
     case = VerdictInput(
-        part=name,
-        samples=len(hits),
-        model=words,
-        rivals=rivals_in_words,
-        unit="training variances" if dataset.is_regression else "percentage points",
-        scale=1.0 if dataset.is_regression else 100.0,
-        control_beats=control.beats_baselines if control else None,
+        part=rows.part,
+        samples=len(rows),
+        wording=wording,
+        control_beats=_control_beats(rows, scored, level),
+        breakdown=breakdown(scored, significance, rows.symbol_names),
+        log_loss_lead=log_loss_lead,
+        resolution=shown,
     )
-    accuracy = float(hits.mean())
+    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, scored.sampling.b)
     return PartEvaluation(
-        part=name,
-        samples=len(hits),
-        first=part.timestamps.min().astype("datetime64[s]").item(),
-        last=part.timestamps.max().astype("datetime64[s]").item(),
+        part=rows.part,
+        samples=len(rows),
+        first=rows.timestamps.min().astype("datetime64[s]").item(),
+        last=rows.timestamps.max().astype("datetime64[s]").item(),
         accuracy=accuracy,
-        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples),
-        class_names=dataset.class_names,
+        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples, z),
+        class_names=rows.class_names,
         significance=significance,
-        verdict=verdict(case, significance, sampling),
+        breakdown=case.breakdown,
+        verdict=verdict(case, significance),
     )
 
 
-def _as_floats(values: NDArray[np.bool_] | Integers | NDArray[np.float32] | Floats) -> Floats:
-    return np.asarray(values, np.float64)
+def _control_beats(rows: EvaluatedRows, scored: ScoredRows, level: float) -> bool:
+    """Whether the control beats the naive baselines too; False without a control."""
+    guess = rows.rivals.control
+    if guess is None:
+        return False
+    control = replace(
+        scored,
+        quality=rows.quality(guess),
+        agreement=rows.agreement(guess),
+        rivals=Rivals(scored.rivals.naive),
+    )
+    return measure_significance(control, level).beats_baselines

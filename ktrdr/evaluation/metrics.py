@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from ktrdr.features.ranks import ranks
 from ktrdr.payloads.evaluation import Calibration, CalibrationBin, ClassScores, NumberScores
 
 if TYPE_CHECKING:
-    from ktrdr.evaluation.significance import Sampling
+    from ktrdr.evaluation.sampling import Sampling
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -52,9 +51,14 @@ def matthews_correlation(confusion: Integers) -> float:
 
 
 def mean_log_loss(labels: Integers, probabilities: Floats) -> float:
-    """Mean of -ln p(true class), in nats. Probabilities are clipped at the machine epsilon of float64, about 2e-16."""
+    """Mean of -ln p(true class), in nats."""
+    return float(-log_likelihoods(labels, probabilities).mean())
+
+
+def log_likelihoods(labels: Integers, probabilities: Floats) -> Floats:
+    """[samples], ln p(true class). Probabilities are clipped at the machine epsilon of float64, about 2e-16."""
     clipped = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).eps)
-    return float(-np.log(clipped).mean())
+    return np.asarray(np.log(clipped), np.float64)
 
 
 def f1_scores(confusion: Integers) -> list[float]:
@@ -64,7 +68,8 @@ def f1_scores(confusion: Integers) -> list[float]:
     return [float(2 * hits / total) if total else 0.0 for hits, total in pairs]
 
 
-def number_scores(targets: Floats, predicted: Floats, training_mean: float) -> NumberScores:
+def number_scores(targets: Floats, predicted: Floats, training_mean: float | Floats) -> NumberScores:
+    """`training_mean` is one number, or [samples] where several models were trained."""
     mse = float(np.mean((targets - predicted) ** 2))
     naive = float(np.mean((targets - training_mean) ** 2))
     return NumberScores(
@@ -88,9 +93,9 @@ def correlation(one: Floats, two: Floats) -> float | None:
 
 
 def correlation_t(one: Floats, two: Floats, sampling: Sampling) -> float | None:
-    """The correlation divided by its standard error under the null hypothesis, corrected for overlapping labels."""
+    """The correlation over its standard error, as the standard normal value that is as rare; labels may overlap."""
     products = _standard_products(one, two)
-    return None if products is None else sampling.t_value(products)
+    return None if products is None else sampling.normal_value(products)
 
 
 def _standard_products(one: Floats, two: Floats) -> Floats | None:
@@ -114,32 +119,44 @@ def wilson_interval(share: float, samples: float, z: float = Z_95) -> tuple[floa
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def measure_calibration(labels: Integers, predicted: Integers, probabilities: Floats) -> Calibration:
+def measure_calibration(
+    labels: Integers, predicted: Integers, probabilities: Floats, sampling: Sampling
+) -> Calibration:
     """Expected calibration error over bins of equally many samples (Guo et al. 2017; Nguyen and O'Connor 2015).
 
     The confidence of a market model stays close to one half, so bins of equal width would put all samples into one.
     """
     confidence = probabilities[np.arange(len(labels)), predicted]
-    hits = predicted == labels
+    hits = (predicted == labels).astype(np.float64)
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]))
     place = np.searchsorted(edges, confidence, side="left")
+    members = [inside for number in range(len(edges) + 1) if (inside := place == number).any()]
     bins = [
         CalibrationBin(
             confidence=float(confidence[inside].mean()), accuracy=float(hits[inside].mean()), samples=int(inside.sum())
         )
-        for inside in (place == number for number in range(len(edges) + 1))
-        if inside.any()
+        for inside in members
+    ]
+    by_chance = [
+        _error_by_chance(one, _inflation(hits, inside, sampling)) for one, inside in zip(bins, members, strict=True)
     ]
     return Calibration(
         expected_error=sum(one.samples * abs(one.accuracy - one.confidence) for one in bins) / len(labels),
-        error_by_chance=_error_by_chance(bins) / len(labels),
+        error_by_chance=sum(by_chance) / len(labels),
         bins=tuple(bins),
     )
 
 
-def _error_by_chance(bins: Sequence[CalibrationBin]) -> float:
-    """Expected error of a perfectly calibrated model, summed over the bins.
+def _inflation(hits: Floats, inside: NDArray[np.bool_], sampling: Sampling) -> float:
+    """How many samples of a bin, those `inside`, weigh as much as an independent one."""
+    deviations = np.where(inside, hits - hits[inside].mean(), 0.0)
+    return max(1.0, sampling.inflation(deviations) / sampling.bias)
 
-    n E|hits / n - p| = sqrt(2 n p (1 - p) / pi), the mean absolute deviation of the binomial's normal approximation.
+
+def _error_by_chance(one: CalibrationBin, inflation: float) -> float:
+    """Expected error of a perfectly calibrated model in a bin, times the bin's samples.
+
+    n E|hits / n - p| = sqrt(2 n p (1 - p) / pi), the mean absolute deviation of the binomial's normal approximation,
+    times the square root of the variance's inflation.
     """
-    return sum(math.sqrt(2 * one.samples * one.confidence * (1 - one.confidence) / math.pi) for one in bins)
+    return math.sqrt(2 * one.samples * one.confidence * (1 - one.confidence) * inflation / math.pi)

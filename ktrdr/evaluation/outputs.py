@@ -12,12 +12,19 @@ PREDICTED = "predicted"
 
 
 def prediction_columns(
-    outputs: NDArray[np.float32], class_names: Sequence[str], target_scale: float
+    outputs: NDArray[np.float32],
+    class_names: Sequence[str],
+    target_scale: float,
+    class_weights: Sequence[float] | None = None,
 ) -> Mapping[str, NDArray[Any]]:
-    """Convert outputs [samples, outputs] into columns: the likeliest class and all probabilities, or one number."""
+    """Convert outputs [samples, outputs] into columns: the predicted class and all probabilities, or one number.
+
+    The probabilities are those that log-loss and calibration are measured on: `class_weights` [classes] are taken out
+    of them. The predicted class keeps the weights, so it is the one with the highest probability times weight.
+    """
     if not class_names:
         return {PREDICTED: outputs[:, 0].astype(np.float64) * target_scale}
-    probabilities = class_probabilities(outputs)
+    probabilities = class_probabilities(outputs, class_weights)
     named = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(class_names)}
     return {PREDICTED: np.array(class_names)[outputs.argmax(1)], **named}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ktrdr.evaluation.significance import CONTROL, Rivals, Sampling
-from ktrdr.formatting import count, p_value
-from ktrdr.payloads.evaluation import Significance
+from ktrdr.evaluation.breakdown import describe_breakdown
+from ktrdr.evaluation.resolution import Resolution
+from ktrdr.evaluation.rivals import CONTROL, Rivals
+from ktrdr.formatting import count, p_equals, p_value
+from ktrdr.payloads.evaluation import Breakdown, Lead, Significance
 
 YARDSTICKS = {
     "logistic_regression": "a logistic regression on the last bar's features",
@@ -16,60 +18,97 @@ YARDSTICKS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """How qualities are written.
+
+    model: the model's mean quality, formatted
+    rivals: the rivals' mean qualities, formatted
+    constant: what the model says of every sample, formatted; None where it says different things
+    lead: formats a lead with its sign
+    unit: its unit
+    """
+
+    model: str
+    rivals: Rivals[str]
+    constant: str | None
+    lead: Callable[[float], str]
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictInput:
     """The facts that a verdict needs.
 
     part: `validation` or `test`
     samples: rows that were predicted
-    model: the model's quality, formatted
-    rivals: the rivals' qualities, formatted
-    unit: unit of a lead: percentage points of accuracy, or training variances of squared error
-    scale: factor from a lead to that unit
-    control_beats: whether the control beats the naive baselines too; None without a control
+    breakdown: the lead by symbol and by year
+    log_loss_lead: of the probabilities over the training part's class shares; None in a regression
+    resolution: what its rows can show; None where that is not known
+    wording: how their qualities are written
+    control_beats: whether the control beats the naive baselines too
     """
 
     part: str
     samples: int
-    model: str
-    rivals: Rivals[str]
-    unit: str
-    scale: float
-    control_beats: bool | None
+    breakdown: Breakdown
+    log_loss_lead: Lead | None
+    resolution: Resolution | None
+    wording: Wording
+    control_beats: bool
 
 
-def verdict(case: VerdictInput, significance: Significance, sampling: Sampling) -> str:
+def verdict(case: VerdictInput, significance: Significance) -> str:
     return " ".join(
         [
-            _against_baselines(case, significance),
-            *_against_yardsticks(case, significance),
+            _against_baselines(case.wording, significance),
+            *_against_yardsticks(case.wording, significance),
             *_control(case, significance),
-            *_resolution(case, significance, sampling),
+            *_probabilities(case.log_loss_lead, significance.level),
+            *describe_breakdown(case.breakdown, case.wording.lead, case.wording.unit),
+            *_resolution(case, significance),
             _choice(case, significance),
         ]
     )
 
 
-def _against_baselines(case: VerdictInput, significance: Significance) -> str:
-    against = {name: significance.against[name] for name in case.rivals.naive}
-    rivals = " and ".join(f"{figure} ({name})" for name, figure in case.rivals.naive.items())
-    figures = f"{case.model} against {rivals}"
+def _against_baselines(wording: Wording, significance: Significance) -> str:
+    against = {name: significance.against[name] for name in wording.rivals.naive}
+    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
+    figures = f"{wording.model} against {rivals}"
     if significance.beats_baselines:
         return f"The model beats its baselines beyond chance: {figures}."
     if unbeaten := [name for name, lead in against.items() if lead.lead <= 0]:
         what = "its baselines" if len(unbeaten) == len(against) else f"the {unbeaten[0]} baseline"
-        return f"The model does not beat {what}: {figures}."
+        constant = "" if wording.constant is None else f" It always says {wording.constant}."
+        return f"The model does not beat {what}: {figures}.{constant}"
     doubtful = {name: lead.p_value for name, lead in against.items() if lead.p_value >= significance.level}
+    timing = significance.timing
+    if timing and (not doubtful or not timing.standard_error):
+        return _without_timing(wording, figures, timing)
     p_values = " and ".join(f"{p_value(value)} against {name}" for name, value in doubtful.items())
     return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
 
 
-def _against_yardsticks(case: VerdictInput, significance: Significance) -> Iterator[str]:
-    for name, figure in case.rivals.yardstick.items():
+def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
+    """A lead that needs no knowledge of when: a class got rarer or more frequent than in the training part."""
+    lead = f"The model does not beat its baselines: it is ahead, {figures}, but"
+    if wording.constant is not None:
+        return f"{lead} it always says {wording.constant}, and so has timed nothing."
+    if not timing.standard_error:
+        return f"{lead} it always says the same of each symbol, and so has timed nothing."
+    return f"{lead} its predictions agree with the outcomes hardly more than by chance: {p_equals(timing.p_value)}."
+
+
+def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+    is_timed = significance.timing is None or significance.timing.p_value < significance.level
+    for name, figure in wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
-        if lead.p_value < significance.level:
+        if lead.p_value < significance.level and not is_timed:
+            yield f"Nor does its lead over {words} ({figure}) show any timing."
+        elif lead.p_value < significance.level:
             yield f"It beats {words} too ({figure})."
         elif lead.lead > 0:
-            yield f"Its lead over {words} ({figure}) may be chance: p = {p_value(lead.p_value)}."
+            yield f"Its lead over {words} ({figure}) may be chance: {p_equals(lead.p_value)}."
         else:
             yield f"{words[0].upper()}{words[1:]} does as well or better ({figure})."
 
@@ -78,27 +117,31 @@ def _control(case: VerdictInput, significance: Significance) -> Iterator[str]:
     """The model need not have learnt anything if the shuffled-label control does almost as well."""
     if case.control_beats and significance.against[CONTROL].p_value >= significance.level:
         yield (
-            f"But the same model trained on shuffled labels ({case.rivals.control}) beats the baselines as well, and "
-            "the difference between the two is not significant: the lead need not come from what the model learnt."
+            f"But the same model trained on shuffled labels ({case.wording.rivals.control}) beats the baselines as "
+            "well, and the difference between the two is not significant: the lead need not come from what the model "
+            "learnt."
         )
 
 
-def _resolution(case: VerdictInput, significance: Significance, sampling: Sampling) -> Iterator[str]:
-    """The smallest significant lead over the baseline that is hardest to beat: standard error * critical t."""
-    from scipy.special import stdtrit
-
-    rival = max(case.rivals.naive, key=lambda name: significance.against[name].p_value)
-    hardest = significance.against[rival]
-    critical = -float(stdtrit(sampling.freedom, significance.level))
-    effective = significance.effective_samples
-    rows = f"These {count(case.samples)} {case.part} samples"
-    if effective < case.samples:
-        rows += f", equivalent to about {count(effective)} independent ones,"
-    if hardest.standard_error > 0:
-        least = case.scale * hardest.standard_error * critical
-        yield f"{rows} can show a lead of {least:.2g} {case.unit} over {rival}; a smaller one looks like chance."
+def _probabilities(lead: Lead | None, level: float) -> Iterator[str]:
+    if lead is None:
+        return
+    chance = p_equals(lead.p_value)
+    if lead.p_value < level:
+        yield f"Its probabilities are better than the classes' shares, beyond chance: {chance}."
+    elif lead.lead > 0:
+        yield f"Its probabilities are better than the classes' shares, but that may be chance: {chance}."
     else:
-        yield f"On all {count(case.samples)} {case.part} samples it does exactly as well as the {rival} baseline."
+        yield "Its probabilities are no better than the classes' shares."
+
+
+def _resolution(case: VerdictInput, significance: Significance) -> Iterator[str]:
+    for name in case.wording.rivals.naive:
+        if not significance.against[name].standard_error:
+            yield f"On all {count(case.samples)} {case.part} samples it does exactly as the {name} baseline."
+            return
+    if case.resolution:
+        yield f"These {case.resolution.sentence(case.part)}."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:

@@ -204,9 +204,9 @@ class PlanRunner:
                 whole.ended[index] = Part(index, operation.operation_id, operation.status, results, reason)
         return [whole.ended[index] for index in sorted(whole.ended)]
 
-    def _part_views(self, whole: _Whole) -> list[Operation]:
-        """The parts as clients see them now."""
-        return [self._operations.peek(part.operation_id) or part for part in whole.parts.values()]
+    def _part_views(self, whole: _Whole) -> dict[int, Operation]:
+        """The parts as clients see them now, by index."""
+        return {index: self._operations.peek(part.operation_id) or part for index, part in whole.parts.items()}
 
 
 def _record(whole: _Whole, plan: Plan, ended: Sequence[Part]) -> None:

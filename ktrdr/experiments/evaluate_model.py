@@ -12,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.backtest import backtest
-from ktrdr.evaluation.evaluate import evaluate
+from ktrdr.evaluation.evaluate import evaluate_rows, level_for
+from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
+from ktrdr.evaluation.resolution import resolution
+from ktrdr.features.splits import fold_count
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.payloads.training import Ending
@@ -40,12 +43,16 @@ class ModelEvaluation:
     """The evaluation of one model.
 
     outputs: [samples, outputs] of the model, by the part's name
+    rows: of each evaluated part
+    class_weights: [classes], of the training's loss; None where there are none
     evaluation, backtest: on the validation part
     test_evaluation, test_backtest: on the test part; None without one
     was_stopped: whether a stop was requested while the control was trained; the control is missing then
     """
 
     outputs: dict[str, Outputs]
+    rows: tuple[EvaluatedRows, ...]
+    class_weights: list[float] | None
     evaluation: Evaluation
     backtest: BacktestResult
     test_evaluation: Evaluation | None
@@ -60,28 +67,48 @@ def evaluate_on_splits(
     tensors: TrainingTensors,
     state: TrainingState,
     stop_requested: Callable[[], bool],
+    fold: int = 0,
 ) -> ModelEvaluation:
-    """Evaluate and backtest the model of `state` on the validation part, and on the test part where there is one."""
+    """Evaluate and backtest the model of `state` on the validation part, and on the test part where there is one.
+
+    In folds the last one alone opens the test part, as its model is the one that the whole hands out.
+    """
     base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
     class_weights = tensors.class_weights.tolist() if tensors.class_weights is not None else None
     control = label_permutation_control(strategy, dataset, tensors, state.epoch, stop_requested)
 
-    def score(part: Part) -> tuple[Outputs, Evaluation, BacktestResult]:
+    def evaluate(part: Part) -> _PartEvaluation:
         outputs = outputs_for(state.model, tensors, part)
         control_outputs = outputs_for(control, tensors, part) if control else None
-        evaluation = evaluate(outputs, dataset, part, control_outputs, class_weights)
-        return outputs, evaluation, backtest(outputs, part, dataset, base, strategy.costs)
+        rows = collect_rows(outputs, dataset, part, control_outputs, class_weights)
+        evaluation = evaluate_rows(rows, resolution(dataset, part, level_for(rows.part)))
+        return _PartEvaluation(outputs, rows, evaluation, backtest(outputs, part, dataset, base, strategy.costs))
 
-    outputs, evaluation, traded = score(dataset.validation)
-    test = score(dataset.test) if dataset.test is not None else None
+    validation = evaluate(dataset.validation)
+    test = evaluate(dataset.test) if dataset.test is not None and opens_test(strategy, fold) else None
     return ModelEvaluation(
-        {"validation": outputs} | ({"test": test[0]} if test else {}),
-        evaluation,
-        traded,
-        test[1] if test else None,
-        test[2] if test else None,
+        {"validation": validation.outputs} | ({"test": test.outputs} if test else {}),
+        (validation.rows, test.rows) if test else (validation.rows,),
+        class_weights,
+        validation.evaluation,
+        validation.backtest,
+        test.evaluation if test else None,
+        test.backtest if test else None,
         was_stopped=control is None and strategy.controls.shuffled_labels != "none",
     )
+
+
+def opens_test(strategy: Strategy, fold: int) -> bool:
+    """Whether this fold, counted from 0, evaluates the test part."""
+    return fold == fold_count(strategy) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _PartEvaluation:
+    outputs: Outputs
+    rows: EvaluatedRows
+    evaluation: Evaluation
+    backtest: BacktestResult
 
 
 def outputs_for(model: nn.Module, tensors: TrainingTensors, part: Part) -> Outputs:

@@ -1,87 +1,137 @@
-"""Summarises the folds of one training: mean and spread of each metric, and a verdict. Needs no torch."""
+"""Summarises the folds of one training: one evaluation and one backtest of all, and each fold by itself. No torch."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
-from ktrdr.formatting import p_value, points
+from ktrdr.experiments.joined_folds import JoinedFolds, ReadBars, join
+from ktrdr.payloads.evaluation import Evaluation, Lead, Regression
 from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
-from ktrdr.reports.folds_plot import MEASURES, plot, summary
-from ktrdr.training.files import CARD, SUMMARY, write_file
+from ktrdr.reports.folds_plot import plot_folds, plot_joined_equity
+from ktrdr.reports.folds_summary import MEASURES, summarise_in_words
+from ktrdr.strategy.spec import Strategy
+from ktrdr.training.files import CARD, EQUITY, STRATEGY, SUMMARY, write_file
 
 PLOT = "folds.png"
-LEVEL = 0.05
+# From the card of a fold to that of the whole: what went into every fold.
+_SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-_ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD}
 _NAIVE = ("majority", "mean", "persistence")
+_ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingInFolds:
     """The training that the folds belong to.
 
-    strategy: YAML text
+    strategy: parsed, with its timeframes
     strategy_name: its slug
+    strategy_text: its YAML, as it was sent
     start, end: first and last day, both inclusive; None for all stored bars
     """
 
-    strategy: str
+    strategy: Strategy
     strategy_name: str
+    strategy_text: str
     symbols: tuple[str, ...]
-    timeframes: tuple[str, ...]
     start: date | None
     end: date | None
 
     @property
     def title(self) -> str:
-        return f"{self.strategy_name} on {', '.join(self.symbols)}, {', '.join(self.timeframes)}, in folds"
+        timeframes: Sequence[str] = self.strategy.timeframes
+        return f"{self.strategy_name} on {', '.join(self.symbols)}, {', '.join(timeframes)}, in folds"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedFold:
+    """One fold that was trained.
+
+    results: they name files where the whole's results are to name them
+    folder: holds its model
+    """
+
+    operation_id: str
+    results: TrainingResults
+    folder: Path
 
 
 def summarise(
-    training: TrainingInFolds, folds: Mapping[str, TrainingResults], output: Path, place: PurePath
+    training: TrainingInFolds, folds: Sequence[TrainedFold], read_bars: ReadBars, output: Path, place: PurePath
 ) -> FoldsResults:
-    """Combine the results of all folds. `folds` maps the operation of each fold to its results, in order.
+    """Evaluate the folds together, in their order, and describe each of them.
 
     Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
-    seen the newest bars in a walk forward.
+    seen the newest bars in a walk forward, and which alone has evaluated the test part.
     """
-    scores = [_fold(number, *fold) for number, fold in enumerate(folds.items(), start=1)]
-    *_, last = folds.values()
-    lead = measure_lead([fold.lead for fold in scores])
-    spread = _spreads(scores)
+    scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
+    joined = join([fold.folder for fold in folds], training.strategy, read_bars)
+    last, spread = folds[-1].results, _spreads(scores)
     results = FoldsResults(
-        final_metrics=_final_metrics([results.final_metrics for results in folds.values()], spread),
+        final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),
+        evaluation=joined.evaluation,
+        backtest=joined.backtest,
+        test_evaluation=last.test_evaluation,
+        test_backtest=last.test_backtest,
         folds=tuple(scores),
         spread=spread,
-        lead=lead,
-        verdict=verdict(len(scores), lead),
+        lead=measure_lead(joined.evaluation, scores) if joined.evaluation else None,
+        verdict=verdict(joined, scores),
         model_path=last.model_path,
+        note=joined.gap,
     )
-    write_file(output / PLOT, plot(scores, results.verdict))
-    write_file(output / SUMMARY, summary(scores, spread, results.verdict, training.title).encode())
-    measured = results.model_dump(mode="json", exclude={"status", "artifacts"})
-    card = {"operation_ids": list(folds), **asdict(training), **measured}
-    write_file(output / CARD, json.dumps(card, indent=2, default=date.isoformat).encode())
-    return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in _ARTIFACTS.items()}})
+    files = _write(training, folds, results, output)
+    return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in files.items()}})
 
 
-def _fold(number: int, operation_id: str, results: TrainingResults) -> FoldScores:
-    evaluation, final = results.evaluation, results.final_metrics
+def _write(
+    training: TrainingInFolds, folds: Sequence[TrainedFold], results: FoldsResults, output: Path
+) -> Mapping[str, str]:
+    """Write the files of the whole, and return their names."""
+    write_file(output / PLOT, plot_folds(results))
+    write_file(output / SUMMARY, summarise_in_words(results, training.title).encode())
+    write_file(output / STRATEGY, training.strategy_text.encode())
+    write_file(output / CARD, json.dumps(_card(training, folds, results), indent=2).encode())
+    if results.backtest is None:
+        return _ARTIFACTS
+    write_file(output / EQUITY, plot_joined_equity(results, training.strategy.name, training.symbols))
+    return {**_ARTIFACTS, "equity_plot": EQUITY}
+
+
+def _card(training: TrainingInFolds, folds: Sequence[TrainedFold], results: FoldsResults) -> dict[str, Any]:
+    """model.json of the whole: what went into its folds, their operations, and the results."""
+    shared = json.loads((folds[-1].folder / CARD).read_bytes())
+    return {
+        "operation_ids": [fold.operation_id for fold in folds],
+        "strategy_name": training.strategy_name,
+        "strategy": training.strategy.model_dump(mode="json"),
+        "strategy_text": training.strategy_text,
+        "symbols": list(training.symbols),
+        "timeframes": list(training.strategy.timeframes),
+        "start": training.start.isoformat() if training.start else None,
+        "end": training.end.isoformat() if training.end else None,
+        **{name: shared[name] for name in _SHARED_FACTS if name in shared},
+        **results.model_dump(mode="json", exclude={"status", "artifacts"}),
+    }
+
+
+def _scores(number: int, fold: TrainedFold) -> FoldScores:
+    evaluation, backtest, final = fold.results.evaluation, fold.results.backtest, fold.results.final_metrics
     assert evaluation is not None  # a completed training has a model
     assert final.best_epoch is not None
     assert final.best_val_loss is not None
-    naive = {name: scores.accuracy for name, scores in evaluation.baselines.items() if name in _NAIVE}
-    strongest = max(naive, key=lambda name: naive[name])
+    hardest, lead = hardest_baseline(evaluation)
+    baseline = evaluation.baselines[hardest]
     return FoldScores(
         fold=number,
-        operation_id=operation_id,
+        operation_id=fold.operation_id,
         first=evaluation.first,
         last=evaluation.last,
         samples=evaluation.samples,
@@ -89,11 +139,21 @@ def _fold(number: int, operation_id: str, results: TrainingResults) -> FoldScore
         best_val_loss=final.best_val_loss,
         total_epochs=final.total_epochs,
         **{name: getattr(evaluation, name) for name in MEASURES if name in type(evaluation).model_fields},
-        strongest_baseline=strongest,
-        baseline_accuracy=naive[strongest],
-        lead=evaluation.accuracy - naive[strongest],
+        strongest_baseline=hardest,
+        baseline_accuracy=baseline.accuracy,
+        baseline_mse=evaluation.baselines[hardest].mse if isinstance(evaluation, Regression) else None,
+        lead=lead.lead,
+        total_return=backtest.model.total_return if backtest else None,
+        held_return=backtest.buy_and_hold.total_return if backtest else None,
         beats_baselines=evaluation.significance.beats_baselines,
     )
+
+
+def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
+    """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
+    against = evaluation.significance.against
+    naive = {name: against[name] for name in _NAIVE if name in against}
+    return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 def _final_metrics(folds: Sequence[FinalMetrics], spread: Mapping[str, Spread]) -> FinalMetrics:
@@ -128,29 +188,29 @@ def _spread(values: Sequence[float]) -> Spread:
     )
 
 
-def measure_lead(leads: Sequence[float]) -> FoldsLead:
-    """Mean lead over each fold's strongest naive baseline, and Student's one-sided t-test that it is above zero.
+def measure_lead(evaluation: Evaluation, folds: Sequence[FoldScores]) -> FoldsLead:
+    """The lead over the rows of all folds; the folds themselves are only counted.
 
-    t = mean / (s / sqrt(n)) with n - 1 degrees of freedom. Folds that share training bars are not independent, so the
-    test rejects too often.
+    The p-value is the largest of all tests that must be passed: of each naive baseline, and of the timing.
     """
-    from scipy.stats import t
-
-    error = float(np.std(leads, ddof=1)) / math.sqrt(len(leads))
-    mean = float(np.mean(leads))
-    probability = float(t.sf(mean / error, len(leads) - 1)) if error > 0 else float(mean <= 0)
+    hardest, lead = hardest_baseline(evaluation)
+    timing = evaluation.significance.timing
     return FoldsLead(
-        mean=mean,
-        standard_error=error,
-        p_value=probability,
-        folds_ahead=int(np.sum(np.array(leads) > 0)),
-        beats_baselines=mean > 0 and probability < LEVEL,
+        over=hardest,
+        mean=lead.lead,
+        standard_error=lead.standard_error,
+        p_value=max(lead.p_value, timing.p_value) if timing else lead.p_value,
+        folds_ahead=_count_ahead(folds),
+        beats_baselines=evaluation.significance.beats_baselines,
     )
 
 
-def verdict(folds: int, lead: FoldsLead) -> str:
-    ahead = f"The model is ahead of the strongest naive baseline in {lead.folds_ahead} of {folds} folds"
-    side = "behind" if lead.mean < 0 else "ahead"
-    by = f"{side} by {points(abs(lead.mean))} ± {points(lead.standard_error)} percentage points on average"
-    chance = "more than chance explains" if lead.beats_baselines else "no more than chance explains"
-    return f"{ahead}, {by}: {chance} (p = {p_value(lead.p_value)})."
+def verdict(joined: JoinedFolds, folds: Sequence[FoldScores]) -> str:
+    by_fold = f"The model is ahead of every naive baseline in {_count_ahead(folds)} of {len(folds)} folds"
+    if joined.evaluation is None:
+        return f"{by_fold}. Whether they are ahead together beyond chance cannot be tested."
+    return f"{joined.evaluation.verdict} {by_fold} taken one by one."
+
+
+def _count_ahead(folds: Sequence[FoldScores]) -> int:
+    return sum(fold.lead > 0 for fold in folds)

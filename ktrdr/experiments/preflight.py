@@ -5,7 +5,6 @@ Imports neither torch nor scikit-learn, so that a worker can call it before it i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,9 @@ import numpy as np
 import psutil
 
 from ktrdr.errors import TrainingDataError
+from ktrdr.evaluation.resolution import Resolution, resolution
+from ktrdr.evaluation.significance import TEST_LEVEL, VALIDATION_LEVEL
+from ktrdr.experiments.missing_bars import missing_bars
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
@@ -27,6 +29,7 @@ from ktrdr.payloads.preflight import (
     PreflightReport,
     SymbolSamples,
 )
+from ktrdr.strategy.unused_keys import unused_keys
 
 if TYPE_CHECKING:
     from ktrdr.features.columns import SymbolBars
@@ -36,7 +39,8 @@ if TYPE_CHECKING:
 
 MIN_TRAINING_SAMPLES = 20
 MIN_VALIDATION_SAMPLES = 5
-ENOUGH_VALIDATION_SAMPLES = 200
+# Independent ones, of the validation or test part.
+ENOUGH_SAMPLES = 200
 RARE_CLASS_SHARE = 0.02
 MAX_PARAMETERS_PER_SAMPLE = 10
 
@@ -121,7 +125,12 @@ def _whole(
         folds=len(by_fold),
         by_fold=by_fold,
         errors=tuple(_errors(by_fold)),
-        warnings=(*_warnings_of_the_model(parameters, fewest, memory, available), *_warnings(by_fold)),
+        warnings=(
+            *_warnings_of_the_model(parameters, fewest, memory, available),
+            *missing_bars(first),
+            *map(str, unused_keys(strategy)),
+            *_warnings(by_fold),
+        ),
     )
 
 
@@ -159,7 +168,12 @@ def _warnings_of_the_model(parameters: int, samples: int, memory: int, available
 
 
 def _inspect_fold(dataset: Dataset, fold: int) -> FoldReport:
-    parts = tuple(_part(dataset, name, part) for name, part in _named_parts(dataset))
+    named = dict(_named_parts(dataset))
+    resolutions = {
+        name: resolution(dataset, part, TEST_LEVEL if name == "test" else VALIDATION_LEVEL)
+        for name, part in named.items()
+    }
+    parts = tuple(_part(dataset, name, part, resolutions[name]) for name, part in named.items())
     return FoldReport(
         fold=fold + 1,
         parts=parts,
@@ -169,7 +183,7 @@ def _inspect_fold(dataset: Dataset, fold: int) -> FoldReport:
         errors=tuple(_hopeless_parts(parts, dataset.is_regression)),
         warnings=(
             *_left_out(dataset.left_out),
-            *_thin_parts(parts),
+            *_thin_parts(resolutions),
             *(() if dataset.is_regression else _rare_classes(parts)),
         ),
     )
@@ -203,7 +217,7 @@ def _named_parts(dataset: Dataset) -> Iterator[tuple[PartName, Part]]:
         yield "test", dataset.test
 
 
-def _part(dataset: Dataset, name: PartName, part: Part) -> PartReport:
+def _part(dataset: Dataset, name: PartName, part: Part, resolution: Resolution) -> PartReport:
     samples = len(part.labels)
     names: Sequence[str] = dataset.class_names
     labels = part.labels.astype(np.int64)
@@ -216,14 +230,10 @@ def _part(dataset: Dataset, name: PartName, part: Part) -> PartReport:
         first=part.timestamps.min().astype("datetime64[s]").item(),
         last=part.timestamps.max().astype("datetime64[s]").item(),
         shares={each: float(count / samples) for each, count in zip(names, counts, strict=True)},
-        # Half-width of the 95 % interval of an accuracy near one half: 1.96 sqrt(0.25 / n).
-        resolution=1.96 * math.sqrt(0.25 / _independent(part)),
+        resolution=resolution.least,
+        resolution_in="correlation" if dataset.is_regression else "accuracy",
+        effective_samples=round(resolution.effective),
     )
-
-
-def _independent(part: Part) -> float:
-    """Non-overlapping samples: the number of samples divided by the mean number of bars that a label spans."""
-    return max(1.0, len(part.labels) / float(np.mean(part.settled - part.rows)))
 
 
 def _peak_memory(strategy: Strategy, dataset: Dataset, parameters: int) -> int:
@@ -263,14 +273,10 @@ def _left_out(symbols: Iterable[LeftOut]) -> Iterator[FoldWarning]:
         yield FoldWarning(about=text, text=text)
 
 
-def _thin_parts(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:
-    for part in parts[1:]:
-        if part.samples < ENOUGH_VALIDATION_SAMPLES:
-            yield FoldWarning(
-                about=f"{part.part} samples",
-                text=f"{part.samples} {part.part} samples show a difference from a baseline's accuracy only from "
-                f"{100 * part.resolution:.0f} percentage points on",
-            )
+def _thin_parts(resolutions: Mapping[PartName, Resolution]) -> Iterator[FoldWarning]:
+    for name, own in resolutions.items():
+        if name != "train" and (own.effective < ENOUGH_SAMPLES or own.is_hopeless):
+            yield FoldWarning(about=f"{name} samples", text=own.sentence(name))
 
 
 def _rare_classes(parts: Sequence[PartReport]) -> Iterator[FoldWarning]:

@@ -17,6 +17,7 @@ from ktrdr.market.quality import enforce
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
 from ktrdr.saved_models import writing
 from ktrdr.saved_models.reproduce import compare_with
+from ktrdr.saved_models.rows_file import write_rows
 from ktrdr.training.architectures.model import count_parameters, layers
 from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
@@ -32,7 +33,7 @@ from ktrdr.training.windows import TrainingTensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ktrdr.experiments.evaluate_model import Outputs
+    from ktrdr.experiments.evaluate_model import ModelEvaluation
     from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset
     from ktrdr.market.series_file import StoredBars
@@ -108,7 +109,7 @@ def run_training(
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested)
+    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested, request.fold)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -129,7 +130,7 @@ def run_training(
     report = reports.TrainingReport(
         request, dataset, fingerprint, providers, tuple(layers(state.model)), tuple(state.history), results
     )
-    _write(report, best_weights, evaluated.outputs, bars, str(device), phases)
+    _write(report, best_weights, evaluated, bars, str(device), phases)
     reproduction = compare_with(request.reproduces, request.output) if request.reproduces else None
     results = results.model_copy(update={"reproduction": reproduction, "phases_seconds": phases.seconds()})
     if results.status == "success":
@@ -150,7 +151,7 @@ def _look_ahead(strategy: Strategy, dataset: Dataset, trainer: Trainer, fold: in
 def _write(
     report: reports.TrainingReport,
     weights: dict[str, Tensor],
-    outputs: Mapping[str, Outputs],
+    evaluated: ModelEvaluation,
     bars: Mapping[str, SymbolBars],
     device: str,
     phases: _PhaseClock,
@@ -158,10 +159,18 @@ def _write(
     """Write the model and its artifacts to the request's folder."""
     request, dataset, folder = report.request, report.dataset, report.request.output
     card = writing.model_card(
-        request, dataset, report.fingerprint, report.providers, report.results, bars=bars, device=device
+        request,
+        dataset,
+        report.fingerprint,
+        report.providers,
+        report.results,
+        bars=bars,
+        device=device,
+        class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, outputs)
+    writing.write_predictions(folder, dataset, evaluated.outputs, evaluated.class_weights)
+    write_rows(folder, evaluated.rows)
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
     write_file(folder / PLOT, reports.plot_metrics(report))

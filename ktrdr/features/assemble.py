@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.checks import check_fold, check_labels, check_symbol_split, split_parts
-from ktrdr.features.columns import SymbolBars, build_features, feature_names
+from ktrdr.features.columns import Build, SymbolBars, build_features, feature_names
 from ktrdr.features.dataset import Dataset, LeftOut, Part, Rows, SymbolCoverage, Values
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.needed_bars import MIN_SAMPLES
-from ktrdr.features.panel import Build, Panel, SymbolSeries, build_panel
+from ktrdr.features.panel import Panel, SymbolSeries, build_panel
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import Split, split
 from ktrdr.features.uniqueness import average_uniqueness
@@ -74,6 +74,7 @@ def assemble(panel: Panel, fold: int = 0, fit: Fit = fit_scaler) -> Dataset:
         symbols=tuple(piece.series.symbol for piece in pieces),
         coverage=tuple(_coverage(piece) for piece in pieces),
         left_out=left_out,
+        bridges_holes=strategy.data.holes == "bridge",
     )
     check_labels(dataset)
     return dataset
@@ -142,7 +143,10 @@ def _training_rows(strategy: Strategy, pieces: Sequence[_Piece]) -> NDArray[np.f
 def _scaled(scaler: Scaler, pieces: Sequence[_Piece], names: tuple[str, ...]) -> NDArray[np.float32]:
     columns = [piece.series.columns for piece in pieces]
     values = np.concatenate([scaler.transform(one.values[one.warmup :]) for one in columns])
-    finite = np.isfinite(values).all(axis=0) & np.isfinite(scaler.scale)
+    is_known = np.concatenate(
+        [one.first_rows()[one.warmup :] <= np.arange(one.warmup, len(one.values)) for one in columns]
+    )
+    finite = np.isfinite(values[is_known]).all(axis=0) & np.isfinite(scaler.scale)
     if not finite.all():
         name = names[int(np.argmin(finite))]
         raise TrainingDataError(
@@ -226,4 +230,6 @@ def _coverage(piece: _Piece) -> SymbolCoverage:
         first=instant(opens[0]),
         last=instant(opens[-1]),
         border=instant(opens[parts.validation[0]]) if len(parts.validation) else None,
+        clock=series.clock,
+        holes=series.clock.holes(opens),
     )

@@ -42,14 +42,15 @@ def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> Non
 
 
 def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
-    values = columns.values[columns.warmup :]
-    for name, column in zip(columns.names, values.T, strict=True):
+    rows = np.flatnonzero(np.arange(len(columns.values)) >= columns.first_rows())
+    for name, values in zip(columns.names, columns.values.T, strict=True):
+        column = values[rows]
         finite = np.isfinite(column)
         if finite.all():
             continue
         row, count = int(np.argmin(finite)), int(np.sum(~finite))
         raise TrainingDataError(
-            f"{symbol}: feature {name} is {column[row]} at {_bar(opens[columns.warmup + row])}; "
+            f"{symbol}: feature {name} is {column[row]} at {_bar(opens[rows[row]])}; "
             f"after its warm-up it is not finite in {count} of {len(column)} rows.",
             hint="It is undefined for such bars, as a logarithm is below 0 and an average by volume without volume: "
             "use another source or leave it out.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,10 @@ _MAX_PAUSE = np.timedelta64(7, "D")
 _MAX_PAUSE_BARS = 4
 
 
+Build = Callable[["Strategy", SymbolBars], "Columns"]
+"""Computes the features of one symbol, as `build_features` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The unscaled features of every base bar.
@@ -37,11 +41,20 @@ class Columns:
     values: [rows, features], NaN in the first `warmup` rows
     names: [features]
     warmup: rows without all features; more than `rows` when there are too few bars
+    restarts: the first row after each later hole, and the first row from it on that has all features
     """
 
     values: NDArray[np.float64]
     names: tuple[str, ...]
     warmup: int
+    restarts: tuple[tuple[int, int], ...] = ()
+
+    def first_rows(self) -> NDArray[np.int64]:
+        """[rows], the first row that a window may hold which ends at each row; a later one where it has no features."""
+        first = np.full(len(self.values), self.warmup, np.int64)
+        for begin, ready in self.restarts:
+            first[begin:] = ready
+        return first
 
 
 def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:

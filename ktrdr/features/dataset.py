@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
+from ktrdr.market.trading_clock import Hole, TradingClock
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.float32]
@@ -57,6 +58,8 @@ class SymbolCoverage:
     unlabelled_rows: bars without a label
     first, last: opening instants of the first and last bar
     border: opening instant of the last bar of the first validation sample; None without validation samples
+    clock: the calendar of its bars
+    holes: where bars are missing
     """
 
     symbol: str
@@ -70,6 +73,8 @@ class SymbolCoverage:
     first: datetime
     last: datetime
     border: datetime | None
+    clock: TradingClock
+    holes: tuple[Hole, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ class Dataset:
     symbols: symbols that the model is trained on
     coverage: [symbols]
     left_out: symbols without samples in at least one part
+    bridges_holes: whether features, labels and returns bridge holes
     """
 
     values: NDArray[np.float32]
@@ -126,10 +132,16 @@ class Dataset:
     symbols: tuple[str, ...]
     coverage: tuple[SymbolCoverage, ...]
     left_out: tuple[LeftOut, ...] = ()
+    bridges_holes: bool = False
 
     @property
     def is_regression(self) -> bool:
         return not self.class_names
+
+    def rows_after_holes(self, symbol: int) -> Rows:
+        """The first row after each hole in the bars of symbol number `symbol`; none where holes are bridged."""
+        holes = () if self.bridges_holes else self.coverage[symbol].holes
+        return np.array([hole.row for hole in holes], np.int64)
 
     @property
     def outputs(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.checks import check_candidates, check_finite, check_length
-from ktrdr.features.columns import Columns, SymbolBars, build_features
+from ktrdr.features.columns import Build, Columns, SymbolBars, build_features
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.splits import Timeline
+from ktrdr.features.stretches import Divider, opens_of
 from ktrdr.market.closings import closes_at
+from ktrdr.market.trading_clock import TradingClock
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
-Build = Callable[["Strategy", SymbolBars], Columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class SymbolSeries:
     measured: label measures, and the bars that settle them
     newest_settled: [rows], newest row whose label is settled at the row's close; -1 where there is none
     timeline: the instants of its bars, and the rows at which a sample may end
+    clock: the calendar of its bars
     """
 
     symbol: str
@@ -39,6 +41,7 @@ class SymbolSeries:
     measured: Measured
     newest_settled: Rows
     timeline: Timeline
+    clock: TradingClock
 
     @property
     def kept_rows(self) -> int:
@@ -80,18 +83,20 @@ def build_panel(strategy: Strategy, bars: Mapping[str, SymbolBars], build: Build
 
 def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, is_strict: bool) -> SymbolSeries:
     base = strategy.timeframes[0]
+    divider = Divider.of(strategy, symbol, frames)
     try:
-        columns = build(strategy, frames)
+        columns = divider.features(build)(strategy, frames)
     except TrainingDataError as error:
         raise TrainingDataError(f"{symbol}: {error.detail}", hint=error.hint, symbol=symbol, **error.context) from error
-    opens = frames[base]["timestamp"].to_numpy().astype("datetime64[us]")
+    opens = opens_of(frames[base])
     if is_strict or not len(opens):
         check_length(strategy, symbol, len(opens), columns.warmup)
     check_finite(symbol, columns, opens)
-    measured = label_of(strategy.labels).measure(strategy.labels, frames[base])
+    measured = divider.labels(label_of(strategy.labels).measure)(strategy.labels, frames[base])
     newest = measured.newest_settled()
-    first = columns.warmup + strategy.model.sequence_length - 1
-    is_candidate = (measured.settled >= 0) & (newest >= 0) & (np.arange(len(opens)) >= first)
+    window_begins = np.arange(len(opens)) - (strategy.model.sequence_length - 1)
+    is_candidate = (measured.settled >= 0) & (newest >= 0) & (window_begins >= columns.first_rows())
     rows = np.flatnonzero(is_candidate).astype(np.int64)
     closes = closes_at(frames[base], base, strategy.calendar)
-    return SymbolSeries(symbol, columns, measured, newest, Timeline(opens, closes, rows, measured.settled[rows]))
+    timeline = Timeline(opens, closes, rows, measured.settled[rows])
+    return SymbolSeries(symbol, columns, measured, newest, timeline, divider.clocks[base])

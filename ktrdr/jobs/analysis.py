@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ktrdr.errors import InputError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.columns import SymbolBars
@@ -60,7 +61,13 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
         class_names=model.class_names,
         label=PredictedLabel.model_validate(model.strategy.labels.model_dump(mode="json")),
         trained_on_symbol=symbol in model.symbols,
-        predictions=tuple(PredictedBar.model_validate(row) for row in table.to_dicts()),
+        class_weights=model.class_weights.values or (),
+        has_weighted_probabilities=not model.class_weights.are_known,
+        bars_changed=model.trained_on.is_changed(symbol, bars),
+        predictions=tuple(
+            PredictedBar.model_validate({**row, "part": model.trained_on.part_of(symbol, row["timestamp"])})
+            for row in table.to_dicts()
+        ),
     )
 
 
@@ -131,9 +138,15 @@ def _load(job: ModelJob, context: JobContext) -> TrainedModel:
 def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBars:
     """Read bars from the first day of the training on, because indicator values depend on their start."""
     store = BarStore(context.home.bars)
-    return {
-        timeframe: store.read_stored(symbol, timeframe, model.start).frame for timeframe in model.strategy.timeframes
-    }
+    try:
+        return {
+            timeframe: store.read_stored(symbol, timeframe, model.start).frame
+            for timeframe in model.strategy.timeframes
+        }
+    except InputError as error:
+        since = f" --start-date {model.start}" if model.start else ""
+        hint = f"load them with: ktrdr data load {symbol} {model.strategy.timeframes[0]}{since}"
+        raise InputError(error.detail, hint=hint) from error
 
 
 def _strategy(job: StrategyOnBars) -> Strategy:

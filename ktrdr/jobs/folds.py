@@ -7,18 +7,24 @@ from pathlib import PurePosixPath
 
 from ktrdr.errors import StorageError
 from ktrdr.executors.outcome import PARTS, Outcome, read_outcome
-from ktrdr.experiments.folds import TrainingInFolds, summarise
+from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.entry import JobContext
+from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import FoldsJob
 from ktrdr.payloads.training import TrainingResults
+from ktrdr.strategy.loading import load_strategy
 
 
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
-    training = TrainingInFolds(job.strategy, job.strategy_name, job.symbols, job.timeframes, job.start, job.end)
-    folds = {member: _results(context, member) for member in members}
-    output = context.home.models / context.operation_id
-    results = summarise(training, folds, output, output.relative_to(context.home.root))
+    strategy = load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
+    training = TrainingInFolds(strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end)
+    models = context.home.models
+    folds = [TrainedFold(member, _results(context, member), models / member) for member in members]
+    output = models / context.operation_id
+    store = BarStore(context.home.bars)
+    results = summarise(training, folds, store.read, output, output.relative_to(context.home.root))
     metadata = {"best_val_loss": results.final_metrics.best_val_loss}
     return Outcome("completed", results.model_dump(mode="json"), metadata)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import KtrdrError
+from ktrdr.errors import FINAL_ERRORS, KtrdrError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.plan import Finish, Part, PartRequest, Start
 from ktrdr.payloads.jobs import FoldsJob
+from ktrdr.payloads.results import OperationError
 from ktrdr.payloads.training import FinalMetrics, FinishedFold, UnfinishedFoldsResults
 
 _COLUMNS = ("fold", "best_epoch", "val_loss", "val_accuracy", "total_epochs")
@@ -83,11 +84,16 @@ class FoldsPlan:
         reasons = "; ".join(
             f"fold {part.index + 1} ({part.operation_id}) {part.reason or 'was cancelled'}" for part in missing
         )
-        return Outcome.failed(
-            KtrdrError.code,
-            f"{len(missing)} of {self.total} folds have no model: {reasons}",
-            f"train what is missing with: ktrdr operations resume {self.operation_id}",
-        ).error
+        detail = f"{len(missing)} of {self.total} folds have no model: {reasons}"
+        if final := next((error for error in map(_error_of, missing) if error.code in FINAL_ERRORS), None):
+            return Outcome.failed(final.code, detail, final.hint).error
+        hint = f"train what is missing with: ktrdr operations resume {self.operation_id}"
+        return Outcome.failed(KtrdrError.code, detail, hint).error
+
+
+def _error_of(part: Part) -> OperationError:
+    """Why a part has no model; without a code where it was cancelled."""
+    return OperationError.model_validate(part.results.get("error") or {"code": "", "detail": ""})
 
 
 def _final_metrics(part: Part) -> FinalMetrics:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import ConflictError, StorageError
+from ktrdr.errors import FINAL_ERRORS, ConflictError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.outcome import Outcome, read_outcome, write_job
@@ -34,6 +34,7 @@ class JobService:
         self._executor = executor
         self._scratch = scratch
         self._resume: dict[str, Resume] = {}
+        self._resuming = asyncio.Lock()
 
     async def start(
         self,
@@ -94,8 +95,8 @@ class JobService:
     async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
         """Start an operation that continues a failed or cancelled one, its parent.
 
-        Raises OperationNotFound, ConflictError when the parent cannot be resumed, and CheckpointMismatch when bars
-        or strategy have changed.
+        Raises OperationNotFound, ConflictError when the parent cannot be resumed, would fail again, or has been
+        resumed, and CheckpointMismatch when bars or strategy have changed.
         """
         parent = await self._operations.get_operation(operation_id)
         job = job_of(parent)
@@ -106,5 +107,25 @@ class JobService:
                 f"only these can be resumed, once they have failed or were cancelled: {what}",
                 operation_status=str(parent.status),
             )
-        resumed = await self._resume[job.kind](parent, job)
-        return await self.start(resumed, parent_id=operation_id, idempotency_key=idempotency_key)
+        if parent.error and parent.error["code"] in FINAL_ERRORS:
+            raise ConflictError(
+                f"operation {operation_id} would fail again: {parent.error['detail']}",
+                hint=parent.error["hint"],
+                operation_status=str(parent.status),
+            )
+        async with self._resuming:
+            resumed = await self._resume[job.kind](parent, job)
+            if earlier := await self.find_repeated(resumed, idempotency_key):
+                return earlier
+            await self._check_not_resumed(operation_id)
+            return await self.start(resumed, parent_id=operation_id, idempotency_key=idempotency_key)
+
+    async def _check_not_resumed(self, operation_id: str) -> None:
+        """Raises ConflictError when another operation goes on from this one already, or has done so to its end."""
+        for child in await self._operations.children(operation_id):
+            if job_of(child).part is None and child.status not in _RESUMABLE:
+                raise ConflictError(
+                    f"operation {operation_id} has been resumed by {child.operation_id}, which is {child.status}",
+                    hint=f"look at it with: ktrdr operations show {child.operation_id}",
+                    operation_id=child.operation_id,
+                )

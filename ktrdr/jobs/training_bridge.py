@@ -47,6 +47,7 @@ class TrainingProgressBridge(ProgressBridge):
                 step_field="epoch_index",
                 total_field="total_epochs",
                 planned_records=min(epochs, 10_000),
+                step_name="epoch",
             ),
         )
 

@@ -76,6 +76,7 @@ class BridgeLayout:
     step_field: the status key for the current step; empty for none
     total_field: the status key for `total_steps`; empty for none
     planned_records: the number of records that the file has room for when created
+    step_name: what a step is called, where each finished step has one record; empty otherwise
     """
 
     phases: tuple[str, ...]
@@ -85,6 +86,7 @@ class BridgeLayout:
     step_field: str = ""
     total_field: str = ""
     planned_records: int = 0
+    step_name: str = ""
 
 
 class ProgressBridge:
@@ -196,6 +198,18 @@ class ProgressBridge:
         if instant:
             status["updated_at"] = _iso(instant)
         return status
+
+    def describe_cancellation(self) -> str:
+        """What is shown of a running operation once it has been cancelled: how far it came."""
+        status = self.get_status()
+        step, finished, total = status["current_step"], len(self._metrics_history), self.layout.total_steps
+        if not self.layout.step_name:
+            return f"Cancelled: {status['message']}"
+        if not step:
+            return f"Cancelled before the first {self.layout.step_name}"
+        if step > finished:
+            return f"Cancelled in {self.layout.step_name} {step} of {total}, {finished} finished"
+        return f"Cancelled after {self.layout.step_name} {finished} of {total}"
 
     def get_metrics(self, cursor: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The records from `cursor` on, and the cursor for the next call.

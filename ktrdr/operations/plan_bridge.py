@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from ktrdr.operations.status import OperationStatus
 class PlanBridge(ProgressBridge):
     """The server writes it when parts end. Its layout has one phase, whose {items} counts the completed parts."""
 
-    def __init__(self, path: Path, parts: Callable[[], Sequence[Operation]]) -> None:
+    def __init__(self, path: Path, parts: Callable[[], Mapping[int, Operation]]) -> None:
+        """`parts` gives the parts that exist, by index."""
         super().__init__(path, writable=True)
         self._parts = parts
 
@@ -26,7 +27,8 @@ class PlanBridge(ProgressBridge):
 
     def get_status(self) -> dict[str, Any]:
         """The progress of the whole: a running part counts with its percentage, a completed one with 100."""
-        parts, total = self._parts(), self.layout.total_steps
+        by_index, total = self._parts(), self.layout.total_steps
+        parts = list(by_index.values())
         completed = sum(part.status is OperationStatus.COMPLETED for part in parts)
         percentage = sum(_percentage(part) for part in parts) / total
         return {
@@ -35,7 +37,21 @@ class PlanBridge(ProgressBridge):
             "current_step": completed,
             "items_processed": completed,
             "updated_at": format_instant(_last_report_at(parts)),
+            "running_parts": [_running(index, part) for index, part in by_index.items() if _is_running(part)],
         }
+
+
+def _is_running(part: Operation) -> bool:
+    return part.status is OperationStatus.RUNNING
+
+
+def _running(index: int, part: Operation) -> dict[str, Any]:
+    return {
+        "number": index + 1,
+        "operation_id": part.operation_id,
+        "percentage": part.progress["percentage"],
+        "message": part.progress["message"],
+    }
 
 
 def _percentage(part: Operation) -> float:

@@ -190,6 +190,8 @@ class OperationsService:
         progress = dict(operation.progress)
         if status is OperationStatus.COMPLETED:
             progress["percentage"] = 100.0
+        if status is OperationStatus.CANCELLED:
+            progress["message"] = _describe_cancellation(operation, bridge)
         ended = operation.moved_to(
             status,
             progress=progress,
@@ -492,6 +494,15 @@ def _read_status(bridge: ProgressBridge) -> dict[str, Any]:
     with suppress(BridgeFileError):
         return bridge.get_status()
     return {}
+
+
+def _describe_cancellation(operation: Operation, bridge: ProgressBridge | None) -> str:
+    if operation.status is OperationStatus.PENDING:
+        return "Cancelled while it waited"
+    with suppress(BridgeFileError):
+        if bridge:
+            return bridge.describe_cancellation()
+    return "Cancelled"
 
 
 @contextmanager

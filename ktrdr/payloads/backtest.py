@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ktrdr.payloads.evaluation import Lead
 from ktrdr.payloads.payload import BarInstant, Payload
 
 
@@ -14,7 +15,13 @@ class Performance(Payload):
     annual_return: float | None = Field(description="The same a year, compounded.")
     annual_volatility: float | None = Field(description="Standard deviation of returns, a year.")
     sharpe: float | None = Field(description="Annual Sharpe ratio, without a risk-free rate.")
-    sharpe_standard_error: float | None = Field(description="Its standard error (Lo 2002).")
+    sharpe_standard_error: float | None = Field(
+        description="Its standard error, for skewed, fat-tailed and autocorrelated returns (Mertens 2002, Newey-West); "
+        "in results of 0.1.0 for independent normal ones (Lo 2002)."
+    )
+    sharpe_interval: tuple[float, float] | None = Field(
+        None, description="Its interval of 95 % confidence; null without a ratio, and in results of 0.1.0."
+    )
     max_drawdown: float = Field(description="Deepest fall from a highest value so far, as a negative share of it.")
     turnover: float = Field(description="Traded value, in multiples of the capital.")
     trades: int = Field(description="Number of fills.")
@@ -22,13 +29,24 @@ class Performance(Payload):
 
 
 class RandomEntries(Payload):
-    """The model's positions, shifted in time by chance: total returns after costs."""
+    """The model's positions, shifted in time by chance: total returns after costs.
 
-    draws: int = Field(description="Number of shifts that were tried.")
-    low: float = Field(description="The 5 % quantile of their total returns.")
-    median: float = Field(description="The median of their total returns.")
-    high: float = Field(description="The 95 % quantile of their total returns.")
-    percentile: float = Field(description="Percent of them that earned less than the model.")
+    The figures are null where the part is too short for its features' look-back.
+    """
+
+    draws: int = Field(description="Number of shifts that were tried; 0 where the part is too short for them.")
+    low: float | None = Field(description="The 5 % quantile of their total returns.")
+    median: float | None = Field(description="The median of their total returns.")
+    high: float | None = Field(description="The 95 % quantile of their total returns.")
+    percentile: float | None = Field(description="Percent of them that earned less than the model; ties count half.")
+    p_value: float | None = Field(
+        None, description="(1 + shifts that earned as much or more) / (1 + shifts); null in results of 0.1.0."
+    )
+    look_back: int | None = Field(
+        None,
+        description="Bars that a position looks back on; no shift puts it on one of them. Null in results of 0.1.0, "
+        "which shifted by any number of bars.",
+    )
 
 
 class EquityCurve(Payload):
@@ -50,6 +68,14 @@ class BacktestResult(Payload):
     model: Performance = Field(description="Trading on the predictions.")
     buy_and_hold: Performance = Field(description="Holding from the first bar to the last.")
     random_entries: RandomEntries = Field(description="The model's positions at random times.")
+    against_holding: Lead | None = Field(
+        None,
+        description="The test that the model's returns exceed those of holding, as a mean a year; null in results of "
+        "0.1.0.",
+    )
+    against_zero: Lead | None = Field(
+        None, description="The test that its returns exceed zero, as a mean a year; null in results of 0.1.0."
+    )
     equity: EquityCurve = Field(description="Equity of the model and of holding.")
     verdict: str = Field(description="The backtest in words.")
 

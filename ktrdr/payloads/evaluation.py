@@ -48,19 +48,56 @@ class Lead(Payload):
     """A paired, one-sided test that the model is better than one rival."""
 
     lead: float = Field(description="Mean gain over the rival: a share of samples, or training variances of error.")
-    standard_error: float = Field(description="Standard error of the lead where there is none, in the same unit.")
+    standard_error: float = Field(description="Standard error of the lead, in the same unit.")
     p_value: float = Field(description="Probability of such a lead by chance alone.")
+    interval: tuple[float, float] | None = Field(
+        None, description="The lead's interval of 95 % confidence; null in results of 0.1.0."
+    )
+
+
+class Difference(Payload):
+    """A paired, two-sided test of two models on the same rows."""
+
+    difference: float = Field(description="Mean gain of the first over the second, in the unit of a lead.")
+    standard_error: float = Field(description="Standard error of the difference, in the same unit.")
+    p_value: float = Field(description="Probability of so large a difference, either way, by chance alone.")
+    interval: tuple[float, float] = Field(description="The difference's confidence interval.")
 
 
 class Significance(Payload):
     """Whether the model's lead is more than chance."""
 
-    beats_baselines: bool = Field(description="Whether the model beats each naive baseline at the significance level.")
+    beats_baselines: bool = Field(
+        description="Whether the model beats each naive baseline, and times its predictions, at the significance level."
+    )
     level: float = Field(description="Significance level of each test.")
     effective_samples: int = Field(
         description="Independent samples that would tell the accuracy as precisely as these, which overlap."
     )
     against: dict[str, Lead] = Field(description="The test against each rival, by its name.")
+    timing: Lead | None = Field(
+        None,
+        description="The test that predictions agree with outcomes more than by chance (Pesaran and Timmermann): of "
+        "classes the chance-corrected share of hits, of numbers the correlation, within each symbol; null in results "
+        "of 0.1.0.",
+    )
+
+
+class GroupLead(Payload):
+    """The model's lead on the samples of one symbol or of one year."""
+
+    group: str = Field(description="The symbol, or the year.")
+    samples: int = Field(description="Number of its samples.")
+    accuracy: float = Field(description="Share of them whose class, or sign, was predicted.")
+    lead: Lead = Field(description="The test on these samples alone.")
+
+
+class Breakdown(Payload):
+    """The lead over one baseline by symbol and by year. One significant group among many may be chance."""
+
+    rival: str = Field(description="The naive baseline that is hardest to beat, by its p-value over all samples.")
+    by_symbol: tuple[GroupLead, ...] = Field(description="A group for each symbol, in the order of the symbols.")
+    by_year: tuple[GroupLead, ...] = Field(description="A group for each calendar year (UTC), in order.")
 
 
 class PartEvaluation(Payload):
@@ -74,6 +111,7 @@ class PartEvaluation(Payload):
     accuracy_interval: tuple[float, float] = Field(description="The accuracy's interval of 95 % confidence (Wilson).")
     class_names: tuple[str, ...] = Field(description="The classes in the order of the model's outputs; none: numbers.")
     significance: Significance = Field(description="Whether the lead over the baselines is more than chance.")
+    breakdown: Breakdown | None = Field(None, description="The lead by symbol and by year; null in results of 0.1.0.")
     verdict: str = Field(description="The evaluation in words.")
 
 
@@ -83,6 +121,11 @@ class Classification(PartEvaluation):
     balanced_accuracy: float = Field(description="Mean recall of the classes that occur.")
     mcc: float = Field(description="Matthews correlation coefficient, from -1 to 1.")
     log_loss: float = Field(description="Cross-entropy in nats.")
+    log_loss_lead: Lead | None = Field(
+        None,
+        description="The test that the probabilities are better than the training part's class shares, in nats of "
+        "log-loss (Diebold and Mariano); null in results of 0.1.0.",
+    )
     f1: dict[str, float] = Field(description="F1 score of each class.")
     confusion: tuple[tuple[int, ...], ...] = Field(
         description="`confusion[i][j]` counts samples of class i that were predicted as class j."

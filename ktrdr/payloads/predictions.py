@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.preflight import PartName
 from ktrdr.payloads.results import FileResults, Results
 
 _PROBABILITY = "probability_"
@@ -20,7 +21,10 @@ class PredictedBar(Payload):
 
     timestamp: BarInstant = Field(description="Opening of the bar.")
     close: float | None = Field(description="Its close.")
-    predicted: str | float | None = Field(description="The likeliest class, or a number in the label's unit.")
+    predicted: str | float | None = Field(description="The predicted class, or a number in the label's unit.")
+    part: PartName | None = Field(
+        None, description="The part of the training that holds the bar, whose label the model or its author has seen."
+    )
 
     def probability(self, class_name: str) -> float | None:
         """None where the model gives none."""
@@ -46,7 +50,20 @@ class PredictionResults(Results):
     timeframe: str = Field(description="The timeframe of its bars.")
     class_names: tuple[str, ...] = Field(description="The classes in the order of the model's outputs; none: numbers.")
     label: PredictedLabel = Field(description="What the model was trained to predict.")
+    bars_changed: bool = Field(
+        False, description="Whether the symbol's bars of the training's time are others than those it was trained on."
+    )
     trained_on_symbol: bool = Field(description="Whether the model was trained on this symbol.")
+    class_weights: tuple[float, ...] = Field(
+        (),
+        description="Weights of the classes in the loss of the training. The predicted class is the one with the "
+        "largest probability times weight; the probabilities themselves are without weights.",
+    )
+    has_weighted_probabilities: bool = Field(
+        False,
+        description="Whether the probabilities still contain the class weights of the training, because the model is "
+        "of an earlier version that did not keep them.",
+    )
     predictions: tuple[PredictedBar, ...] = Field(description="The newest closed bars, oldest first.")
 
 

@@ -13,6 +13,14 @@ from ktrdr.payloads.results import Results
 PartName = Literal["train", "validation", "test"]
 
 
+class MissingBars(Payload):
+    """A hole in the bars of one symbol."""
+
+    after: BarInstant = Field(description="Opening of the last bar before it.")
+    before: BarInstant = Field(description="Opening of the first bar after it.")
+    bars: int = Field(description="Bars that the calendar expects in it.")
+
+
 class SymbolSamples(Payload):
     """What became of one symbol's bars."""
 
@@ -29,6 +37,7 @@ class SymbolSamples(Payload):
     border: BarInstant | None = Field(
         description="Opening of the first validation sample's last bar; null without validation samples."
     )
+    holes: tuple[MissingBars, ...] = Field((), description="Holes in its bars.")
 
 
 class PartReport(Payload):
@@ -40,7 +49,14 @@ class PartReport(Payload):
     last: BarInstant = Field(description="Opening of the last sample's last bar.")
     shares: dict[str, float] = Field(description="Share of each class; of numbers, those above 0 and not.")
     resolution: float = Field(
-        description="Least difference of two accuracies that so many samples tell from chance, at 95 %."
+        description="Lead over a baseline in accuracy, or in a regression correlation with the outcome, that so many "
+        "samples show with 80 % power."
+    )
+    resolution_in: Literal["accuracy", "correlation"] = Field(
+        "accuracy", description="What the resolution is a size of."
+    )
+    effective_samples: int | None = Field(
+        None, description="Independent samples that would show as much; null in results of 0.1.0."
     )
 
 

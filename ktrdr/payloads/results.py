@@ -24,6 +24,15 @@ class OperationError(Payload):
     hint: str = Field("", description="What to do about it.")
 
 
+class RunningPart(Payload):
+    """Where a running part of a whole stands, such as a fold of a training."""
+
+    number: int = Field(description="Its number, counted from 1.")
+    operation_id: str = Field(description="Its operation.")
+    percentage: float = Field(description="Percent of its own work that is done.")
+    message: str = Field(description="What it is doing, in words.")
+
+
 class Progress(Payload):
     """Where an operation stands; kinds of operation add fields of their own."""
 
@@ -33,6 +42,9 @@ class Progress(Payload):
     message: str = Field(description="What is being done, in words.")
     current_step: int = Field(description="The step that is being done, counted from 1; of a training the epoch.")
     items_processed: int = Field(description="Samples, rows or other items so far.")
+    running_parts: tuple[RunningPart, ...] = Field(
+        (), exclude_if=lambda parts: not parts, description="Of an operation made of operations, those that run."
+    )
 
 
 def _only_where_there_is_one(text: str) -> Any:

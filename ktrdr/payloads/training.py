@@ -46,12 +46,9 @@ class Reproduction(Payload):
     inputs: tuple[str, ...] = Field(description="What of strategy, bars, code and libraries is not the same.")
 
 
-class TrainingResults(ModelResults):
-    """Results of one training. One that was cancelled before its first epoch ended has no model and no figures."""
+class EvaluatedResults(ModelResults):
+    """Results whose model was evaluated on rows that it was not trained on."""
 
-    kind: Literal["training"] = Field("training", description="The kind of results.")
-    ending: Ending = Field(description="Why the training ended.")
-    final_metrics: FinalMetrics = Field(description="The best epoch, and the last one.")
     evaluation: Evaluation | None = Field(None, description="How good the model is on the validation part.")
     test_evaluation: Evaluation | None = Field(None, description="How good it is on the test part, if there is one.")
     backtest: BacktestResult | None = Field(
@@ -60,6 +57,17 @@ class TrainingResults(ModelResults):
     test_backtest: BacktestResult | None = Field(
         None, alias="test_money", description="What it earned on the test part, if there is one."
     )
+
+
+class TrainingResults(EvaluatedResults):
+    """Results of one training. One that was cancelled before its first epoch ended has no model and no figures.
+
+    Of the folds of a training the last one alone evaluates the test part.
+    """
+
+    kind: Literal["training"] = Field("training", description="The kind of results.")
+    ending: Ending = Field(description="Why the training ended.")
+    final_metrics: FinalMetrics = Field(description="The best epoch, and the last one.")
     leak_gate: LeakGateReport | None = Field(None, description="Proof that nothing in the training knew the future.")
     preflight: PreflightReport | None = Field(None, description="What the training met.")
     reproduction: Reproduction | None = Field(
@@ -80,13 +88,19 @@ class Spread(Payload):
 
 
 class FoldsLead(Payload):
-    """Lead over each fold's strongest naive baseline, and a one-sided t-test that it is above zero."""
+    """Lead of the folds' models over the naive baseline that is hardest to beat, on the rows of all folds together.
 
-    mean: float = Field(description="Mean lead in accuracy, as a share of samples.")
+    In results of 0.1.0 it is the mean of the leads of all folds, each over its own strongest baseline in accuracy.
+    """
+
+    over: str = Field("", description="That baseline; empty in results of 0.1.0.")
+    mean: float = Field(description="Mean lead: a share of samples, or training variances of squared error.")
     standard_error: float = Field(description="Standard error of the mean.")
     p_value: float = Field(description="Probability of such a lead by chance alone.")
-    folds_ahead: int = Field(description="Folds in which the model is ahead.")
-    beats_baselines: bool = Field(description="Whether the mean lead is more than chance.")
+    folds_ahead: int = Field(description="Folds in which the model is ahead of every naive baseline.")
+    beats_baselines: bool = Field(
+        description="Whether the models beat each naive baseline beyond chance, as `evaluation.significance` says."
+    )
 
 
 def _measure(text: str) -> Any:
@@ -112,20 +126,32 @@ class FoldScores(Payload):
     mse: float | None = _measure("Mean squared error, in variances of the training targets.")
     ic: float | None = _measure("Information coefficient (Pearson's).")
     rank_ic: float | None = _measure("Information coefficient of ranks (Spearman's).")
-    strongest_baseline: str = Field(description="The naive baseline with the highest accuracy.")
+    strongest_baseline: str = Field(description="The naive baseline that is hardest to beat in this fold.")
     baseline_accuracy: float = Field(description="Its accuracy.")
-    lead: float = Field(description="The model's lead over it in accuracy, as a share of samples.")
+    baseline_mse: float | None = _measure("Its mean squared error.")
+    lead: float = Field(
+        description="The model's lead over it: a share of samples, or training variances of squared error where "
+        "`baseline_mse` is there."
+    )
+    total_return: float | None = _measure("Return of its backtest, as a share of the capital.")
+    held_return: float | None = _measure("Return of holding at the same time.")
     beats_baselines: bool = Field(description="Whether the fold's model beats its naive baselines beyond chance.")
 
 
-class FoldsResults(ModelResults):
-    """Results of a training in folds. Its model is that of the last fold."""
+class FoldsResults(EvaluatedResults):
+    """Results of a training in folds. Its model is that of the last fold.
+
+    `evaluation` and `money` are of the validation rows of all folds together, each predicted by its own fold's model.
+    `test_evaluation` and `test_money` are of the last fold's model. Results of 0.1.0 have none of them.
+    """
 
     kind: Literal["folds"] = Field("folds", description="The kind of results.")
     final_metrics: FinalMetrics = Field(description="Means over the folds; epochs and times are sums.")
     folds: tuple[FoldScores, ...] = Field(description="The folds, in their order.")
     spread: dict[str, Spread] = Field(description="Mean and spread of each measure over the folds.")
-    lead: FoldsLead = Field(description="Whether the folds together are ahead beyond chance.")
+    lead: FoldsLead | None = Field(
+        None, description="Whether the folds together are ahead beyond chance; null where that cannot be tested."
+    )
     verdict: str = Field(description="The same in words.")
 
 

@@ -9,68 +9,87 @@ from numpy.typing import NDArray
 
 from ktrdr.formatting import count, gain, percentage
 from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
-from ktrdr.reports.plot_labels import draw_title, label_right, pad
+from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ktrdr.payloads.backtest import BacktestResult
+    from ktrdr.payloads.backtest import BacktestResult, RandomEntries
+    from ktrdr.payloads.training import EvaluatedResults
 
 Floats = NDArray[np.float64]
 
 # Above this ratio of highest to lowest equity the scale is logarithmic.
 MAX_LINEAR_RATIO = 6.0
+# Ticks of a logarithmic scale, in each power of ten, while the highest equity is at most so many times the lowest.
+LOG_TICKS = {30.0: (1, 1.5, 2, 3, 5, 7), 1000.0: (1, 2, 5), 1e12: (1,)}
+
+# Inches: above the first part, below the last, and for each part.
+_TOP, _BOTTOM, _HEIGHT = 1.52, 0.43, 4.25
+_BETWEEN = 0.3  # of a part's height
 
 
 def plot_equity(report: TrainingReport) -> bytes:
-    from matplotlib.ticker import PercentFormatter
+    return draw_equity(report.results, PlotTitle.of(report, span=""))
 
-    figure = new_figure(6.2)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
-    figure.subplots_adjust(left=0.055, right=0.825, top=0.755, bottom=0.07, hspace=0.24)
-    draw_title(figure, report)
-    backtest = report.backtest
+
+def draw_equity(results: EvaluatedResults, title: PlotTitle) -> bytes:
+    """PNG: equity and drawdown on the validation part, and below them on the test part where there is one."""
+    backtests = [each for each in (results.backtest, results.test_backtest) if each is not None]
+    height = _TOP + _BOTTOM + _HEIGHT * (len(backtests) + _BETWEEN * (len(backtests) - 1))
+    figure = new_figure(height)
+    draw_title(figure, title)
+    rows = figure.add_gridspec(
+        len(backtests), 1, left=0.055, right=0.825, top=1 - _TOP / height, bottom=_BOTTOM / height, hspace=_BETWEEN
+    )
+    for row, backtest in enumerate(backtests):
+        own = rows[row].subgridspec(2, 1, height_ratios=[3, 1.25], hspace=0.24)
+        top = figure.add_subplot(own[0])
+        _part(top, figure.add_subplot(own[1], sharex=top), backtest)
+        top.tick_params(labelbottom=False)
+    return png(figure)
+
+
+def _part(top: Axes, bottom: Axes, backtest: BacktestResult) -> None:
     equity = backtest.equity
     instants = np.array([instant.replace(tzinfo=None) for instant in equity.timestamps], "datetime64[us]")
     model, held = np.array(equity.model), np.array(equity.buy_and_hold)
     _equity(top, backtest, instants, model, held)
-    drawdown, held_drawdown = _drawdown(model), _drawdown(held)
-    bottom.fill_between(instants, drawdown, 0, color=VERMILION, alpha=0.18, linewidth=0)
-    bottom.plot(instants, drawdown, color=VERMILION, linewidth=1.2)
-    bottom.plot(instants, held_drawdown, color=BLUE, linewidth=1.2)
-    bottom.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bottom.set_ylim(min(-0.01, 1.08 * float(min(drawdown.min(), held_drawdown.min()))), 0)
-    bottom.set_title("Below the highest value so far", loc="left", fontsize=10, color=INK, y=1.0, pad=6)
+    _drawdowns(bottom, backtest, instants, _drawdown(model), _drawdown(held))
+
+
+def _drawdowns(
+    axes: Axes, backtest: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats
+) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axes.fill_between(instants, model, 0, color=VERMILION, alpha=0.18, linewidth=0)
+    axes.plot(instants, model, color=VERMILION, linewidth=1.2)
+    axes.plot(instants, held, color=BLUE, linewidth=1.2)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_ylim(min(-0.01, 1.08 * float(min(model.min(), held.min()))), 0)
+    axes.set_title("Below the highest value so far", loc="left", fontsize=10, color=INK, y=1.0, pad=6)
     deepest = [
-        (f"{percentage(backtest.model.max_drawdown)} at most", float(drawdown[-1]), VERMILION, "bold"),
-        (f"{percentage(backtest.buy_and_hold.max_drawdown)} at most", float(held_drawdown[-1]), BLUE, "normal"),
+        (f"{percentage(backtest.model.max_drawdown)} at most", float(model[-1]), VERMILION, "bold"),
+        (f"{percentage(backtest.buy_and_hold.max_drawdown)} at most", float(held[-1]), BLUE, "normal"),
     ]
-    _style_axes(bottom, instants)
-    label_right(bottom, deepest, gap=0.16)
-    return png(figure)
+    _style_axes(axes, instants)
+    label_right(axes, deepest, gap=0.16)
 
 
 def _equity(
     axes: Axes, backtest: BacktestResult, instants: NDArray[np.datetime64], model: Floats, held: Floats
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     axes.axhline(1.0, color=GREY, linewidth=1.0, zorder=1)
     axes.plot(instants, held, color=BLUE, linewidth=1.5)
     axes.plot(instants, model, color=VERMILION, linewidth=1.8)
-    lowest, highest = (float(edge) for edge in (min(model.min(), held.min()), max(model.max(), held.max())))
-    if 0 < MAX_LINEAR_RATIO * lowest < highest:
-        axes.set_yscale("log")
-        axes.set_ylim(lowest / 1.1, highest * 1.1)
-    else:
-        pad(axes, [lowest, highest, 1.0])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    chance = backtest.random_entries
+    is_log = scale_equity(axes, float(min(model.min(), held.min())), float(max(model.max(), held.max())))
+    first, last = (str(instant.astype("datetime64[D]")) for instant in (instants[0], instants[-1]))
     axes.set_title(
-        f"Capital, from 1, over the {backtest.part} part; a trade costs {backtest.costs_percent:g}% of its value\n"
-        f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries with the same turnover",
+        f"Capital, from 1{', logarithmic' if is_log else ''}, over the {backtest.part} part, {first} to {last}; "
+        f"a trade costs {backtest.costs_percent:g}% of its value\n"
+        f"{_chance(backtest.random_entries)}",
         loc="left",
         fontsize=11,
         color=INK,
@@ -84,6 +103,29 @@ def _equity(
         (f"buy and hold {gain(backtest.buy_and_hold.total_return)}", float(held[-1]), BLUE, "normal"),
     ]
     label_right(axes, ends, gap=0.075)
+
+
+def _chance(chance: RandomEntries) -> str:
+    if chance.percentile is None:
+        return "too few bars to compare with random entries"
+    return f"better than {chance.percentile:.0f}% of {count(chance.draws)} random entries with the same turnover"
+
+
+def scale_equity(axes: Axes, lowest: float, highest: float) -> bool:
+    """Scale the axis of equity; whether it is logarithmic."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    is_log = 0 < MAX_LINEAR_RATIO * lowest < highest
+    if is_log:
+        axes.set_yscale("log")
+        axes.set_ylim(lowest / 1.1, highest * 1.1)
+        ticks = next(ticks for ratio, ticks in LOG_TICKS.items() if highest <= ratio * lowest or len(ticks) == 1)
+        axes.yaxis.set_major_locator(LogLocator(base=10, subs=ticks, numticks=12))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        pad(axes, [lowest, highest, 1.0])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return is_log
 
 
 def _style_axes(axes: Axes, instants: NDArray[np.datetime64]) -> None:

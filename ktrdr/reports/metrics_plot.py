@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ktrdr.formatting import count, percentage, score
 from ktrdr.payloads.evaluation import ClassScores, NumberScores, Regression
 from ktrdr.plot_style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_figure, png, style_axes
-from ktrdr.reports.plot_labels import draw_title, label_right, pad
+from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
 from ktrdr.reports.report_data import TrainingReport
 
 if TYPE_CHECKING:
@@ -30,11 +30,10 @@ def plot_metrics(report: TrainingReport) -> bytes:
     losses, accuracies = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.055, right=0.865, top=0.715, bottom=0.11, wspace=0.6)
     dataset = report.dataset
-    draw_title(
-        figure,
-        report,
-        f"{count(len(dataset.train.labels))} training and {count(len(dataset.validation.labels))} validation samples",
+    samples = (
+        f"{count(len(dataset.train.labels))} training and {count(len(dataset.validation.labels))} validation samples"
     )
+    draw_title(figure, PlotTitle.of(report, samples))
     history, best = report.history, report.best
     _panel(
         losses,

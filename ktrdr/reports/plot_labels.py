@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.plot_style import GREY, INK, literal
-from ktrdr.reports.report_data import TrainingReport, bar_range, model_in_short, sources, symbols_in_short
+from ktrdr.reports.report_data import (
+    TrainingReport,
+    bar_range,
+    fold_in_short,
+    model_in_short,
+    sources,
+    symbols_in_short,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,20 +25,33 @@ if TYPE_CHECKING:
 EndLabel = tuple[str, float, str, str]
 
 
-def draw_title(figure: Figure, report: TrainingReport, *more: str) -> None:
-    """Draw name and inputs at the same distance from the top edge of every figure."""
-    line = " · ".join(
-        [
+@dataclass(frozen=True, slots=True)
+class PlotTitle:
+    """A name, and the line of facts below it."""
+
+    name: str
+    facts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, report: TrainingReport, *more: str, span: str | None = None) -> PlotTitle:
+        """`span` says what is drawn, in place of the range of the training's bars; it may be empty."""
+        facts = (
             symbols_in_short(report.request.symbols),
             f"{', '.join(report.strategy.timeframes)} from {sources(report, at_most=1)}",
-            bar_range(report.dataset.coverage),
+            bar_range(report.dataset.coverage) if span is None else span,
             model_in_short(report.strategy),
+            fold_in_short(report),
             *more,
-        ]
-    )
+        )
+        return cls(report.strategy.name, facts)
+
+
+def draw_title(figure: Figure, title: PlotTitle) -> None:
+    """Draw name and facts at the same distance from the top edge of every figure."""
+    line = " · ".join(fact for fact in title.facts if fact)
     inch = 1 / figure.get_figheight()
-    title = textwrap.shorten(report.strategy.name, 90, placeholder="…")
-    figure.text(0.055, 1 - 0.405 * inch, literal(title), fontsize=15, fontweight="bold", color=INK)
+    name = textwrap.shorten(title.name, 90, placeholder="…")
+    figure.text(0.055, 1 - 0.405 * inch, literal(name), fontsize=15, fontweight="bold", color=INK)
     figure.text(0.055, 1 - 0.675 * inch, literal(textwrap.shorten(line, 150, placeholder="…")), fontsize=10, color=GREY)
 
 

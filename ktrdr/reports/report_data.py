@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ktrdr.features.splits import fold_count
+
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, SymbolCoverage
     from ktrdr.payloads.backtest import BacktestResult
@@ -69,6 +71,12 @@ def model_in_short(strategy: Strategy) -> str:
         return f"gradient boosting, {model.leaves} leaves"
     name = {"transformer": "Transformer"}.get(model.type, model.type.upper())
     return f"{name} {model.layers}×{model.hidden_size}"
+
+
+def fold_in_short(report: TrainingReport) -> str:
+    """`fold 2 of 4`; empty where there is one model."""
+    folds = fold_count(report.strategy)
+    return f"fold {report.request.fold + 1} of {folds}" if folds > 1 else ""
 
 
 def symbol_sources(providers: Providers, symbol: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ktrdr.findings import Finding, Level, check_each, check_json, damage, subfolders, summarised
 from ktrdr.training import check as training_check
 from ktrdr.training.check import MODELS, damaged_file
-from ktrdr.training.files import CARD, METRICS, WEIGHTS
+from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
 from ktrdr.training.tensor_file import TensorFile
 
 _PARQUET = b"PAR1"
@@ -58,7 +58,7 @@ def _needed_files(folder: Path) -> tuple[str, ...]:
         is_in_folds = "operation_ids" in json.loads((folder / CARD).read_bytes())
     except (OSError, ValueError, TypeError):
         is_in_folds = False
-    return (CARD,) if is_in_folds else tuple(_FILES)
+    return (CARD,) if is_in_folds else (WEIGHTS, CARD, METRICS)
 
 
 def _check_parquet(path: Path) -> None:
@@ -71,4 +71,6 @@ _FILES: Mapping[str, Callable[[Path], object]] = {
     WEIGHTS: TensorFile.open,
     CARD: check_json,
     METRICS: _check_parquet,
+    PREDICTIONS: _check_parquet,
+    EVALUATED_ROWS: _check_parquet,
 }

@@ -49,24 +49,30 @@ class Exported:
 class ScaledModel(nn.Module):
     """Maps unscaled features [windows, length, features], float64, to outputs and their meaning.
 
+    Probabilities are those of `evaluation.outputs.class_probabilities`: the class weights are taken out.
+
     The scaler computes in float64, as in the training; its results are float32.
     """
 
     center: Tensor
     scale: Tensor
+    log_weights: Tensor
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
         self.network = copy.deepcopy(model.module).cpu()
         self.is_regression = not model.class_names
         self.target_scale = model.target_scale
+        weights = torch.tensor(model.class_weights.values or [1.0] * len(model.class_names), dtype=torch.float64)
+        self.register_buffer("log_weights", torch.where(weights > 0, weights, 1.0).log())
         self.register_buffer("center", torch.from_numpy(model.scaler.center))
         self.register_buffer("scale", torch.from_numpy(model.scaler.scale))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         outputs = self.network(((features - self.center) / self.scale).float())
-        meaning = outputs[:, 0].double() * self.target_scale if self.is_regression else outputs.double().softmax(1)
-        return outputs, meaning
+        if self.is_regression:
+            return outputs, outputs[:, 0].double() * self.target_scale
+        return outputs, (outputs.double() - self.log_weights).softmax(1)
 
 
 def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, about: Mapping[str, str]) -> Exported:
@@ -96,6 +102,8 @@ def export_onnx(model: TrainedModel, windows: NDArray[np.float64], path: Path, a
     write_file(path, content)
     length, width = windows.shape[1:]
     meaning = "in units of the label" if scaled.is_regression else f"of {', '.join(model.class_names)}"
+    if model.class_weights.values:
+        meaning += ", without the class weights that the outputs contain"
     return Exported(
         len(content),
         len(windows),
@@ -139,6 +147,7 @@ def _facts(model: TrainedModel) -> dict[str, str]:
     return {
         "feature_names": json.dumps(model.feature_names),
         "class_names": json.dumps(model.class_names),
+        "class_weights": json.dumps(model.class_weights.values),
         "sequence_length": str(model.sequence_length),
         "timeframes": json.dumps(model.strategy.timeframes),
         "strategy": model.strategy.model_dump_json(),

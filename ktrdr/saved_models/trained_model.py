@@ -16,6 +16,8 @@ from safetensors.torch import load
 from torch import nn
 
 from ktrdr.errors import ArtifactNotFound, InputError, StorageError
+from ktrdr.saved_models.class_weights import ClassWeights
+from ktrdr.saved_models.trained_on import TrainedOn
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_model
@@ -35,8 +37,10 @@ class TrainedModel:
     class_names: [classes]; empty in a regression
     sequence_length: rows in one window
     target_scale: unit of a regression's outputs
+    class_weights: of the training's loss
     start: first day of the training's bars; None for all stored bars
     symbols: number of the first window of each symbol in the training
+    trained_on: the bars of the training
     """
 
     module: nn.Module
@@ -46,8 +50,10 @@ class TrainedModel:
     scaler: Scaler
     sequence_length: int
     target_scale: float
+    class_weights: ClassWeights
     start: date | None
     symbols: Mapping[str, int]
+    trained_on: TrainedOn
     device: torch.device
 
     def outputs(self, values: NDArray[np.float64], symbol: str = "", first: int = 0) -> NDArray[np.float32]:
@@ -90,8 +96,10 @@ def load_model(folder: Path) -> TrainedModel:
             Scaler.from_dict(card["scaler"]),
             card["sequence_length"],
             card["target_scale"],
+            ClassWeights.of(card),
             date.fromisoformat(card["start"]) if card["start"] else None,
             card["first_windows"],
+            TrainedOn.of(card),
             device,
         )
     except FileNotFoundError as error:

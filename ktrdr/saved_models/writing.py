@@ -43,6 +43,7 @@ def model_card(
     *,
     bars: Mapping[str, SymbolBars],
     device: str,
+    class_weights: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """The content of model.json: enough to predict with the weights, and to train the same weights again."""
     training = request.strategy.training
@@ -70,6 +71,7 @@ def model_card(
         "data_providers": dict(providers),
         "feature_names": list(dataset.feature_names),
         "class_names": list(dataset.class_names),
+        "class_weights": class_weights,
         "labels": fingerprint.strategy["labels"],
         "sequence_length": dataset.sequence_length,
         "scaler": dataset.scaler.to_dict(),
@@ -105,11 +107,16 @@ def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
     write_file(folder / METRICS, buffer.getvalue())
 
 
-def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDArray[np.float32]]) -> None:
+def write_predictions(
+    folder: Path,
+    dataset: Dataset,
+    outputs: Mapping[str, NDArray[np.float32]],
+    class_weights: Sequence[float] | None = None,
+) -> None:
     """Write one row for each sample of the parts in `outputs`, which maps them to [samples, outputs].
 
-    In a classification `label` and `predicted` are classes, with the probability of each class. In a regression both
-    are in units of the label.
+    In a classification `label` and `predicted` are classes, with the probability of each class, the training's
+    `class_weights` [classes] taken out. In a regression both are in units of the label.
     """
     import polars as pl
 
@@ -120,7 +127,7 @@ def write_predictions(folder: Path, dataset: Dataset, outputs: Mapping[str, NDAr
                 "symbol": np.array(dataset.symbols)[part.symbols],
                 "part": name,
                 "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
-                **prediction_columns(values, dataset.class_names, dataset.target_scale),
+                **prediction_columns(values, dataset.class_names, dataset.target_scale, class_weights),
             }
         )
         for name, values in outputs.items()

@@ -308,6 +308,9 @@ class Data(Section):
     max_gap: int | None = Field(
         None, ge=0, le=1_000_000, description="Most expected bars in a row that may be missing."
     )
+    holes: Literal["cut", "bridge"] = Field(
+        "cut", description="Whether features, labels and returns stop at a hole in the bars, or bridge it."
+    )
 
 
 class Features(Section):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,6 +34,7 @@ class BoostingTrainer:
     """The trees, and LightGBM's binned data of both parts, which the first epoch in this process makes."""
 
     def __init__(self, model: GradientBoostingModel, data: TrainingTensors, settings: Training) -> None:
+        import_module("lightgbm")  # takes seconds, which are no part of the first round
         self.model = model
         self.data = data
         self.settings = settings

@@ -11,6 +11,7 @@ from ktrdr.files import make_folder, write_atomically
 CARD = "model.json"
 METRICS = "metrics.parquet"
 PREDICTIONS = "predictions.parquet"
+EVALUATED_ROWS = "evaluated_rows.parquet"
 SUMMARY = "summary.txt"
 WEIGHTS = "model.safetensors"
 STRATEGY = "strategy.yaml"
@@ -24,6 +25,7 @@ ARTIFACTS = {
     "model_card": CARD,
     "metrics_table": METRICS,
     "predictions": PREDICTIONS,
+    "evaluated_rows": EVALUATED_ROWS,
     "strategy": STRATEGY,
 }
 """The files of one training, by their names in the API."""

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.market.bars import fingerprint as fingerprint_of_bars
+from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD
 from ktrdr.training.tensor_file import TensorFile
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from ktrdr.strategy.spec import Strategy
 
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
@@ -45,7 +44,7 @@ class Fingerprint:
         return cls(strategy.model_dump(mode="json"), fold, data)
 
     def differences(self, other: Fingerprint) -> list[str]:
-        names = [f"strategy.{path}" for path in _differing(self.strategy, other.strategy)]
+        names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]
         if self.fold != other.fold:
             names.append("fold")
         if list(self.data) != list(other.data):
@@ -126,6 +125,14 @@ def _head(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return head if head.get("format") == FORMAT else None
+
+
+def _completed(strategy: dict[str, Any]) -> dict[str, Any]:
+    """A recorded strategy with the defaults of the keys that its version did not have."""
+    try:
+        return Strategy.model_validate_json(json.dumps(strategy)).model_dump(mode="json")
+    except ValueError:
+        return strategy
 
 
 def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -100,7 +100,14 @@ async def test_cancel_queue_and_resume(client: httpx.AsyncClient, loaded: dict[s
     assert results["status"] == "cancelled"
     assert results["final_metrics"]["total_epochs"] >= 1
 
-    resumed = (await client.post(f"{API}/operations/{running['operation_id']}/resume")).json()
+    assert cancelled["progress"]["message"].startswith("Cancelled ")
+    shown = (await client.get(f"{API}/operations/{waiting['operation_id']}")).json()
+    assert shown["progress"]["message"] == "Cancelled while it waited"
+    attempts = [client.post(f"{API}/operations/{running['operation_id']}/resume") for _ in range(2)]
+    one, other = sorted(await asyncio.gather(*attempts), key=lambda answer: answer.status_code)
+    resumed = one.json()
+    refused = assert_problem(other, 409, "conflict")
+    assert f"has been resumed by {resumed['operation_id']}, which is" in refused["detail"]
     child = (await client.get(f"{API}/operations/{resumed['operation_id']}")).json()
     assert child["parent_id"] == running["operation_id"]
     await first_epoch(client, resumed["operation_id"])
@@ -131,6 +138,31 @@ async def test_what_cannot_be_trained_is_refused_at_once(
     assert says in problem["detail"]
     trainings = (await client.get(f"{API}/operations", params={"type": "training"})).json()
     assert trainings["total"] == 0
+
+
+async def test_a_training_that_diverged_is_not_resumed_to_diverge_again(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait
+) -> None:
+    wild = """
+name: Wild
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 2}
+training: {epochs: 3, optimizer: sgd, learning_rate: 10}
+features: {scaling: none}
+labels: {type: forward_return}
+indicators: [{name: sma, period: 5, source: volume}]
+validation: {type: walk_forward, folds: 2}
+"""
+    whole = (await client.post(f"{API}/training/start", json={**START, "strategy": wild})).json()["operation_id"]
+    failed = await wait(whole)
+    fold = (await client.get(f"{API}/operations", params={"parent": whole})).json()["operations"][0]
+
+    assert (failed["status"], failed["error"]["code"]) == ("FAILED", "training_diverged")
+    assert "resume" not in failed["error"]["hint"]
+    assert "learning_rate" in failed["error"]["hint"]
+    for operation_id in (whole, fold["operation_id"]):
+        refused = assert_problem(await client.post(f"{API}/operations/{operation_id}/resume"), 409, "conflict")
+        assert "would fail again" in refused["detail"]
+    assert "training_diverged" in (await client.get(f"{API}/meta")).json()["final_errors"]
 
 
 class DyingChecks(InlineExecutor):

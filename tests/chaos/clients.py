@@ -119,7 +119,7 @@ class Starter(Client):
             return  # Try again, as it says.
         self._pending = None
         if response.status_code == 409 and path.endswith("/resume"):
-            if "before its first checkpoint" not in response.text:
+            if not any(reason in response.text for reason in ("before its first checkpoint", "has been resumed by")):
                 self.ledger.blame(UNTRUE, path, f"it cannot be resumed: {response.text}")
             return
         assert response.status_code == 202, response.text

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import TRAINING, operation, problem, results, started
 from tests.cli.conftest import epochs as page
+from tests.sample_results import classification, folds
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
@@ -148,7 +148,7 @@ def test_a_model_is_shown_with_its_verdict(server: FakeServer, ktrdr: Run) -> No
     ran = ktrdr("models", "show", TRAINING)
 
     assert ran.code == 0
-    assert ran.err == "note: The model is ahead.\n"
+    assert ran.err == "note on the validation part: The model is ahead.\n"
 
 
 def test_results_of_a_newer_server_are_refused_in_words(server: FakeServer, ktrdr: Run) -> None:
@@ -170,19 +170,63 @@ def test_list_shows_each_model_beside_its_baselines(server: FakeServer, ktrdr: R
     assert second.split()[-3:] == ["-", "-", "-"]
 
 
-def test_compare_shows_the_inputs_that_differ_and_all_results(server: FakeServer, ktrdr: Run) -> None:
-    for operation_id, layers, accuracy in ((TRAINING, 2, 0.6), (OTHER, 3, 0.65)):
+COMPARISON = {
+    "models": [TRAINING, OTHER],
+    "inputs": [
+        {"name": "model.layers", "values": [2, 3]},
+        {"name": "data_sha256.AAPL.1d", "values": ["2ab" + 61 * "0", None]},
+    ],
+    "rows": None,
+    "winner": None,
+    "verdict": "The models share no evaluated rows.",
+}
+
+
+def test_compare_shows_the_inputs_that_differ_the_results_and_the_server_s_verdict(
+    server: FakeServer, ktrdr: Run
+) -> None:
+    server.on("GET", "/models/compare", COMPARISON)
+    for operation_id, accuracy in ((TRAINING, 0.6), (OTHER, 0.65)):
         server.on("GET", f"/models/{operation_id}", model(operation_id, results=results(accuracy)))
-        server.on("GET", f"/operations/{operation_id}", operation("COMPLETED", 4))
-        card = {
-            "strategy": {"model": {"layers": layers, "type": "lstm"}, "indicators": [{"name": "sma"}]},
-            "data_sha256": {"AAPL": {"1d": f"{layers}ab", "1h": "same"}},
-        }
-        server.on("GET", f"/operations/{operation_id}/artifacts/model_card", json.dumps(card).encode())
 
     ran = ktrdr("models", "compare", TRAINING, OTHER, "--json")
 
-    assert ran.json["inputs"] == {"strategy.model.layers": [2, 3], "data_sha256.AAPL.1d": ["2ab", "3ab"]}
-    assert ran.json["results"]["model accuracy"] == [0.6, 0.65]
+    assert ran.json["inputs"]["model.layers"] == [2, 3]
+    assert ran.json["results"]["accuracy"] == [0.6, 0.65]
     assert ran.json["results"]["best epoch"] == [2, 2]
-    assert "strategy.model.layers" in ktrdr("models", "compare", TRAINING, OTHER).out
+    assert "R²" not in ran.json["results"]
+    shown = ktrdr("models", "compare", TRAINING, OTHER)
+    assert ["model.layers", "2", "3"] in [line.split() for line in shown.out.splitlines()]
+    assert ["data_sha256.AAPL.1d", "2ab0000000…", "-"] in [line.split() for line in shown.out.splitlines()]
+    assert ["accuracy", "60.0%", "65.0%"] in [line.split() for line in shown.out.splitlines()]
+    assert shown.err == "note: The models share no evaluated rows.\n"
+
+
+def test_a_fold_is_listed_with_its_number_and_a_whole_with_its_baselines(server: FakeServer, ktrdr: Run) -> None:
+    whole = folds().model_copy(update={"evaluation": classification(0.58)})
+    first = model(OTHER) | {"fold": 2}
+    server.on("GET", "/models", {"models": [first, model(results=whole.model_dump(mode="json"))], "total": 2})
+
+    fold, all_folds = ktrdr("models", "list").out.splitlines()[1:]
+
+    assert "1d fold 2 " in fold
+    assert "1d 2 folds " in all_folds
+    assert all_folds.split()[-3:] == ["0.5800", "0.5500", "0.4500"]
+
+
+def test_one_model_has_nothing_to_be_compared_with(ktrdr: Run) -> None:
+    ran = ktrdr("models", "compare", TRAINING)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: two to six models can be compared; 1 id came\n")
+
+
+def test_a_long_name_and_many_symbols_make_no_list_wide(server: FakeServer, ktrdr: Run) -> None:
+    wide = model() | {"strategy": "n" * 128, "symbols": [f"SYMBOL{number}" for number in range(60)]}
+    server.on("GET", "/models", {"models": [wide], "total": 1})
+
+    lines = ktrdr("models", "list").out.splitlines()
+
+    assert max(map(len, lines)) < 160
+    assert "SYMBOL0,SYMBOL1,SYMBOL2 and 57 more" in lines[1]
+    assert f"{'n' * 39}…" in lines[1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,8 +45,11 @@ def test_watching_takes_the_exit_code_of_the_operation(server: FakeServer, ktrdr
 
     assert ran.code == 1
     assert ran.json["status"] == status.lower()
-    ending = "error: the worker ended\nhint: resume it\n" if error else f"{TRAINING} cancelled\n"
-    assert ran.err.endswith(ending)
+    last = ran.err.splitlines()[-1]
+    if error:
+        assert json.loads(last)["error"] == {**error, "context": {}}
+    else:
+        assert last == f"{TRAINING} cancelled"
 
 
 def test_metrics_by_cursor(server: FakeServer, ktrdr: Run) -> None:

@@ -33,3 +33,12 @@ def test_the_schema_goes_to_stdout(server: FakeServer, ktrdr: Run) -> None:
     server.on("GET", "/strategies/schema", {"type": "object"})
 
     assert ktrdr("strategies", "schema").json == {"type": "object"}
+
+
+def test_a_key_that_does_nothing_is_warned_of(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    warning = "training.optimizer does nothing with model.type gradient_boosting"
+    server.on("POST", "/strategies/validate", {"valid": True, "faults": [], "strategy": {}, "warnings": [warning]})
+
+    ran = ktrdr("strategies", "validate", str(strategy))
+
+    assert (ran.code, ran.err.splitlines()) == (0, [f"warning: {warning}", f"{strategy} is valid"])

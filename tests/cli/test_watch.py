@@ -110,6 +110,22 @@ def test_the_live_view_shows_what_matters_within_80_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_the_live_view_of_folds_shows_the_one_that_runs_and_the_time_left() -> None:
+    fold = {"number": 2, "operation_id": "op_fold", "percentage": 43.5, "message": "Epoch 13/30"}
+    progress = {"percentage": 50.0, "message": "1 of 3 folds trained", "current_step": 1, "items_processed": 1}
+    running = operation("RUNNING", progress=progress | {"running_parts": [fold]}, metadata={"folds": 3})
+    view = LiveView(console := Console(file=io.StringIO(), width=80, color_system=None, record=True))
+    view.show(Snapshot(Operation.model_validate(running), [{"fold": 1, "val_loss": 0.69}]))
+
+    console.print(view._render())
+
+    first, *below = console.export_text().splitlines()
+    assert first.startswith("1 of 3 folds trained")
+    # It was started one second before it was last updated, and half of it is done.
+    assert first.rstrip().endswith(", 1.0 s left")
+    assert [line.rstrip() for line in below] == ["fold 2  43 %  Epoch 13/30"]
+
+
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent as a POSIX signal")
 def test_ctrl_c_detaches_and_says_how_to_come_back(server: FakeServer, tmp_path: Path) -> None:

@@ -79,8 +79,11 @@ def test_a_walk_forward_is_the_sum_of_its_folds(system: System, tmp_path: Path) 
     listed = system.ktrdr("operations", "list", "--parent", whole).out
     assert all(f"fold {number}" in listed for number in (1, 2, 3))
     assert whole not in listed
-    line = next(line for line in system.ktrdr("models", "list").out.splitlines() if "mean of 3 folds" in line)
-    assert f"{results['spread']['accuracy']['mean']:.4f}" in line
+    samples = [fold["validation_samples"] for fold in results["folds"]]
+    pooled = sum(share * count for share, count in zip(own, samples, strict=True)) / sum(samples)
+    assert results["evaluation"]["accuracy"] == pytest.approx(pooled)
+    line = next(line for line in system.ktrdr("models", "list").out.splitlines() if " 3 folds " in line)
+    assert f"{pooled:.4f}" in line
 
 
 def test_cancelling_the_whole_cancels_its_folds(system: System, tmp_path: Path) -> None:

@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, choose_positions, trade
+from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, trade
+from ktrdr.evaluation.signals import choose_positions
 from ktrdr.features.dataset import Dataset, Part
+from ktrdr.features.stretches import opens_of
+from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.strategy.spec import Costs
+from ktrdr.timeframe import Timeframe
 
 FREE = Costs(fee_bps=0, slippage_bps=0)
 DOWN, FLAT, UP = 0, 1, 2
@@ -54,7 +58,17 @@ def traded(
     classes: list[int], part: Part, series: dict[str, pl.DataFrame], costs: Costs = FREE, names: tuple[str, ...] = ()
 ) -> BacktestResult:
     names = names or ("down", "flat", "up")
-    dataset = SimpleNamespace(class_names=names, symbols=tuple(series), is_regression=False, test=None)
+    clock = TradingClock(Timeframe.DAY, "24/7")
+    dataset = SimpleNamespace(
+        class_names=names,
+        symbols=tuple(series),
+        is_regression=False,
+        test=None,
+        bridges_holes=False,
+        sequence_length=1,
+        coverage=[SimpleNamespace(clock=clock, warmup_rows=0) for _ in series],
+        rows_after_holes=lambda number: [hole.row for hole in clock.holes(opens_of([*series.values()][number]))],
+    )
     outputs = np.eye(len(names), dtype=np.float32)[classes]
     return backtest(outputs, part, cast("Dataset", dataset), series, costs)
 
@@ -83,7 +97,10 @@ def test_a_case_worked_out_by_hand() -> None:
     sharpe = sum(returns) / 5 / deviation
     assert result.bars_per_year == pytest.approx(365.25)
     assert model.sharpe == pytest.approx(sharpe * math.sqrt(365.25))
-    assert model.sharpe_standard_error == pytest.approx(math.sqrt((1 + sharpe**2 / 2) / 5 * 365.25))
+    assert model.sharpe_standard_error is not None
+    assert model.sharpe_interval is not None
+    assert model.sharpe is not None
+    assert model.sharpe_interval[0] < model.sharpe < model.sharpe_interval[1]
     assert model.annual_volatility == pytest.approx(deviation * math.sqrt(365.25))
     assert model.annual_return == pytest.approx(end ** (365.25 / 5) - 1)
 
@@ -156,7 +173,11 @@ def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> N
     assert good.random_entries.percentile == 100
     assert bad.random_entries.percentile == 0
     chance = good.random_entries
-    assert chance.low < chance.median < chance.high < good.model.total_return
+    levels = [level for level in (chance.low, chance.median, chance.high) if level is not None]
+    assert levels == sorted(levels)
+    assert levels[-1] < good.model.total_return
+    assert chance.p_value == pytest.approx(1 / 501)
+    assert bad.random_entries.p_value == 1.0
     assert len(good.equity.model) == len(good.equity.timestamps) == CURVE_POINTS
     assert good.equity.model[-1] == pytest.approx(1 + good.model.total_return, abs=1e-6)
 

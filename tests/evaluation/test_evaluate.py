@@ -15,6 +15,7 @@ from sklearn import metrics as sklearn_metrics
 from ktrdr.evaluation import metrics
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.evaluation.outputs import class_probabilities
+from ktrdr.evaluation.sampling import Sampling
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.scaling import Scaler
 from ktrdr.payloads.evaluation import Classification, Regression
@@ -184,16 +185,17 @@ def test_wilsons_interval() -> None:
 def test_calibration_puts_equally_many_samples_into_a_bin_and_equal_confidence_into_one() -> None:
     confidence = np.linspace(0.5, 0.9, 100)
     shares = np.stack([1 - confidence, confidence], axis=1)
+    alone = Sampling(np.arange(100), 0)
     labels = (np.arange(100) % 2).astype(np.int64)
 
-    spread = metrics.measure_calibration(labels, np.ones(100, np.int64), shares)
-    alike = metrics.measure_calibration(labels, np.ones(100, np.int64), np.full((100, 2), 0.5))
+    spread = metrics.measure_calibration(labels, np.ones(100, np.int64), shares, alone)
+    alike = metrics.measure_calibration(labels, np.ones(100, np.int64), np.full((100, 2), 0.5), alone)
 
     assert [each.samples for each in spread.bins] == [10] * 10
     assert spread.expected_error == pytest.approx(0.2, abs=0.001)
     assert [(each.confidence, each.accuracy, each.samples) for each in alike.bins] == [(0.5, 0.5, 100)]
     assert alike.expected_error == 0
-    assert alike.error_by_chance == pytest.approx(math.sqrt(2 * 0.25 / (100 * math.pi)))
+    assert alike.error_by_chance == pytest.approx(math.sqrt(2 * 0.25 / (100 * math.pi)), rel=0.01)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.floats(0.01, 1)), min_size=1, max_size=50))

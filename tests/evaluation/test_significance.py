@@ -6,11 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from ktrdr.evaluation.significance import Rivals, Sampling, lead_over, measure_significance
-from ktrdr.evaluation.verdict import VerdictInput, verdict
+from ktrdr.evaluation.breakdown import breakdown
+from ktrdr.evaluation.resolution import Resolution
+from ktrdr.evaluation.rivals import Rivals
+from ktrdr.evaluation.sampling import Sampling
+from ktrdr.evaluation.scored_rows import ScoredRows
+from ktrdr.evaluation.significance import difference, lead_from_gains, lead_over, measure_significance
+from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.dataset import Part
-from ktrdr.payloads.evaluation import Lead
+from ktrdr.formatting import signed_points
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +40,19 @@ def test_without_overlap_it_is_mcnemars_test() -> None:
     found = lead_over(model, rival, alone(100))
 
     assert found.lead == pytest.approx(0.16)
-    assert found.lead / found.standard_error == pytest.approx((30 - 14) / math.sqrt(30 + 14))
-    assert 0.005 < found.p_value < 0.012
+    # McNemar's variance, 44, without the square of the mean.
+    assert found.standard_error == pytest.approx(math.sqrt(44 - 16**2 / 100) / 100)
+    assert found.p_value == pytest.approx(float(stdtr(43, -0.16 / found.standard_error)), rel=0.01)
+    assert found.interval == pytest.approx(
+        (0.16 - 2.017 * found.standard_error, 0.16 + 2.017 * found.standard_error), abs=1e-3
+    )
 
 
 def test_the_variance_is_newey_and_wests() -> None:
-    values, lag = np.random.default_rng(0).normal(size=60), 4
-    by_hand = values @ values + 2 * sum((1 - k / (lag + 1)) * (values[k:] @ values[:-k]) for k in range(1, lag + 1))
+    values, lag = np.random.default_rng(0).normal(3, 1, size=60), 4
+    centred = values - values.mean()
+    products = [(1 - k / (lag + 1)) * (centred[k:] @ centred[:-k]) for k in range(1, lag + 1)]
+    by_hand = centred @ centred + 2 * sum(products)
 
     assert alone(60, lag).variance(values) == pytest.approx(by_hand)
 
@@ -52,11 +64,11 @@ def test_two_symbols_that_move_together_tell_no_more_than_one() -> None:
 
     one, two = lead_over(gains, nothing, alone(200)), lead_over(np.tile(gains, 2), np.tile(nothing, 2), twice)
 
-    assert two.model_dump() == pytest.approx(one.model_dump())
+    assert (two.lead, two.standard_error, two.p_value) == pytest.approx((one.lead, one.standard_error, one.p_value))
     assert twice.effective_samples(np.tile(np.abs(gains), 2)) == pytest.approx(200, abs=1)
 
 
-def test_the_lag_reaches_over_the_longest_label() -> None:
+def test_the_lag_reaches_over_the_mean_label() -> None:
     days = list(range(50))
 
     assert Sampling.of(part_of(days, [0] * 50, horizon=1)).lag == 0
@@ -65,6 +77,10 @@ def test_the_lag_reaches_over_the_longest_label() -> None:
     # Bars of two symbols that never open together: half as far apart.
     apart = part_of(days, [0, 1] * 25, horizon=5)
     assert Sampling.of(apart).lag == 16
+    # Triple barriers: one label of 41 bars among many of 3 does not blur all of them.
+    uneven = part_of(days, [0] * 50, horizon=3)
+    uneven.settled[7] += 38
+    assert Sampling.of(uneven).lag == 6
 
 
 @pytest.mark.parametrize(("horizon", "low", "high"), [(1, 0.02, 0.08), (10, 0.015, 0.085)])
@@ -90,23 +106,96 @@ def test_where_there_is_nothing_to_know_it_finds_something_as_rarely_as_it_says(
 def test_what_never_differs_is_no_lead() -> None:
     same = np.ones(20)
 
-    assert lead_over(same, same, alone(20)) == Lead(lead=0, standard_error=0, p_value=0.5)
+    found = lead_over(same, same, alone(20))
+
+    assert (found.lead, found.standard_error, found.p_value, found.interval) == (0, 0, 0.5, (0, 0))
+
+
+@pytest.mark.parametrize(("right", "exact"), [(3, 0.125), (4, 0.0625), (5, 0.03125), (6, 0.015625)])
+def test_few_disagreements_are_few_tosses_of_a_coin(right: int, exact: float) -> None:
+    """The model differs from its rival on so few of 500 samples, and is right each time."""
+    gains = np.zeros(500)
+    gains[np.arange(right) * 70] = 1.0
+
+    assert exact <= lead_from_gains(gains, alone(500)).p_value < 2 * exact
+
+
+def test_one_long_run_of_overlapping_labels_is_one_occasion() -> None:
+    gains = np.zeros(500)
+    gains[100:120] = 1.0
+
+    assert lead_from_gains(gains, alone(500, lag=38)).p_value > 0.2
+    assert lead_from_gains(gains, alone(500)).p_value < 0.001
+
+
+def test_gains_that_never_vary_are_as_sure_as_they_are_many() -> None:
+    always = np.ones(100)
+
+    short, long = (lead_from_gains(always, Sampling(np.arange(100), lag, lag / 2 + 1)) for lag in (0, 98))
+
+    assert short.lead == 1.0
+    assert short.standard_error == pytest.approx(0.1)
+    assert short.p_value < 1e-6
+    assert long.p_value > 0.15  # two labels
+
+
+def test_the_other_side_of_a_lead_is_as_improbable() -> None:
+    gains = np.random.default_rng(4).normal(0.1, 1, 80)
+
+    ahead, behind = lead_from_gains(gains, alone(80, 3)), lead_from_gains(-gains, alone(80, 3))
+
+    assert ahead.p_value + behind.p_value == pytest.approx(1)
+    assert ahead.interval is not None
+    assert behind.interval == pytest.approx((-ahead.interval[1], -ahead.interval[0]))
+
+
+def test_two_models_are_compared_on_the_same_rows_either_way() -> None:
+    random = np.random.default_rng(6)
+    ups = random.random(2000) < 0.5
+    one, other = ((random.random(2000) < share) == ups for share in (0.5, 0.5))
+    better = np.where(random.random(2000) < 0.08, ups == ups, one)
+
+    found, back = (
+        difference(*pair, alone(2000))
+        for pair in ((better.astype(float), one.astype(float)), (one.astype(float), better.astype(float)))
+    )
+    alike = difference(one.astype(float), other.astype(float), alone(2000))
+
+    assert found.difference == pytest.approx(0.04, abs=0.01)
+    assert found.p_value == pytest.approx(back.p_value)
+    assert found.p_value < 0.001 < alike.p_value
+    assert found.interval[0] > 0 > back.interval[1]
+    assert alike.interval[0] < 0 < alike.interval[1]
 
 
 def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
-    sampling = alone(len(model))
     rivals = Rivals(naive, {"logistic_regression": yardstick})
-    found = measure_significance(model, model, rivals, sampling, level=0.025)
-    case = VerdictInput(
-        part=part,
-        samples=len(model),
+    rows = rows_of(model, rivals, agreement=model - 0.5)
+    found = measure_significance(rows, level=0.025)
+    wording = Wording(
         model=f"{model.mean():.1%}",
         rivals=rivals.map(lambda hits: f"{hits.mean():.1%}"),
-        unit="percentage points",
-        scale=100.0,
-        control_beats=None,
+        constant=None,
+        lead=signed_points,
+        unit="points",
     )
-    return verdict(case, found, sampling)
+    case = VerdictInput(
+        part=part,
+        samples=200,
+        wording=wording,
+        control_beats=False,
+        breakdown=breakdown(rows, found, ("A",)),
+        log_loss_lead=None,
+        resolution=Resolution(samples=200, effective=150.2, least=0.123, is_regression=False, is_hopeless=False),
+    )
+    return verdict(case, found)
+
+
+def rows_of(model: Floats, rivals: Rivals[Floats], agreement: Floats) -> ScoredRows:
+    """One symbol, a day after the other, labels of a bar."""
+    days = np.datetime64("2020-01-01", "us") + np.arange(len(model)) * np.timedelta64(1, "D")
+    ones = np.ones(len(model), np.int64)
+    return ScoredRows(days, 0 * ones, ones, model, model, rivals, agreement)
 
 
 def hits(share: float, start: int = 0, samples: int = 200) -> Floats:
@@ -128,12 +217,13 @@ def test_the_verdict_says_what_can_be_chance() -> None:
     assert "beats its baselines beyond chance: 80.0% against 55.0% (majority)" in well
     assert "It beats a logistic regression on the last bar's features too (58.0%)." in well
     assert "Nothing was selected on these rows" in well
-    assert all("200 " in sentence and " percentage points over " in sentence for sentence in (ahead, behind))
+    needed = "These 200 validation samples, worth about 150 independent ones, need a lead of about 12 points over a"
+    assert all(needed in sentence for sentence in (ahead, behind))
 
 
 def test_a_copy_of_a_baseline_is_called_one() -> None:
     naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
 
-    assert "On all 200 validation samples it does exactly as well as the majority baseline." in verdict_on(
+    assert "On all 200 validation samples it does exactly as the majority baseline." in verdict_on(
         hits(0.55), naive, hits(0.5)
     )

@@ -151,6 +151,10 @@ async def test_its_progress_is_made_of_its_parts(server: Server) -> None:
 
     assert (whole.status, whole.worker) == (OperationStatus.RUNNING, None)
     assert (whole.progress["message"], whole.progress["percentage"]) == ("1 of 4 parts", 25.0)
+    running = [part for part in await server.parts(whole_id) if part.status is OperationStatus.RUNNING]
+    assert running
+    assert [part["operation_id"] for part in whole.progress["running_parts"]] == [one.operation_id for one in running]
+    assert all(part["number"] > 1 for part in whole.progress["running_parts"])
     for part in waiting:
         server.let_go(part)
     assert (await server.end_of(whole_id)).status is COMPLETED
@@ -169,7 +173,10 @@ async def test_a_cancelled_whole_ends_after_its_parts_and_counts_what_completed(
     assert whole.status is CANCELLED
     assert whole.completed_at
     assert all(part.completed_at and part.completed_at <= whole.completed_at for part in ends)
-    assert (whole.progress["message"], whole.progress["percentage"]) == ("1 of 3 parts", 33.33)
+    assert (whole.progress["message"], whole.progress["percentage"]) == (
+        "Cancelled: 1 of 3 parts",
+        33.33,
+    )
     assert (await server.operations.get_results(whole_id))["completed"] == [0]
 
 

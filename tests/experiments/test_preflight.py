@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
+from ktrdr.training.loop import Score
 from ktrdr.training.throughput import MAX_BATCHES, Throughput, measure
 from tests.features.series import days, made_bars
 from tests.saved_trainings import daily, strategy
@@ -52,13 +55,18 @@ def test_what_makes_a_result_weak_is_warned_of() -> None:
 
     by_heart, few = found.warnings
     assert "100,000 parameters for 458 training samples, 218 for each" in by_heart
-    assert "116 validation samples show a difference from a baseline's accuracy only from 9 percentage points on" in few
+    assert few.startswith("116 validation samples, worth about ")
+    assert few.endswith("need a lead of about 17 points over a baseline for 80% power")
 
 
 def test_labels_that_overlap_are_fewer_than_they_seem() -> None:
     one, ten = looked_at(labels={"horizon": 1}), looked_at(labels={"horizon": 10})
 
-    assert ten.parts[1].resolution == pytest.approx(one.parts[1].resolution * 10**0.5, rel=0.05)
+    validation, overlapping = one.parts[1], ten.parts[1]
+    assert validation.effective_samples is not None
+    assert overlapping.effective_samples is not None
+    assert overlapping.effective_samples < validation.effective_samples / 2
+    assert overlapping.resolution > validation.resolution
 
 
 def test_a_rare_class_is_warned_of() -> None:
@@ -132,6 +140,20 @@ def test_what_trees_need_once_is_not_taken_for_a_round(monkeypatch: pytest.Monke
 
     assert found.setup_seconds == pytest.approx(100.0)
     assert found.epoch_seconds(400, 100) < 2.0
+
+
+def test_the_first_validation_is_not_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, validate = strategy("gradient_boosting", model=MODELS["gradient_boosting"]), BoostingTrainer.validate
+    clock, calls = Clock(), itertools.count()
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=clock))
+
+    def slow_at_first(trainer: BoostingTrainer, stop: Callable[[], bool]) -> Score | None:
+        clock.now += 100.0 if next(calls) == 0 else 0.0
+        return validate(trainer, stop)
+
+    monkeypatch.setattr(BoostingTrainer, "validate", slow_at_first)
+
+    assert measure(spec, build_dataset(spec, daily())).epoch_seconds(400, 100) < 2.0
 
 
 class Clock:
@@ -215,7 +237,7 @@ def test_the_same_warning_of_several_folds_is_given_once() -> None:
     found = preflight_folds(strategy("mlp", validation=WALK), daily(rows=400))
 
     (few,) = found.warnings
-    assert few.startswith("all folds, as fold 1: 96 validation samples show a difference")
+    assert few.startswith("all folds, as fold 1: 96 validation samples need a lead of about ")
     assert [len(fold.warnings) for fold in found.by_fold] == [1, 1, 1, 1]
 
 
@@ -241,3 +263,31 @@ except TrainingDataError:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert ran.stdout.split() == ["refused"]
+
+
+def test_missing_bars_are_warned_of_and_listed() -> None:
+    bars = made_bars(300)
+    holed = bars.filter(~np.isin(np.arange(300), range(150, 180)))
+    spec = strategy()
+    bridging = strategy(data={"holes": "bridge"})
+
+    report = preflight_folds(spec, {"COINUSDT": {"1d": holed}})
+
+    (warning,) = (text for text in report.warnings if "lacks bars" in text)
+    assert warning == (
+        "COINUSDT lacks bars that its calendar, 24/7, expects: 30 between 2020-05-29 and 2020-06-29; features, labels "
+        "and returns stop there"
+    )
+    (hole,) = report.symbols[0].holes
+    assert (hole.bars, f"{hole.after:%m-%d}", f"{hole.before:%m-%d}") == (30, "05-29", "06-29")
+    bridged = preflight_folds(bridging, {"COINUSDT": {"1d": holed}})
+    assert any("bridge them, as data.holes asks" in text for text in bridged.warnings)
+    assert not preflight_folds(spec, {"COINUSDT": {"1d": bars}}).symbols[0].holes
+
+
+def test_a_key_that_does_nothing_is_warned_of() -> None:
+    spec = strategy("gradient_boosting", model=MODELS["gradient_boosting"], training={"optimizer": "sgd"})
+
+    report = preflight_folds(spec, daily())
+
+    assert "training.optimizer does nothing with model.type gradient_boosting" in report.warnings

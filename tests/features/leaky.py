@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from ktrdr.features.columns import Columns, SymbolBars, build_features
+from ktrdr.features.columns import Build, Columns, SymbolBars, build_features
 from ktrdr.features.indicators import log_returns
-from ktrdr.features.panel import Build
 from ktrdr.strategy.spec import Strategy
 
 

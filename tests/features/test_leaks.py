@@ -14,7 +14,7 @@ import pytest
 
 from ktrdr.errors import LeakFound
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars, build_features
+from ktrdr.features.columns import Build, SymbolBars, build_features
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
@@ -23,7 +23,6 @@ from ktrdr.features.leaks import label_correlation
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import Kind
-from ktrdr.features.panel import Build
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import fold_count
 from ktrdr.strategy.loading import load_strategy
@@ -294,12 +293,26 @@ def test_a_day_on_which_the_market_fell_is_one_event_and_no_leak() -> None:
     """All falls of a class lie on one day, whose own feature stands out: it tells them all, and knows none of them."""
     day, falls = np.arange(20_000) // 78, np.zeros(20_000, np.int64)
     falls[78 * 100 : 78 * 101 : 3], falls[78 * 101 : 78 * 102 : 3] = -1, 1
-    targets = Targets(np.arange(20_000), falls + np.random.default_rng(0).normal(0, 0.1, 20_000), falls, 1.0)
+    measures = falls + np.random.default_rng(0).normal(0, 0.1, 20_000)
+    targets = Targets(np.arange(20_000), measures, falls, falls + 1, 1.0)
 
     (score,) = label_correlation.scores(np.abs(day - 100.0)[:, None], targets)
 
     assert score < label_correlation.MAX_CHANCE_SCORE
     assert not replace(targets, span=2000.0).is_enough
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_a_feature_that_knows_one_class_alone_is_a_leak(known: int) -> None:
+    random = np.random.default_rng(1)
+    measures = random.normal(size=600)
+    classes = np.searchsorted([-0.43, 0.43], measures).astype(np.int64)
+    targets = Targets(np.arange(600), measures, classes - 1, classes, 1.0)
+    honest = 0.6 * measures + random.normal(size=600)
+
+    scores = label_correlation.scores(np.column_stack(((classes == known).astype(float), honest)), targets)
+
+    assert scores[0] >= label_correlation.LEAK_SCORE > label_correlation.MAX_CHANCE_SCORE > scores[1]
 
 
 # What the verdict says.

@@ -61,3 +61,17 @@ def test_a_fold_without_a_model_is_named_with_its_reason() -> None:
         "detail": "2 of 3 folds have no model: fold 2 (op_1) ran out of memory; fold 3 (op_2) was cancelled",
         "hint": "train what is missing with: ktrdr operations resume op_whole",
     }
+
+
+def test_what_would_fail_again_is_not_offered_for_resume() -> None:
+    error = {"code": "training_data", "detail": "all samples are of one class", "hint": "choose other labels"}
+    hopeless = Part(1, "op_1", ENDS[1], {"error": error}, error["detail"])
+
+    finish = plan_of(2).next([part(0, ENDS[0]), hopeless])
+
+    assert isinstance(finish, Finish)
+    assert finish.error == {
+        "code": "training_data",
+        "detail": "1 of 2 folds have no model: fold 2 (op_1) all samples are of one class",
+        "hint": "choose other labels",
+    }

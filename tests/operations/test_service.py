@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -440,3 +441,35 @@ async def test_requests_with_the_same_key_at_once_make_one_operation(service: Op
 
     assert len({operation.operation_id for operation, _ in made}) == 1
     assert sum(is_new for _, is_new in made) == 1
+
+
+@pytest.mark.parametrize(
+    ("finished", "running", "message"),
+    [
+        (0, 0, "Cancelled before the first epoch"),
+        (3, 4, "Cancelled in epoch 4 of 10, 3 finished"),
+        (3, 3, "Cancelled after epoch 3 of 10"),
+    ],
+)
+async def test_a_cancelled_operation_says_how_far_it_came(
+    service: OperationsService, tmp_path: Path, finished: int, running: int, message: str
+) -> None:
+    operation_id = (await create(service)).operation_id
+    ProgressBridge.create(tmp_path / "bridge", replace(LAYOUT, step_name="epoch"))
+    service.register_local_bridge(operation_id, ProgressBridge(tmp_path / "bridge"))
+    await service.start_operation(operation_id, WORKER)
+    with Writer(tmp_path / "bridge", writable=True) as writer:
+        for epoch in range(1, finished + 1):
+            writer.epoch(epoch)
+        if running:
+            writer._update_state(1, running, int(running == finished), 1, 0)
+
+        cancelled = await service.cancel_operation(operation_id)
+
+    assert cancelled.progress["message"] == message
+
+
+async def test_an_operation_that_is_cancelled_in_the_queue_never_began(service: OperationsService) -> None:
+    cancelled = await service.cancel_operation((await create(service)).operation_id)
+
+    assert cancelled.progress["message"] == "Cancelled while it waited"

@@ -19,7 +19,9 @@ from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.payloads.backtest import EquityCurve
-from ktrdr.reports import TrainingReport, plot_equity, plot_metrics, summary
+from ktrdr.payloads.evaluation import Breakdown, GroupLead
+from ktrdr.plot_style import new_figure
+from ktrdr.reports import TrainingReport, equity_plot, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import layers
@@ -126,7 +128,7 @@ def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingR
 
 def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
     assert size_of(plot_metrics(regression)) == (1320, 594)
-    assert size_of(plot_equity(regression)) == (1320, 682)
+    assert size_of(plot_equity(regression)) == (1320, 1289)  # validation and test, one below the other
 
 
 @pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
@@ -136,6 +138,19 @@ def test_equity_that_rests_soars_or_ends_is_drawn(equity: list[float], report: T
     drawn = with_results(report, backtest=report.backtest.model_copy(update={"equity": curve}))
 
     assert size_of(plot_equity(drawn)) == (1320, 682)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest"), [(0.3, 2.0), (0.29, 1.9), (0.01, 0.9), (1.0, 7.0), (0.5, 400.0), (1.0, 1e6)]
+)
+def test_a_logarithmic_axis_has_several_labels_and_not_too_many(lowest: float, highest: float) -> None:
+    axes = new_figure(5).subplots()
+
+    assert equity_plot.scale_equity(axes, lowest, highest)
+
+    low, high = axes.get_ylim()
+    labels = [tick for tick in axes.yaxis.get_major_locator()() if low <= tick <= high]
+    assert 3 <= len(labels) <= 12
 
 
 def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: TrainingReport) -> None:
@@ -218,3 +233,31 @@ def test_labels_keep_their_distance_and_their_order(wanted: list[float]) -> None
     assert all(gap >= 0.07 - 1e-9 for gap in gaps)
     if all(wanted[b] - wanted[a] >= 0.07 for a, b in pairwise(order)):
         assert placed == pytest.approx(wanted)
+
+
+def test_the_summary_shows_the_lead_by_symbol_and_of_many_symbols_the_ends(report: TrainingReport) -> None:
+    evaluation = report.evaluation
+    assert evaluation.breakdown is not None
+    lead = evaluation.significance.against["majority"]
+    groups = tuple(
+        GroupLead(
+            group=f"SYM{number:02}",
+            samples=100 + number,
+            accuracy=0.5,
+            lead=lead.model_copy(update={"lead": number / 100}),
+        )
+        for number in range(14)
+    )
+    leads = Breakdown(rival="majority", by_symbol=groups, by_year=())
+    changed = replace(
+        report,
+        results=report.results.model_copy(
+            update={"evaluation": evaluation.model_copy(update={"breakdown": leads}), "test_evaluation": None}
+        ),
+    )
+
+    lines = summary(changed, {}).splitlines()
+
+    shown = [line.split()[0] for line in lines if line.startswith(("SYM", "(4 between)"))]
+    assert shown == [*(f"SYM{number:02}" for number in range(5)), "(4", *(f"SYM{number:02}" for number in range(9, 14))]
+    assert any("lead over majority" in line for line in lines)

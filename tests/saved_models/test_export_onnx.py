@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import onnxruntime
 import pytest
 
 from ktrdr.errors import ConflictError, KtrdrError
+from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.saved_models import export_onnx as exporting
+from ktrdr.saved_models.class_weights import ClassWeights
 from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import Windows, last_windows
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
@@ -75,3 +78,17 @@ def test_trees_are_no_network(tmp_path: Path) -> None:
 
     with pytest.raises(ConflictError, match="only networks"):
         export_onnx(loaded, windows.stacked(), tmp_path / "model.onnx", {})
+
+
+def test_the_file_gives_the_probabilities_that_the_model_gives(tmp_path: Path) -> None:
+    loaded, windows = saved(tmp_path, "mlp", labels={"threshold": 0.01})
+    weighted = replace(loaded, class_weights=ClassWeights((2.0, 0.5, 0.0)))
+
+    exported = export_onnx(weighted, windows.stacked(), tmp_path / "model.onnx", {})
+
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    outputs, chances = session.run(None, {"features": windows.stacked()})
+    np.testing.assert_allclose(chances, class_probabilities(outputs, (2.0, 0.5, 0.0)), atol=1e-9)
+    assert "without the class weights" in exported.outputs["probabilities"]
+    about = {prop.key: prop.value for prop in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert json.loads(about["class_weights"]) == [2.0, 0.5, 0.0]

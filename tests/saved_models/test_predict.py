@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.experiments.train import run_training
 from ktrdr.market.series_file import StoredBars
+from ktrdr.payloads.evaluation import Classification
+from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.predict import closed_bars, predict_last
 from ktrdr.saved_models.trained_model import load_model
-from ktrdr.training.files import PREDICTIONS
+from ktrdr.training.files import CARD, PREDICTIONS
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.request import TrainingRequest
 from tests.bars import Series, every_source
@@ -23,8 +26,10 @@ from tests.saved_trainings import daily, save, strategy
 MODELS = {
     "lstm": {"type": "lstm", "layers": 2, "hidden_size": 9, "dropout": 0.2, "sequence_length": 7},
     "transformer": {"type": "transformer", "layers": 1, "hidden_size": 12, "sequence_length": 7},
+    "mlp": {"type": "mlp", "layers": 1, "hidden_size": 9, "sequence_length": 3},
     "gradient_boosting": {"type": "gradient_boosting"},
 }
+CLASSES = ("down", "flat", "up")
 REGRESSION = {"labels": {"type": "forward_return"}}
 
 
@@ -130,3 +135,84 @@ def test_a_training_itself_is_predicted_again_to_the_bit(model: str, tmp_path: P
         assert len(both) == len(then.filter(symbol=symbol))
         assert both["probability_up"].to_list() == both["probability_up_now"].to_list()
     assert then["probability_up"].n_unique() > 10
+
+
+BALANCED: dict[str, Any] = {
+    "labels": {"threshold": 0.02},
+    "training": {"epochs": 2, "class_weights": "balanced"},
+    "validation": {"test": 0.1},
+}
+
+
+def balanced(model: str, folder: Path) -> tuple[TrainingResults, dict[str, Any]]:
+    """The results of a training with balanced class weights in `folder`, and its bars."""
+    spec, bars = strategy(model, model=MODELS[model], **BALANCED), daily()
+    request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, folder)
+    return run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver()), bars
+
+
+def log_loss(table: pl.DataFrame) -> float:
+    names = table["label"].to_list()
+    return float(np.mean([-np.log(table[f"probability_{name}"][row]) for row, name in enumerate(names)]))
+
+
+@pytest.mark.parametrize("model", ["mlp", "lstm", "gradient_boosting"])
+def test_the_probabilities_given_out_are_those_that_log_loss_is_about(model: str, tmp_path: Path) -> None:
+    results, bars = balanced(model, tmp_path)
+    then = pl.read_parquet(tmp_path / PREDICTIONS)
+
+    now = pl.concat(
+        predict_last(load_model(tmp_path), symbol, bars[symbol], 200).with_columns(symbol=pl.lit(symbol))
+        for symbol in bars
+    )
+
+    assert isinstance(results.evaluation, Classification)
+    assert isinstance(results.test_evaluation, Classification)
+    given = then.join(now, on=["timestamp", "symbol"], suffix="_now", maintain_order="left")
+    assert len(given) == len(then)
+    for part, evaluation in (("validation", results.evaluation), ("test", results.test_evaluation)):
+        own = given.filter(part=part)
+        assert log_loss(own) == pytest.approx(evaluation.log_loss, abs=1e-12)
+        renamed = {f"probability_{name}_now": f"probability_{name}" for name in CLASSES}
+        again = own.select("label", *renamed).rename(renamed)
+        assert log_loss(again) == pytest.approx(evaluation.log_loss, abs=1e-12)
+    assert then["predicted"].to_list() == given["predicted_now"].to_list()
+
+
+@pytest.mark.parametrize("sample_weights", ["none", "uniqueness"])
+def test_a_model_of_0_1_0_is_corrected_where_its_card_shows_the_weights(sample_weights: str, tmp_path: Path) -> None:
+    results, _ = balanced("mlp", tmp_path)
+    weights = load_model(tmp_path).class_weights
+    card = json.loads((tmp_path / CARD).read_bytes())
+    del card["class_weights"]
+    card["strategy"]["training"]["sample_weights"] = sample_weights
+    (tmp_path / CARD).write_text(json.dumps(card), encoding="utf-8")
+
+    of_before = load_model(tmp_path).class_weights
+
+    assert results.preflight is not None
+    assert weights.values is not None
+    if sample_weights == "none":
+        assert of_before.values == pytest.approx(weights.values, rel=1e-6)
+        assert of_before.are_known
+    else:
+        assert (of_before.values, of_before.are_known) == (None, False)
+
+
+def test_bars_of_the_training_are_told_from_later_ones_and_from_others(tmp_path: Path) -> None:
+    results, bars = balanced("mlp", tmp_path)
+    trained_on = load_model(tmp_path).trained_on
+    assert results.preflight is not None
+    ranges = {part.part: (part.first, part.last) for part in results.preflight.parts}
+
+    for part, (first, last) in ranges.items():
+        assert (trained_on.part_of("UP", first), trained_on.part_of("UP", last)) == (part, part)
+    assert trained_on.part_of("UP", ranges["test"][1] + timedelta(days=1)) is None
+    assert trained_on.part_of("OTHER", ranges["train"][0]) is None
+    changed = {"1d": bars["UP"]["1d"].with_columns(close=pl.col("close") * 1.01)}
+    assert trained_on.is_changed("UP", changed)
+    assert not trained_on.is_changed("UP", bars["UP"])
+    assert not trained_on.is_changed("OTHER", changed)
+    more = daily(rows=310)["UP"]["1d"].with_columns(pl.lit(1.0).alias("close"))
+    appended = pl.concat([bars["UP"]["1d"], more.tail(10)])
+    assert not trained_on.is_changed("UP", {"1d": appended})

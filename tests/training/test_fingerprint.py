@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ktrdr.errors import CheckpointMismatch, StorageError
+from ktrdr.strategy.spec import Strategy
 from ktrdr.training.checkpoint import Checkpoint, write
 from ktrdr.training.files import CARD
 from ktrdr.training.fingerprint import Fingerprint, check_latest, check_model
@@ -69,3 +70,12 @@ def test_a_damaged_card_is_told_and_not_passed_over(tmp_path: Path, content: str
 
     with pytest.raises(StorageError, match=f"{CARD} is damaged"):
         check_model(tmp_path, FINGERPRINT)
+
+
+def test_a_checkpoint_from_before_a_key_was_there_belongs_to_the_same_training() -> None:
+    now = Fingerprint(Strategy.model_validate({"name": "s", "model": {"type": "gru"}}).model_dump(mode="json"), 0, {})
+    before = Fingerprint({**now.strategy, "data": {"min_coverage": None, "max_gap": None}}, 0, {})
+    bridging = Fingerprint({**now.strategy, "data": {"holes": "bridge"}}, 0, {})
+
+    assert before.differences(now) == []
+    assert bridging.differences(now) == ["strategy.data.holes"]

@@ -135,7 +135,7 @@ def test_trainings_are_compared(tab: Tab, trainings: list[str]) -> None:
 
     verdict = page.get_by_role("region", name="Winner")
     verdict.wait_for()
-    assert "standard error" in verdict.inner_text()
+    until(lambda: "validation rows" in verdict.inner_text() and "confidence" in verdict.inner_text())
     row = page.get_by_role("row", name=re.compile("training.epochs"))
     row.wait_for()
     assert row.inner_text().split()[1:] == ["6", "12"]
@@ -192,6 +192,9 @@ def test_a_training_in_folds_is_live(tab: Tab, long_folds: str) -> None:
     seen = value.inner_text()
     until(lambda: value.inner_text() != seen)
     assert page.locator(".state.running").count() == 1
+    running = page.locator(".running-parts li")
+    until(lambda: "Epoch" in running.first.inner_text())
+    assert running.first.get_by_role("link", name="Fold ").count() == 1
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel it").click()
     page.locator(".state.cancelled").wait_for()
@@ -206,6 +209,8 @@ def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: Non
     folds.get_by_role("row").nth(3).wait_for()
     page.get_by_role("region", name="Verdict").wait_for()
     page.get_by_role("region", name="Validation loss").get_by_text("Fold 3").wait_for()
+    page.get_by_role("region", name="All folds against the baselines").wait_for()
+    page.get_by_role("region", name="Backtest of all folds in order of time").wait_for()
     tab.picture("folds")
     folds.get_by_role("link", name="Fold 2").click()
     page.get_by_role("region", name="Class balance").wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from ktrdr.api.schemas.system import Meta, OperationKind, TimeframeLength
+from ktrdr.errors import FINAL_ERRORS
 from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
@@ -22,6 +23,7 @@ async def read_meta(request: Request) -> Meta:
         terminal_states=[status for status in states if status.is_terminal],
         timeframes=[TimeframeLength(name=each, seconds=int(each.length.total_seconds())) for each in Timeframe],
         kinds=_kinds(),
+        final_errors=sorted(FINAL_ERRORS),
     )
 
 

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Query, Response, status
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
 from ktrdr.api.schemas.operations import OperationStarted
+from ktrdr.payloads.comparison import Comparison
+
+MOST_COMPARED = 6
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -18,6 +21,21 @@ async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1
     """Completed trainings, newest first."""
     models, total = await services.models.list(limit)
     return ModelList(models=models, total=total)
+
+
+@router.get("/compare", responses=refusals(404, 422, 503))
+async def compare_models(
+    services: Injected,
+    operation_ids: Annotated[
+        list[str], Query(alias="id", min_length=2, max_length=MOST_COMPARED, description="One for each model.")
+    ],
+) -> Comparison:
+    """What went into trainings differently, and a paired test of them on the rows that all have predicted.
+
+    Of a training in folds each row is predicted by its own fold's model. A training that has not ended, or that an
+    older version trained, has no rows; then the verdict says so.
+    """
+    return await services.comparisons.compare(operation_ids)
 
 
 @router.get("/{operation_id}", responses=refusals(404, 422, 503))

@@ -29,6 +29,7 @@ class Model(BaseModel):
     symbols: list[str]
     timeframes: list[str]
     model_type: str
+    fold: int | None = Field(None, description="Which fold of a training it is, counted from 1; null for no fold.")
     results: ParsedResults = Field(description="What the training came to.")
     bars_changed: bool | None = Field(
         None, description="Whether the stored bars are others than those it was trained on; null where not looked up."

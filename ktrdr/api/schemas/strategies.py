@@ -27,6 +27,7 @@ class StrategyVerdict(BaseModel):
     valid: bool
     faults: list[StrategyFault]
     strategy: dict[str, Any] | None = None
+    warnings: list[str] = Field(default_factory=list, description="Keys that do nothing in this strategy, in words.")
 
 
 class IndicatorParameter(BaseModel):

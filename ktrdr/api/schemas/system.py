@@ -69,3 +69,4 @@ class Meta(BaseModel):
     terminal_states: list[OperationStatus] = Field(description="Those that an operation never leaves.")
     timeframes: list[TimeframeLength] = Field(description="From the shortest to the longest.")
     kinds: list[OperationKind]
+    final_errors: list[str] = Field(description="Errors after which an operation cannot be resumed.")

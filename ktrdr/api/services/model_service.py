@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ktrdr.api.schemas.models import Model
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import InputError, NotFoundError, SeriesNotFound, StorageError
 from ktrdr.jobs.kinds import KINDS, has_model
-from ktrdr.market.bars import fingerprint
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.reading import AnyResults
 from ktrdr.payloads.results import ModelResults
+from ktrdr.saved_models.trained_on import TrainedOn, TrainedSeries
 
 # A second's work or so; beyond it the answer is left open.
 _MOST_ROWS_COMPARED = 5_000_000
@@ -65,28 +62,19 @@ class ModelService:
     def _bars_changed(self, folder: Path) -> bool | None:
         """None when its card is gone or says too little, bars can't be read, or there is too much to compare."""
         try:
-            series = list(_trained_on(json.loads((folder / "model.json").read_bytes())))
-            if sum(rows for *_, rows in series) > _MOST_ROWS_COMPARED:
+            series = TrainedOn.of(json.loads((folder / "model.json").read_bytes())).series
+            if sum(each.rows for each in series) > _MOST_ROWS_COMPARED:
                 return None
-            return any(self._differs(*each) for each in series)
+            return any(map(self._is_changed, series))
         except (StorageError, OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def _differs(self, symbol: str, timeframe: str, content: str, first: datetime, last: datetime, rows: int) -> bool:
+    def _is_changed(self, series: TrainedSeries) -> bool:
         try:
-            frame = self._store.read_stored(symbol, timeframe, first, last).frame
+            frame = self._store.read_stored(series.symbol, series.timeframe, series.first, series.last).frame
+            return series.is_changed(frame)
         except (SeriesNotFound, InputError):
             return True
-        return len(frame) != rows or fingerprint(frame) != content
-
-
-def _trained_on(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str, datetime, datetime, int]]:
-    """Symbol, timeframe, content's hash, first and last bar, rows of each series."""
-    for symbol, timeframes in card["data_sha256"].items():
-        for timeframe, content in timeframes.items():
-            about = card["data_ranges"][symbol][timeframe]
-            first, last = (datetime.fromisoformat(about[end]) for end in ("first", "last"))
-            yield symbol, timeframe, content, first, last, about["rows"]
 
 
 def _model(operation: Operation, results: AnyResults) -> Model:
@@ -98,5 +86,6 @@ def _model(operation: Operation, results: AnyResults) -> Model:
         symbols=metadata["symbols"],
         timeframes=metadata["timeframes"],
         model_type=metadata["model_type"],
+        fold=metadata.get("fold"),
         results=results,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
+from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
@@ -32,6 +33,7 @@ class Services:
     series: SeriesService
     strategies: StrategyService
     models: ModelService
+    comparisons: ComparisonService
     analysis: AnalysisService
     results: ResultService
     retention: RetentionService

@@ -10,6 +10,7 @@ from ktrdr.api.schemas.strategies import Indicator, StrategyFault, StrategyVerdi
 from ktrdr.errors import StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.loading import load_strategy, strategy_schema
+from ktrdr.strategy.unused_keys import unused_keys
 
 
 class StrategyService:
@@ -21,7 +22,8 @@ class StrategyService:
             strategy = await asyncio.to_thread(load_strategy, text, self._catalogue)
         except StrategyError as error:
             return StrategyVerdict(valid=False, faults=[StrategyFault(**asdict(fault)) for fault in error.faults])
-        return StrategyVerdict(valid=True, faults=[], strategy=strategy.model_dump(mode="json", by_alias=True))
+        document = strategy.model_dump(mode="json", by_alias=True)
+        return StrategyVerdict(valid=True, faults=[], strategy=document, warnings=list(map(str, unused_keys(strategy))))
 
     async def schema(self) -> dict[str, Any]:
         return await asyncio.to_thread(strategy_schema, self._catalogue)

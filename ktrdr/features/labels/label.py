@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -59,6 +59,10 @@ class Cuts:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cuts:
         return cls(data["low"], data["high"])
+
+
+Measure = Callable[[Any, "pl.DataFrame"], Measured]
+"""Measures every bar of one symbol, as `Label.measure` does."""
 
 
 class Label(Protocol[Spec]):

@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktrdr.features.assemble import Fit, assemble
-from ktrdr.features.columns import build_features
+from ktrdr.features.columns import Build, build_features
 from ktrdr.features.dataset import Dataset
+from ktrdr.features.labels.label import Measure
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.inspection import Effort, Inspection
-from ktrdr.features.leaks.label_checks import Measure
 from ktrdr.features.leaks.leak import Leak
-from ktrdr.features.panel import Build, build_panel
+from ktrdr.features.panel import build_panel
 from ktrdr.features.scaling import fit_scaler
 from ktrdr.features.splits import fold_count
 from ktrdr.payloads.leaks import AuditReport, LeakGateReport

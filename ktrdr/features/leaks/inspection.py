@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.features.labels.label import Measure
 from ktrdr.features.leaks import cut_points, label_correlation
 from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.early_bars import early_leaks
 from ktrdr.features.leaks.histories import History
-from ktrdr.features.leaks.label_checks import Measure, Outcomes
+from ktrdr.features.leaks.label_checks import Outcomes
 from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text
 from ktrdr.features.leaks.split_checks import Samples, scaler_leaks, split_leaks, target_leaks, value_leaks, window_rows
 from ktrdr.features.leaks.truncation import Truncation
+from ktrdr.features.stretches import Divider
 
 if TYPE_CHECKING:
     from ktrdr.features.assemble import Fit
-    from ktrdr.features.columns import Columns, SymbolBars
+    from ktrdr.features.columns import Build, Columns, SymbolBars
     from ktrdr.features.dataset import Dataset
     from ktrdr.features.labels.label import Measured
-    from ktrdr.features.panel import Build
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
@@ -101,8 +102,10 @@ class _Symbol:
         self.symbol = inspection.dataset.symbols[number]
         self.train = Samples.of("training", inspection.dataset.train, number)
         self.end = int(self.train.settled.max())
+        divider = Divider.of(inspection.strategy, self.symbol, inspection.bars[self.symbol])
+        build, self.measure = divider.features(inspection.build), divider.labels(inspection.measure)
         self.truncation = Truncation(
-            inspection.strategy, self.symbol, inspection.build, inspection.tally, inspection.goes_on, self._knows_label
+            inspection.strategy, self.symbol, build, inspection.tally, inspection.goes_on, self._knows_label
         )
 
     @cached_property
@@ -132,7 +135,7 @@ class _Symbol:
     # Labels.
 
     def _label_leaks(self) -> Iterator[Leak]:
-        outcomes = Outcomes(self.all.strategy.labels, self.symbol, self.all.measure, self.all.tally)
+        outcomes = Outcomes(self.all.strategy.labels, self.symbol, self.measure, self.all.tally)
         own = self.all.dataset.train.symbols == self.number
         measures = self.all.dataset.train.measures[own]
         yield from outcomes.leaks_at_end(self.history, self.train.rows, self.train.settled, measures)
@@ -198,7 +201,7 @@ class _Symbol:
 
     @cached_property
     def _measured(self) -> Measured:
-        return self.all.measure(self.all.strategy.labels, self.history.frames[self.history.base])
+        return self.measure(self.all.strategy.labels, self.history.frames[self.history.base])
 
     def _control_leak(self, place: int, lag: int, score: float, by_chance: float) -> Leak:
         name, row = self.all.dataset.feature_names[place], int(self._targets.rows[0])

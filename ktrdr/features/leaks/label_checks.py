@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.labels.label import Measured
+from ktrdr.features.labels.label import Measure, Measured
 from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.leak import Kind, Leak, instant_text, shown
 from ktrdr.features.leaks.truncation import WHOLE_ROWS, differing
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ktrdr.features.leaks.counters import Tally
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
-Measure = Callable[[Any, "pl.DataFrame"], Measured]
 
 _MEMORY = 2048
 

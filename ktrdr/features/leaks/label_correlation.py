@@ -30,6 +30,7 @@ MAX_CHANCE_SCORE = 0.7
 # samples of one event.
 MIN_SAMPLES, MIN_SEPARATE_LABELS, MIN_CHANGES = 60, 20, 20
 MAX_SAMPLES = 20_000
+SPREAD_SAMPLES = 200
 # How many of a window's last bars are tested.
 LAGS = 3
 _PAST = 3
@@ -42,23 +43,26 @@ class Targets:
     rows: [samples], last bars of the windows
     measures: [samples], values behind the labels
     sides: [samples], -1 and 1 for the outer classes, else 0
+    classes: [samples], class indices; empty in a regression
     span: mean number of samples that a label spans
     """
 
     rows: NDArray[np.int64]
     measures: Values
     sides: NDArray[np.int64]
+    classes: NDArray[np.int64]
     span: float
 
     @classmethod
     def of(cls, samples: Samples, measures: Values, labels: Labels, is_regression: bool) -> Targets:
         step = -(-len(labels) // MAX_SAMPLES)
         if is_regression:
-            sides = np.sign(measures)
+            sides, classes = np.sign(measures), np.empty(0, np.int64)
         else:
             sides = (labels == labels.max()).astype(np.int64) - (labels == labels.min())
+            classes = labels[::step].astype(np.int64)
         span = float(np.mean(samples.settled - samples.rows)) / step
-        return cls(samples.rows[::step], measures[::step], sides[::step].astype(np.int64), max(1.0, span))
+        return cls(samples.rows[::step], measures[::step], sides[::step].astype(np.int64), classes, max(1.0, span))
 
     @property
     def is_enough(self) -> bool:
@@ -66,22 +70,37 @@ class Targets:
 
     @property
     def is_two_sided(self) -> bool:
-        sides = self.sides[self.sides != 0]
-        return int(np.count_nonzero(np.diff(sides))) >= MIN_CHANGES
+        return _changes_enough(self.sides[self.sides != 0])
+
+    def classes_against_rest(self) -> list[NDArray[np.bool_]]:
+        """[samples] for each of three or more classes that comes and goes all the time: which samples are of it.
+
+        It must do so among samples that are evenly spread, as all of a rare class may belong to one event.
+        """
+        each = np.unique(self.classes)
+        members = [self.classes == one for one in each] if len(each) > 2 else []
+        step = max(1, len(self.classes) // SPREAD_SAMPLES)
+        return [inside for inside in members if _changes_enough(inside[::step])]
 
     def taken(self, order: NDArray[np.int64]) -> Targets:
-        return replace(self, measures=self.measures[order], sides=self.sides[order])
+        classes = self.classes[order] if len(self.classes) else self.classes
+        return replace(self, measures=self.measures[order], sides=self.sides[order], classes=classes)
+
+
+def _changes_enough(sides: NDArray[Any]) -> bool:
+    return int(np.count_nonzero(sides[1:] != sides[:-1])) >= MIN_CHANGES
 
 
 def scores(columns: Values, targets: Targets) -> Values:
     """[columns], from 0 to 1: how well each column of [samples, columns] predicts the label.
 
-    The largest absolute value of three: Spearman's correlation with the measure, Spearman's correlation with its
-    absolute value, and Gini's coefficient 2 AUC - 1 between the outer classes.
+    The largest absolute value of these: Spearman's correlation with the measure, Spearman's correlation with its
+    absolute value, and Gini's coefficient 2 AUC - 1 between the outer classes and of each class against the rest.
     """
     measures = [_standard(ranks(values)) for values in (targets.measures, np.abs(targets.measures))]
     is_outer = targets.sides != 0
     is_upper = targets.sides[is_outer] > 0
+    members = targets.classes_against_rest()
     strongest = np.zeros(columns.shape[1])
     for place, column in enumerate(columns.T):
         ranked = ranks(column)
@@ -90,6 +109,7 @@ def scores(columns: Values, targets: Targets) -> Values:
         agreeing = [abs(float(np.sum(_standard(ranked) * measure))) for measure in measures]
         if targets.is_two_sided:
             agreeing.append(_gini(ranked if is_outer.all() else ranks(column[is_outer]), is_upper))
+        agreeing += [_gini(ranked, inside) for inside in members]
         strongest[place] = max(agreeing)
     return strongest
 

@@ -144,9 +144,10 @@ def value_leaks(
             made = ((values[rows, place] - dataset.scaler.center[place]) / dataset.scaler.scale[place]).astype(
                 np.float32
             )
-        if np.array_equal(used, made):
+        differs = (used != made) & ~(np.isnan(used) & np.isnan(made))
+        if not differs.any():
             continue
-        at = int(np.argmax(used != made))
+        at = int(np.argmax(differs))
         one, other = shown(float(used[at]), float(made[at]))
         instant = instant_text(history.closed_at(int(rows[at])))
         detail = (

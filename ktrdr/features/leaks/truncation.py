@@ -15,9 +15,8 @@ from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text, shown
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.features.columns import Columns
+    from ktrdr.features.columns import Build, Columns
     from ktrdr.features.leaks.counters import Tally
-    from ktrdr.features.panel import Build
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]

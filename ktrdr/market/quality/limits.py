@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -58,7 +58,6 @@ def _refusal(report: QualityReport, broken: list[str]) -> TrainingDataError:
     by_date = report.timeframe.is_by_date
     named = "; ".join(_named(gap, by_date) for gap in sorted(longest, key=lambda gap: gap.first))
     more = f"; and {report.gap_count - len(longest):,} more" if report.gap_count > len(longest) else ""
-    context: dict[str, Any] = report.summary.model_dump()
     return TrainingDataError(
         f"{report.symbol} {report.timeframe} {', and '.join(broken)}. Missing by the calendar {report.calendar.name}: "
         f"{named}{more}",
@@ -67,7 +66,7 @@ def _refusal(report: QualityReport, broken: list[str]) -> TrainingDataError:
         symbol=report.symbol,
         timeframe=report.timeframe,
         gaps=[gap.model_dump(mode="json") for gap in longest],
-        **context,
+        quality=report.summary.model_dump(),
     )
 
 

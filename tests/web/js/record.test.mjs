@@ -29,6 +29,9 @@ test("what runs can be cancelled, and an interrupted training can be resumed", (
   assert.equal(canCancel(operation({ status: "COMPLETED" })), false);
   assert.equal(canResume(operation({ status: "CANCELLED" })), true);
   assert.equal(canResume(operation({ status: "RUNNING" })), false);
+  const diverged = { code: "training_diverged", detail: "the loss is nan" };
+  assert.equal(canResume(operation({ status: "FAILED", error: diverged })), false);
+  assert.equal(canResume(operation({ status: "FAILED", error: { ...diverged, code: "worker_died" } })), true);
   assert.equal(canResume(operation({ status: "FAILED", operation_type: "AUDIT" })), false);
 });
 

@@ -5,6 +5,7 @@
 import { adopt } from "../../../ktrdr/web/static/js/meta.js";
 
 adopt({
+  final_errors: ["training_diverged"],
   states: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
   terminal_states: ["COMPLETED", "FAILED", "CANCELLED"],
   timeframes: [

@@ -2,7 +2,7 @@
 
 /**
  * @import {
- *   ChartPage, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
+ *   ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
  *   Operation, OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
  * } from "./types.d.ts"
  */
@@ -68,6 +68,13 @@ export const artifact = (id, name) => getBlob(`/operations/${id}/artifacts/${nam
  * @returns {Promise<ModelCard>}
  */
 export const modelCard = (id, signal) => get(`/operations/${id}/artifacts/model_card`, {}, signal);
+
+/**
+ * @param {string[]} ids of trainings
+ * @param {AbortSignal} signal
+ * @returns {Promise<Comparison>}
+ */
+export const comparison = (ids, signal) => get("/models/compare", { id: ids }, signal);
 
 /**
  * @param {string} id

@@ -39,6 +39,9 @@ export const kindTitle = (type) => kindOf(type)?.title ?? words(type);
 /** @param {string} type of an operation */
 export const isResumable = (type) => kindOf(type)?.is_resumable ?? false;
 
+/** @param {string} code of an error after which an operation cannot be resumed, or of another */
+export const isFinalError = (code) => current?.final_errors.includes(code) ?? false;
+
 /** @param {string} type */
 const kindOf = (type) => kinds().find((kind) => kind.operation_type === type);
 

@@ -1,9 +1,9 @@
 // What a training would meet: samples of each class, time, memory.
 
-/** @import { PreflightReport } from "./types.d.ts" */
+/** @import { PartReport, PreflightReport } from "./types.d.ts" */
 
 import { definitions, h, panel } from "./dom.js";
-import { bytes, days, duration, fixed, integer, isNumber, percent, words } from "./format.js";
+import { bytes, days, duration, fixed, integer, isNumber, points, words } from "./format.js";
 import { stacked } from "./pictures.js";
 
 /** @typedef {{ title: string, isGood: boolean, text: string }} Check */
@@ -11,11 +11,12 @@ import { stacked } from "./pictures.js";
 /** @param {PreflightReport} preflight */
 export function preflightPanels(preflight) {
   const { parts, parameters, parameters_per_sample: density, folds = 1 } = preflight;
+  const unseen = parts.filter(({ part }) => part !== "train");
   const facts = definitions([
     ["Time", timeText(preflight)],
     ["Memory", `${bytes(preflight.peak_memory_bytes)} of ${bytes(preflight.available_memory_bytes)}`],
     ["Parameters", `${integer(parameters)}, ${fixed(density, 1)} a sample`],
-    ["Can tell apart", parts.map(({ part, resolution }) => `${percent(resolution)} (${part})`).join(", ")],
+    ["Lead for 80% power", unseen.map(resolutionText).join(", ")],
     ["Folds", folds > 1 ? integer(folds) : null],
   ]);
   return [panel("Preflight", {}, checklist(checks(preflight)), facts), balancePanel(preflight)];
@@ -54,6 +55,10 @@ function checks({ errors, warnings }) {
   const text = "There are enough samples of every class, and memory for them.";
   return [{ title: "Nothing to warn of", isGood: true, text }];
 }
+
+/** @param {PartReport} part */
+const resolutionText = ({ part, resolution, resolution_in: measure }) =>
+  `${measure === "correlation" ? `correlation ${fixed(resolution, 2)}` : `${points(resolution)} points`} (${part})`;
 
 /** @param {PreflightReport} preflight */
 const timeText = ({ epoch_seconds: epoch, total_seconds: total }) =>

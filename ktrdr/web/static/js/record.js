@@ -3,7 +3,7 @@
 /** @import { Operation } from "./types.d.ts" */
 
 import { shortList } from "./format.js";
-import { isResumable, isTerminal, kindTitle, STATE_TITLES } from "./meta.js";
+import { isFinalError, isResumable, isTerminal, kindTitle, STATE_TITLES } from "./meta.js";
 
 /** @param {Operation} operation */
 export const hasEnded = (operation) => isTerminal(operation.status);
@@ -15,8 +15,8 @@ export const isTraining = ({ operation_type: type }) => type === "TRAINING";
 export const canCancel = (operation) => !hasEnded(operation);
 
 /** @param {Operation} operation */
-export const canResume = ({ operation_type: type, status }) =>
-  isResumable(type) && (status === "FAILED" || status === "CANCELLED");
+export const canResume = ({ operation_type: type, status, error }) =>
+  isResumable(type) && (status === "CANCELLED" || (status === "FAILED" && !isFinalError(error?.code ?? "")));
 
 /**
  * The word for its state, and the class that colours it.

@@ -13,6 +13,15 @@ export interface Progress {
   /** Whether it has been silent for too long, and for how many seconds. */
   stalled?: boolean;
   silent_s?: number;
+  /** Of a training in folds, the folds that run. */
+  running_parts?: RunningPart[];
+}
+
+export interface RunningPart {
+  number: number;
+  operation_id: string;
+  percentage: number;
+  message: string;
 }
 
 export interface OperationError {
@@ -116,6 +125,7 @@ export interface Scores {
   log_loss?: number | null;
   r2?: number | null;
   ic?: number | null;
+  mse?: number;
 }
 
 /** How far a model is ahead of one baseline: a share of samples, or for a regression a difference of errors. */
@@ -172,7 +182,7 @@ export interface BacktestResult {
   slippage_bps: number;
   model: Performance;
   buy_and_hold: Performance;
-  random_entries?: { draws: number; percentile: number } | null;
+  random_entries?: { draws: number; percentile: number | null } | null;
   equity?: { timestamps: string[]; model: number[]; buy_and_hold: number[] };
   verdict?: string;
 }
@@ -184,8 +194,9 @@ export interface PartReport {
   last: string;
   /** Shares of the samples by class, together 1. */
   shares: Record<string, number>;
-  /** The smallest lead in accuracy that so many samples can tell from chance. */
+  /** Lead in accuracy, or correlation of a regression, that so many samples show with 80 % power. */
   resolution: number;
+  resolution_in?: "accuracy" | "correlation";
 }
 
 export interface PreflightReport {
@@ -223,7 +234,12 @@ export interface FoldScores {
   accuracy?: number;
   strongest_baseline?: string;
   baseline_accuracy?: number;
+  /** Squared errors, of a regression only; `lead` is in its unit then. */
+  mse?: number;
+  baseline_mse?: number;
   lead?: number;
+  total_return?: number;
+  held_return?: number;
 }
 
 export interface Spread {
@@ -234,6 +250,7 @@ export interface Spread {
 }
 
 export interface FoldsLead {
+  over?: string;
   mean: number;
   standard_error: number;
   p_value: number;
@@ -255,7 +272,7 @@ export interface TrainingResults extends Results {
   phases_seconds?: Record<string, number>;
   folds?: FoldScores[];
   spread?: { accuracy: Spread; best_val_loss: Spread; ic?: Spread };
-  lead?: FoldsLead;
+  lead?: FoldsLead | null;
   verdict?: string;
 }
 
@@ -282,6 +299,22 @@ export interface ModelCard {
   data_ranges?: BySeries<DataRange>;
   data_sha256?: BySeries<string>;
   data_providers?: BySeries<string>;
+}
+
+// -- comparisons -------------------------------------------------------------------------------------------------------
+
+export interface Comparison {
+  models: string[];
+  inputs: InputDifference[];
+  rows: { part: string; measure: "accuracy" | "mse"; samples: number } | null;
+  winner: string | null;
+  verdict: string;
+}
+
+/** An input in which models differ, with a value for each. */
+export interface InputDifference {
+  name: string;
+  values: Json[];
 }
 
 // -- bars ------------------------------------------------------------------------------------------------------------
@@ -433,6 +466,7 @@ export interface Meta {
   terminal_states: OperationStatus[];
   timeframes: { name: string; seconds: number }[];
   kinds: OperationKind[];
+  final_errors: string[];
 }
 
 export interface Workers {

@@ -1,7 +1,7 @@
 // What differs between trainings in what went in and in what came out, as a table with a column for each.
 
 /**
- * @import { BySeries, Json, TrainingResults } from "../types.d.ts"
+ * @import { BySeries, InputDifference, Json, TrainingResults } from "../types.d.ts"
  * @import { Run } from "./runs.js"
  */
 
@@ -12,14 +12,19 @@ import { elapsed } from "../record.js";
 const MISSING = "–";
 const HASH_DIGITS = 10;
 const IGNORED_SETTINGS = new Set(["name", "description"]);
+/** Inputs that have rows of their own under "Data". */
+const DATA_INPUTS = /^(symbols|timeframes|data_sha256|libraries|code|device)\b/;
 
 /** @typedef {[name: string, values: string[]]} Row One value a run. */
 
-/** @param {Run[]} runs */
-export function differencesPanel(runs) {
+/**
+ * @param {Run[]} runs
+ * @param {InputDifference[]} inputs that are not the same
+ */
+export function differencesPanel(runs, inputs) {
   const box = h("input", { type: "checkbox", id: "show-all" });
   const content = h("div", { class: "scroll" });
-  const draw = () => replace(content, table(runs, box.checked));
+  const draw = () => replace(content, table(runs, inputs, box.checked));
   box.addEventListener("change", draw);
   draw();
   const label = h("label", { class: "row" }, box, "Also what is the same");
@@ -28,14 +33,15 @@ export function differencesPanel(runs) {
 
 /**
  * @param {Run[]} runs
+ * @param {InputDifference[]} inputs that are not the same
  * @param {boolean} hasEqual whether rows are shown whose values are all the same
  */
-function table(runs, hasEqual) {
+function table(runs, inputs, hasEqual) {
   const heads = runs.map(({ id, name, colorName }) =>
     h("th", { scope: "col" }, h("i", { class: `swatch ${colorName}` }), h("a", { href: `#/operations/${id}` }, name)),
   );
   const body = [
-    group("Settings", settings(runs), hasEqual),
+    group("Settings", settings(runs, inputs), hasEqual),
     group("Data", data(runs), hasEqual),
     group("Results", results(runs), hasEqual),
   ];
@@ -63,20 +69,37 @@ function group(title, rows, hasEqual) {
 // -- what went in ----------------------------------------------------------------------------------------------------
 
 /**
+ * What the server found to differ, setting by setting, then what the cards have in common.
  * @param {Run[]} runs
+ * @param {InputDifference[]} inputs
  * @returns {Row[]}
  */
-function settings(runs) {
-  const flat = runs.map(({ card }) => new Map(flatten(/** @type {Json} */ (card?.strategy ?? {}))));
-  const names = [...new Set(flat.flatMap((entries) => [...entries.keys()]))].filter(
-    (name) => !IGNORED_SETTINGS.has(name),
-  );
+function settings(runs, inputs) {
+  const differing = inputs.filter(({ name }) => !DATA_INPUTS.test(name));
   return [
     ["strategy", runs.map(({ operation }) => operation.metadata.strategy ?? MISSING)],
     ["model", runs.map(({ operation }) => operation.metadata.model_type ?? MISSING)],
-    ...names.map((name) => /** @type {Row} */ ([name, flat.map((entries) => entries.get(name) ?? MISSING)])),
+    ...differing.map(({ name, values }) => /** @type {Row} */ ([name, values.map(inWords)])),
+    ...inCommon(runs),
   ];
 }
+
+/**
+ * @param {Run[]} runs
+ * @returns {Row[]}
+ */
+function inCommon(runs) {
+  const [first, ...others] = runs.map(({ card }) => {
+    const strategy = card?.strategy;
+    return new Map(strategy && typeof strategy === "object" ? flatten(/** @type {Json} */ (strategy)) : []);
+  });
+  return [...first]
+    .filter(([name, value]) => !IGNORED_SETTINGS.has(name) && others.every((other) => other.get(name) === value))
+    .map(([name, value]) => [name, runs.map(() => value)]);
+}
+
+/** @param {Json} value */
+const inWords = (value) => (value === null ? MISSING : Array.isArray(value) ? value.join(", ") : String(value));
 
 /**
  * Nested settings under their paths, as people write them: `training.epochs`.
@@ -169,9 +192,11 @@ const FIGURES = [
   ["95% interval", ({ evaluation }) => evaluation?.accuracy_interval?.map((end) => percent(end)).join(" to ")],
   ["balanced accuracy", ({ evaluation }) => percent(evaluation?.balanced_accuracy)],
   ["MCC", ({ evaluation }) => fixed(evaluation?.mcc, 3)],
+  ["squared error", ({ evaluation }) => fixed(evaluation?.mse)],
   ["log loss", ({ evaluation }) => fixed(evaluation?.log_loss)],
   ["beats the baselines", ({ evaluation }) => yesOrNo(evaluation?.significance?.beats_baselines)],
   ["test accuracy", ({ test_evaluation: test }) => percent(test?.accuracy)],
+  ["test return after costs", ({ test_money: money }) => signedPercent(money?.model.total_return)],
   ["return after costs", ({ money }) => signedPercent(money?.model.total_return)],
   ["Sharpe ratio", ({ money }) => fixed(money?.model.sharpe, 2)],
   ["maximum drawdown", ({ money }) => signedPercent(money?.model.max_drawdown)],

@@ -1,7 +1,7 @@
 // Two or more trainings side by side: curves over each other, who is ahead, and what differs.
 
 /**
- * @import { Operation, ViewContext } from "../types.d.ts"
+ * @import { Comparison, Operation, ViewContext } from "../types.d.ts"
  * @import { Run } from "./runs.js"
  */
 
@@ -15,7 +15,6 @@ import { dots } from "../pictures.js";
 import { poll } from "../poll.js";
 import { describe, hasEnded } from "../record.js";
 import { differencesPanel } from "./differences.js";
-import { rank } from "./ranking.js";
 import { readRun, withDistinctNames } from "./runs.js";
 
 const LIVE_MS = 2000;
@@ -23,9 +22,12 @@ const MAX_OFFERED = 100;
 
 /** @param {ViewContext} context */
 export async function show({ root, query, signal }) {
-  const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, COLORS.length);
+  const chosen = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))];
+  const ids = chosen.slice(0, COLORS.length);
   const body = h("div");
-  replace(root, h("div", { class: "view-head" }, h("h1", {}, "Compare")), await chooser(ids, signal), body);
+  const left = chosen.length - ids.length;
+  const note = left > 0 && h("p", { class: "muted" }, `At most ${COLORS.length} are shown; ${left} are left out.`);
+  replace(root, h("div", { class: "view-head" }, h("h1", {}, "Compare"), note), await chooser(ids, signal), body);
   if (ids.length < 2) {
     const text = "Their curves are laid over each other, and the table shows what differs between them.";
     replace(body, emptyState("Choose two or more trainings", text));
@@ -88,15 +90,18 @@ function choice(operation, ids) {
  */
 async function compare(body, ids, signal) {
   let runs = withDistinctNames(await Promise.all(ids.map((id, index) => readRun(id, COLORS[index], signal))));
+  let comparison = await api.comparison(ids, signal);
   const curves = new CurveOverlay(signal, "each training");
-  for (const run of runs) curves.add(run);
+  const withEpochs = runs.filter(({ operation }) => !operation.metadata.folds);
+  for (const run of withEpochs) curves.add(run);
+  const curvePanels = withEpochs.length > 0 && curves.panels;
   const winner = h("div");
   const differences = h("div");
-  const panels = h("div", { class: "panels" }, curves.panels, equityPanel(runs, signal), accuracyPanel(runs));
+  const panels = h("div", { class: "panels" }, curvePanels, equityPanel(runs, signal), accuracyPanel(runs));
   replace(body, winner, panels, differences);
   const draw = () => {
-    replace(winner, rankingPanel(runs));
-    replace(differences, differencesPanel(runs));
+    replace(winner, winnerPanel(comparison, runs));
+    replace(differences, differencesPanel(runs, comparison.inputs));
   };
   draw();
   let isComplete = false;
@@ -109,21 +114,22 @@ async function compare(body, ids, signal) {
       if (isComplete) return;
       const read = runs.map((run) => (hasEnded(run.operation) ? run : readRun(run.id, run.colorName, signal)));
       runs = withDistinctNames(await Promise.all(read));
+      comparison = await api.comparison(ids, signal);
       draw();
     },
   );
 }
 
-/** @param {Run[]} runs */
-function rankingPanel(runs) {
-  const contenders = runs.map(({ name, operation, results }) => ({
-    name,
-    symbols: operation.metadata.symbols ?? [],
-    evaluation: results?.evaluation,
-  }));
-  const { isSure, title, text } = rank(contenders);
-  const texts = [h("p", { class: "verdict-title" }, title), h("p", {}, text), caution(runs)];
-  return h("section", { class: `verdict ${isSure ? "good" : "warn"}`, "aria-label": "Winner" }, h("div", {}, texts));
+/**
+ * @param {Comparison} comparison
+ * @param {Run[]} runs
+ */
+function winnerPanel({ winner, rows, verdict }, runs) {
+  const ahead = runs.find(({ id }) => id === winner);
+  const noWinner = rows ? "No winner: the difference can be chance" : "They cannot be tested against each other";
+  const title = ahead ? `${ahead.name} is ahead beyond chance` : noWinner;
+  const texts = [h("p", { class: "verdict-title" }, title), h("p", {}, verdict), caution(runs)];
+  return h("section", { class: `verdict ${ahead ? "good" : "warn"}`, "aria-label": "Winner" }, h("div", {}, texts));
 }
 
 /**

@@ -5,7 +5,7 @@
 import { Chart } from "../charts.js";
 import { pointsFrom } from "../curves.js";
 import { h, panel, table } from "../dom.js";
-import { fixed, integer, percent, signedPercent } from "../format.js";
+import { fixed, integer, isNumber, percent, signedPercent } from "../format.js";
 
 /** @type {[title: string, text: (performance: Performance) => string][]} */
 const FIGURES = [
@@ -29,7 +29,7 @@ export function backtestPanel(backtest, title, signal) {
   const columns = [{ title: "" }, { title: "Model", isNumber: true }, { title: "Buy and hold", isNumber: true }];
   const rows = FIGURES.map(([name, text]) => [name, text(model), text(held)]);
   const chance =
-    random &&
+    isNumber(random?.percentile) &&
     `${percent(random.percentile / 100, 0)} of ${integer(random.draws)} random entries of the same turnover did worse.`;
   const note = `${integer(backtest.bars)} bars, ${backtest.fee_bps} + ${backtest.slippage_bps} bps a trade`;
   return panel(title, { note }, chart.box, table(columns, rows), chance && h("p", { class: "muted after" }, chance));

@@ -7,31 +7,44 @@
  */
 
 import { h, panel, table } from "../dom.js";
-import { days, fixed, integer, isNumber, percent, points, pValue, signedPoints } from "../format.js";
+import { days, fixed, integer, isNumber, percent, points, pValue, signedPercent, signedPoints } from "../format.js";
 import { dots } from "../pictures.js";
 import { baselineTitle } from "./baselines.js";
 
 /**
  * @param {FoldScores[]} folds
- * @param {FoldsLead} lead
+ * @param {FoldsLead | null | undefined} lead
  * @param {{ accuracy: Spread, best_val_loss: Spread, ic?: Spread }} spread
  * @returns {Tile[]}
  */
-export function foldTiles(folds, lead, { accuracy, best_val_loss: loss, ic }) {
-  const range = `${percent(accuracy.min)} to ${percent(accuracy.max)}`;
-  const error = `± ${points(lead.standard_error)}, p = ${pValue(lead.p_value)}`;
+export function foldTiles(folds, lead, { best_val_loss: loss }) {
+  const lossTile = /** @type {Tile} */ (["Validation loss", fixed(loss.mean), `± ${fixed(loss.std)} between folds`]);
+  if (!lead) return [lossTile];
+  const isRegression = isOfNumbers(folds);
+  const size = Math.abs(lead.mean);
+  const error = isRegression ? fixed(lead.standard_error) : points(lead.standard_error);
   return [
-    ["Folds ahead", `${integer(lead.folds_ahead)} of ${integer(folds.length)}`, "of their strongest naive baseline"],
-    [lead.mean < 0 ? "Behind by" : "Ahead by", points(Math.abs(lead.mean)), error],
-    [ic ? "Right signs" : "Accuracy", percent(accuracy.mean), range],
-    ["Validation loss", fixed(loss.mean), `± ${fixed(loss.std)}`],
+    ["Folds ahead", `${integer(lead.folds_ahead)} of ${integer(folds.length)}`, "of every naive baseline"],
+    [
+      `${lead.mean < 0 ? "Behind" : "Ahead of"} ${lead.over ? baselineTitle(lead.over).toLowerCase() : "baselines"} by`,
+      isRegression ? fixed(size) : points(size),
+      `± ${error}, p = ${pValue(lead.p_value)}`,
+    ],
+    lossTile,
   ];
 }
 
+/**
+ * Whether folds are compared by squared error.
+ * @param {FoldScores[]} folds
+ */
+const isOfNumbers = (folds) => folds.every(({ baseline_mse: error }) => isNumber(error));
+
 /** @param {FoldScores[]} folds */
 export function foldsPanel(folds) {
-  const note = folds[0].strongest_baseline && "each beside its strongest naive baseline";
-  const figures = dots(folds.flatMap(foldDots), "Accuracy of each fold");
+  if (!folds.length) return null;
+  const note = folds[0].strongest_baseline && "each beside the naive baseline that is hardest to beat";
+  const figures = !isOfNumbers(folds) && dots(folds.flatMap(foldDots), "Accuracy of each fold");
   return panel("Folds", { note }, figures, h("div", { class: "scroll" }, foldsTable(folds)));
 }
 
@@ -49,18 +62,23 @@ function foldDots({ fold, accuracy, best_val_accuracy: best, strongest_baseline:
 
 /** @param {FoldScores[]} folds */
 function foldsTable(folds) {
+  const isRegression = isOfNumbers(folds);
+  const scores = isRegression ? ["Error", "Baseline"] : ["Accuracy", "Baseline"];
   const columns = [
     { title: "Fold" },
     { title: "Evaluated on" },
-    ...["Samples", "Best epoch", "Loss", "Lead"].map((title) => ({ title, isNumber: true })),
+    ...["Samples", ...scores, "Lead", "Return", "Holding"].map((title) => ({ title, isNumber: true })),
   ];
   const rows = folds.map((fold) => [
     h("a", { href: `#/operations/${fold.operation_id}` }, `Fold ${fold.fold}`),
     fold.from ? days(fold.from, fold.to) : "",
     integer(fold.validation_samples),
-    integer(fold.best_epoch),
-    fixed(fold.best_val_loss),
-    signedPoints(fold.lead),
+    ...(isRegression
+      ? [fixed(fold.mse), fixed(fold.baseline_mse)]
+      : [percent(fold.accuracy ?? fold.best_val_accuracy), percent(fold.baseline_accuracy)]),
+    isRegression ? fixed(fold.lead) : signedPoints(fold.lead),
+    signedPercent(fold.total_return),
+    signedPercent(fold.held_return),
   ]);
-  return table(columns, rows);
+  return table(columns, rows, "folds");
 }

@@ -16,6 +16,12 @@ import { foldsPanel, foldTiles } from "./fold-results.js";
 
 /** @typedef {[name: string, value: string, more?: string | false]} Tile */
 
+const TITLES = { baselines: "Against the baselines", backtest: "Backtest" };
+const TITLES_OF_FOLDS = {
+  baselines: "All folds against the baselines",
+  backtest: "Backtest of all folds in order of time",
+};
+
 /**
  * @param {TrainingResults} results
  * @param {AbortSignal} signal
@@ -31,15 +37,16 @@ export function trainingPanels(results, signal) {
     folds,
     phases_seconds: phases,
   } = results;
+  const titles = folds ? TITLES_OF_FOLDS : TITLES;
   const panels = [
-    evaluation && baselinePanel(evaluation, "Against the baselines"),
+    folds && foldsPanel(folds),
+    evaluation && baselinePanel(evaluation, titles.baselines),
     test && baselinePanel(test, "On the untouched test part"),
     preflight && balancePanel(preflight),
     evaluation && confusionPanel(evaluation),
     evaluation?.calibration?.bins.length && calibrationPanel(evaluation.calibration),
-    backtest && backtestPanel(backtest, "Backtest", signal),
+    backtest && backtestPanel(backtest, titles.backtest, signal),
     testBacktest && backtestPanel(testBacktest, "Backtest on the untouched test part", signal),
-    folds?.length && foldsPanel(folds),
     phases && phasesPanel(phases),
     checksPanel(results),
   ];
@@ -48,7 +55,7 @@ export function trainingPanels(results, signal) {
 
 /** @param {TrainingResults} results */
 function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, status }) {
-  const texts = [ofFolds, evaluation?.verdict, backtest?.verdict].filter(Boolean);
+  const texts = [ofFolds ?? evaluation?.verdict, backtest?.verdict].filter(Boolean);
   if (!texts.length) return null;
   const beats = (lead ?? evaluation?.significance)?.beats_baselines;
   const title = beats ? "Beats the baselines beyond chance" : "Does not beat the baselines beyond chance";
@@ -66,15 +73,26 @@ function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, 
 /** @param {TrainingResults} results */
 function tiles({ final_metrics: final, evaluation, money: backtest, folds, lead, spread }) {
   if (!final) return null;
-  if (folds && lead && spread) return tileRow([...foldTiles(folds, lead, spread), timeTile(final)]);
+  if (folds && spread) {
+    return tileRow([...foldTiles(folds, lead, spread), ...modelTiles(evaluation, backtest), timeTile(final)]);
+  }
   const epoch = `epoch ${integer(final.best_epoch)} of ${integer(final.total_epochs)}`;
   return tileRow([
     ["Best validation loss", fixed(final.best_val_loss), epoch],
-    ...(evaluation ? evaluationTiles(evaluation) : []),
-    ...(backtest ? backtestTiles(backtest) : []),
+    ...modelTiles(evaluation, backtest),
     timeTile(final),
   ]);
 }
+
+/**
+ * @param {Evaluation | null | undefined} evaluation
+ * @param {BacktestResult | null | undefined} backtest
+ * @returns {Tile[]}
+ */
+const modelTiles = (evaluation, backtest) => [
+  ...(evaluation ? evaluationTiles(evaluation) : []),
+  ...(backtest ? backtestTiles(backtest) : []),
+];
 
 /**
  * @param {Evaluation} evaluation

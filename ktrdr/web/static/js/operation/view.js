@@ -1,7 +1,7 @@
 // One operation, live: where it stands, its curves by cursor, and at its end what came of it.
 
 /**
- * @import { Operation, OperationMetadata, ViewContext } from "../types.d.ts"
+ * @import { Operation, OperationMetadata, RunningPart, ViewContext } from "../types.d.ts"
  * @import { Child } from "../dom.js"
  */
 
@@ -64,6 +64,7 @@ class OperationView {
   #meter = h("div");
   #message = h("span");
   #time = h("span", { class: "muted" });
+  #running = h("ul", { class: "running-parts" });
   #problem = h("div");
   #results = h("div");
   #panels = h("div", { class: "columns" });
@@ -112,6 +113,7 @@ class OperationView {
       factsLine(this.#operation),
       this.#meter,
       h("div", { class: "row progress-line" }, this.#message, h("span", { class: "grow" }), this.#time),
+      this.#running,
     );
   }
 
@@ -125,6 +127,7 @@ class OperationView {
     replace(this.#meter, meter(share, `${done} done`, stateClass(this.#operation)));
     setText(this.#message, `${done} · ${progress.message}`);
     setText(this.#time, timeText(this.#operation));
+    replace(this.#running, (progress.running_parts ?? []).map(runningFold));
     if (status === this.#drawnStatus) return;
     this.#drawnStatus = status;
     this.#drawProblem();
@@ -187,6 +190,12 @@ function factsLine(operation) {
   );
 }
 
+/** @param {RunningPart} fold */
+function runningFold({ number, operation_id: id, percentage, message }) {
+  const link = h("a", { href: `#/operations/${id}` }, `Fold ${number}`);
+  return h("li", {}, link, ` ${percent(percentage / 100)} · ${message}`);
+}
+
 /** @param {OperationMetadata} metadata */
 const range = ({ start_date: start, end_date: end }) =>
   start || end ? `${start ?? "first bar"} to ${end ?? "last bar"}` : "";
@@ -196,7 +205,8 @@ function timeText(operation) {
   const passed = elapsed(operation);
   if (passed === null) return "";
   const { status, progress } = operation;
-  const hasRate = isTraining(operation) && status === "RUNNING" && progress.items_processed > 0 && passed > 1;
+  const isSingle = isTraining(operation) && !operation.metadata.folds;
+  const hasRate = isSingle && status === "RUNNING" && progress.items_processed > 0 && passed > 1;
   const rate = hasRate && `${integer(progress.items_processed / passed)} samples/s`;
   const secondsLeft = remaining(operation);
   return joined([rate, duration(passed), secondsLeft !== null && `${duration(secondsLeft)} left`]);

@@ -1,0 +1,55 @@
+"""Positions at other times: what the same turnover and holding times would have earned without timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.payloads.backtest import RandomEntries
+
+Floats = NDArray[np.float64]
+
+MAX_DRAWS, MIN_DRAWS = 500, 100
+# Limits draws * bars, so that the random entries take some tenths of a second.
+MAX_DRAWN_BARS = 10_000_000
+# With fewer look-backs in a part, too few shifts differ from each other.
+MIN_LOOK_BACKS = 4
+
+
+def shift_at_random(
+    returned: Callable[[list[int]], float], lengths: list[int], look_back: int, total_return: float
+) -> RandomEntries:
+    """Shift the positions of each sleeve to later bars, wrap them at the end, and compare the returns with the model's.
+
+    `returned` gives the total return of shifts by so many periods, one for each sleeve; `lengths` are the sleeves'
+    periods. A position depends on the `look_back` bars before it. A shift by almost all periods is one to slightly
+    earlier bars, which the position has seen: there trend followers always gain, and the opposite always loses. So
+    the last `look_back` shifts are left out.
+    """
+    if min(lengths) < MIN_LOOK_BACKS * look_back:
+        return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back)
+    draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // sum(lengths)))
+    # One at random in each of as many equal ranges: evenly spread, and in step with no season.
+    shares = (np.arange(draws) + np.random.default_rng(0).random(draws)) / draws
+    earned = np.array([returned([_shift(share, length, look_back) for length in lengths]) for share in shares])
+    low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
+    # Ties count half: a shift that gives the same positions again is neither better nor worse.
+    same = np.isclose(earned, total_return, rtol=1e-9, atol=1e-12)
+    above = (earned > total_return) & ~same
+    return RandomEntries(
+        draws=draws,
+        low=low,
+        median=median,
+        high=high,
+        percentile=100 * float(1 - above.mean() - same.mean() / 2),
+        # The model itself is one of the orders that chance could have brought.
+        p_value=float((1 + np.count_nonzero(above | same)) / (1 + draws)),
+        look_back=look_back,
+    )
+
+
+def _shift(share: float, length: int, look_back: int) -> int:
+    """From 1 to `length - look_back`."""
+    return 1 + int(share * max(0, length - max(1, look_back)))

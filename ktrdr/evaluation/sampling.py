@@ -1,0 +1,136 @@
+"""How much the samples of a part depend on each other: symbols move together, and neighbouring labels overlap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.evaluation import fixed_b
+
+if TYPE_CHECKING:
+    from ktrdr.features.dataset import Part
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Outcomes of the rarer kind after which their own dependence weighs as much as that of the labels' spans.
+_PRIOR_OUTCOMES = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The dependence between samples.
+
+    instant: [samples], the index of each sample's timestamp among the distinct timestamps
+    lag: instants over which values may be correlated
+    span: mean number of instants that a label spans
+    """
+
+    instant: Integers
+    lag: int
+    span: float = 1.0
+
+    @classmethod
+    def of(cls, part: Part) -> Sampling:
+        return cls.from_rows(part.timestamps, part.symbols, part.settled - part.rows)
+
+    @classmethod
+    def from_rows(cls, timestamps: NDArray[np.datetime64], symbols: Integers, spans: Integers) -> Sampling:
+        """Rows in any order, of one part or of several; `spans` [samples] are the bars that each label spans.
+
+        The lag is 2 (span - 1) bars, where `span` is the mean label's. Labels over `span` bars are correlated at lags
+        up to `span - 1`, by 1 - k / span at lag k. Bartlett's weights with a lag of one span fall at the same rate, so
+        together they would cover two thirds of the variance. A lag of two spans covers five sixths.
+        """
+        instants, instant = np.unique(timestamps, return_inverse=True)
+        # Symbols whose bars open at different instants put more instants into the same span of bars.
+        density = len(instants) / int(np.bincount(symbols).max())
+        span = float(spans.mean())
+        lag = min(len(instants) - 1, 2 * math.ceil((span - 1) * density))
+        return cls(instant.astype(np.int64), lag, max(1.0, span * density))
+
+    @property
+    def bias(self) -> float:
+        """The mean of `variance` as a share of the true one: about 1 - b + b^2 / 3, as it is taken about the mean."""
+        return 1 - self.b + self.b**2 / 3
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
+        """The same dependence between some of the samples."""
+        return replace(self, instant=self.instant[rows])
+
+    @property
+    def instants(self) -> int:
+        return int(self.instant.max()) + 1
+
+    @property
+    def b(self) -> float:
+        """The share of the instants that Bartlett's weights reach over."""
+        return (self.lag + 1) / self.instants
+
+    def sums(self, values: Floats) -> Floats:
+        """[instants], sums of `values` [samples]."""
+        return np.asarray(np.bincount(self.instant, weights=values, minlength=self.instants), np.float64)
+
+    def variance(self, values: Floats) -> float:
+        """Variance of the sum of `values` [samples] (Newey and West 1987, clustered by instant).
+
+        Sum over |k| <= lag of (1 - |k| / (lag + 1)) * autocovariance(k) about the mean. With Bartlett's weights that
+        equals the sum of squares of moving sums over lag + 1 instants, divided by lag + 1.
+        """
+        centred = centre(values)
+        sums, block, margin = self.sums(centred), self.lag + 1, np.zeros(self.lag)
+        running = np.cumsum(np.concatenate([[0.0], margin, sums, margin]))
+        blocks = running[block:] - running[:-block]
+        return float(blocks @ blocks) / block
+
+    def normal_value(self, values: Floats) -> float:
+        """The sum over its standard error, as the standard normal value that is as rare; zero where nothing varies."""
+        variance = self.variance(values)
+        return fixed_b.normal_value(float(values.sum()) / math.sqrt(variance), self.b) if variance > 0 else 0.0
+
+    def inflation(self, values: Floats) -> float:
+        """How many times the variance of the sum exceeds that of as many independent `values` [samples]; at least 1.
+
+        Alike values show no dependence, and few of the rarer kind show little of it. So two outcomes' worth of weight
+        belongs to the dependence of overlapping labels of symbols that move together, samples / (instants / span).
+        """
+        centred = centre(values)
+        independent = float(centred @ centred)
+        observed = self.variance(values) / independent if independent > 0 else 1.0
+        rare = independent / float(np.max(centred**2)) if independent > 0 else 0.0
+        assumed = len(values) * self.span / self.instants
+        return max(1.0, (rare * observed + _PRIOR_OUTCOMES * assumed) / (rare + _PRIOR_OUTCOMES))
+
+    def effective_samples(self, hits: Floats) -> int:
+        """Independent samples that would estimate the mean of `hits` [samples] as precisely."""
+        return max(1, round(len(hits) / self.inflation(hits)))
+
+    def occasions(self, gains: Floats) -> float:
+        """Instants with a gain or a loss, as (sum g^2)^2 / sum g^4: their count where all are of one size."""
+        squares = self.sums(gains) ** 2
+        return float(squares.sum()) ** 2 / float(squares @ squares) if squares.any() else 0.0
+
+    def clustering(self, gains: Floats) -> float:
+        """How many neighbouring occasions weigh as much as one independent occasion; at least 1."""
+        centred = centre(self.sums(gains))
+        independent = float(centred @ centred)
+        return max(1.0, self.variance(gains) / independent if independent > 0 else self.span)
+
+
+def centre(values: Floats) -> Floats:
+    """`values` minus their mean; zeros where they differ from it by rounding errors only."""
+    centred = values - values.mean()
+    return centred if np.abs(centred).max() > 1e-12 * np.abs(values).max() else np.zeros_like(values)
+
+
+def within(values: Floats, symbols: Integers) -> Floats:
+    """`values` minus the mean of their symbol; zero where they differ from it by rounding errors only."""
+    counts = np.maximum(np.bincount(symbols), 1)
+    deviations = values - (np.bincount(symbols, weights=values) / counts)[symbols]
+    largest = np.zeros(len(counts))
+    np.maximum.at(largest, symbols, np.abs(deviations))
+    return np.where(largest[symbols] > 1e-12 * np.abs(values).max(), deviations, 0.0)

@@ -1,0 +1,120 @@
+"""The positions that predictions ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import InputError
+from ktrdr.evaluation.evaluated_rows import EvaluatedRows, look_back
+from ktrdr.market.trading_clock import TradingClock
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.strategy.spec import Strategy
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The positions that predictions ask for. Arrays are [samples], in any order.
+
+    part: `validation` or `test`
+    names: of the symbols
+    symbols: index into `names`
+    rows: bar at whose close the position is decided, as a row of the symbol's own bars
+    settled: bar whose close settles the label, as such a row; trading ends with the last of them
+    positions: -1 to 1
+    look_back: bars that a position depends on
+    clocks: calendar of each symbol's bars
+    rows_after_holes: of each symbol, the first row after each hole that nothing is held over
+    bridges_holes: whether positions are held over holes
+    """
+
+    part: str
+    names: tuple[str, ...]
+    symbols: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    settled: NDArray[np.int64]
+    positions: Floats
+    look_back: int
+    clocks: tuple[TradingClock, ...]
+    rows_after_holes: tuple[NDArray[np.int64], ...]
+    bridges_holes: bool
+
+
+def model_signals(outputs: NDArray[np.float32], part: Part, dataset: Dataset) -> Signals:
+    """The signals of a model's `outputs` [samples, outputs] for `part`."""
+    return Signals(
+        part="test" if part is dataset.test else "validation",
+        names=dataset.symbols,
+        symbols=part.symbols,
+        rows=part.rows,
+        settled=part.settled,
+        positions=choose_positions(outputs, dataset),
+        look_back=look_back(dataset),
+        clocks=tuple(coverage.clock for coverage in dataset.coverage),
+        rows_after_holes=tuple(dataset.rows_after_holes(number) for number in range(len(dataset.symbols))),
+        bridges_holes=dataset.bridges_holes,
+    )
+
+
+def choose_positions(outputs: NDArray[np.float32], dataset: Dataset) -> Floats:
+    """Positions [samples] for a model's outputs, see `positions_for`."""
+    if dataset.is_regression:
+        return positions_for(outputs[:, 0], ())
+    return positions_for(outputs.argmax(axis=1), dataset.class_names)
+
+
+def positions_for(predicted: NDArray[Any], class_names: Sequence[str]) -> Floats:
+    """Positions [samples]: 1 for a predicted up, -1 for a predicted down, else 0; of predicted numbers the sign."""
+    if not class_names:
+        return np.asarray(np.sign(predicted), np.float64)
+    sides = {"up": 1.0, "down": -1.0}
+    side_of_class = np.array([sides.get(name, 0.0) for name in class_names])
+    return np.asarray(side_of_class[predicted], np.float64)
+
+
+def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame], strategy: Strategy) -> Signals:
+    """The signals of rows that were predicted earlier. Raises InputError when `bars` lack one of the rows."""
+    names, symbols = np.unique(rows.symbols, return_inverse=True)
+    places = np.zeros(len(rows), np.int64)
+    for index, name in enumerate(names):
+        own = symbols == index
+        opens = opening_instants(bars[name])
+        places[own] = np.searchsorted(opens, rows.timestamps[own])
+        settled = places[own] + rows.spans[own]
+        if settled.max() >= len(opens) or (opens[places[own]] != rows.timestamps[own]).any():
+            raise InputError(f"the stored bars of {name} are no longer those that were predicted")
+    timeframe, bridges_holes = strategy.timeframes[0], strategy.data.holes == "bridge"
+    opens_by_symbol = [opening_instants(bars[name]) for name in names]
+    clocks = [
+        TradingClock.of(str(name), timeframe, opens, strategy.calendar)
+        for name, opens in zip(names, opens_by_symbol, strict=True)
+    ]
+    holes = [() if bridges_holes else clock.holes(opens) for clock, opens in zip(clocks, opens_by_symbol, strict=True)]
+    positions = positions_for(rows.model.predicted, rows.class_names)
+    return Signals(
+        part=rows.part,
+        names=tuple(map(str, names)),
+        symbols=symbols,
+        rows=places,
+        settled=places + rows.spans,
+        positions=positions,
+        look_back=int(rows.look_back.max()),
+        clocks=tuple(clocks),
+        rows_after_holes=tuple(np.array([hole.row for hole in own], np.int64) for own in holes),
+        bridges_holes=bridges_holes,
+    )
+
+
+def opening_instants(frame: pl.DataFrame) -> NDArray[np.datetime64]:
+    """[bars], us, UTC"""
+    return frame["timestamp"].to_numpy().astype("datetime64[us]")

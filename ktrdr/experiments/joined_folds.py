@@ -1,0 +1,77 @@
+"""The folds of one training as one series of predictions: its evaluation and its backtest, in order of time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ktrdr.errors import InputError, KtrdrError, StorageError
+from ktrdr.evaluation.backtest import trade_signals
+from ktrdr.evaluation.evaluate import evaluate_rows
+from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
+from ktrdr.evaluation.signals import find_signals
+from ktrdr.market.bars import fingerprint
+from ktrdr.payloads.backtest import BacktestResult
+from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.saved_models.reproduce import bars_of
+from ktrdr.saved_models.rows_file import read_rows
+from ktrdr.training.files import CARD
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    import polars as pl
+
+    from ktrdr.strategy.spec import Strategy
+
+ReadBars = Callable[[str, str, "date | datetime | None", "date | datetime | None"], "pl.DataFrame"]
+"""(symbol, timeframe, first, last) -> stored bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFolds:
+    """What all validation rows came to, each predicted by its own fold's model.
+
+    evaluation, backtest: None where they cannot be made
+    gap: why not; None where nothing is missing
+    """
+
+    evaluation: Evaluation | None
+    backtest: BacktestResult | None
+    gap: str | None = None
+
+
+def join(folders: Sequence[Path], strategy: Strategy, read_bars: ReadBars) -> JoinedFolds:
+    """Join the folds whose models lie in `folders`."""
+    try:
+        found = [read_rows(folder, "validation") for folder in folders]
+    except StorageError as error:
+        return JoinedFolds(None, None, error.detail)
+    parts = [rows for rows in found if rows is not None]
+    if len(parts) < len(found):
+        missing = ", ".join(str(number) for number, rows in enumerate(found, start=1) if rows is None)
+        return JoinedFolds(None, None, f"no predictions are stored of fold {missing}, which an older version trained")
+    rows = join_folds(parts)
+    evaluation = evaluate_rows(rows)
+    try:
+        return JoinedFolds(evaluation, _backtest(rows, folders[-1], strategy, read_bars))
+    except KtrdrError as error:
+        return JoinedFolds(evaluation, None, f"there is no joined backtest: {error.detail}")
+
+
+def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: ReadBars) -> BacktestResult:
+    """Raises InputError and SeriesNotFound when the stored bars are no longer those of the folds."""
+    timeframe = strategy.timeframes[0]
+    hashes = json.loads((folder / CARD).read_bytes())["data_sha256"]
+    bars = {}
+    for symbol in map(str, np.unique(rows.symbols)):
+        first, last = bars_of(folder, symbol, timeframe) or (None, None)
+        bars[symbol] = read_bars(symbol, timeframe, first, last)
+        if fingerprint(bars[symbol]) != hashes[symbol][timeframe]:
+            raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
+    return trade_signals(find_signals(rows, bars, strategy), bars, strategy.costs)

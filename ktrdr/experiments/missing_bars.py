@@ -1,0 +1,39 @@
+"""Warnings about the bars that a training gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ktrdr.features.dataset import Dataset, SymbolCoverage
+
+HOLES_NAMED = 3
+
+
+def missing_bars(dataset: Dataset) -> Iterator[str]:
+    """One sentence for each symbol with holes in its bars."""
+    effect = "bridge them, as data.holes asks" if dataset.bridges_holes else "stop there"
+    for coverage in dataset.coverage:
+        if coverage.holes:
+            yield (
+                f"{coverage.symbol} lacks bars that its calendar, {coverage.clock.calendar}, expects: "
+                f"{_longest_holes(coverage)}; features, labels and returns {effect}"
+            )
+
+
+def _longest_holes(coverage: SymbolCoverage) -> str:
+    longest = sorted(coverage.holes, key=lambda hole: -hole.bars)[:HOLES_NAMED]
+    is_by_date = coverage.clock.timeframe.is_by_date
+    named = ", ".join(
+        f"{hole.bars:,} between {_bar(hole.after, is_by_date)} and {_bar(hole.before, is_by_date)}"
+        for hole in sorted(longest, key=lambda hole: hole.row)
+    )
+    others = len(coverage.holes) - len(longest)
+    return f"{named} and those of {others:,} shorter holes" if others else named
+
+
+def _bar(opening: datetime, is_by_date: bool) -> str:
+    return f"{opening:%Y-%m-%d}" if is_by_date else f"{opening:%Y-%m-%d %H:%M}"

@@ -1,0 +1,80 @@
+"""The bars that a saved model was trained on, as its card records them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from ktrdr.instants import parse_instant
+from ktrdr.market.bars import fingerprint
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ktrdr.payloads.preflight import PartName
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedSeries:
+    """One series as it was: the SHA-256 of its bars, the openings of its first and last bar, and its number of bars."""
+
+    symbol: str
+    timeframe: str
+    sha256: str
+    first: datetime
+    last: datetime
+    rows: int
+
+    def is_changed(self, bars: pl.DataFrame) -> bool:
+        """Whether `bars` are others than these between the first and the last."""
+        stamp = bars["timestamp"]
+        own = bars.filter((stamp >= self.first) & (stamp <= self.last))
+        return len(own) != self.rows or fingerprint(own) != self.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class PartRange:
+    """The openings of the last bars of a part's first and last sample."""
+
+    part: PartName
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedOn:
+    """What a model has seen.
+
+    series: every symbol and timeframe
+    parts: the parts of its samples, validation and test first, because purged folds train around them
+    """
+
+    series: tuple[TrainedSeries, ...]
+    parts: tuple[PartRange, ...]
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError and ValueError where the card is of another form."""
+        parts = (card["results"].get("preflight") or {}).get("parts", ())
+        ranges = [PartRange(each["part"], parse_instant(each["first"]), parse_instant(each["last"])) for each in parts]
+        return cls(tuple(_series(card)), tuple(sorted(ranges, key=lambda each: each.part == "train")))
+
+    def part_of(self, symbol: str, opening: datetime) -> PartName | None:
+        """The part that holds this bar; None outside all parts, and for a symbol that was not trained on."""
+        if not any(each.symbol == symbol for each in self.series):
+            return None
+        return next((each.part for each in self.parts if each.first <= opening <= each.last), None)
+
+    def is_changed(self, symbol: str, bars: Mapping[str, pl.DataFrame]) -> bool:
+        """Whether the symbol's `bars` by timeframe differ from those of the training; False for another symbol."""
+        return any(each.is_changed(bars[each.timeframe]) for each in self.series if each.symbol == symbol)
+
+
+def _series(card: Mapping[str, Any]) -> Iterator[TrainedSeries]:
+    for symbol, timeframes in card["data_sha256"].items():
+        for timeframe, content in timeframes.items():
+            about = card["data_ranges"][symbol][timeframe]
+            first, last = parse_instant(about["first"]), parse_instant(about["last"])
+            yield TrainedSeries(symbol, timeframe, content, first, last, about["rows"])

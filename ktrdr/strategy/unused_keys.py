@@ -1,0 +1,43 @@
+"""Keys of a strategy that change nothing, because its model, its labels or its validation make no use of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ktrdr.strategy.spec import Strategy
+
+# Trees follow no gradient, and LightGBM computes on the processor.
+_NETWORKS_ONLY = ("batch_size", "optimizer", "weight_decay", "gradient_clip", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedKey:
+    """A key that does nothing.
+
+    path: `training.optimizer`
+    where: the part of the strategy that makes it so, such as `with model.type gradient_boosting`
+    """
+
+    path: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.path} does nothing {self.where}"
+
+
+def unused_keys(strategy: Strategy) -> Iterator[UnusedKey]:
+    """Only keys that the document itself has; defaults do not count."""
+    training = strategy.training
+    if strategy.model.type == "gradient_boosting":
+        for name in _NETWORKS_ONLY:
+            if name in training.model_fields_set:
+                yield UnusedKey(f"training.{name}", "with model.type gradient_boosting")
+    if strategy.is_regression and training.class_weights != "none":
+        yield UnusedKey("training.class_weights", f"with labels.type {strategy.labels.type}, which has no classes")
+    if strategy.labels.horizon == 1 and training.sample_weights != "none":
+        yield UnusedKey("training.sample_weights", "with labels.horizon 1: no two labels overlap")
+    if strategy.validation.type != "holdout" and "validation_split" in training.model_fields_set:
+        yield UnusedKey("training.validation_split", f"with validation.type {strategy.validation.type}")
