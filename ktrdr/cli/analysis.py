@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ktrdr.cli.output import bar_time, number, print_fields, print_table, say
+from ktrdr.cli.output import bar_time, fixed, number, price_digits, print_fields, print_table, say
 from ktrdr.formatting import NOTHING, count, counted, duration, percentage, score, size_text
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 def print_predictions(results: PredictionResults) -> None:
     """A row for each bar: its close, the probability of each class and the likeliest, or the number predicted."""
     classes = results.class_names
+    digits = price_digits(bar.close for bar in results.predictions if bar.close)
     print_table(
         ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted"),
         [
             (
                 bar_time(bar.timestamp, results.timeframe),
-                score(bar.close),
+                fixed(bar.close, digits),
                 *(score(bar.probability(name)) for name in classes),
                 _predicted(bar),
             )
