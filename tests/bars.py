@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ktrdr.market.bars import conform
+from ktrdr.market.files.frames import conform
 from tests import made_bars
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

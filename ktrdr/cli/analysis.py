@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ktrdr.cli.output import bar_time, note, number, print_fields, print_table, say, warn
+from ktrdr.cli.output import bar_time, fixed, note, number, price_digits, print_fields, print_table, say, warn
 from ktrdr.formatting import NOTHING, count, counted, duration, percentage, points, score, size_text
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ def print_predictions(results: PredictionResults) -> None:
     """A row for each bar: its close, the probability of each class and the predicted one, or the number predicted."""
     classes = results.class_names
     seen = [bar.part for bar in results.predictions if bar.part]
+    digits = price_digits(bar.close for bar in results.predictions if bar.close)
     print_table(
         ("bar", ">close", *(f">{name}" for name in classes), "predicted" if classes else ">predicted", *_part(seen)),
         [
             (
                 bar_time(bar.timestamp, results.timeframe),
-                score(bar.close),
+                fixed(bar.close, digits),
                 *(score(bar.probability(name)) for name in classes),
                 _predicted(bar),
                 *_part(seen, bar.part or NOTHING),

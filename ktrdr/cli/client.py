@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import typer
     from pydantic import BaseModel
 
-    from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, Resample, SeriesList
+    from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
     from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
@@ -174,20 +174,16 @@ class Client:
     def load(self, request: DataLoad) -> OperationStarted:
         return self._start("data", "load", content=_json(request))
 
-    def import_file(
-        self,
-        file: Path,
-        symbol: str,
-        timeframe: str,
-        *,
-        replace: bool = False,
-        columns: Sequence[str] = (),
-        timezone: str = "",
-    ) -> OperationStarted:
-        params: dict[str, Any] = {"filename": file.name} | ({"replace": "true"} if replace else {})
-        params |= ({"column": list(columns)} if columns else {}) | ({"timezone": timezone} if timezone else {})
+    def import_file(self, file: Path, symbol: str, timeframe: str, query: Import) -> OperationStarted:
+        params = query.model_dump(mode="json", exclude_defaults=True)
         with file.open("rb") as stream:
             return self._start("data", symbol, timeframe, "import", content=stream, params=params)
+
+    def remove_series(self, symbol: str, timeframe: str | None) -> Removed:
+        from ktrdr.api.schemas.data import Removed
+
+        path = _path("data", symbol, *([timeframe] if timeframe else []))
+        return self._read(Removed, self._send("DELETE", path))
 
     def strategy_schema(self) -> dict[str, Any]:
         return self._json_object(self._send("GET", _path("strategies", "schema")))

@@ -1,20 +1,21 @@
-"""`ktrdr data`: load, watch, show, list, check, resample, import, export, providers."""
+"""`ktrdr data`: load, watch, show, list, check, resample, import, export, rm, providers."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ktrdr.cli.ages import parse_every, parse_from
 from ktrdr.cli.client import connect
-from ktrdr.cli.loads import keep_current, load_all, series_of, tell
+from ktrdr.cli.imports import import_files
+from ktrdr.cli.loads import keep_current, load_all, report, series_of
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import bar_time, fixed, print_json, print_table, say
+from ktrdr.cli.output import bar_time, fixed, price_digits, print_json, print_table, say, volume_digits
 from ktrdr.cli.series import check as check_series
 from ktrdr.cli.series import export as export_series
+from ktrdr.cli.series import remove as remove_series
 from ktrdr.cli.series import resample as resample_series
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
@@ -93,7 +94,7 @@ def load(
         clip=bool(since),
     )
     if len(requests) > 1:
-        tell(load_all(client, requests), as_json)
+        report(load_all(client, requests), as_json)
         return
     started = client.load(requests[0])
     finish(client, watch(client, started.operation_id), as_json)
@@ -185,13 +186,15 @@ def show(
     if as_json:
         print_json(found)
         return
+    digits = price_digits(price for bar in found.bars for price in (bar.open, bar.high, bar.low, bar.close))
+    volume_decimals = volume_digits(bar.volume for bar in found.bars)
     print_table(
         ("timestamp", ">open", ">high", ">low", ">close", ">volume"),
         [
             (
                 bar_time(bar.timestamp, found.timeframe),
-                *(fixed(price) for price in (bar.open, bar.high, bar.low, bar.close)),
-                fixed(bar.volume, 0),
+                *(fixed(price, digits) for price in (bar.open, bar.high, bar.low, bar.close)),
+                fixed(bar.volume, volume_decimals),
             )
             for bar in found.bars
         ],
@@ -231,53 +234,6 @@ app.command("check")(check_series)
 app.command("resample")(resample_series)
 
 
-@app.command("import")
-def import_file(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file.", show_default=False)],
-    symbol: Symbol,
-    timeframe: Timeframe,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="close=Last",
-            help="The file's own name of a column; may be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    timezone: Annotated[
-        str,
-        typer.Option(
-            "--timezone",
-            metavar="America/New_York",
-            help="Of times that have no zone in the file; without it they are UTC.",
-            show_default=False,
-        ),
-    ] = "",
-    replace: Replace = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import bars from a file.
-
-    Its columns are timestamp, open, high, low, close and volume. One bad row
-    and the whole file is refused, with the numbers of the rows.
-
-    Example:
-      ktrdr data import bars.csv MSFT 1d
-      ktrdr data import last.csv MSFT 5m --column close=Last --timezone America/New_York
-    """
-    if not file.is_file():
-        raise InputError(f"there is no file {file}")
-    if file.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"{file} is neither .csv nor .parquet", hint="the name's ending says what a file holds")
-    client = connect(ctx)
-    say(f"Sending {file} ({size_text(file.stat().st_size)})")
-    try:
-        started = client.import_file(file, symbol, timeframe, replace=replace, columns=column or (), timezone=timezone)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
-    finish(client, watch(client, started.operation_id), as_json)
-
-
+app.command("import")(import_files)
 app.command("export")(export_series)
+app.command("rm")(remove_series)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ktrdr.api.schemas.data import DataLoad
-    from ktrdr.api.schemas.operations import Operation
+    from ktrdr.api.schemas.operations import Operation, OperationStarted
     from ktrdr.cli.client import Client
     from ktrdr.payloads.data import DataLoadResults
     from ktrdr.payloads.results import Results
@@ -83,10 +83,16 @@ class Load:
 
 def load_all(client: Client, requests: Sequence[DataLoad]) -> list[Load]:
     """Start them all and show them until all have ended; Ctrl-C detaches, with exit code 130."""
-    loads = [_started(client, request) for request in requests]
+    loads = [_started_load(client, request) for request in requests]
     if all(load.operation is None for load in loads):
         assert loads[0].error
         raise loads[0].error
+    follow_all(client, loads)
+    return loads
+
+
+def follow_all(client: Client, loads: Sequence[Load]) -> None:
+    """Show loads until all have ended, and fetch their results; Ctrl-C detaches, with exit code 130."""
     try:
         with _display(loads) as update:
             for _ in _polls(client, loads):
@@ -97,7 +103,6 @@ def load_all(client: Client, requests: Sequence[DataLoad]) -> list[Load]:
         raise typer.Exit(DETACHED) from None
     for load in loads:
         _fetch_results(client, load)
-    return loads
 
 
 def _fetch_results(client: Client, load: Load) -> None:
@@ -118,10 +123,14 @@ def _display(loads: Sequence[Load]) -> Iterator[Callable[[], None]]:
         yield live.refresh
 
 
-def _started(client: Client, request: DataLoad) -> Load:
-    series = f"{request.symbol} {request.timeframe}"
+def _started_load(client: Client, request: DataLoad) -> Load:
+    return start_one(client, f"{request.symbol} {request.timeframe}", lambda: client.load(request))
+
+
+def start_one(client: Client, series: str, start: Callable[[], OperationStarted]) -> Load:
+    """The load that `start` begins, or its refusal. Raises ServerUnreachable."""
     try:
-        started = client.load(request)
+        started = start()
     except ServerUnreachable:
         raise
     except KtrdrError as error:
@@ -151,17 +160,17 @@ class _Lines:
 
     def __init__(self, loads: Sequence[Load]) -> None:
         self._loads = loads
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def show(self) -> None:
         for load in self._loads:
-            told = _told(load)
-            if self._said.get(load.series) != told:
-                self._said[load.series] = told
-                say(f"{load.series}: {told}")
+            line = _status_line(load)
+            if self._printed.get(load.series) != line:
+                self._printed[load.series] = line
+                say(f"{load.series}: {line}")
 
 
-def _told(load: Load) -> str:
+def _status_line(load: Load) -> str:
     if load.operation is None:
         return f"refused: {load.error.detail if load.error else ''}"
     if load.operation.status is OperationStatus.FAILED and load.operation.error:
@@ -184,22 +193,31 @@ def _bars(loads: Sequence[Load]) -> RenderableType:
             Text(load.series, style="bold"),
             ProgressBar(total=100, completed=done),
             Text(f"{percent(done):>5}"),
-            Text(_told(load), style=style),
+            Text(_status_line(load), style=style),
         )
     return table
 
 
-def tell(loads: Sequence[Load], as_json: bool) -> None:
+def report(loads: Sequence[Load], as_json: bool) -> None:
     """The table of how they ended, then what went wrong; leaves with exit code 1 unless all completed."""
     if as_json:
-        print_json([_as_json(load) for load in loads])
+        print_json([as_json_entry(load) for load in loads])
     else:
         print_table(
             ("series", "status", "provider", ">rows new", ">changed", ">total", "first", "last", "quality"),
             [_row(load) for load in loads],
         )
-        for text, series in _notes(loads).items():
-            note(f"{', '.join(series)}: {text}")
+        print_notes(loads)
+    leave(loads, as_json)
+
+
+def print_notes(loads: Sequence[Load]) -> None:
+    for text, series in _notes(loads).items():
+        note(f"{', '.join(series)}: {text}")
+
+
+def leave(loads: Sequence[Load], as_json: bool) -> None:
+    """Show what went wrong, and leave with exit code 1 unless all completed."""
     for load in loads:
         if error := _error_of(load):
             show_error(error, as_json=as_json)
@@ -221,7 +239,7 @@ def print_load(results: DataLoadResults) -> None:
             ("rows changed", results.rows_changed),
             ("rows total", results.rows_total),
             ("range", " to ".join(bar_time(end, results.timeframe) for end in (results.first, results.last) if end)),
-            *([("quality", quality)] if (quality := _quality(results)) else []),
+            *([("quality", quality)] if (quality := quality_text(results)) else []),
         ]
     )
 
@@ -238,11 +256,11 @@ def _row(load: Load) -> tuple[object, ...]:
         loaded.rows_changed,
         loaded.rows_total,
         *(end and bar_time(end, loaded.timeframe) for end in (loaded.first, loaded.last)),
-        _quality(loaded),
+        quality_text(loaded),
     )
 
 
-def _quality(loaded: DataLoadResults) -> str | None:
+def quality_text(loaded: DataLoadResults) -> str | None:
     return f"{loaded.quality.verdict} {loaded.quality.score:g}" if loaded.quality else None
 
 
@@ -257,10 +275,15 @@ def _notes(loads: Sequence[Load]) -> dict[str, list[str]]:
 
 def _error_of(load: Load) -> KtrdrError | None:
     found = load.operation.error if load.operation else load.error
-    return KtrdrError(f"{load.series}: {found.detail}", hint=found.hint) if found else None
+    if not found:
+        return None
+    # Errors in a file begin with its name, as the label of its load does.
+    is_named = found.detail.startswith((f"{load.series}, ", f"{load.series}: "))
+    detail = found.detail if is_named else f"{load.series}: {found.detail}"
+    return KtrdrError(detail, hint=found.hint)
 
 
-def _as_json(load: Load) -> dict[str, Any]:
+def as_json_entry(load: Load) -> dict[str, Any]:
     error = _error_of(load)
     return {
         "series": load.series,
@@ -298,7 +321,7 @@ def _since_the_last(client: Client, requests: Sequence[DataLoad]) -> list[DataLo
 
 
 def _round(client: Client, requests: Sequence[DataLoad]) -> None:
-    loads = [_started(client, request) for request in requests]
+    loads = [_started_load(client, request) for request in requests]
     for _ in _polls(client, loads):
         pass
     for load in loads:

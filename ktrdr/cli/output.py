@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
 PIPE_WIDTH = 10_000
 NAME_WIDTH, NAMES_SHOWN = 40, 3
+_SIGNIFICANT_DIGITS = 6
+_LEAST_PRICE_DIGITS = 2
 
 
 def words_console() -> Console:
@@ -185,6 +188,18 @@ def number(value: float) -> str:
 def fixed(value: Any, digits: int = 4) -> str:
     """A number with the same digits in every row of a column."""
     return f"{value:,.{digits}f}" if isinstance(value, int | float) else NOTHING
+
+
+def price_digits(prices: Iterable[float]) -> int:
+    """Decimals that show six significant digits of the smallest of these prices, and two at least."""
+    smallest = min((price for price in prices if price > 0), default=1.0)
+    return max(_LEAST_PRICE_DIGITS, _SIGNIFICANT_DIGITS - 1 - floor(log10(smallest)))
+
+
+def volume_digits(volumes: Iterable[float]) -> int:
+    """None where all volumes are whole, as those of shares are; else as of prices."""
+    every = list(volumes)
+    return 0 if all(volume == floor(volume) for volume in every) else price_digits(every)
 
 
 def brief_time(instant: datetime) -> str:

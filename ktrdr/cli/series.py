@@ -1,8 +1,9 @@
-"""`ktrdr data check`, `resample` and `export`: what is known of a stored series, made of it, and taken from it."""
+"""`ktrdr data check`, `resample`, `export` and `rm`: what is done with a stored series."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.client import connect
+from ktrdr.cli.loads import FAILED
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
 from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
-from ktrdr.errors import InputError, StorageError
-from ktrdr.formatting import size_text
+from ktrdr.errors import InputError, SeriesNotFound, StorageError
+from ktrdr.formatting import counted, size_text
 
 if TYPE_CHECKING:
+    from ktrdr.cli.client import Client
     from ktrdr.payloads.data import QualityReport
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
@@ -187,3 +190,52 @@ def _write(path: Path, chunks: Iterable[bytes]) -> int:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return written
+
+
+def remove(
+    ctx: typer.Context,
+    symbol: Symbol,
+    timeframe: Annotated[
+        str, typer.Argument(metavar="[TIMEFRAME]", help="Only this one; else all of the symbol.", show_default=False)
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove stored bars. Models that were trained on them stay.
+
+    Nothing is removed while an operation uses or loads them.
+
+    Example:
+      ktrdr data rm AAPL 1d
+      ktrdr data rm AAPL --yes
+    """
+    client = connect(ctx)
+    if not yes:
+        _confirm(f"Remove {_described(client, symbol, timeframe)}?")
+    removed = client.remove_series(symbol, timeframe or None)
+    if as_json:
+        print_json(removed)
+        return
+    say(f"Removed {removed.symbol} {', '.join(removed.timeframes)} ({counted(removed.rows, 'bar')})")
+
+
+def _described(client: Client, symbol: str, timeframe: str) -> str:
+    """The stored series that would go. Raises SeriesNotFound."""
+    stored = [
+        series
+        for series in client.series().series
+        if series.symbol == symbol.upper() and timeframe.lower() in ("", series.timeframe)
+    ]
+    if not stored:
+        raise SeriesNotFound(
+            f"no bars of {' '.join(filter(None, (symbol.upper(), timeframe)))} are stored",
+            hint="see what is with: ktrdr data list",
+        )
+    return ", ".join(f"{each.symbol} {each.timeframe} ({counted(each.rows, 'bar')})" for each in stored)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InputError(f"{question} Without a terminal nobody can be asked", hint="say so with --yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(FAILED)

@@ -42,7 +42,7 @@ def run(job: DataLoadJob, context: JobContext) -> Outcome:
 
 def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
     if job.filename:
-        return FileProvider(upload_in(folder, job.filename), job.filename, job.columns, job.timezone)
+        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading)
     stored = None if job.replace else store.find(job.symbol, job.timeframe)
     return provider_for(job.provider, stored, Sources(**job.endpoints.model_dump()))
 

@@ -92,6 +92,16 @@ class JobService:
         """Register the function that makes the job which resumes an operation of this kind."""
         self._resume[kind] = resume
 
+    async def check_unused(self, symbol: str, timeframe: str) -> None:
+        """Raises ConflictError when an operation that has not ended reads or writes this series of bars."""
+        unfinished = await self._operations.unfinished()
+        if ids := [each.operation_id for each in unfinished if job_of(each).uses(symbol, timeframe)]:
+            raise ConflictError(
+                f"{symbol} {timeframe} is in use by {', '.join(ids[:5])}",
+                hint=f"wait until it has ended, or end it with: ktrdr operations cancel {ids[0]}",
+                operations=ids,
+            )
+
     async def resume(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
         """Start an operation that continues a failed or cancelled one, its parent.
 

@@ -29,13 +29,6 @@ SCHEMA: dict[str, pl.DataType] = {
 # Adjusted prices differ from each other by rounding: high = close may come back as high < close by an ulp.
 ROUNDING = 1e-9
 
-_ALIASES = {"datetime": "timestamp", "date": "timestamp", "time": "timestamp", "vol": "volume"}
-_ISO_8601 = (
-    r"^(\d{4})[-/.](\d{2})[-/.](\d{2})"
-    r"(?:[T ]+(\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?)?"
-    r" ?(Z|UTC|[+-]\d{2}:?\d{2})?$"
-)
-_PARTS = ("year", "month", "day", "minute", "second", "zone")
 _ROWS_NAMED = 5
 # Bars closer together than half a timeframe, as far as they are strays; and how many bars tell of their spacing.
 _STRAYS, _STRAY_SHARE = 1, 0.01
@@ -130,7 +123,7 @@ def check_bars(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.Da
         return frame
     numbered = frame.with_row_index("row", offset=1)
     off = _fault(numbered, "timestamp is not 00:00 UTC", pl.col("timestamp") != pl.col("timestamp").dt.truncate("1d"))
-    faults = _faults(numbered)
+    faults = find_faults(numbered)
     if off and timeframe and timeframe.is_by_date:
         faults.append(off)
     _raise_if_any(faults)
@@ -187,27 +180,6 @@ def _row(frame: pl.DataFrame, row: int) -> str:
     return f"row {row + 1}: {frame['timestamp'][row]:%Y-%m-%d %H:%M}"
 
 
-def conform(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame in SCHEMA, row order kept: names folded, dates, texts and epoch numbers made UTC instants.
-
-    Times without a zone are taken as UTC. Other columns are dropped.
-
-    Raises:
-        BarsError: a column is missing, or values cannot be read (all rows named, other faults listed beside).
-    """
-    if frame.schema == pl.Schema(SCHEMA):
-        return frame
-    named = _named(frame)
-    stamps = _instants(named["timestamp"])
-    casted = named.select(stamps.alias("timestamp"), *(_numbers(named[name]) for name in VALUES))
-    lost = {name: named[name].is_not_null() & casted[name].is_null() for name in SCHEMA}
-    unreadable = [fault for name, mask in lost.items() if (fault := _unreadable(name, named[name], mask))]
-    if unreadable:
-        readable = casted.with_row_index("row", offset=1).filter(~pl.DataFrame(lost).max_horizontal())
-        _raise_if_any([*unreadable, *_faults(readable)])
-    return casted
-
-
 def fingerprint(frame: pl.DataFrame) -> str:
     """SHA-256 of the bars' content, the same wherever and however they were stored; further instants count."""
     digest = hashlib.sha256()
@@ -217,11 +189,15 @@ def fingerprint(frame: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def shown_faults(faults: Iterable[RowFault]) -> str:
+    return f"{'; '.join(map(str, faults))} ({_ROWS_COUNTED})"
+
+
 def _raise_if_any(faults: Iterable[RowFault]) -> None:
     found = list(faults)
     if found:
         raise BarsError(
-            f"{'; '.join(map(str, found))} ({_ROWS_COUNTED})",
+            shown_faults(found),
             hint="correct or remove these rows and try again; nothing was stored",
             faults=[asdict(fault) for fault in found],
         )
@@ -230,7 +206,7 @@ def _raise_if_any(faults: Iterable[RowFault]) -> None:
 def _is_sound(frame: pl.DataFrame, *, is_by_date: bool) -> bool:
     """Whether nothing is wrong at first sight, which for most frames is all there is to it; large ones need not wait.
 
-    False says nothing: prices that differ by rounding alone are for `_faults` to look at.
+    False says nothing: prices that differ by rounding alone are for `find_faults` to look at.
     """
     if frame.is_empty() or any(column.null_count() for column in frame):
         return frame.is_empty()
@@ -246,7 +222,8 @@ def _is_sound(frame: pl.DataFrame, *, is_by_date: bool) -> bool:
     )
 
 
-def _faults(numbered: pl.DataFrame) -> list[RowFault]:
+def find_faults(numbered: pl.DataFrame) -> list[RowFault]:
+    """Every kind of fault of rows in SCHEMA, which a column `row` numbers."""
     candidates = [_fault(numbered, "timestamp is missing", pl.col("timestamp").is_null())]
     for name in VALUES:
         value = pl.col(name)
@@ -280,89 +257,3 @@ def _finite(name: str) -> pl.Expr:
 def _fault(numbered: pl.DataFrame, message: str, condition: pl.Expr) -> RowFault | None:
     rows = numbered.filter(condition)["row"]
     return RowFault(message, len(rows), tuple(rows.head(_ROWS_NAMED))) if len(rows) else None
-
-
-def _unreadable(name: str, original: pl.Series, lost: pl.Series) -> RowFault | None:
-    rows = lost.arg_true()
-    if not len(rows):
-        return None
-    example = str(original[rows[0]])[:40]
-    what = "an ISO 8601 time (2023-01-31 or 2023-01-31T14:30:00Z)" if name == "timestamp" else "a number"
-    return RowFault(f"{name} {example!r} is not {what}", len(rows), tuple((rows.head(_ROWS_NAMED) + 1).to_list()))
-
-
-def _named(frame: pl.DataFrame) -> pl.DataFrame:
-    """The schema's columns under the schema's names, with the types they came in."""
-    found: dict[str, str] = {}
-    for column in frame.columns:
-        folded = column.strip().strip("<>").lower()
-        if folded in found:
-            raise BarsError(f"the columns {found[folded]!r} and {column!r} mean the same", columns=frame.columns)
-        found[folded] = column
-    if {"date", "time"} <= found.keys() and not {"timestamp", "datetime"} & found.keys():
-        joined = pl.concat_str([pl.col(found[part]).cast(pl.String) for part in ("date", "time")], separator="T")
-        frame = frame.with_columns(joined.alias(found["date"]))
-    for alias, name in _ALIASES.items():
-        if alias in found:
-            found.setdefault(name, found[alias])
-    missing = [name for name in SCHEMA if name not in found]
-    if missing:
-        raise BarsError(
-            f"no column {', '.join(missing)}; the columns found are {', '.join(frame.columns[:20]) or 'none'}",
-            hint=f"the columns needed are {', '.join(SCHEMA)}, in any order and case",
-            missing=missing,
-            columns=frame.columns[:20],
-        )
-    return frame.select(pl.col(found[name]).alias(name) for name in SCHEMA)
-
-
-def _numbers(values: pl.Series) -> pl.Series:
-    if values.dtype == pl.String:
-        values = values.str.strip_chars()
-    return values.cast(pl.Float64, strict=False)
-
-
-def _instants(values: pl.Series) -> pl.Series:
-    utc = SCHEMA["timestamp"]
-    if values.dtype == pl.String:
-        return _instants_of_text(values)
-    if values.dtype.is_numeric():
-        return _instants_of_numbers(values)
-    if values.dtype == pl.Date:
-        return values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    if isinstance(values.dtype, pl.Datetime):
-        zoned = values.dt.convert_time_zone("UTC") if values.dtype.time_zone else values.dt.replace_time_zone("UTC")
-        return zoned.cast(utc)
-    return pl.Series(values.name, [None] * len(values), dtype=utc)
-
-
-def _instants_of_text(values: pl.Series) -> pl.Series:
-    """Year-first texts only: 01/02/2023 is January to some and February to others."""
-    text = values.str.strip_chars()
-    numbers = text.cast(pl.Int64, strict=False)
-    if len(text) and numbers.null_count() == text.null_count():
-        return _instants_of_numbers(numbers)
-    parts = text.str.extract_groups(_ISO_8601).struct.unnest().rename(dict(zip("123456", _PARTS, strict=True)))
-    iso = parts.select(
-        pl.concat_str(
-            *_PARTS[:3],
-            pl.col("minute").fill_null("00:00"),
-            pl.col("second").fill_null(":00"),
-            pl.col("zone").fill_null("Z").replace({"Z": "+00:00", "UTC": "+00:00"}),
-            separator=" ",
-        )
-    ).to_series()
-    return iso.str.to_datetime("%Y %m %d %H:%M :%S%.f %z", time_unit="us", time_zone="UTC", strict=False)
-
-
-def _instants_of_numbers(values: pl.Series) -> pl.Series:
-    """Epoch seconds, ms, µs or ns by their size; eight digits that are a date are one."""
-    days = values.cast(pl.String).str.strip_suffix(".0").str.to_date("%Y%m%d", strict=False)
-    if days.null_count() == values.null_count() and days.is_between(date(1900, 1, 1), date(2200, 1, 1)).all():
-        return _instants(days)
-    whole = values.cast(pl.Float64)
-    largest = whole.abs().max()
-    if not isinstance(largest, float) or largest >= 1e20:
-        return pl.Series(values.name, [None] * len(values), dtype=SCHEMA["timestamp"])
-    to_us = next(factor for limit, factor in ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3)) if largest < limit)
-    return (whole * to_us).round().cast(pl.Int64, strict=False).cast(SCHEMA["timestamp"])

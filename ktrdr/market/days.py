@@ -33,8 +33,6 @@ _NOON = np.timedelta64(12 * 3_600_000_000, "us")
 _FX_CLOSE = np.timedelta64(17 * 3_600_000_000, "us")
 # A date label that a calendar contradicts more often than this is wrong.
 _HOLIDAYS = 0.05
-_DATE = r"^\s*(\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\s*$"
-_OFFSET = r":\d{2}(?:\.\d+)? ?([+-]\d{2}):?(?:00)?\s*$"
 _CLOCK = re.compile(r"(\d{2}):(\d{2}):(\d{2}(?:\.\d+)?)( of the day before)? (\S+)")
 
 
@@ -152,21 +150,6 @@ def trading_days(
     everyone = _midnights(stamps)
     everyone[~flags] = days
     return TradingDays(_series(everyone), clock)
-
-
-def are_dates(texts: pl.Series) -> pl.Series:
-    """Which of the stamps are written as dates, without a time of day."""
-    return texts.str.contains(_DATE).fill_null(False)
-
-
-def written_zone(texts: pl.Series) -> str:
-    """The zone in which all stamps are written, where it is one offset of whole hours; else an empty text."""
-    offsets = texts.str.extract(_OFFSET).unique()
-    if len(offsets) != 1 or offsets[0] is None:
-        return ""
-    hours = int(offsets[0])
-    # Names of this kind count hours to the west.
-    return f"Etc/GMT{-hours:+}" if hours and -12 <= hours <= 14 else ""
 
 
 def by_trading_date(

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import InputError, NoBars, ProviderError
+from ktrdr.market.bad_rows import UNCHANGED, Mending
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
 from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.closings import closed_by, with_instants
@@ -74,12 +75,13 @@ class Loaded:
     asked: list[Range] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     merges: list[MergeReport] = field(default_factory=list)
+    mending: Mending = UNCHANGED
     failure: ProviderError | None = None
     was_stopped: bool = False
 
     @property
     def note(self) -> str:
-        return notes(self.notes)
+        return notes([*self.notes, self.mending.note])
 
     @property
     def rows_new(self) -> int:
@@ -301,6 +303,7 @@ class _Load:
         loaded.pages += 1
         loaded.rows_fetched += len(page.frame)
         loaded.notes += [page.note, page.clock.note if page.clock else ""]
+        loaded.mending += page.mending
         lengths = [_length(each, self._stored) for each in parts]
         done = sum(lengths[:number]) + lengths[number] * _share(parts[number], page.through, self._stored)
         self._watcher.on_page(page, loaded.rows_fetched, done / sum(lengths))

@@ -12,6 +12,7 @@ import polars as pl
 
 from ktrdr.errors import BarsError, InputError
 from ktrdr.instants import format_instant
+from ktrdr.market.bad_rows import UNCHANGED, Mending
 from ktrdr.market.bars import check_range
 from ktrdr.market.days import DAYS_OF_UTC, DayClock
 from ktrdr.timeframe import Timeframe
@@ -52,14 +53,15 @@ class Page:
     """Some bars in the schema, in their order, and who served them; a range comes as one page or as many.
 
     `through` is the instant up to which the provider has answered: bars that open before it are here or in an earlier
-    page, or it has none. `note` tells the reader what the bars do not. `clock` is how days open, where the source
-    stamps them with instants.
+    page, or it has none. `note` tells the reader what the bars do not, `mending` how many rows were put right or left
+    out. `clock` is how days open, where the source stamps them with instants.
     """
 
     frame: pl.DataFrame
     provider: str
     through: datetime
     note: str = ""
+    mending: Mending = UNCHANGED
     clock: DayClock | None = None
 
 
@@ -98,7 +100,9 @@ def fetch(provider: Provider, symbol: str, timeframe: str, start: date | None = 
     """All pages as one. Raises as `Provider.pages` does."""
     pages = list(provider.pages(symbol, timeframe, start, end))
     frame = pl.concat([page.frame for page in pages])
-    return Page(frame, pages[-1].provider, pages[-1].through, notes(page.note for page in pages), clock_of(pages))
+    mending = sum((page.mending for page in pages), UNCHANGED)
+    note = notes([*(page.note for page in pages), mending.note])
+    return Page(frame, pages[-1].provider, pages[-1].through, note, mending, clock_of(pages))
 
 
 def clock_of(pages: Iterable[Page]) -> DayClock | None:

@@ -25,13 +25,13 @@ from ktrdr.market.bars import (
     check_range,
     check_spacing,
     check_symbol,
-    conform,
     folder_name,
     symbol_of,
 )
 from ktrdr.market.calendar_file import read_calendar, write_calendar
 from ktrdr.market.closings import with_instants
 from ktrdr.market.days import DAYS_OF_UTC, DayClock, by_trading_date
+from ktrdr.market.files.frames import conform
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 from ktrdr.timeframe import Timeframe
 
@@ -160,6 +160,21 @@ class BarStore:
         path = self._path(symbol, timeframe)
         with storage_errors(path):
             return series_file.info(path) if path.is_file() else None
+
+    def remove(self, symbol: str, timeframe: str) -> SeriesInfo:
+        """Remove a series with all that is known of it, and say what it was. Raises SeriesNotFound, StorageError."""
+        path = self._existing(symbol, timeframe)
+        with storage_errors(path), _exclusive(path):
+            removed = series_file.info(path)
+            path.unlink()
+            for beside in path.parent.glob(f".{path.stem}.*.json"):
+                beside.unlink()
+        return removed
+
+    def timeframes(self, symbol: str) -> tuple[Timeframe, ...]:
+        """Those that are stored of a symbol, shortest first."""
+        name = check_symbol(symbol)
+        return tuple(Timeframe(path.stem) for path in self._series_files() if path.parent.name == name)
 
     def check_writable(self) -> None:
         """Raises StorageError, with the system's reason, when bars could not be stored now."""

@@ -11,9 +11,10 @@ from datetime import date
 from pathlib import PureWindowsPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ktrdr.errors import StorageError
+from ktrdr.payloads.files import FileReading
 from ktrdr.timeframe import Timeframe
 
 VERSION = 1
@@ -33,6 +34,10 @@ class Job(BaseModel):
 
     def describe(self) -> Metadata:
         """What the operation's record shows."""
+        raise NotImplementedError
+
+    def uses(self, symbol: str, timeframe: str) -> bool:
+        """Whether it reads or writes this series of bars."""
         raise NotImplementedError
 
 
@@ -65,6 +70,9 @@ class StrategyOnBars(BaseModel):
             "start_date": self.start.isoformat() if self.start else None,
             "end_date": self.end.isoformat() if self.end else None,
         }
+
+    def uses(self, symbol: str, timeframe: str) -> bool:
+        return symbol in self.symbols and timeframe in self.timeframes
 
 
 class TrainingJob(StrategyOnBars, Job):
@@ -141,6 +149,9 @@ class ModelJob(Job):
             "model": self.model,
         }
 
+    def uses(self, symbol: str, timeframe: str) -> bool:
+        return symbol in self.symbols and timeframe in self.timeframes
+
 
 class PredictionJob(ModelJob):
     """The model's predictions at the newest `last` closed bars of `symbol`."""
@@ -148,6 +159,9 @@ class PredictionJob(ModelJob):
     kind: Literal["prediction"] = "prediction"
     symbol: str
     last: int
+
+    def uses(self, symbol: str, timeframe: str) -> bool:
+        return symbol == self.symbol and timeframe in self.timeframes
 
 
 class ExportJob(ModelJob):
@@ -173,8 +187,7 @@ class DataLoadJob(Job):
     clip: ask for as much as the provider has where it has less than was asked for
     filename: the sent file's own name; the file itself lies in the operation's folder
     content_sha256: of that file
-    columns: the file's names of our columns, where they differ
-    timezone: of instants in the file that have none
+    reading: what the user says about how the file is written
     """
 
     kind: Literal["data_load"] = "data_load"
@@ -188,8 +201,16 @@ class DataLoadJob(Job):
     endpoints: Endpoints = Endpoints()
     filename: str | None = None
     content_sha256: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
-    timezone: str = ""
+    reading: FileReading = FileReading()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_reading(cls, job: Any) -> Any:
+        """Jobs of 0.1.0 have the columns and the time zone by themselves."""
+        if not isinstance(job, Mapping) or not {"columns", "timezone"} & job.keys():
+            return job
+        rest = {name: value for name, value in job.items() if name not in ("columns", "timezone")}
+        return {**rest, "reading": {"columns": job.get("columns", {}), "timezone": job.get("timezone", "")}}
 
     def describe(self) -> Metadata:
         return {
@@ -199,6 +220,9 @@ class DataLoadJob(Job):
             "start_date": self.start.isoformat() if self.start else None,
             "end_date": self.end.isoformat() if self.end else None,
         }
+
+    def uses(self, symbol: str, timeframe: str) -> bool:
+        return (symbol, timeframe) == (self.symbol, self.timeframe)
 
 
 AnyJob = TrainingJob | FoldsJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob

@@ -87,6 +87,8 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": series | {"symbol": "ACME"}, **file},
             {"path_parameters": series, **file},
         ],
+        f"DELETE {API}/data/{{symbol}}": [{"path_parameters": {"symbol": "GONE"}}],
+        f"DELETE {API}/data/{{symbol}}/{{timeframe}}": [{"path_parameters": series | {"symbol": "GONE"}}],
         f"GET {API}/data/{{symbol}}/{{timeframe}}/quality": [{"path_parameters": series}],
         f"GET {API}/data/{{symbol}}/{{timeframe}}/quality.png": [{"path_parameters": series}],
         f"GET {API}/data/{{symbol}}/{{timeframe}}/export": [{"path_parameters": series}],

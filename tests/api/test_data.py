@@ -6,6 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from ktrdr.bootstrap import build_lanes, build_services
+from ktrdr.errors import ConflictError, SeriesNotFound
+from ktrdr.executors.inline import InlineExecutor
+from ktrdr.payloads.jobs import DataLoadJob
+from ktrdr.settings import Settings
+from ktrdr.timeframe import Timeframe
 from tests.api.conftest import AAPL, Wait
 from tests.api.test_app import API, assert_problem
 
@@ -119,7 +125,7 @@ async def test_a_wrong_row_refuses_the_file_whole(client: httpx.AsyncClient, wai
     ended = await wait(answer.json()["operation_id"])
 
     assert (ended["status"], ended["error"]["code"]) == ("FAILED", "invalid_bars")
-    assert "in 1 row (3)" in ended["error"]["detail"]
+    assert "acme.csv, line 4, '2024-01-04,10,9,11,10,100': high is below" in ended["error"]["detail"]
     assert_problem(await client.get(f"{API}/data/ACME/1d"), 404, "series_not_found")
 
 
@@ -145,3 +151,86 @@ async def test_only_files_of_bars_are_imported(client: httpx.AsyncClient) -> Non
     answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "acme.xlsx"}, content=b"x")
 
     assert "acme.xlsx" in assert_problem(answer, 422, "invalid_input")["detail"]
+
+
+HEADERLESS = b"01/02/2024 09:30;10,5;11,5;9,5;10,5;1.000\n01/02/2024 10:30;10,5;11,5;9,5;10,5;2.000\n"
+
+
+async def test_what_the_query_says_of_a_file_is_heeded_and_told(client: httpx.AsyncClient, wait: Wait) -> None:
+    query = {"filename": "a.csv", "date_format": "DMY", "timezone": "America/New_York", "no_header": "true"}
+
+    refused = await client.post(f"{API}/data/ACME/1h/import", params={"filename": "a.csv"}, content=HEADERLESS)
+    failed = await wait(refused.json()["operation_id"])
+    answer = await client.post(f"{API}/data/ACME/1h/import", params=query, content=HEADERLESS)
+    ended = await wait(answer.json()["operation_id"])
+
+    assert "may be 1 February 2024 or 2 January 2024" in failed["error"]["detail"]
+    assert "--date-format DMY" in failed["error"]["hint"]
+    results = (await client.get(f"{API}/operations/{ended['operation_id']}/results")).json()
+    assert results["note"] == (
+        "imported from a.csv; read as: semicolon-separated, no header (time, open, high, low, close, volume by "
+        "position), times as day/month/year, America/New_York, decimal comma, thousands by '.'"
+    )
+    (bar, _) = (await client.get(f"{API}/data/ACME/1h")).json()["bars"]
+    assert bar == {
+        "timestamp": "2024-02-01T14:30:00Z",
+        "open": 10.5,
+        "high": 11.5,
+        "low": 9.5,
+        "close": 10.5,
+        "volume": 1000.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"format": "metatrader"}, "metatrader"),
+        ({"date_format": "dd/mm/yyyy"}, "%d/%m/%Y"),
+        ({"delimiter": "ab"}, "delimiter"),
+        ({"encoding": "klingon"}, "klingon"),
+        ({"decimal": ",", "thousands": ","}, "two different marks"),
+        ({"decimal": "x"}, "decimal"),
+        ({"bad_rows": "guess"}, "bad_rows"),
+        ({"skip": "-1"}, "skip"),
+        ({"colum": "close=Last"}, "colum"),
+    ],
+)
+async def test_what_can_be_right_for_no_file_is_refused_at_once(
+    client: httpx.AsyncClient, query: dict[str, str], says: str
+) -> None:
+    answer = await client.post(f"{API}/data/ACME/1d/import", params={"filename": "a.csv", **query}, content=CSV)
+
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert says in f"{problem['detail']} {problem['hint']} {problem.get('errors', '')}"
+
+
+async def test_a_series_is_removed_with_what_is_known_of_it(
+    client: httpx.AsyncClient, loaded: dict[str, Any], tmp_path: Path
+) -> None:
+    removed = await client.delete(f"{API}/data/aapl/1d")
+
+    assert removed.json() == {"symbol": "AAPL", "timeframes": ["1d"], "rows": 1509}
+    assert (await client.get(f"{API}/data")).json()["series"] == []
+    assert not list((tmp_path / "home" / "bars").glob("AAPL/*1d*json"))
+    assert_problem(await client.delete(f"{API}/data/AAPL/1d"), 404, "series_not_found")
+    assert_problem(await client.delete(f"{API}/data/AAPL"), 404, "series_not_found")
+
+
+async def test_bars_that_an_operation_uses_are_not_removed(tmp_path: Path) -> None:
+    settings = Settings(ktrdr_home=tmp_path / "home")
+    services = build_services(settings, InlineExecutor(build_lanes(settings)))
+    await services.start()
+    job = DataLoadJob(symbol="AAPL", timeframe=Timeframe.DAY, provider="sample")
+    waiting, _ = await services.operations.create_operation(
+        "DATA_LOAD", metadata=job.describe(), payload=job.model_dump(mode="json")
+    )
+
+    with pytest.raises(ConflictError, match=f"AAPL 1d is in use by {waiting.operation_id}") as refused:
+        await services.data.remove("AAPL", "1d")
+    with pytest.raises(SeriesNotFound):
+        await services.data.remove("AAPL", "1h")
+    await services.close()
+
+    assert refused.value.hint.endswith(f"ktrdr operations cancel {waiting.operation_id}")

@@ -7,7 +7,7 @@ import httpx
 import polars as pl
 import pytest
 
-from ktrdr.market.bars import conform
+from ktrdr.market.files.frames import conform
 from tests.api.conftest import Wait
 from tests.api.test_app import API, assert_problem
 

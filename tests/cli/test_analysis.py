@@ -65,7 +65,7 @@ def test_predictions_are_a_row_for_each_bar(server: FakeServer, ktrdr: Run) -> N
     assert ran.code == 0
     heading, row = ran.out.splitlines()
     assert heading.split() == ["bar", "close", "down", "up", "predicted"]
-    assert row.split() == ["2023-06-30", "340.5400", "0.2500", "0.7500", "up"]
+    assert row.split() == ["2023-06-30", "340.540", "0.2500", "0.7500", "up"]
     assert "not trained on MSFT" in ran.err
     assert server.asked[0].json == {"symbol": "MSFT", "timeframe": "1d", "last": 1}
     assert ktrdr("models", "predict", TRAINING, "MSFT", "1d", "--json").json == {
@@ -82,7 +82,7 @@ def test_a_regression_predicts_a_number(server: FakeServer, ktrdr: Run) -> None:
 
     ran = ktrdr("models", "predict", TRAINING, "MSFT", "1h")
 
-    assert ran.out.splitlines()[1].split() == ["2023-06-30", "14:00", "340.5400", "-0.001250"]
+    assert ran.out.splitlines()[1].split() == ["2023-06-30", "14:00", "340.540", "-0.001250"]
 
 
 def test_an_export_is_saved_where_it_was_asked_for(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:

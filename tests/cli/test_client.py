@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ktrdr.api.schemas.data import DataLoad
+from ktrdr.api.schemas.data import DataLoad, Import
 from ktrdr.cli.client import Client
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
 from tests.cli.conftest import BROKEN, problem, started
@@ -82,7 +82,7 @@ def test_a_start_whose_answer_is_lost_is_sent_again_under_the_same_key(server: F
     with closing(Client(server.url)) as client:
         client.load(load)
         client.load(load)
-        client.import_file(file, "ACME", "1d")
+        client.import_file(file, "ACME", "1d", Import(filename=file.name))
 
     keys = [asked.headers["idempotency-key"] for asked in server.asked]
     assert keys[0] == keys[1]

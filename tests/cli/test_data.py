@@ -124,10 +124,10 @@ def test_show_prints_the_last_bars_and_how_many_there_are(server: FakeServer, kt
     assert server.asked[0].query == {"start": "2023-01-01", "limit": "5"}
     assert ran.out.splitlines()[1].split() == [
         "2023-01-03",
-        "130.2800",
-        "130.9000",
-        "124.1700",
-        "125.0700",
+        "130.280",
+        "130.900",
+        "124.170",
+        "125.070",
         "110,000,000",
     ]
     assert ran.err == "1 of 250 rows of ^GSPC 1d\n"
@@ -291,3 +291,137 @@ def test_import_sends_the_mapping(server: FakeServer, ktrdr: Run, tmp_path: Path
     ktrdr("data", "import", "bars.csv", "MSFT", "5m", "--column", "close=Last", "--timezone", "Europe/Berlin")
 
     assert server.asked[0].query == {"filename": "bars.csv", "column": "close=Last", "timezone": "Europe/Berlin"}
+
+
+def test_import_sends_what_is_said_about_the_file(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").write_bytes(b"x")
+    server.on("POST", "/data/MSFT/5m/import", started(LOAD, "Import started"))
+    serve_load(server)
+
+    ktrdr(
+        *("data", "import", "bars.csv", "MSFT", "5m", "--format", "histdata", "--date-format", "DMY", "--decimal", ","),
+        *("--no-header", "--skip", "2", "--stamp", "close", "--bad-rows", "drop", "--only", "MSFT"),
+    )
+
+    assert server.asked[0].query == {
+        "filename": "bars.csv",
+        "format": "histdata",
+        "date_format": "DMY",
+        "decimal": ",",
+        "no_header": "true",
+        "skip": "2",
+        "stamp": "close",
+        "bad_rows": "drop",
+        "only": "MSFT",
+    }
+
+
+def test_import_refuses_a_mark_that_is_none(server: FakeServer, ktrdr: Run) -> None:
+    ran = ktrdr("data", "import", "bars.csv", "MSFT", "5m", "--decimal", "x")
+
+    assert ran.code == 2
+    assert "error: --decimal: Input should be '', '.' or ','" in ran.err
+
+
+def test_several_files_are_imported_by_their_names(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
+    for name in ("AAPL_1d.csv", "BRK_B_1h.csv", "notes.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    server.on("POST", "/data/AAPL/1d/import", started(LOAD, "Import started"))
+    server.on("POST", "/data/BRK_B/1h/import", problem(409, "provider_conflict", "BRK_B 1h is stored from yahoo"))
+    serve_load(server)
+
+    ran = ktrdr("data", "import", str(tmp_path / "*.csv"), "--name", "{symbol}_{timeframe}")
+
+    assert ran.code == 1
+    heading, *rows = ran.out.splitlines()
+    assert heading.split() == ["file", "series", "status", "rows", "new", "total", "first", "last", "quality"]
+    assert [row.split()[:4] for row in rows] == [
+        ["AAPL_1d.csv", "AAPL", "1d", "completed"],
+        ["BRK_B_1h.csv", "BRK_B", "1h", "refused"],
+        ["notes.csv", "-", "refused", "-"],
+    ]
+    assert "error: BRK_B_1h.csv: BRK_B 1h is stored from yahoo" in ran.err
+    assert "error: notes.csv: it is not named as {symbol}_{timeframe}" in ran.err
+    assert "note: AAPL_1d.csv: yahoo could not be reached" in ran.err
+
+
+def test_several_files_join_one_series(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
+    for month in (1, 2):
+        (tmp_path / f"BTC-2024-0{month}.csv").write_bytes(b"x")
+    server.on("POST", "/data/BTC-USDT/1h/import", started(LOAD, "Import started"))
+    serve_load(server)
+
+    ran = ktrdr("data", "import", str(tmp_path / "BTC*.csv"), "BTC-USDT", "1h")
+
+    assert ran.code == 0
+    assert [asked.query["filename"] for asked in server.asked if asked.method == "POST"] == [
+        "BTC-2024-01.csv",
+        "BTC-2024-02.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        (["none*.csv", "AAPL", "1d"], "no file matches none*.csv"),
+        (["a.csv"], "which symbol and timeframe are these?"),
+        (["a.csv", "b.csv", "c.csv", "d.csv"], "which symbol and timeframe are these?"),
+        (["a.csv", "--name", "{ticker}"], "--name '{ticker}' must hold {symbol} once"),
+        (["a.csv", "--name", "{symbol}"], "must hold {timeframe} once"),
+        (["a.csv", "b.csv", "AAPL", "1d", "--replace"], "--replace would keep only one of 2 files"),
+    ],
+)
+def test_files_without_a_series_are_refused(server: FakeServer, ktrdr: Run, arguments: list[str], detail: str) -> None:
+    ran = ktrdr("data", "import", *arguments)
+
+    assert ran.code == 2
+    assert detail in ran.err
+    assert server.asked == []
+
+
+STORED = {
+    "symbol": "AAPL", "timeframe": "1d", "rows": 250, "first": "2023-01-03T00:00:00Z", "last": "2023-12-29T00:00:00Z",
+    "provider": "csv", "size_bytes": 4000,
+}  # fmt: skip
+
+
+def test_rm_needs_a_yes(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", "/data", {"series": [STORED, STORED | {"timeframe": "1h"}]})
+
+    ran = ktrdr("data", "rm", "aapl")
+
+    assert ran.code == 2
+    assert "Remove AAPL 1d (250 bars), AAPL 1h (250 bars)? Without a terminal nobody can be asked" in ran.err
+    assert server.paths("DELETE") == []
+
+
+def test_rm_removes_one_series_or_all(server: FakeServer, ktrdr: Run) -> None:
+    server.on("DELETE", "/data/AAPL/1d", {"symbol": "AAPL", "timeframes": ["1d"], "rows": 250})
+    server.on("DELETE", "/data/AAPL", {"symbol": "AAPL", "timeframes": ["1h", "4h"], "rows": 1})
+
+    one, every = ktrdr("data", "rm", "AAPL", "1d", "--yes"), ktrdr("data", "rm", "AAPL", "--yes")
+
+    assert one.err == "Removed AAPL 1d (250 bars)\n"
+    assert every.err == "Removed AAPL 1h, 4h (1 bar)\n"
+
+
+def test_rm_says_what_uses_the_bars(server: FakeServer, ktrdr: Run) -> None:
+    hint = "wait until it has ended, or end it with: ktrdr operations cancel op_1"
+    server.on("DELETE", "/data/AAPL/1d", problem(409, "conflict", "AAPL 1d is in use by op_1", hint))
+
+    ran = ktrdr("data", "rm", "AAPL", "1d", "--yes")
+
+    assert ran.err == f"error: AAPL 1d is in use by op_1\nhint: {hint}\n"
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [(0.00001234, "0.0000123400"), (1.0664, "1.06640"), (125.07, "125.070"), (41999.41, "41,999.41")],
+)
+def test_prices_are_shown_with_six_significant_digits(server: FakeServer, ktrdr: Run, price: float, shown: str) -> None:
+    bar = BAR | dict.fromkeys(("open", "high", "low", "close"), price)
+    server.on("GET", "/data/X/1d", {"symbol": "X", "timeframe": "1d", "total": 1, "bars": [bar]})
+
+    ran = ktrdr("data", "show", "X", "1d")
+
+    assert ran.out.splitlines()[1].split()[1:5] == [shown] * 4

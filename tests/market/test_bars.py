@@ -15,11 +15,11 @@ from ktrdr.market.bars import (
     check_bars,
     check_range,
     check_symbol,
-    conform,
     fingerprint,
     folder_name,
     symbol_of,
 )
+from ktrdr.market.files.frames import conform
 from tests.bars import NAMES, Series, csv_of, every_source
 
 
@@ -72,8 +72,8 @@ def test_separate_date_and_time_columns_are_joined() -> None:
 
 
 def test_missing_columns_are_named_beside_those_found() -> None:
-    with pytest.raises(BarsError, match=r"no column close, volume; the columns found are .*open.*Last"):
-        conform(table(days(1)).drop("close", "volume").with_columns(Last=1.0))
+    with pytest.raises(BarsError, match=r"no column close; the columns found are .*open.*Final"):
+        conform(table(days(1)).drop("close", "volume").with_columns(Final=1.0))
 
 
 def test_all_kinds_of_faults_are_listed_at_once_with_their_rows() -> None:
@@ -109,13 +109,13 @@ def test_unreadable_values_are_shown_beside_the_other_faults() -> None:
     with pytest.raises(BarsError) as refused:
         conform(frame)
 
-    assert "timestamp 'soon' is not an ISO 8601 time" in refused.value.detail
+    assert "timestamp 'soon' is not a time that can be read" in refused.value.detail
     assert "open 'ten' is not a number in 1 row (3)" in refused.value.detail
     assert "close is zero or negative in 1 row (1)" in refused.value.detail
 
 
 def test_ambiguous_dates_are_refused_rather_than_guessed() -> None:
-    with pytest.raises(BarsError, match="01/02/2023"):
+    with pytest.raises(InputError, match="01/02/2023"):
         conform(table(["01/02/2023"]))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
+from ktrdr.market.bad_rows import Mending
 from ktrdr.market.bars import check_bars
 from ktrdr.market.provider import Page
 from ktrdr.market.providers import create_provider
@@ -178,13 +179,39 @@ def test_refusals_and_rubbish_become_errors_of_the_provider(
     assert ran.error.hint
 
 
-def test_bars_that_cannot_be_right_are_not_taken() -> None:
-    twisted = [[stamp, low, low, high, low, volume] for stamp, low, high, _, _, volume, *_ in BARS]
+def test_candles_whose_open_lies_outside_are_widened_to_hold_it() -> None:
+    # Some exchanges open a candle at the close before, wherever its own trades were.
+    outside = [[stamp, float(high) + 1, high, low, close, volume] for stamp, _, high, low, close, volume, *_ in BARS]
 
-    ran = run(lambda query: Answer.of(twisted))
+    ran = run(lambda query: exchange(query, outside))
 
-    assert ran.error
-    assert "holds no right bars: high is below open, low or close" in ran.error.detail
+    (page,) = ran.pages
+    assert (ran.error, len(page.frame)) == (None, 499)
+    assert page.frame["high"].to_list() == page.frame["open"].to_list()
+    assert page.mending.note == "high or low widened to hold open and close in 499 bars"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "mending"),
+    [
+        (3, "0", Mending(not_positive=1)),
+        (1, "-1", Mending(not_positive=1)),
+        (4, None, Mending(without_price=1)),
+        (5, "-0.0001", Mending(bad_volume=1)),
+        (5, None, Mending(without_volume=1)),
+    ],
+    ids=["low of zero", "open below zero", "no close", "negative volume", "no volume"],
+)
+def test_one_bad_candle_does_not_keep_what_follows_from_coming(place: int, value: Any, mending: Mending) -> None:
+    bars = [list(bar) for bar in BARS]
+    bars[150][place] = value
+
+    ran = run(lambda query: exchange(query, bars), rows_a_page=100)
+
+    assert ran.error is None
+    assert ran.rows == 499 - mending.left_out
+    assert sum((page.mending for page in ran.pages), Mending()) == mending
+    assert [len(page.frame) for page in ran.pages][1] == 100 - mending.left_out
 
 
 def test_markets_that_are_not_told_are_no_missing_market() -> None:

@@ -10,6 +10,7 @@ import pytest
 from ktrdr.errors import BarsError, InputError
 from ktrdr.market.provider import Page, fetch
 from ktrdr.market.providers.csv import FileProvider
+from ktrdr.payloads.files import FileReading
 from tests.bars import Series, csv_of, every_source
 
 GOOD = """Date,Open,High,Low,Close,Volume
@@ -29,7 +30,7 @@ def imported(
 ) -> Page:
     path = folder / "upload"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return fetch(FileProvider(path, name, **mapping), "AAPL", timeframe, start, None)
+    return fetch(FileProvider(path, name, FileReading(**mapping)), "AAPL", timeframe, start, None)
 
 
 def test_a_csv_file_is_read(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_a_csv_file_is_read(tmp_path: Path) -> None:
 
     assert fetched.frame["close"].to_list() == [11.0, 12.0, 13.0]
     assert fetched.frame["timestamp"][0] == datetime(2023, 1, 3, tzinfo=UTC)
-    assert (fetched.provider, fetched.note) == ("csv", "imported from prices.csv")
+    assert (fetched.provider, fetched.note) == ("csv", "imported from prices.csv; read as: comma-separated")
 
 
 @pytest.mark.parametrize(
@@ -85,13 +86,14 @@ def test_long_files_are_read_whole(name: str, series: Series, tmp_path: Path) ->
         (b"a,b\0,c\n1,2,3\n", "prices.csv", "binary file"),
         ("\n<!DOCTYPE html><html><body>Sign in</body></html>", "prices.csv", "web page"),
         ('{"chart": []}', "prices.csv", "web page or JSON"),
-        ("just some words\nand more words\n", "prices.csv", "no column timestamp, open, high, low, close, volume"),
-        ("Date,Close\n2023-01-03,11\n", "prices.csv", "no column open, high, low, volume"),
-        (GOOD.replace("12,200", "12,200,7"), "prices.csv", "more fields than the header's 6 in rows 2"),
-        (GOOD.replace("11,13,10,12,200", "11,13"), "prices.csv", r"low is missing or not a number in 1 row \(2\)"),
-        (GOOD.replace("12,200", "n/a,200"), "prices.csv", r"close 'n/a' is not a number in 1 row \(2\)"),
-        (GOOD.replace("2023-01-04", "2023-13-04"), "prices.csv", r"timestamp '2023-13-04' .* in 1 row \(2\)"),
-        (GOOD.replace("12,14,11", "12,10,11"), "prices.csv", r"high is below open, low or close in 1 row \(3\)"),
+        ("just some words\nand more words\n", "prices.csv", "no column timestamp, open, high, low, close"),
+        ("Date,Close\n2023-01-03,11\n", "prices.csv", "no column open, high, low;"),
+        (GOOD.replace("12,200", "12,200,7"), "prices.csv", "line 3, '2023-01-04,.*': more fields than the 6 columns"),
+        (GOOD.replace("11,13,10,12,200", "11,13"), "prices.csv", "line 3, '2023-01-04,11,13': low is missing"),
+        (GOOD.replace("12,200", "n/a,200"), "prices.csv", "line 3, '.*': close is missing or not a number"),
+        (GOOD.replace("12,200", "twelve,200"), "prices.csv", "line 3, '.*': close 'twelve' is not a number"),
+        (GOOD.replace("2023-01-04", "2023-13-04"), "prices.csv", "line 3, '.*': timestamp '2023-13-04' is not a time"),
+        (GOOD.replace("12,14,11", "12,10,11"), "prices.csv", "line 4, '.*': high is below open, low or close"),
         (GOOD, "prices.parquet", "not a Parquet file"),
         (b"PAR1" + b"\0" * 100 + b"PAR1", "prices.parquet", "damaged"),
         (GOOD, "prices.xlsx", r"neither \.csv nor \.parquet"),
@@ -114,15 +116,15 @@ def test_several_faults_are_told_in_one_go(tmp_path: Path) -> None:
     with pytest.raises(BarsError) as refused:
         imported(tmp_path, content)
 
-    assert refused.value.detail.startswith("prices.csv: ")
-    rows_by_message = {fault["message"]: fault["rows"] for fault in refused.value.context["faults"]}
-    assert rows_by_message == {
-        "timestamp is earlier than the row before": (3,),
-        "timestamp was seen before": (4,),
-        "open is zero or negative": (5,),
-        "low is zero or negative": (5,),
-        "close is missing or not a number": (5,),
-        "volume is infinite": (5,),
+    assert refused.value.detail.startswith("prices.csv, line 6, '2023-01-06,-5,14,-6,NaN,inf': close is missing")
+    lines_by_message = {fault["message"]: fault["places"] for fault in refused.value.context["faults"]}
+    assert lines_by_message == {
+        "timestamp is earlier than the row before": (4,),
+        "timestamp was seen before": (5,),
+        "open is zero or negative": (6,),
+        "low is zero or negative": (6,),
+        "close is missing or not a number": (6,),
+        "volume is infinite": (6,),
     }
 
 
@@ -149,7 +151,7 @@ def test_a_stretch_of_shorter_bars_is_refused_by_its_rows(tmp_path: Path) -> Non
 
 
 def test_bars_of_a_longer_timeframe_are_refused(tmp_path: Path) -> None:
-    stamps = [f"2023-01-{day:02}" for day in range(2, 13)]
+    stamps = [f"2023-01-{day:02} 00:00" for day in range(2, 13)]
     content = "\n".join(["timestamp,open,high,low,close,volume", *(f"{stamp},10,12,9,11,100" for stamp in stamps)])
 
     with pytest.raises(BarsError, match=r"bars at least 1 day apart \(row 1: 2023-01-02 00:00, row 2: ") as refused:
@@ -159,9 +161,9 @@ def test_bars_of_a_longer_timeframe_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:
-    content = GOOD + "2023-01-05T14:30:00Z,12,14,11,13,300\n"
+    content = GOOD + "2023-01-05,12,14,11,13,300\n"
 
-    with pytest.raises(BarsError, match=r"timestamp was seen before in 1 row \(4\)"):
+    with pytest.raises(BarsError, match=r"line 5, '2023-01-05,.*': timestamp was seen before"):
         imported(tmp_path, content)
 
 
@@ -228,7 +230,7 @@ def test_the_hour_that_comes_twice_is_taken_in_order(tmp_path: Path) -> None:
 def test_a_time_that_no_clock_there_showed_is_refused(tmp_path: Path) -> None:
     content = TICKS.format("2023-03-26 01:55", "2023-03-26 02:30").replace("When", "Timestamp")
 
-    with pytest.raises(BarsError, match=r"1 times do not exist in Europe/Berlin.*rows 2"):
+    with pytest.raises(BarsError, match=r"line 3, '2023-03-26 02:30.*': this time does not exist in Europe/Berlin"):
         imported(tmp_path, content, timeframe="5m", timezone="Europe/Berlin", columns={"close": "Last"})
 
 

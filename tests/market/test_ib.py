@@ -9,6 +9,7 @@ import pytest
 from ib_async import BarData
 
 from ktrdr.errors import InputError, NoBars, ProviderError, ProviderUnreachable
+from ktrdr.market.bad_rows import Mending, mend
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.ib import IbProvider, _contract, refusal, to_frame
 from ktrdr.market.providers.retry import TransientError
@@ -37,7 +38,10 @@ def test_a_week_is_filed_under_its_monday() -> None:
 def test_a_midpoint_has_no_volume_and_a_bar_without_prices_is_none() -> None:
     frame = to_frame([bar(date(2024, 1, 2), volume=-1), bar(date(2024, 1, 3), close=0.0)], Timeframe.DAY)
 
-    assert frame["volume"].to_list() == [0.0]
+    mended, mending = mend(frame)
+
+    assert mended["volume"].to_list() == [0.0]
+    assert mending == Mending(not_positive=1)
 
 
 def test_symbols_become_contracts() -> None:

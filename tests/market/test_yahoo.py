@@ -153,8 +153,8 @@ def test_intraday_bars_stand_at_their_opening_and_the_open_one_is_left_out() -> 
     page = fetched(body, "AAPL", "1h", date(2025, 2, 3), date(2025, 2, 3), now)
 
     assert page.frame["timestamp"].to_list() == [datetime(2025, 2, 3, 14, 30, tzinfo=UTC)]
-    assert "1 bars without prices left out" in page.note
-    assert "high or low widened to hold open and close in 1 bars" in page.note
+    assert "1 bar without prices left out" in page.note
+    assert "high or low widened to hold open and close in 1 bar" in page.note
 
 
 def test_a_long_range_of_minutes_comes_in_pages_that_yahoo_answers() -> None:

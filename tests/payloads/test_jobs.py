@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ktrdr.errors import StorageError
+from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
@@ -20,6 +21,7 @@ from ktrdr.payloads.jobs import (
     TrainingJob,
     parse_job,
 )
+from ktrdr.timeframe import Timeframe
 
 ON_BARS: dict[str, Any] = {
     "strategy": "name: x\n",
@@ -148,3 +150,23 @@ def test_what_0_1_0_stored_is_read_without_its_absolute_paths(payload: dict[str,
 def test_a_job_that_cannot_be_read_says_why(payload: dict[str, Any], words: str) -> None:
     with pytest.raises(StorageError, match=words):
         parse_job(payload)
+
+
+def test_a_load_that_named_columns_by_themselves_is_read() -> None:
+    stored = {"version": 1, "kind": "data_load", "symbol": "ACME", "timeframe": "1d", "provider": "csv"}
+
+    job = parse_job({**stored, "columns": {"close": "Last"}, "timezone": "Asia/Tokyo"})
+
+    assert isinstance(job, DataLoadJob)
+    assert job.reading == FileReading(columns={"close": "Last"}, timezone="Asia/Tokyo")
+    assert parse_job(job.model_dump(mode="json")) == job
+
+
+def test_a_job_says_which_series_it_uses() -> None:
+    load = DataLoadJob(symbol="AAPL", timeframe=Timeframe.DAY, provider="yahoo")
+    prediction = PredictionJob(
+        model="op_1", folder="op_1", symbol="MSFT", last=5, symbols=("AAPL",), timeframes=("1d",)
+    )
+
+    assert [load.uses("AAPL", "1d"), load.uses("AAPL", "1h"), load.uses("MSFT", "1d")] == [True, False, False]
+    assert [prediction.uses("MSFT", "1d"), prediction.uses("AAPL", "1d")] == [True, False]

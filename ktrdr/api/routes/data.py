@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas.base import Day
-from ktrdr.api.schemas.data import Bars, DataLoad, ProviderList, SeriesList
+from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, SeriesList
 from ktrdr.api.schemas.operations import OperationStarted
-from ktrdr.errors import InputError
 
 router = APIRouter(prefix="/data", tags=["data"])
 
@@ -38,6 +37,18 @@ async def load_bars(
     operation = await services.data.start_load(request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")
+
+
+@router.delete("/{symbol}", responses=refusals(403, 404, 409, 422, 503))
+async def remove_symbol(symbol: str, services: Injected) -> Removed:
+    """Remove all stored series of a symbol, unless an operation uses or loads one."""
+    return await services.data.remove(symbol)
+
+
+@router.delete("/{symbol}/{timeframe}", responses=refusals(403, 404, 409, 422, 503))
+async def remove_series(symbol: str, timeframe: str, services: Injected) -> Removed:
+    """Remove one stored series, unless an operation uses or loads it."""
+    return await services.data.remove(symbol, timeframe)
 
 
 @router.get("/{symbol}/{timeframe}", responses=refusals(404, 422, 503))
@@ -70,40 +81,12 @@ async def import_bars(
     request: Request,
     services: Injected,
     response: Response,
-    filename: Annotated[str, Query(description="The file's name; its ending tells the format.", max_length=255)],
-    replace: Annotated[bool, Query(description="Drop what is stored of the series and start it anew.")] = False,
-    column: Annotated[
-        list[str] | None,
-        Query(description="`close=Last`: the file's column Last is close; may be given several times.", max_length=6),
-    ] = None,
-    timezone: Annotated[
-        str, Query(description="Of times in the file that have no zone, such as America/New_York; default: UTC.")
-    ] = "",
+    query: Annotated[Import, Query()],
     idempotency_key: IdempotencyKey = None,
 ) -> OperationStarted:
     """Load the bars of a CSV or Parquet file, sent as the body, into the store."""
     operation = await services.data.start_import(
-        symbol,
-        timeframe,
-        filename,
-        request.stream(),
-        idempotency_key,
-        replace=replace,
-        columns=columns_of(column or []),
-        timezone=timezone,
+        symbol, timeframe, query.filename, request.stream(), query.reading, idempotency_key, replace=query.replace
     )
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")
-
-
-def columns_of(given: list[str]) -> dict[str, str]:
-    """`["close=Last"]` as `{"close": "Last"}`."""
-    columns = {}
-    for text in given:
-        ours, equals, theirs = text.partition("=")
-        if not (ours.strip() and equals and theirs.strip()):
-            raise InputError(
-                f"column {text[:64]!r} is not of the form close=Last", hint="ours, then the file's name of it"
-            )
-        columns[ours.strip().lower()] = theirs.strip()
-    return columns

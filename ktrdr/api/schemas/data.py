@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from ktrdr.api.schemas.base import Day, Request
+from ktrdr.errors import InputError
 from ktrdr.payloads.data import QualitySummary
+from ktrdr.payloads.files import FileDialect, FileReading
 from ktrdr.payloads.payload import BarInstant
 from ktrdr.timeframe import Timeframe
 
@@ -26,6 +28,35 @@ class DataLoad(Request):
         strict=True,
         description="Where the provider's history begins later than start_date, load from there; else that is refused.",
     )
+
+
+class Import(FileDialect):
+    """The query of an import."""
+
+    filename: str = Field(description="The file's name; its ending tells the format.", max_length=255)
+    replace: bool = Field(False, description="Drop what is stored of the series and start it anew.")
+    column: list[str] = Field(
+        default_factory=list,
+        description="`close=Last`: the file's column Last, or the column at that position, is close; "
+        "may be given several times.",
+        max_length=8,
+    )
+
+    @property
+    def reading(self) -> FileReading:
+        """Raises InputError of a column that is not of the form close=Last."""
+        dialect = {name: getattr(self, name) for name in FileDialect.model_fields}
+        return FileReading(**dialect, columns=dict(map(_parse_column, self.column)))
+
+
+def _parse_column(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours.strip() and equals and theirs.strip()):
+        raise InputError(
+            f"column {text[:64]!r} is not of the form close=Last",
+            hint="ours, then the file's name of it, or its position if it has no name: timestamp=1",
+        )
+    return ours.strip().lower(), theirs.strip()
 
 
 class Series(BaseModel):
@@ -49,6 +80,14 @@ class Resample(Request):
 
 class SeriesList(BaseModel):
     series: list[Series]
+
+
+class Removed(BaseModel):
+    """What was removed of a symbol."""
+
+    symbol: str
+    timeframes: list[Timeframe]
+    rows: int = Field(description="Bars in all.")
 
 
 class ProviderInfo(BaseModel):

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
 
-from ktrdr.api.schemas.data import Bar, Bars, DataLoad, ProviderInfo, ProviderList, Series, SeriesList
-from ktrdr.errors import ConflictError, InputError, StorageError
+from ktrdr.api.schemas.data import Bar, Bars, DataLoad, ProviderInfo, ProviderList, Removed, Series, SeriesList
+from ktrdr.errors import ConflictError, InputError, SeriesNotFound, StorageError
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
+from ktrdr.market.files.reading import check_reading
+from ktrdr.market.files.table import SUFFIXES
 from ktrdr.market.provider import Capabilities, check_able
 from ktrdr.market.providers import Sources, all_capabilities, create_provider, provider_for
 from ktrdr.market.providers.ccxt import CcxtProvider
-from ktrdr.market.providers.csv import SUFFIXES, check_columns, check_timezone
 from ktrdr.market.quality.stored import verdict_of
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import BarStore, check_provider
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.data import QualitySummary
+from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.jobs import DataLoadJob, Endpoints
 from ktrdr.timeframe import Timeframe
 
@@ -64,6 +66,17 @@ class DataService:
         bars = [Bar.model_validate(row) for row in frame.tail(limit).iter_rows(named=True)]
         return Bars(symbol=symbol, timeframe=timeframe, total=frame.height, bars=bars)
 
+    async def remove(self, symbol: str, timeframe: str | None = None) -> Removed:
+        """Remove one series of a symbol, or all. Raises SeriesNotFound, and ConflictError while one is in use."""
+        symbol = check_symbol(symbol)
+        every = (Timeframe.parse(timeframe),) if timeframe else await asyncio.to_thread(self._store.timeframes, symbol)
+        if not every:
+            raise SeriesNotFound(f"no bars of {symbol} are stored", hint="see what is with: ktrdr data list")
+        for each in every:
+            await self._jobs.check_unused(symbol, each)
+        removed = [await asyncio.to_thread(self._store.remove, symbol, each) for each in every]
+        return Removed(symbol=symbol, timeframes=list(every), rows=sum(series.rows for series in removed))
+
     async def start_load(self, request: DataLoad, idempotency_key: str | None = None) -> Operation:
         """Raises InputError, and ProviderConflict when other bars are stored that are not to be replaced."""
         check_range(request.start_date, request.end_date)
@@ -91,16 +104,14 @@ class DataService:
         timeframe: str,
         filename: str,
         chunks: AsyncIterator[bytes],
+        reading: FileReading,
         idempotency_key: str | None = None,
         *,
         replace: bool = False,
-        columns: Mapping[str, str] | None = None,
-        timezone: str = "",
     ) -> Operation:
         """Take the uploaded file into the operation's folder, and load from it."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
-        check_columns(columns or {})
-        check_timezone(timezone)
+        check_reading(reading)
         suffix = PurePath(filename).suffix.lower()
         if suffix not in SUFFIXES:
             raise InputError(
@@ -119,8 +130,7 @@ class DataService:
                 filename=PurePath(filename).name,
                 content_sha256=content_sha256,
                 replace=replace,
-                columns=dict(columns or {}),
-                timezone=timezone,
+                reading=reading,
             )
             return await self._jobs.start(job, idempotency_key=idempotency_key, prepare=_move_in(upload, suffix))
         finally:

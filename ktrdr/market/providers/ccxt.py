@@ -14,8 +14,9 @@ from typing import Any
 
 import polars as pl
 
-from ktrdr.errors import BarsError, InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable, nearest
-from ktrdr.market.bars import SCHEMA, VALUES, check_bars, check_range, check_symbol, conform, range_filter
+from ktrdr.errors import InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable, nearest
+from ktrdr.market.bad_rows import mend
+from ktrdr.market.bars import SCHEMA, VALUES, check_bars, check_range, check_symbol, range_filter
 from ktrdr.market.days import by_trading_date
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
@@ -147,11 +148,13 @@ class CcxtProvider:
             else:
                 # Some answer with what lies within `limit` bars from there, which may be none.
                 following = position + limit * step
-            wanted, clock = frame.filter(range_filter(position, until), closed_by(self.now(), timeframe)), None
+            closed = frame.filter(range_filter(position, until), closed_by(self.now(), timeframe))
+            (wanted, mending), clock = mend(closed), None
             if timeframe.is_by_date:
                 wanted, clock = by_trading_date(wanted, symbol, timeframe, ALWAYS)
+            bars = check_bars(wanted.filter(range_filter(since, until)))
             note = f"prices as {self.exchange} traded them"
-            yield Page(wanted.filter(range_filter(since, until)), self.name, min(following, until), note, clock)
+            yield Page(bars, self.name, min(following, until), note, mending, clock)
             position, is_first = max(following, position + step), False
 
     def _rows(
@@ -165,10 +168,8 @@ class CcxtProvider:
             rows = [row for row in answer if row[0] is not None]
             columns = {name: [row[place] for row in rows] for place, name in enumerate(SCHEMA)}
             table = pl.DataFrame(columns, schema={"timestamp": pl.Int64(), **dict.fromkeys(VALUES, pl.Float64())})
-            stamps = (pl.col("timestamp") * 1000).cast(SCHEMA["timestamp"])
-            # Minutes without a trade come as rows without prices from some.
-            frame = table.with_columns(stamps, pl.col("volume").fill_null(0.0)).drop_nulls()
-            return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp")))
+            frame = table.with_columns((pl.col("timestamp") * 1000).cast(SCHEMA["timestamp"]))
+            return frame.unique("timestamp", keep="last").sort("timestamp")
 
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -199,9 +200,6 @@ def _page_rows(client: Any) -> int:
 def _provider_errors(name: str, symbol: str) -> Iterator[None]:
     try:
         yield
-    except BarsError as error:
-        detail = f"{name}'s answer for {symbol} holds no right bars: {error.detail}"
-        raise TransientError(ProviderError(detail, hint="try again later", symbol=symbol)) from error
     except (KtrdrError, TransientError):
         raise
     except Exception as error:

@@ -17,7 +17,8 @@ import polars as pl
 
 from ktrdr.errors import InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.instants import as_instant
-from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, conform, range_filter
+from ktrdr.market.bad_rows import mend
+from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, range_filter
 from ktrdr.market.days import by_trading_date
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
@@ -154,11 +155,12 @@ class IbProvider:
                     return []
 
             frame = to_frame(with_retries(ask, wait), timeframe)
-            wanted, clock = frame.filter(range_filter(position, through), closed_by(self.now(), timeframe)), None
+            closed = frame.filter(range_filter(position, through), closed_by(self.now(), timeframe))
+            (wanted, mending), clock = mend(closed), None
             if timeframe.is_by_date:
                 wanted, clock = by_trading_date(wanted, symbol, timeframe)
             rows += len(wanted)
-            yield Page(wanted, self.name, through, _note(contract), clock)
+            yield Page(check_bars(wanted), self.name, through, _note(contract), mending, clock)
             position = through
         if not rows:
             raise NoBars(
@@ -171,15 +173,14 @@ class IbProvider:
 
 def to_frame(bars: Sequence[BarData], timeframe: Timeframe) -> pl.DataFrame:
     """IB's bars in the schema. Days come as dates, shorter bars as instants; a volume of -1 is none."""
-    rows = [bar for bar in bars if bar.close > 0]
-    columns: dict[str, Any] = {name: [float(getattr(bar, name)) for bar in rows] for name in PRICES}
-    columns["volume"] = [max(0.0, float(bar.volume)) for bar in rows]
-    stamps = pl.Series("timestamp", [as_instant(bar.date) for bar in rows], dtype=SCHEMA["timestamp"])
+    columns: dict[str, Any] = {name: [float(getattr(bar, name)) for bar in bars] for name in PRICES}
+    columns["volume"] = [0.0 if bar.volume == -1 else float(bar.volume) for bar in bars]
+    stamps = pl.Series("timestamp", [as_instant(bar.date) for bar in bars], dtype=SCHEMA["timestamp"])
     frame = pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)
     if timeframe is Timeframe.WEEK:
         # IB files a week under its last day.
         frame = frame.with_columns(pl.col("timestamp").dt.truncate("1w"))
-    return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp")))
+    return frame.unique("timestamp", keep="last").sort("timestamp")
 
 
 def _contract(symbol: str) -> Contract:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import polars as pl
 
 from ktrdr.errors import NoBars, ProviderError
-from ktrdr.market.bars import check_bars, check_range, check_symbol, conform, in_range
+from ktrdr.market.bars import check_bars, check_range, check_symbol, in_range
+from ktrdr.market.files.frames import conform
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
 from ktrdr.timeframe import Timeframe
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from ktrdr.errors import BarsError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
+from ktrdr.market.bad_rows import mend
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, in_range
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
@@ -111,8 +112,9 @@ class YahooProvider:
                 return Page(pl.DataFrame(schema=SCHEMA), self.name, until)
             raw = _to_polars(history, timeframe)
             closed = raw.filter(_is_closed(timeframe, about, self.now()))
-            frame, note = _mended(in_range(closed, since, until - timedelta(microseconds=1)), timeframe)
-            return Page(check_bars(frame), self.name, until, note)
+            frame, mending = mend(in_range(closed, since, until - timedelta(microseconds=1)))
+            note = _ADJUSTED if timeframe.is_by_date else _ADJUSTED_INTRADAY
+            return Page(check_bars(frame), self.name, until, note, mending=mending)
 
     def _ask(self, symbol: str, timeframe: Timeframe, since: datetime | None, until: datetime) -> tuple[Any, Any]:
         import yfinance
@@ -209,19 +211,6 @@ def _instant(moment: Any) -> datetime:
     if hasattr(moment, "to_pydatetime"):
         moment = moment.to_pydatetime()
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
-
-
-def _mended(frame: pl.DataFrame, timeframe: Timeframe) -> tuple[pl.DataFrame, str]:
-    """Yahoo's own blemishes put right, each named in the note: rows without prices, and prices outside high and low."""
-    present = frame.filter(pl.all_horizontal(pl.col(name).is_finite() & (pl.col(name) > 0) for name in PRICES))
-    present = present.with_columns(pl.col("volume").fill_nan(0.0).fill_null(0.0))
-    widened = present.with_columns(high=pl.max_horizontal(*PRICES), low=pl.min_horizontal(*PRICES))
-    notes = [_ADJUSTED if timeframe.is_by_date else _ADJUSTED_INTRADAY]
-    if left_out := len(frame) - len(present):
-        notes.append(f"{left_out} bars without prices left out")
-    if count := present.filter((pl.col("high") < widened["high"]) | (pl.col("low") > widened["low"])).height:
-        notes.append(f"high or low widened to hold open and close in {count} bars")
-    return widened, "; ".join(notes)
 
 
 @contextmanager
