@@ -29,6 +29,7 @@ BENCHMARKS = (
     "dashboard",
     "store",
     "quality",
+    "calendars",
     "features",
     "labels",
     "leak_gate",

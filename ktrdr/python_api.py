@@ -201,7 +201,9 @@ def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | None) -> SymbolBars:
     """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
     store = BarStore(_open_home(home).bars)
-    return {name: store.read(symbol, name, _parse_day(start), _parse_day(end)) for name in strategy.timeframes}
+    return {
+        name: store.read_stored(symbol, name, _parse_day(start), _parse_day(end)).frame for name in strategy.timeframes
+    }
 
 
 def _open_home(home: Path | None) -> Home:

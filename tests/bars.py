@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from ktrdr.market.bars import conform
-from ktrdr.timeframe import Timeframe
 from tests import made_bars
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,7 +25,7 @@ def made(name: str) -> pl.DataFrame:
 
 @cache
 def real(name: str) -> pl.DataFrame:
-    return conform(pl.read_csv(_real_file(name), infer_schema=False), Timeframe(name.partition("_")[2]))
+    return conform(pl.read_csv(_real_file(name), infer_schema=False))
 
 
 def _real_file(name: str) -> Path:

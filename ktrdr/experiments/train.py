@@ -184,9 +184,10 @@ def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, Symb
     bars: dict[str, SymbolBars] = {
         symbol: {timeframe: series.frame for timeframe, series in own.items()} for symbol, own in stored.items()
     }
-    for symbol, frames in bars.items():
-        for timeframe, frame in frames.items():
-            enforce(request.strategy.data, frame, symbol, timeframe, request.strategy.calendar)
+    for symbol, own in stored.items():
+        for timeframe, series in own.items():
+            calendar = request.strategy.calendar or series.calendar
+            enforce(request.strategy.data, series.frame, symbol, timeframe, calendar)
     providers = {
         symbol: {timeframe: series.provider for timeframe, series in own.items()} for symbol, own in stored.items()
     }

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.indicators import IndicatorCatalogue, Series, log_returns, source_series
-from ktrdr.features.timeframes import closes_at, latest_closed
+from ktrdr.features.timeframes import latest_closed
+from ktrdr.market.closings import closes_at
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
     Raises TrainingDataError when required bars of another timeframe are missing.
     """
     base = strategy.timeframes[0]
-    timestamps = _timestamps(bars[base])
-    closes = closes_at(timestamps, base, strategy.calendar)
+    closes = closes_at(bars[base], base, strategy.calendar)
     names = feature_names(strategy)
-    values = np.empty((len(timestamps), len(names)), order="F")
+    values = np.empty((len(closes), len(names)), order="F")
     place, warmup = 0, 0
     for timeframe in strategy.timeframes:
         own = _own_columns(strategy, timeframe, bars[timeframe])
@@ -63,7 +63,7 @@ def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
                 values[:, place] = column
                 place += 1
             continue
-        other_closes = closes_at(_timestamps(bars[timeframe]), timeframe, strategy.calendar)
+        other_closes = closes_at(bars[timeframe], timeframe, strategy.calendar)
         rows = latest_closed(closes, other_closes)
         warmup = max(warmup, int(np.searchsorted(rows, own_warmup)))
         _check_pauses(timeframe, base, rows[warmup:], other_closes, closes[warmup:])
@@ -108,10 +108,6 @@ def _warmup(strategy: Strategy, timeframe: Timeframe) -> int:
     catalogue = IndicatorCatalogue()
     own = _indicators(strategy, timeframe)
     return max([int(strategy.features.returns), *(catalogue.warmup(each) for each in own)])
-
-
-def _timestamps(frame: pl.DataFrame) -> NDArray[np.datetime64]:
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")
 
 
 def _check_pauses(

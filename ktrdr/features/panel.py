@@ -15,7 +15,7 @@ from ktrdr.features.columns import Columns, SymbolBars, build_features
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.splits import Timeline
-from ktrdr.features.timeframes import closes_at
+from ktrdr.market.closings import closes_at
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
@@ -93,5 +93,5 @@ def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, i
     first = columns.warmup + strategy.model.sequence_length - 1
     is_candidate = (measured.settled >= 0) & (newest >= 0) & (np.arange(len(opens)) >= first)
     rows = np.flatnonzero(is_candidate).astype(np.int64)
-    closes = closes_at(opens, base, strategy.calendar)
+    closes = closes_at(frames[base], base, strategy.calendar)
     return SymbolSeries(symbol, columns, measured, newest, Timeline(opens, closes, rows, measured.settled[rows]))

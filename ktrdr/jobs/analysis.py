@@ -131,7 +131,9 @@ def _load(job: ModelJob, context: JobContext) -> TrainedModel:
 def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBars:
     """Read bars from the first day of the training on, because indicator values depend on their start."""
     store = BarStore(context.home.bars)
-    return {timeframe: store.read(symbol, timeframe, model.start) for timeframe in model.strategy.timeframes}
+    return {
+        timeframe: store.read_stored(symbol, timeframe, model.start).frame for timeframe in model.strategy.timeframes
+    }
 
 
 def _strategy(job: StrategyOnBars) -> Strategy:
@@ -141,6 +143,8 @@ def _strategy(job: StrategyOnBars) -> Strategy:
 def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]:
     store = BarStore(context.home.bars)
     return {
-        symbol: {timeframe: store.read(symbol, timeframe, job.start, job.end) for timeframe in job.timeframes}
+        symbol: {
+            timeframe: store.read_stored(symbol, timeframe, job.start, job.end).frame for timeframe in job.timeframes
+        }
         for symbol in job.symbols
     }

@@ -14,7 +14,7 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.entry import JobContext
 from ktrdr.market.loading import Loaded, Stopped, Wanted, load
-from ktrdr.market.provider import Page, Provider
+from ktrdr.market.provider import Page, Provider, notes
 from ktrdr.market.providers import Sources, provider_for
 from ktrdr.market.providers.csv import FileProvider
 from ktrdr.market.quality.stored import check_stored
@@ -85,12 +85,13 @@ def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted)
 
 def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults:
     stored = store.find(wanted.symbol, wanted.timeframe)
+    quality, why_not = _check(store, wanted) if stored else (None, "")
     return DataLoadResults(
         status="cancelled" if loaded.was_stopped else "failed" if loaded.failure else "success",
         symbol=wanted.symbol,
         timeframe=wanted.timeframe,
         provider=loaded.provider,
-        note=loaded.note,
+        note=notes((loaded.note, why_not)),
         pages=loaded.pages,
         asked=tuple((None if since == BEGINNING else since, until) for since, until in loaded.asked),
         rows_fetched=loaded.rows_fetched,
@@ -100,17 +101,17 @@ def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults
         rows_total=stored.rows if stored else 0,
         first=stored and stored.first,
         last=stored and stored.last,
-        quality=_check(store, wanted) if stored else None,
+        quality=quality,
     )
 
 
-def _check(store: BarStore, wanted: Wanted) -> QualityReport | None:
-    """The report on the whole series; None where it cannot be checked."""
+def _check(store: BarStore, wanted: Wanted) -> tuple[QualityReport | None, str]:
+    """The report on the whole series; None where it cannot be checked, and why not."""
     try:
-        return check_stored(store, wanted.symbol, wanted.timeframe)
+        return check_stored(store, wanted.symbol, wanted.timeframe), ""
     except KtrdrError as error:
         logger.warning("%s %s is not checked: %s", wanted.symbol, wanted.timeframe, error.detail)
-        return None
+        return None, f"not checked: {error.detail}"
 
 
 def upload_in(folder: Path, filename: str) -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import inf
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -35,20 +37,35 @@ _ISO_8601 = (
 )
 _PARTS = ("year", "month", "day", "minute", "second", "zone")
 _ROWS_NAMED = 5
+# Bars closer together than half a timeframe, as far as they are strays; and how many bars tell of their spacing.
+_STRAYS, _STRAY_SHARE = 1, 0.01
+_ENOUGH = 5
 _DAY_US = 86_400_000_000
 _ROWS_COUNTED = "row 1 is the first row of data, the header is not counted"
 
 
 def check_symbol(symbol: str) -> str:
-    """The symbol in capitals; it names a folder, so nothing that could leave one is let through."""
-    if re.fullmatch(r"[A-Za-z0-9_^=-][A-Za-z0-9._^=-]{0,31}", symbol):
-        return symbol.upper()
-    plain = re.sub(r"[^A-Za-z0-9._^=-]+", "-", symbol).strip(".-")[:32].upper()
+    """The symbol in capitals. Raises InputError for one that cannot be stored or typed."""
+    plain = unicodedata.normalize("NFC", symbol.upper())
+    if re.fullmatch(r"[\w^=$@-][\w.^=&!:+$@-]{0,31}", plain):
+        return plain
     raise InputError(
-        f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = with no dot in front",
-        hint=f"did you mean {plain!r}?" if plain else "for example AAPL, BTC-USD or ^GSPC",
+        f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = & ! : + $ @ with no dot in front",
+        hint=f"write the slash as a hyphen: {plain.replace('/', '-')[:64]}"
+        if "/" in plain
+        else "for example AAPL, BTC-USD, ^GSPC or M&M.NS",
         symbol=symbol[:64],
     )
+
+
+def folder_name(symbol: str) -> str:
+    """The name of a symbol's folder; signs that some file systems refuse are written as %26 and the like."""
+    return re.sub(r"[^\w.^=-]", lambda sign: f"%{ord(sign[0]):02X}", check_symbol(symbol))
+
+
+def symbol_of(folder: str) -> str:
+    """The symbol whose folder has this name."""
+    return unquote(folder)
 
 
 def check_range(start: date | None, end: date | None) -> tuple[datetime | None, datetime | None]:
@@ -121,36 +138,67 @@ def check_bars(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.Da
 
 
 def check_spacing(frame: pl.DataFrame, timeframe: Timeframe) -> None:
-    """Raises BarsError when the bars, in their order, are closer together than those of the timeframe."""
-    steps, length = frame["timestamp"].diff(), timeframe.length
+    """Raises BarsError when the bars, in their order, are closer together than those of the timeframe, or far apart.
+
+    A stray bar between the others is let through. So are the short steps where a bar ends with its session.
+    """
+    steps, length = frame["timestamp"].diff().drop_nulls(), timeframe.length
     closest = steps.min()
-    # Where even the closest are far enough apart, the median need not be looked for.
-    spacing = closest if isinstance(closest, timedelta) and closest >= length else steps.median()
+    if not isinstance(closest, timedelta):
+        return
+    if closest >= length:
+        _check_far(frame, closest, timeframe)
+        return
+    spacing = steps.median()
     # A day has 23 hours when summer time begins.
     shortest = length - timedelta(hours=1) if timeframe.is_by_date else length
     if isinstance(spacing, timedelta) and spacing < shortest:
-        fitting = [shorter for shorter in Timeframe if shorter.length <= spacing]
-        raise BarsError(
-            f"bars {spacing} apart, which are not {timeframe} bars",
-            hint=f"import it as {fitting[-1]}" if fitting else f"the shortest timeframe is {Timeframe.MINUTE_1}",
-            timeframe=timeframe,
+        raise _not_of(spacing, timeframe, f"bars {_length(spacing)} apart")
+    close = (steps <= length / 2).arg_true()
+    if len(close) > max(_STRAYS, _STRAY_SHARE * len(steps)):
+        rows = ", ".join(_row(frame, int(row) + 1) for row in close.head(2))
+        raise _not_of(closest, timeframe, f"{len(close):,} bars {_length(closest)} or so after the one before ({rows})")
+
+
+def _check_far(frame: pl.DataFrame, closest: timedelta, timeframe: Timeframe) -> None:
+    """Bars none of which is followed by one of the timeframe's length are those of a longer one."""
+    longer = next((each for each in Timeframe if each.length > timeframe.length), None)
+    least = longer.length if longer else 4 * timeframe.length
+    if len(frame) >= _ENOUGH and closest >= least:
+        raise _not_of(
+            closest, timeframe, f"bars at least {_length(closest)} apart ({_row(frame, 0)}, {_row(frame, 1)})"
         )
 
 
-def conform(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataFrame:
+def _not_of(spacing: timedelta, timeframe: Timeframe, which: str) -> BarsError:
+    fitting = [each for each in Timeframe if each.length <= spacing]
+    return BarsError(
+        f"{which}, which are not {timeframe} bars",
+        hint=f"import such bars as {fitting[-1]}" if fitting else f"the shortest timeframe is {Timeframe.MINUTE_1}",
+        timeframe=timeframe,
+    )
+
+
+def _length(spacing: timedelta) -> str:
+    return str(spacing).removesuffix(", 0:00:00")
+
+
+def _row(frame: pl.DataFrame, row: int) -> str:
+    return f"row {row + 1}: {frame['timestamp'][row]:%Y-%m-%d %H:%M}"
+
+
+def conform(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame in SCHEMA, row order kept: names folded, dates, texts and epoch numbers made UTC instants.
 
-    Times without a zone are taken as UTC. Of daily and weekly timeframes only the date counts, as it is written in
-    the time's own zone; the bar then stands at 00:00 UTC of it. Other columns are dropped.
+    Times without a zone are taken as UTC. Other columns are dropped.
 
     Raises:
         BarsError: a column is missing, or values cannot be read (all rows named, other faults listed beside).
     """
-    by_date = timeframe is not None and timeframe.is_by_date
     if frame.schema == pl.Schema(SCHEMA):
-        return frame.with_columns(pl.col("timestamp").dt.truncate("1d")) if by_date else frame
+        return frame
     named = _named(frame)
-    stamps = _dates(named["timestamp"]) if by_date else _instants(named["timestamp"])
+    stamps = _instants(named["timestamp"])
     casted = named.select(stamps.alias("timestamp"), *(_numbers(named[name]) for name in VALUES))
     lost = {name: named[name].is_not_null() & casted[name].is_null() for name in SCHEMA}
     unreadable = [fault for name, mask in lost.items() if (fault := _unreadable(name, named[name], mask))]
@@ -161,9 +209,9 @@ def conform(frame: pl.DataFrame, timeframe: Timeframe | None = None) -> pl.DataF
 
 
 def fingerprint(frame: pl.DataFrame) -> str:
-    """SHA-256 of the bars' content, the same wherever and however they were stored."""
+    """SHA-256 of the bars' content, the same wherever and however they were stored; further instants count."""
     digest = hashlib.sha256()
-    for name in SCHEMA:
+    for name in (*SCHEMA, *(name for name in frame.columns if name not in SCHEMA)):
         digest.update(name.encode())
         digest.update(frame[name].to_physical().to_numpy().tobytes())
     return digest.hexdigest()
@@ -272,19 +320,6 @@ def _numbers(values: pl.Series) -> pl.Series:
     if values.dtype == pl.String:
         values = values.str.strip_chars()
     return values.cast(pl.Float64, strict=False)
-
-
-def _dates(values: pl.Series) -> pl.Series:
-    """00:00 UTC of each date as it is written, which is not the date in UTC where the market's midnight is another."""
-    instants = _instants(values)
-    if values.dtype == pl.String:
-        days = values.str.strip_chars().str.replace_all(r"[/.]", "-").str.head(10).str.to_date("%Y-%m-%d", strict=False)
-    elif isinstance(values.dtype, pl.Datetime):
-        days = values.dt.date()
-    else:
-        days = instants.dt.date()
-    known = pl.select(pl.when(instants.is_not_null()).then(pl.coalesce(days, instants.dt.date()))).to_series()
-    return known.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def _instants(values: pl.Series) -> pl.Series:

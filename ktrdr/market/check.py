@@ -1,4 +1,4 @@
-"""Checks every stored series against its checksums and the rules of bars."""
+"""Checks every stored series against its checksums, the rules of bars, and its own shorter bars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from ktrdr.errors import StorageError
 from ktrdr.findings import Finding, Level, check_each, summarised
 from ktrdr.market import series_file
+from ktrdr.market.quality.stored import early_faults_of
+from ktrdr.market.store import BarStore
 
 
 def check(root: Path) -> list[Finding]:
@@ -17,9 +19,12 @@ def check(root: Path) -> list[Finding]:
 
 
 def _check_series(path: Path) -> Iterator[Finding]:
+    series = f"{path.parent.name}/{path.name}"
     try:
-        series_file.info(path)
+        info = series_file.info(path)
         series_file.read(path)
+        for fault in early_faults_of(BarStore(path.parent.parent), info):
+            yield Finding(Level.FAULT, "bars", f"{series}: {fault.message}")
     except StorageError as damage:
-        what = damage.detail.replace(str(path), f"{path.parent.name}/{path.name}")
+        what = damage.detail.replace(str(path), series)
         yield Finding(Level.FAULT, "bars", what, damage.hint, lambda backup: backup.move(path))

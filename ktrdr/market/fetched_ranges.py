@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ktrdr.files import write_atomically
+from ktrdr.market.bars import folder_name
 from ktrdr.market.ranges import Range, united
 from ktrdr.market.series_file import SeriesInfo
 
@@ -41,4 +42,4 @@ def write_answered(root: Path, series: SeriesInfo, ranges: Iterable[Range]) -> N
 
 
 def _path(root: Path, symbol: str, timeframe: str) -> Path:
-    return root / symbol / f".{timeframe}.answered.json"
+    return root / folder_name(symbol) / f".{timeframe}.answered.json"

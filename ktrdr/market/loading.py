@@ -13,12 +13,14 @@ import polars as pl
 
 from ktrdr.errors import InputError, NoBars, ProviderError
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
+from ktrdr.market.calendars import choose_calendar
+from ktrdr.market.closings import closed_by, with_instants
 from ktrdr.market.fetched_ranges import read_answered, write_answered
-from ktrdr.market.provider import Page, Provider, check_able, notes
+from ktrdr.market.provider import Page, Provider, check_able, clock_of, notes
 from ktrdr.market.ranges import BEGINNING, Expected, Range, held, missing, without
 from ktrdr.market.rate_limit import RateLimiter
 from ktrdr.market.series_file import SeriesInfo
-from ktrdr.market.sessions import Instants, choose_calendar, instant, sessions_of
+from ktrdr.market.sessions import Instants, instant, sessions_if_known
 from ktrdr.market.store import BarStore, MergeReport
 from ktrdr.timeframe import Timeframe
 
@@ -170,11 +172,11 @@ class _Load:
 
     def _expected(self, stamps: Instants, span: Range) -> Expected:
         wanted = self._wanted
-        given = self._provider.capabilities.calendar
-        calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, given).name
+        named = self._store.calendar(wanted.symbol) or self._provider.capabilities.calendar
+        calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, named).name
         first = stamps[0] if span[0] == BEGINNING else np.datetime64(span[0].replace(tzinfo=None), "us")
         last = np.datetime64(span[1].replace(tzinfo=None), "us")
-        sessions = sessions_of(calendar, min(first, stamps[0]), max(last, stamps[-1]))
+        sessions = sessions_if_known(calendar, min(first, stamps[0]), max(last, stamps[-1]))
         return Expected(sessions, wanted.timeframe, self._now)
 
     def _stamps(self) -> Instants:
@@ -277,13 +279,28 @@ class _Load:
             pages.close()
         return False
 
+    def _closed(self, page: Page) -> Page:
+        """The page without bars that are still open. Raises InputError when that leaves none."""
+        timeframe, calendar = self._wanted.timeframe, self._store.calendar(self._wanted.symbol)
+        dated = with_instants(page.frame, timeframe, page.clock, calendar)
+        frame = page.frame.head(len(closed_by(dated, timeframe, self._now)))
+        if not (left := len(page.frame) - len(frame)):
+            return page
+        first = page.frame["timestamp"][len(frame)]
+        which = f"{left:,} {'bar' if left == 1 else 'bars'} from {first:%Y-%m-%d %H:%M} on"
+        if frame.is_empty():
+            raise InputError(f"{which} have not closed yet, and there are no others", hint="try again once they have")
+        return replace(page, frame=frame, note=notes((page.note, f"left out because not closed yet: {which}")))
+
     def _take(self, page: Page, parts: Sequence[Range], number: int) -> None:
+        if self._provider.capabilities.whole and len(page.frame):
+            page = self._closed(page)
         self._waiting.append(page)
         loaded = self._loaded
         loaded.provider = page.provider
         loaded.pages += 1
         loaded.rows_fetched += len(page.frame)
-        loaded.notes.append(page.note)
+        loaded.notes += [page.note, page.clock.note if page.clock else ""]
         lengths = [_length(each, self._stored) for each in parts]
         done = sum(lengths[:number]) + lengths[number] * _share(parts[number], page.through, self._stored)
         self._watcher.on_page(page, loaded.rows_fetched, done / sum(lengths))
@@ -301,7 +318,9 @@ class _Load:
         wanted = self._wanted
         if len(frame):
             self._watcher.on_storing(self._loaded.rows_fetched)
-            merge = self._store.merge(wanted.symbol, wanted.timeframe, frame, self._loaded.provider, replace=replaces)
+            merge = self._store.merge(
+                wanted.symbol, wanted.timeframe, frame, self._loaded.provider, replace=replaces, clock=clock_of(pages)
+            )
             self._loaded.merges.append(merge)
             self._loaded.notes.append(merge.note)
         self._waiting = []

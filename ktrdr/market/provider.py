@@ -10,9 +10,10 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-from ktrdr.errors import InputError
+from ktrdr.errors import BarsError, InputError
 from ktrdr.instants import format_instant
 from ktrdr.market.bars import check_range
+from ktrdr.market.days import DAYS_OF_UTC, DayClock
 from ktrdr.timeframe import Timeframe
 
 Adjusted = Literal["splits and dividends", "splits", "no", "unknown"]
@@ -51,13 +52,15 @@ class Page:
     """Some bars in the schema, in their order, and who served them; a range comes as one page or as many.
 
     `through` is the instant up to which the provider has answered: bars that open before it are here or in an earlier
-    page, or it has none. `note` tells the reader what the bars do not.
+    page, or it has none. `note` tells the reader what the bars do not. `clock` is how days open, where the source
+    stamps them with instants.
     """
 
     frame: pl.DataFrame
     provider: str
     through: datetime
     note: str = ""
+    clock: DayClock | None = None
 
 
 Pages = Generator[Page, None, None]
@@ -95,7 +98,15 @@ def fetch(provider: Provider, symbol: str, timeframe: str, start: date | None = 
     """All pages as one. Raises as `Provider.pages` does."""
     pages = list(provider.pages(symbol, timeframe, start, end))
     frame = pl.concat([page.frame for page in pages])
-    return Page(frame, pages[-1].provider, pages[-1].through, notes(page.note for page in pages))
+    return Page(frame, pages[-1].provider, pages[-1].through, notes(page.note for page in pages), clock_of(pages))
+
+
+def clock_of(pages: Iterable[Page]) -> DayClock | None:
+    """How the days of all pages open. Raises BarsError when two pages differ in it."""
+    clocks = {str(page.clock or DAYS_OF_UTC): page.clock for page in pages if len(page.frame)}
+    if len(clocks) > 1:
+        raise BarsError(f"the days open at different times: {' and '.join(clocks)}")
+    return next(iter(clocks.values()), None)
 
 
 def notes(texts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.sessions import Instants, Sessions, instant
+from ktrdr.market.weeks import market_weeks
 from ktrdr.timeframe import Timeframe
 
 Range = tuple[datetime, datetime]
@@ -23,7 +24,6 @@ BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 
 # Asking once for two holes that lie so near costs less than asking twice.
 _BARS_BETWEEN = 10
-_WEEK = timedelta(weeks=1)
 
 
 def united(ranges: Iterable[Range]) -> list[Range]:
@@ -66,9 +66,8 @@ class Expected:
             over = np.searchsorted(self.sessions.closes, begins, "right")
             return np.asarray(begun > over)
         days = np.unique(self.sessions.dates[self.sessions.closes <= now])
-        if self.timeframe.length >= _WEEK:
-            since_monday = (days.astype("datetime64[D]").astype(np.int64) + 3) % 7
-            days = np.unique(days - since_monday.astype("timedelta64[D]"))
+        if self.timeframe is Timeframe.WEEK:
+            days = np.unique(market_weeks(days, self.sessions))
             days = days[days + step <= now]
         return np.asarray(np.searchsorted(days, ends, "left") > np.searchsorted(days, begins, "left"))
 

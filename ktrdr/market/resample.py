@@ -1,7 +1,8 @@
 """Longer bars made of shorter ones, by the sessions of their market.
 
-A day's bar is its session's, and a week's those of its days; what lies outside of the sessions is left out. Intraday
-bars are counted from the session's opening and end with it: of six and a half hours the last bar of an hour holds half.
+A day's bar is its session's, and a week's those of its days, from the market's longest rest to the next; what lies
+outside of the sessions is left out. Intraday bars are counted from the session's opening and end with it: of six and a
+half hours the last bar of an hour holds half.
 Where the shorter bars stand at full hours and the opening is at none, they are counted from the hour it falls into.
 """
 
@@ -15,11 +16,16 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_symbol
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.quality.bars import BarArrays
-from ktrdr.market.quality.coverage import week_of
-from ktrdr.market.sessions import Instants, Sessions, choose_calendar, sessions_of
+from ktrdr.market.quality.formatting import times
+from ktrdr.market.sessions import ALWAYS, Instants, Sessions, sessions_of, stands_at_closes
+from ktrdr.market.weeks import market_weeks
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
+
+# The share of the bars that may be left out by a calendar that nobody has named.
+_LEFT_OUT_BY_A_GUESS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class _Groups:
 def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calendar: str | None = None) -> Resampled:
     """Bars of `target` out of those of `source`; the first and the last are dropped where they are not whole.
 
-    Raises InputError when whole bars of `source` make none of `target`, no bar is whole, or there is no such calendar.
+    Raises InputError when whole bars of `source` make none of `target`, no bar is whole, there is no such calendar, or
+    a calendar that is a guess would leave out more than a few bars.
     """
     symbol, source, target = check_symbol(symbol), Timeframe.parse(source), Timeframe.parse(target)
     _check_pair(source, target)
@@ -53,18 +60,75 @@ def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calenda
     chosen = choose_calendar(symbol, source, series.at, calendar)
     sessions = sessions_of(chosen.name, series.at[0], series.at[-1])
     groups = _by_days(series, sessions) if series.is_by_date else _by_sessions(series, sessions, target)
+    outside = _Outside.of(series, sessions, ~groups.kept)
+    if chosen.is_guess:
+        outside.check(symbol, chosen, len(series))
     longer = _joined(series, groups)
     first, last = series.at[groups.kept][[0, -1]] if groups.kept.any() else (series.at[-1], series.at[0])
     begins_late, ends_early = first > groups.first_begins, last + series.length < groups.last_ends
     whole = longer[int(begins_late) : len(longer) - int(ends_early)]
     if whole.is_empty():
         raise InputError(
-            f"the {source} bars of {symbol} make no whole {target} bar by the calendar {chosen.name}",
+            f"the {source} bars of {symbol} make no whole {target} bar by the calendar {chosen.name}"
+            f"{f': {outside.note}' if outside.note else ''}",
             hint="load more of them, or give another calendar with --calendar",
             symbol=symbol,
         )
-    outside = int((~groups.kept).sum())
-    return Resampled(check_bars(whole, target), chosen, _note(begins_late, ends_early, outside, target))
+    parts = [_note(begins_late, ends_early, target), outside.note]
+    return Resampled(check_bars(whole, target), chosen, "; ".join(filter(None, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The bars that belong to no session.
+
+    count: how many
+    unknown: those in years that the calendar does not know
+    first: instants of the first few
+    closing: whether bars stand at the closes of sessions, as those do that are stamped with their end
+    """
+
+    count: int
+    unknown: int
+    first: Instants
+    closing: bool
+
+    @classmethod
+    def of(cls, series: BarArrays, sessions: Sessions, outside: NDArray[np.bool_]) -> _Outside:
+        at = series.at[outside]
+        is_closing = not series.is_by_date and stands_at_closes(series.at, series.length, sessions)
+        return cls(len(at), int(sessions.is_unknown(at).sum()), at[:4], is_closing)
+
+    @property
+    def note(self) -> str:
+        if not self.count:
+            return ""
+        known = f", {self.unknown:,} of them in years that the calendar does not know" if self.unknown else ""
+        why = "; the bars seem to be stamped with their close" if self.closing else ""
+        return f"{self.count:,} bars outside of the sessions are left out{known}{why}: {self._named}"
+
+    @property
+    def _named(self) -> str:
+        return times(self.first, by_date=False)
+
+    def check(self, symbol: str, chosen: CalendarChoice, bars: int) -> None:
+        """Raises InputError when a guess leaves out more than a few bars."""
+        if self.count <= _LEFT_OUT_BY_A_GUESS * bars:
+            return
+        hint = (
+            "the bars seem to be stamped with their close: import them again with --stamp close"
+            if self.closing
+            else f"name the calendar: --calendar {chosen.name} leaves these bars out, --calendar {ALWAYS} keeps all"
+        )
+        where = "in years that" if self.unknown == self.count else "outside of the sessions of"
+        knows = " does not know" if self.unknown == self.count else ""
+        raise InputError(
+            f"{self.count:,} of {bars:,} bars of {symbol} lie {where} {chosen.name}{knows}, which is a guess "
+            f"({chosen.why}), so none is left out: {self._named}",
+            hint=hint,
+            symbol=symbol,
+            calendar=chosen.name,
+        )
 
 
 def _check_pair(source: Timeframe, target: Timeframe) -> None:
@@ -80,9 +144,10 @@ def _check_pair(source: Timeframe, target: Timeframe) -> None:
 
 
 def _by_days(series: BarArrays, sessions: Sessions) -> _Groups:
-    weeks, days = week_of(series.at), sessions.days
-    first = days[np.searchsorted(days, weeks[0])]
-    last = days[np.searchsorted(days, weeks[-1] + np.timedelta64(7, "D")) - 1]
+    """No bar is left out, whatever the calendar knows of its day."""
+    weeks, days = market_weeks(series.at, sessions), np.union1d(sessions.days, series.at)
+    weeks_of_days = market_weeks(days, sessions)
+    first, last = days[weeks_of_days == weeks[0]][0], days[weeks_of_days == weeks[-1]][-1]
     return _Groups(weeks, np.ones(len(series), bool), first, last + series.length)
 
 
@@ -93,8 +158,7 @@ def _by_sessions(series: BarArrays, sessions: Sessions, target: Timeframe) -> _G
     if not len(place):
         return _Groups(at, kept, np.datetime64("NaT", "us"), np.datetime64("NaT", "us"))
     if target.is_by_date:
-        label_of = week_of if target is Timeframe.WEEK else np.asarray
-        labels = label_of(sessions.dates)
+        labels = market_weeks(sessions.dates, sessions) if target is Timeframe.WEEK else sessions.dates
         same = [np.flatnonzero(labels == labels[each]) for each in (place[0], place[-1])]
         return _Groups(labels[place], kept, sessions.opens[same[0][0]], sessions.closes[same[1][-1]])
     length = np.timedelta64(target.length)
@@ -130,11 +194,8 @@ def _joined(series: BarArrays, groups: _Groups) -> pl.DataFrame:
     return pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA)
 
 
-def _note(begins_late: bool, ends_early: bool, outside: int, target: str) -> str:
-    parts = []
-    if begins_late or ends_early:
-        which = " and ".join([*["first"] * bool(begins_late), *["last"] * bool(ends_early)])
-        parts.append(f"the {which} {target} bar was not whole and is left out")
-    if outside:
-        parts.append(f"{outside:,} bars outside of the sessions are left out")
-    return "; ".join(parts)
+def _note(begins_late: bool, ends_early: bool, target: str) -> str:
+    if not (begins_late or ends_early):
+        return ""
+    which = " and ".join([*["first"] * bool(begins_late), *["last"] * bool(ends_early)])
+    return f"the {which} {target} bar was not whole and is left out"

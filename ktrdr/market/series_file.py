@@ -25,7 +25,8 @@ import polars as pl
 
 from ktrdr.errors import BarsError, StorageError
 from ktrdr.files import write_atomically
-from ktrdr.market.bars import SCHEMA, check_bars, range_filter
+from ktrdr.market.bars import SCHEMA, check_bars, range_filter, symbol_of
+from ktrdr.market.days import DayClock
 from ktrdr.market.row_groups import row_groups
 from ktrdr.timeframe import Timeframe
 
@@ -43,7 +44,10 @@ _MICROSECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SeriesInfo:
-    """`provider` is UNKNOWN where another tool has written the file; `version` changes with its content."""
+    """`provider` is UNKNOWN where another tool has written the file; `version` changes with its content.
+
+    `clock` says how days open, None where only their dates are known.
+    """
 
     symbol: str
     timeframe: Timeframe
@@ -53,23 +57,36 @@ class SeriesInfo:
     provider: str
     size_bytes: int
     version: str = ""
+    clock: DayClock | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBars:
-    """Bars as they are stored, who served them, and the version of the whole series."""
+    """Bars as they are stored, who served them, the version of the whole series, and how its days open.
+
+    `calendar` is the one that somebody has named for the symbol.
+    """
 
     frame: pl.DataFrame
     provider: str
     version: str = ""
+    clock: DayClock | None = None
+    calendar: str | None = None
 
 
-def write(path: Path, frame: pl.DataFrame, provider: str) -> None:
+def write(path: Path, frame: pl.DataFrame, provider: str, clock: DayClock | None = None) -> None:
     # A group may not end where one of the frame's chunks happens to.
     frame = frame.rechunk()
     first, last = ends(frame)
     starts = frame["timestamp"].gather_every(ROW_GROUP_ROWS).to_physical().to_list()
-    about = {"provider": provider, "rows": len(frame), "first": first.isoformat(), "last": last.isoformat()}
+    about: dict[str, object] = {
+        "provider": provider,
+        "rows": len(frame),
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+    }
+    if clock is not None:
+        about["days"] = str(clock)
     unsealed = "0" * (len(starts) * (_END_DIGITS + _CRC_DIGITS) + _CRC_DIGITS)
     content = io.BytesIO()
     frame.write_parquet(
@@ -97,7 +114,9 @@ def read(path: Path, since: datetime | None = None, until: datetime | None = Non
         groups = _groups_between(footer, since, until)
         _check_seal(file, footer, groups, path)
         # From the same handle: under its name there may be another file by now.
-        return StoredBars(_cut(_decoded(file, groups), since, until), footer.about["provider"], footer.version)
+        return StoredBars(
+            _cut(_decoded(file, groups), since, until), footer.about["provider"], footer.version, footer.clock
+        )
 
 
 def info(path: Path) -> SeriesInfo:
@@ -107,7 +126,7 @@ def info(path: Path) -> SeriesInfo:
             footer = _read_footer(file)
         about = footer.about or _about_foreign(path)
         return SeriesInfo(
-            symbol=path.parent.name,
+            symbol=symbol_of(path.parent.name),
             timeframe=Timeframe(path.stem),
             rows=about["rows"],
             first=datetime.fromisoformat(about["first"]),
@@ -115,6 +134,7 @@ def info(path: Path) -> SeriesInfo:
             provider=about["provider"],
             size_bytes=footer.size,
             version=footer.version,
+            clock=footer.clock,
         )
 
 
@@ -125,7 +145,8 @@ def ends(frame: pl.DataFrame) -> tuple[datetime, datetime]:
 
 
 def mend(path: Path) -> str:
-    return f"move the file away, or load the series anew with: ktrdr data load {path.parent.name} {path.stem} --replace"
+    series = f"{symbol_of(path.parent.name)} {path.stem}"
+    return f"move the file away, or load the series anew with: ktrdr data load {series} --replace"
 
 
 @contextmanager
@@ -153,6 +174,10 @@ class _Footer:
     @property
     def is_ours(self) -> bool:
         return "seal" in self.about
+
+    @property
+    def clock(self) -> DayClock | None:
+        return DayClock.parse(self.about["days"]) if "days" in self.about else None
 
     @property
     def version(self) -> str:
@@ -208,7 +233,7 @@ def _read_foreign(
 ) -> StoredBars:
     scanned = _checked_schema(pl.scan_parquet(io.BytesIO(_bytes(file, 0, footer.size))), path)
     frame = _checked_rows(scanned.collect(), path).filter(range_filter(since, until))
-    return StoredBars(frame, footer.about.get("provider", UNKNOWN), footer.version)
+    return StoredBars(frame, footer.about.get("provider", UNKNOWN), footer.version, footer.clock)
 
 
 def _about_foreign(path: Path) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,9 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ktrdr.errors import InputError, nearest
-from ktrdr.payloads.data import CalendarChoice
-from ktrdr.timeframe import Timeframe
+from ktrdr.errors import InputError
+from ktrdr.market.exchanges import exchange_years
 
 Instants = NDArray[np.datetime64]
 """Instants [us] in UTC, without a zone."""
@@ -28,35 +26,22 @@ DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
 _FX_CLOSE = timedelta(hours=17)
 _FX_HOLIDAYS = ((1, 1), (12, 25))
 _SATURDAY = 5
+# No calendar is asked for more: a bar outside of them has a wrong date.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_MOST = 0.9
+_NONE = np.array([], "datetime64[us]")
 # Openings that were put off, as exchange_calendars does not know: a minute's silence of an hour and a half.
 _LATE_OPENINGS = {"XNYS": {np.datetime64("2002-09-11", "us"): np.datetime64("2002-09-11T15:00", "us")}}
-
-# Yahoo's endings of symbols, and the exchange that each names.
-_ENDINGS = {
-    "AS": "XAMS", "AX": "XASX", "BK": "XBKK", "BO": "XBOM", "BR": "XBRU", "CO": "XCSE", "DE": "XETR", "F": "XFRA",
-    "HE": "XHEL", "HK": "XHKG", "IR": "XDUB", "IS": "XIST", "JK": "XIDX", "JO": "XJSE", "KL": "XKLS", "KS": "XKRX",
-    "KQ": "XKRX", "L": "XLON", "LS": "XLIS", "MC": "XMAD", "MI": "XMIL", "MX": "XMEX", "NS": "XBOM", "NZ": "XNZE",
-    "OL": "XOSL", "PA": "XPAR", "PR": "XPRA", "SA": "BVMF", "SI": "XSES", "SN": "XSGO", "SS": "XSHG", "ST": "XSTO",
-    "SW": "XSWX", "SZ": "XSHG", "T": "XTKS", "TA": "XTAE", "TO": "XTSE", "TW": "XTAI", "V": "XTSE", "VI": "XWBO",
-    "WA": "XWAR",
-}  # fmt: skip
-_INDICES = {"^FTSE": "XLON", "^GDAXI": "XETR", "^FCHI": "XPAR", "^N225": "XTKS", "^HSI": "XHKG", "^SSMI": "XSWX"}
-_CURRENCIES = frozenset({
-    "AUD", "BRL", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR", "JPY", "KRW",
-    "MXN", "NOK", "NZD", "PLN", "SEK", "SGD", "THB", "TRY", "USD", "ZAR",
-})  # fmt: skip
-_COINS = frozenset({
-    "ADA", "ATOM", "AVAX", "BCH", "BNB", "BTC", "DOGE", "DOT", "ETC", "ETH", "LINK", "LTC", "MATIC", "NEAR", "SHIB",
-    "SOL", "TRX", "UNI", "XBT", "XLM", "XMR", "XRP",
-})  # fmt: skip
-_COIN_QUOTES = frozenset({"USDT", "USDC", "BUSD", "BTC", "ETH"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
     """Stretches of trading in their order; a session with a break at noon is two of them with one date.
 
-    `dates` are the sessions' own, as midnights; in `zone` the exchange keeps its clock.
+    name: that of the calendar
+    zone: where the exchange keeps its clock
+    dates, opens, closes: [stretches], dates as midnights, instants [us, UTC]
+    known_from, known_until: where the calendar itself begins and ends, None where it covers the years asked for
     """
 
     name: str
@@ -64,6 +49,8 @@ class Sessions:
     dates: Instants
     opens: Instants
     closes: Instants
+    known_from: np.datetime64 | None = None
+    known_until: np.datetime64 | None = None
 
     @property
     def is_always(self) -> bool:
@@ -82,7 +69,12 @@ class Sessions:
     def between(self, first: np.datetime64, last: np.datetime64) -> Sessions:
         """Those that end after `first` and begin no later than `last`."""
         kept = slice(np.searchsorted(self.closes, first, "right"), np.searchsorted(self.opens, last, "right"))
-        return Sessions(self.name, self.zone, self.dates[kept], self.opens[kept], self.closes[kept])
+        return replace(self, dates=self.dates[kept], opens=self.opens[kept], closes=self.closes[kept])
+
+    def is_unknown(self, dates: Instants) -> NDArray[np.bool_]:
+        """Which of the instants lie in years that the calendar does not know."""
+        before = np.zeros(len(dates), bool) if self.known_from is None else dates < self.known_from
+        return before if self.known_until is None else before | (dates >= self.known_until)
 
     def place_of(self, opens: Instants, length: np.timedelta64) -> NDArray[np.int64]:
         """For each bar the stretch that it has a part of, -1 outside of all; an earlier one goes first."""
@@ -92,47 +84,38 @@ class Sessions:
         return np.where(inside, place, -1).astype(np.int64)
 
 
-def choose_calendar(
-    symbol: str, timeframe: Timeframe, timestamps: Instants, given: str | None = None
-) -> CalendarChoice:
-    """The calendar that was given, or the one that symbol and bars speak for. Raises InputError."""
-    if given is not None:
-        return CalendarChoice(name=check_calendar(given), why="given", is_guess=False)
-    name, why = _guess(symbol, timeframe, timestamps)
-    return CalendarChoice(name=name, why=why, is_guess=True)
-
-
-def check_calendar(name: str) -> str:
-    """Its own name of the exchange, aliases resolved. Raises InputError."""
-    if name.upper() in (ALWAYS, FX):
-        return name
-    from exchange_calendars import calendar_utils
-
-    names = calendar_utils.get_calendar_names(include_aliases=True)
-    if (known := {each.upper(): each for each in names}.get(name.upper())) is not None:
-        resolved: str = calendar_utils.resolve_alias(known)
-        return resolved
-    similar = nearest(name, names)
-    raise InputError(
-        f"calendar {name[:64]!r} is not one of exchange_calendars",
-        hint=f"did you mean {similar}?"
-        if similar
-        else f"for example XNYS, XLON or XTKS; {FX} for FX, {ALWAYS} for coins",
-        calendar=name[:64],
-    )
-
-
 def sessions_of(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessions:
-    """All sessions that touch the years from `first` to `last`, as far as the calendar knows them."""
-    years = (int(str(instant.astype("datetime64[Y]"))) for instant in (first, last))
+    """All sessions that touch the years from `first` to `last`, as far as the calendar knows them.
+
+    Raises InputError when the calendar cannot be built.
+    """
+    years = (min(max(int(str(each.astype("datetime64[Y]"))), _FIRST_YEAR), _LAST_YEAR) for each in (first, last))
     return _sessions(calendar, *years)
+
+
+def sessions_if_known(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessions:
+    """The sessions, or those of 24/5 where the calendar cannot be built: its exchanges rest on Saturday and Sunday."""
+    try:
+        return sessions_of(calendar, first, last)
+    except InputError:
+        return sessions_of(FX, first, last)
+
+
+def stands_at_closes(at: Instants, length: np.timedelta64, sessions: Sessions) -> bool:
+    """Whether bars stand at the closes of sessions and none holds an opening: they are stamped with their close."""
+    if sessions.is_around_the_clock or not len(at):
+        return False
+    around = sessions.between(at[0], at[-1])
+    closing = np.isin(around.closes, at)
+    opening = np.searchsorted(at, around.opens, "right") > np.searchsorted(at, around.opens - length, "right")
+    return bool(len(closing) and closing.mean() > _MOST and opening.mean() < 1 - _MOST)
 
 
 def offsets(zone: str, first: np.datetime64, last: np.datetime64) -> tuple[np.datetime64, Instants]:
     """The first day, and for each day from it on how far the zone's clock is ahead of UTC at noon."""
     since, until = (instant.astype("datetime64[D]") for instant in (first, last))
     days = np.arange(since, until + np.timedelta64(2, "D")).astype("datetime64[us]")
-    return days[0], _to_local(days + DAY // 2, zone) - (days + DAY // 2)
+    return days[0], to_local(days + DAY // 2, zone) - (days + DAY // 2)
 
 
 def local(instants: Instants, zone: str) -> Instants:
@@ -142,56 +125,6 @@ def local(instants: Instants, zone: str) -> Instants:
     first, ahead = offsets(zone, instants.min(), instants.max())
     wall: Instants = instants + ahead[(instants - first) // DAY]
     return wall
-
-
-# The guess.
-
-
-def _guess(symbol: str, timeframe: Timeframe, timestamps: Instants) -> tuple[str, str]:
-    by_symbol = _of_symbol(symbol)
-    saturdays = _saturdays(timeframe, timestamps)
-    if saturdays > 0.05 and (by_symbol is None or by_symbol[0] != FX):
-        return ALWAYS, f"{saturdays:.0%} of the bars are on a Saturday"
-    return by_symbol or ("XNYS", "nothing speaks for another exchange")
-
-
-def _saturdays(timeframe: Timeframe, timestamps: Instants) -> float:
-    if timeframe.length > timedelta(days=1) or not len(timestamps):
-        return 0.0
-    weekday = (timestamps.astype("datetime64[D]").astype(np.int64) + 3) % 7
-    return float((weekday == _SATURDAY).mean())
-
-
-def _of_symbol(symbol: str) -> tuple[str, str] | None:
-    if symbol in _INDICES:
-        return _INDICES[symbol], f"{symbol} is an index of that exchange"
-    stem, _, ending = symbol.rpartition(".")
-    if stem and ending in _ENDINGS:
-        return _ENDINGS[ending], f"the symbol ends in .{ending}"
-    if symbol.endswith("=F"):
-        return "CMES", "the symbol is a future's"
-    parts = _pair(symbol)
-    if parts is None:
-        return None
-    base, quote = parts
-    if base in _COINS or quote in _COIN_QUOTES:
-        return ALWAYS, f"{base} is a coin" if base in _COINS else f"{quote} is a coin"
-    return FX, f"{base} and {quote} are currencies"
-
-
-def _pair(symbol: str) -> tuple[str, str] | None:
-    """Base and quote, where both are currencies or coins."""
-    named = symbol.removesuffix("=X")
-    if named != symbol and len(named) == 3:
-        named = f"USD{named}"
-    known = _CURRENCIES | _COINS | _COIN_QUOTES
-    if (parted := re.fullmatch(r"([A-Z0-9]{2,10})[-_]([A-Z]{3,4})", named)) and parted[2] in known:
-        return parted[1], parted[2]
-    for length in (3, 4):
-        base, quote = named[:-length], named[-length:]
-        if base in known and quote in known:
-            return base, quote
-    return None
 
 
 # The sessions.
@@ -213,7 +146,7 @@ def _fx(since: date, until: date) -> Sessions:
     ]
     dates: Instants = np.array(days, dtype="datetime64[us]")
     closing: Instants = dates + np.timedelta64(_FX_CLOSE)
-    return Sessions(FX, NEW_YORK, dates, _to_utc(closing - DAY, NEW_YORK), _to_utc(closing, NEW_YORK))
+    return Sessions(FX, NEW_YORK, dates, to_utc(closing - DAY, NEW_YORK), to_utc(closing, NEW_YORK))
 
 
 def _days(since: date, until: date) -> list[date]:
@@ -221,42 +154,32 @@ def _days(since: date, until: date) -> list[date]:
 
 
 def _exchange(name: str, since: date, until: date) -> Sessions:
-    found = _calendar(name, since, until)
-    dates = found.sessions.to_numpy().astype("datetime64[us]")
+    years = exchange_years(name, since, until)
+    parts = [_stretches(name, calendar) for calendar in years.calendars]
+    dates, opens, closes = (
+        (np.concatenate([_NONE, *columns]) for columns in zip(*parts, strict=True)) if parts else (_NONE, _NONE, _NONE)
+    )
+    zone = str(years.calendars[0].tz) if years.calendars else "UTC"
+    begin = None if years.since <= since else np.datetime64(years.since, "us")
+    end = None if years.until >= until else np.datetime64(years.until, "us") + DAY
+    return Sessions(name, zone, dates, opens, closes, begin, end)
+
+
+def _stretches(name: str, calendar: Any) -> tuple[Instants, Instants, Instants]:
+    """Dates, openings and closes; a session with a break is two."""
+    dates = calendar.sessions.to_numpy().astype("datetime64[us]")
     opens, noon, afternoon, closes = (
-        _naive(column) for column in (found.opens, found.break_starts, found.break_ends, found.closes)
+        _naive(column) for column in (calendar.opens, calendar.break_starts, calendar.break_ends, calendar.closes)
     )
     for day, opening in _LATE_OPENINGS.get(name, {}).items():
         opens[dates == day] = opening
     pauses = ~np.isnat(noon)
     order = np.argsort(np.concatenate([opens, afternoon[pauses]]), kind="stable")
-    return Sessions(
-        name,
-        str(found.tz),
+    return (
         np.concatenate([dates, dates[pauses]])[order],
         np.concatenate([opens, afternoon[pauses]])[order],
         np.concatenate([np.where(pauses, noon, closes), closes[pauses]])[order],
     )
-
-
-def _calendar(name: str, since: date, until: date) -> Any:
-    import exchange_calendars  # a second to import, and only for those who need an exchange
-
-    try:
-        return exchange_calendars.get_calendar(name, start=since.isoformat(), end=until.isoformat())
-    except ValueError:
-        # It knows less than these years; which ones, only a calendar itself tells.
-        known = type(exchange_calendars.get_calendar(name))
-    earliest, latest = known.bound_min(), known.bound_max()
-    since = max(since, earliest.date()) if earliest is not None else since
-    until = min(until, latest.date()) if latest is not None else until
-    if since >= until:
-        raise InputError(
-            f"the calendar {name} knows {earliest:%Y-%m-%d} to {latest or datetime.now(UTC):%Y-%m-%d} only",
-            hint=f"give another one with --calendar, {ALWAYS} for none",
-            calendar=name,
-        )
-    return exchange_calendars.get_calendar(name, start=since.isoformat(), end=until.isoformat())
 
 
 def _naive(column: Any) -> Instants:
@@ -264,12 +187,22 @@ def _naive(column: Any) -> Instants:
     return instants
 
 
-def _to_utc(wall: Instants, zone: str) -> Instants:
-    series = pl.Series(wall).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+def to_utc(wall: Instants, zone: str) -> Instants:
+    """The instants at which the zone's clock shows `wall`: the later of two; a time that it skips as if it had not."""
+    utc = _exact_utc(wall, zone)
+    skipped = np.isnat(utc)
+    if skipped.any():
+        utc[skipped] = _exact_utc(wall[skipped] - DAY, zone) + DAY
+    return utc
 
 
-def _to_local(instants: Instants, zone: str) -> Instants:
+def _exact_utc(wall: Instants, zone: str) -> Instants:
+    series = pl.Series(wall).dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+    return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy().copy()
+
+
+def to_local(instants: Instants, zone: str) -> Instants:
+    """What the zone's clock shows at these instants."""
     series = pl.Series(instants).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     return series.dt.replace_time_zone(None).to_numpy()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,7 +17,21 @@ from ktrdr.errors import BarsError, InputError, ProviderConflict, SeriesNotFound
 from ktrdr.files import make_folder, remove_drafts
 from ktrdr.instants import format_instant
 from ktrdr.market import series_file
-from ktrdr.market.bars import PRICES, VALUES, check_bars, check_range, check_spacing, check_symbol, conform
+from ktrdr.market.bars import (
+    PRICES,
+    SCHEMA,
+    VALUES,
+    check_bars,
+    check_range,
+    check_spacing,
+    check_symbol,
+    conform,
+    folder_name,
+    symbol_of,
+)
+from ktrdr.market.calendar_file import read_calendar, write_calendar
+from ktrdr.market.closings import with_instants
+from ktrdr.market.days import DAYS_OF_UTC, DayClock, by_trading_date
 from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 from ktrdr.timeframe import Timeframe
 
@@ -64,13 +79,13 @@ class BarStore:
         self.root = root
 
     def read(self, symbol: str, timeframe: str, start: date | None = None, end: date | None = None) -> pl.DataFrame:
-        """The bars that `read_stored` gives, without their provider."""
-        return self.read_stored(symbol, timeframe, start, end).frame
+        """The bars that `read_stored` gives, in the schema alone."""
+        return self.read_stored(symbol, timeframe, start, end).frame.select(list(SCHEMA))
 
     def read_stored(
         self, symbol: str, timeframe: str, start: date | None = None, end: date | None = None
     ) -> StoredBars:
-        """Bars from `start` to `end`, both inclusive, and who served them.
+        """Bars from `start` to `end`, both inclusive, and who served them; with the columns of `closings.INSTANTS`.
 
         Raises:
             SeriesNotFound: the series is not stored.
@@ -81,33 +96,57 @@ class BarStore:
         stored = series_file.read(path, *check_range(start, end))
         if stored.frame.is_empty():
             raise self._outside(symbol, timeframe, start, end)
-        return stored
+        calendar = read_calendar(path.parent)
+        frame = with_instants(stored.frame, Timeframe(path.stem), stored.clock, calendar)
+        return replace(stored, frame=frame, calendar=calendar)
 
     def merge(
-        self, symbol: str, timeframe: str, frame: pl.DataFrame, provider: str, *, replace: bool = False
+        self,
+        symbol: str,
+        timeframe: str,
+        frame: pl.DataFrame,
+        provider: str,
+        *,
+        replace: bool = False,
+        clock: DayClock | None = None,
     ) -> MergeReport:
         """Unite the stored bars with `frame` by timestamp; where both have a bar, the new one stays.
 
         What is overwritten so is told, with its count, its size and its first instants. Bars that are stored already
         change nothing, not even the file. With `replace` the series holds the new bars alone afterwards, whatever was
-        stored and in whatever state.
+        stored and in whatever state. Days and weeks stand at their trading dates and open by `clock`; where they stand
+        at instants, both are found from these.
 
         Raises:
-            BarsError: a row is wrong, or the new bars stand between the stored ones; nothing was stored.
+            BarsError: a row is wrong, the new bars stand between the stored ones, or their days open at another time;
+                nothing was stored.
             ProviderConflict: the stored bars are of another provider; nothing was stored.
         """
         path, length = self._path(symbol, timeframe), Timeframe.parse(timeframe)
-        new = check_bars(conform(frame, length))
+        new = check_bars(conform(frame))
         if new.is_empty():
             raise InputError(f"there are no bars of {symbol} {timeframe} to store", symbol=symbol, timeframe=timeframe)
         check_spacing(new, length)
+        if length.is_by_date and clock is None:
+            new, clock = by_trading_date(new, check_symbol(symbol), length, read_calendar(path.parent))
+        check_bars(new, length)
         with storage_errors(path), _exclusive(path):
             remove_drafts(path)
             if replace or not path.exists():
-                series_file.write(path, new, provider)
+                series_file.write(path, new, provider, clock)
                 return _report(new, provider, rows_new=len(new))
-            check_provider(series_file.info(path), provider)
-            return _merge_into(path, new, provider)
+            stored = series_file.info(path)
+            check_provider(stored, provider)
+            return _merge_into(path, new, provider, _joint_clock(stored, clock, new))
+
+    def calendar(self, symbol: str) -> str | None:
+        """The calendar that somebody has named for a symbol."""
+        return read_calendar(self.root / folder_name(symbol))
+
+    def set_calendar(self, symbol: str, name: str) -> None:
+        folder = self.root / folder_name(symbol)
+        with storage_errors(folder):
+            write_calendar(folder, name)
 
     def list(self) -> AllSeries:
         """Every series by symbol and length of bar, from the files' footers; damaged files are logged and left out."""
@@ -133,16 +172,16 @@ class BarStore:
                 probe.unlink(missing_ok=True)
 
     def _path(self, symbol: str, timeframe: str) -> Path:
-        return self.root / check_symbol(symbol) / f"{Timeframe.parse(timeframe)}.parquet"
+        return self.root / folder_name(symbol) / f"{Timeframe.parse(timeframe)}.parquet"
 
     def _existing(self, symbol: str, timeframe: str) -> Path:
         path = self._path(symbol, timeframe)
         with storage_errors(path):
             if path.is_file():
                 return path
-        symbol, timeframe = path.parent.name, path.stem
-        stored = [(file.parent.name, file.stem) for file in self._series_files()]
-        hint = f"load it with: ktrdr data load {symbol} {timeframe}"
+        symbol, timeframe = symbol_of(path.parent.name), path.stem
+        stored = [(symbol_of(file.parent.name), file.stem) for file in self._series_files()]
+        hint = f"load it with: ktrdr data load {shlex.quote(symbol)} {timeframe}"
         if others := [stem for name, stem in stored if name == symbol]:
             hint += f" (stored for {symbol}: {', '.join(others)})"
         elif similar := nearest(symbol, {name for name, _ in stored}):
@@ -190,7 +229,26 @@ def check_provider(stored: SeriesInfo, provider: str) -> None:
     )
 
 
-def _merge_into(path: Path, new: pl.DataFrame, provider: str) -> MergeReport:
+def _joint_clock(stored: SeriesInfo, clock: DayClock | None, new: pl.DataFrame) -> DayClock | None:
+    """How the days of the united series open. Raises BarsError when the new ones open at another time."""
+    known = stored.clock or clock
+    if stored.clock == clock or known is None:
+        return known
+    is_one_known = stored.clock is None or clock is None
+    # Bare dates, and instants that older versions cut to them, join where both are the same dates.
+    if is_one_known and known.opens_on(new["timestamp"].to_numpy().astype("datetime64[us]")):
+        return known
+    ours, theirs = stored.clock or DAYS_OF_UTC, clock or DAYS_OF_UTC
+    series = f"{stored.symbol} {stored.timeframe}"
+    raise BarsError(
+        f"the stored days of {series} open at {ours.short}, and these at {theirs.short}: they cannot join",
+        hint=f"start {series} anew with --replace, or name the zone of its days with --timezone",
+        symbol=stored.symbol,
+        timeframe=stored.timeframe,
+    )
+
+
+def _merge_into(path: Path, new: pl.DataFrame, provider: str, clock: DayClock | None) -> MergeReport:
     old = series_file.read(path).frame
     added = new.join(old, on="timestamp", how="anti")
     conflicts = _conflicts(old, new)
@@ -199,7 +257,7 @@ def _merge_into(path: Path, new: pl.DataFrame, provider: str) -> MergeReport:
     kept = old.join(new, on="timestamp", how="anti")
     merged = pl.concat([kept, new]).sort("timestamp")
     _check_grid(path, old, new, merged)
-    series_file.write(path, merged, provider)
+    series_file.write(path, merged, provider, clock)
     return _report(merged, provider, rows_new=len(added), conflicts=conflicts, old=old)
 
 
@@ -211,7 +269,7 @@ def _check_grid(path: Path, old: pl.DataFrame, new: pl.DataFrame, merged: pl.Dat
         check_spacing(shared, Timeframe(path.stem))
     except BarsError as error:
         raise BarsError(
-            f"with the stored bars of {path.parent.name} {path.stem} these would be {error.detail}",
+            f"with the stored bars of {symbol_of(path.parent.name)} {path.stem} these would be {error.detail}",
             hint="import bars that open at the instants of the stored ones, or start the series anew with --replace",
         ) from error
 

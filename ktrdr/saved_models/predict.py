@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.features.columns import Columns, SymbolBars, build_features
-from ktrdr.features.timeframes import closes_at
+from ktrdr.market import closings
 from ktrdr.saved_models.trained_model import TrainedModel
 from ktrdr.timeframe import Timeframe
 
@@ -49,14 +49,10 @@ class Windows:
 
 def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = None) -> dict[str, pl.DataFrame]:
     """The bars of every timeframe that have closed by `now`."""
-    instant = np.datetime64((now or datetime.now(UTC)).replace(tzinfo=None), "us")
-
-    def closed(timeframe: str, frame: pl.DataFrame) -> pl.DataFrame:
-        opens = frame["timestamp"].to_numpy().astype("datetime64[us]")
-        closes = closes_at(opens, Timeframe(timeframe), strategy.calendar)
-        return frame.head(int(np.searchsorted(closes, instant, "right")))
-
-    return {timeframe: closed(timeframe, frame) for timeframe, frame in bars.items()}
+    return {
+        timeframe: closings.closed_by(frame, Timeframe(timeframe), now or datetime.now(UTC), strategy.calendar)
+        for timeframe, frame in bars.items()
+    }
 
 
 def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -> Windows:

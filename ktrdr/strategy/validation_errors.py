@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ from ktrdr.strategy.spec import (
     Training,
     Validation,
 )
+from ktrdr.timeframe import Timeframe
 
 
 def _by_type(union: Any) -> dict[str, type[BaseModel]]:
@@ -146,12 +147,16 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
     if kind == "union_tag_invalid":
         value = value["type"]
     choices = _choices(details)
-    suggestion = nearest(value, choices) if isinstance(value, str) else None
+    suggestion = _suggestion(value, choices) if isinstance(value, str) else None
     if details["loc"][2:3] == ("parameters",):
         suggestion = nearest(str(path[-1]), INDICATOR_KEYS)
     return Fault(
         path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )
+
+
+def _suggestion(value: str, choices: Sequence[str]) -> str | None:
+    return Timeframe.nearest(value) if list(choices) == list(Timeframe) else nearest(value, choices)
 
 
 def _broken_agreement(details: ErrorDetails, path: Path, line: int | None) -> Fault:

@@ -240,7 +240,7 @@ def test_a_missing_timeframe_is_wrong_use(ktrdr: Run) -> None:
 
     assert (ran.code, ran.err.splitlines()[0]) == (
         2,
-        "error: no timeframe is named; 'MSFT' is none of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w",
+        "error: no timeframe is named; 'MSFT' is none of 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 1w",
     )
     assert ktrdr("data", "load", "AAPL", "1d", "--from", "1y", "--start-date", "2023-01-01").code == 2
 

@@ -119,7 +119,7 @@ def test_overlapping_loads_into_a_store_agree(provider: Provider, tmp_path: Path
 def test_what_cannot_be_right_is_refused_before_anything_is_asked(refusing: Provider) -> None:
     for symbol, timeframe, start, end in (
         ("../../x", "1d", None, None),
-        ("AAPL", "daily", None, None),
+        ("AAPL", "soon", None, None),
         ("AAPL", "1d", END, START),
     ):
         with pytest.raises(InputError):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.columns import build_features
-from ktrdr.features.timeframes import closes_at, latest_closed
+from ktrdr.features.timeframes import latest_closed
+from ktrdr.market import closings
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
@@ -23,6 +24,11 @@ NEW_YORK, ROUND_THE_CLOCK = "XNYS", "24/7"
 
 def at(*instants: str) -> np.ndarray:
     return np.array(instants, "datetime64[us]")
+
+
+def closes_at(opens: np.ndarray, timeframe: Timeframe, calendar: str | None = None) -> np.ndarray:
+    frame = pl.DataFrame({"timestamp": pl.Series(opens.astype("datetime64[us]")).dt.replace_time_zone("UTC")})
+    return closings.closes_at(frame, timeframe, calendar)
 
 
 def strategy(timeframes: list[str], calendar: str | None = None) -> Strategy:
@@ -47,6 +53,7 @@ def strategy(timeframes: list[str], calendar: str | None = None) -> Strategy:
         ("2023-07-03", "1d", NEW_YORK, "2023-07-03T17:00"),  # a half day, in summer
         ("2023-07-05", "1d", NEW_YORK, "2023-07-05T20:00"),
         ("2023-07-03", "1w", NEW_YORK, "2023-07-07T20:00"),
+        ("2023-07-05", "1d", "NYSE", "2023-07-05T20:00"),  # another name of the same exchange
         ("2023-07-03T16:30", "1h", NEW_YORK, "2023-07-03T17:00"),  # the bell cuts the hour short
         ("2023-07-03T13:30", "4h", NEW_YORK, "2023-07-03T17:00"),
         ("2023-07-05T13:00", "1h", NEW_YORK, "2023-07-05T14:00"),  # begins before the session

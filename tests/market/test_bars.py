@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.errors import BarsError, InputError
-from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_symbol, conform, fingerprint
+from ktrdr.market.bars import (
+    SCHEMA,
+    check_bars,
+    check_range,
+    check_symbol,
+    conform,
+    fingerprint,
+    folder_name,
+    symbol_of,
+)
 from tests.bars import NAMES, Series, csv_of, every_source
 
 
@@ -135,20 +144,42 @@ def test_a_symbol_that_is_let_through_stays_in_its_folder(symbol: str) -> None:
         checked = check_symbol(symbol)
     except InputError:
         return
-    folder = Path("/bars")
-    assert (folder / checked).resolve().parent == folder
-    assert not checked.startswith(".")
+    folder, name = Path("/bars"), folder_name(symbol)
+    assert (folder / name).resolve().parent == folder
+    assert not name.startswith(".")
+    assert symbol_of(name) == checked == check_symbol(checked)
 
 
-@pytest.mark.parametrize("symbol", ["../../x", "..", ".hidden", "a/b", "a\\b", "", "A" * 33, "AAPL\n", "C:x", "\0"])
+@pytest.mark.parametrize(
+    "symbol", ["../../x", "..", ".hidden", "a/b", "a\\b", "", "A" * 33, "AAPL\n", "ß" * 17, "a b", "\0"]
+)
 def test_symbols_that_could_leave_their_folder_are_refused(symbol: str) -> None:
     with pytest.raises(InputError, match=r"symbol .* is not allowed"):
         check_symbol(symbol)
 
 
-@pytest.mark.parametrize(("given_", "kept"), [("aapl", "AAPL"), ("^gspc", "^GSPC"), ("EURUSD=X", "EURUSD=X")])
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        ("aapl", "AAPL"),
+        ("^gspc", "^GSPC"),
+        ("EURUSD=X", "EURUSD=X"),
+        ("m&m.ns", "M&M.NS"),
+        ("es1!", "ES1!"),
+        ("I:SPX", "I:SPX"),
+        ("币安人生-usdt", "币安人生-USDT"),
+        ("BTC-USDT:USDT", "BTC-USDT:USDT"),
+    ],
+)
 def test_symbols_are_kept_in_capitals(given_: str, kept: str) -> None:
     assert check_symbol(given_) == kept
+
+
+def test_a_pair_with_a_slash_is_refused_with_its_own_name() -> None:
+    with pytest.raises(InputError) as refused:
+        check_symbol("BTC/USDT:USDT")
+
+    assert refused.value.hint == "write the slash as a hyphen: BTC-USDT:USDT"
 
 
 def test_reversed_dates_are_refused_and_one_day_is_a_range() -> None:

@@ -114,6 +114,20 @@ def test_a_long_range_comes_in_pages_each_after_the_last_bar_of_the_one_before()
     assert ran.pages[-1].through == datetime(2019, 4, 19, tzinfo=UTC)
 
 
+DAY_MS = 24 * 60 * 60 * 1000
+AT_16 = int(datetime(2019, 3, 1, 16, tzinfo=UTC).timestamp() * 1000)
+DAYS_FROM_16 = [[AT_16 + DAY_MS * day, "100", "101", "99", "100", "1", 0, "0", 1, "0", "0", "0"] for day in range(10)]
+
+
+def test_a_day_that_opens_in_the_afternoon_counts_for_the_next_date() -> None:
+    ran = run(lambda query: exchange(query, DAYS_FROM_16), start=date(2019, 3, 2), end=date(2019, 3, 5), timeframe="1d")
+
+    assert [f"{stamp:%m-%d}" for page in ran.pages for stamp in page.frame["timestamp"]] == [
+        "03-02", "03-03", "03-04", "03-05",
+    ]  # fmt: skip
+    assert str(ran.pages[0].clock) == "16:00:00 of the day before UTC"
+
+
 def test_an_exchange_that_answers_for_the_asked_stretch_alone_is_asked_on() -> None:
     def windowed(query: dict[str, str]) -> Answer:
         since, limit = int(query["startTime"]), int(query["limit"])

@@ -133,7 +133,29 @@ def test_bars_of_a_shorter_timeframe_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bars 0:01:00 apart, which are not 1d bars") as refused:
         imported(tmp_path, content, timeframe="1d")
 
-    assert refused.value.hint == "import it as 1m"
+    assert refused.value.hint == "import such bars as 1m"
+
+
+def test_a_stretch_of_shorter_bars_is_refused_by_its_rows(tmp_path: Path) -> None:
+    stamps = [f"2023-01-03 {hour:02}:00:00" for hour in range(18)] + [f"2023-01-04 00:{5 * n:02}:00" for n in range(12)]
+    content = "\n".join(["timestamp,open,high,low,close,volume", *(f"{stamp},10,12,9,11,100" for stamp in stamps)])
+
+    with pytest.raises(
+        BarsError, match=r"11 bars 0:05:00 or so after the one before \(row 20: 2023-01-04 00:05, "
+    ) as refused:
+        imported(tmp_path, content, timeframe="1h")
+
+    assert refused.value.hint == "import such bars as 5m"
+
+
+def test_bars_of_a_longer_timeframe_are_refused(tmp_path: Path) -> None:
+    stamps = [f"2023-01-{day:02}" for day in range(2, 13)]
+    content = "\n".join(["timestamp,open,high,low,close,volume", *(f"{stamp},10,12,9,11,100" for stamp in stamps)])
+
+    with pytest.raises(BarsError, match=r"bars at least 1 day apart \(row 1: 2023-01-02 00:00, row 2: ") as refused:
+        imported(tmp_path, content, timeframe="1m")
+
+    assert refused.value.hint == "import such bars as 1d"
 
 
 def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:
@@ -143,7 +165,7 @@ def test_two_bars_of_one_day_are_refused_by_their_rows(tmp_path: Path) -> None:
         imported(tmp_path, content)
 
 
-@pytest.mark.parametrize("time", ["T14:30:00Z", " 00:00:00+09:00", "T20:00-05:00"])
+@pytest.mark.parametrize("time", ["T14:30:00Z", " 00:00:00+09:00", "T00:00-05:00"])
 def test_daily_bars_are_filed_under_the_date_as_it_is_written(tmp_path: Path, time: str) -> None:
     header, *rows = GOOD.splitlines()
     content = "\n".join([header, *(row.replace(",", f"{time},", 1) for row in rows)])

@@ -39,6 +39,7 @@ class Market:
     bars: pl.DataFrame
     name: str = "market"
     readjusts: bool = False
+    whole: bool = False
     history: dict[Timeframe, timedelta] = field(default_factory=dict)
     rows_a_page: int = 10_000
     fails_at: int | None = None
@@ -47,7 +48,9 @@ class Market:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.name, tuple(Timeframe), "splits", "any", self.history, self.readjusts)
+        return Capabilities(
+            self.name, tuple(Timeframe), "splits", "any", self.history, self.readjusts, whole=self.whole
+        )
 
     def pages(
         self, symbol: str, timeframe: str, start: date | None, end: date | None, wait: Wait = time.sleep
@@ -55,7 +58,7 @@ class Market:
         check_able(self.capabilities, timeframe, start, end, NOW)
         self.asked.append((start, end))
         since, until = check_range(start, end)
-        found = self.bars.filter(range_filter(since, min(until or NOW, NOW)))
+        found = self.bars if self.whole else self.bars.filter(range_filter(since, min(until or NOW, NOW)))
         if found.is_empty():
             raise NoBars("the market has nothing there")
         for number, offset in enumerate(range(0, len(found), self.rows_a_page)):
@@ -174,6 +177,17 @@ def test_before_the_close_todays_bar_is_not_asked_for(store: BarStore) -> None:
     bring(store, market, date(2024, 6, 3), now=NOW - timedelta(hours=6))
 
     assert len(market.asked) == 1
+
+
+def test_bars_of_a_file_that_have_not_closed_yet_are_left_out(store: BarStore) -> None:
+    whole = weekdays(date(2024, 6, 3), date(2024, 6, 21))
+
+    loaded = bring(store, Market(whole, name="csv", whole=True))
+
+    assert store.info("AAPL", "1d").last == datetime(2024, 6, 13, tzinfo=UTC)
+    assert "left out because not closed yet: 6 bars from 2024-06-14 00:00 on" in loaded.note
+    with pytest.raises(InputError, match="5 bars from 2099-06-01 00:00 on have not closed yet"):
+        bring(store, Market(weekdays(date(2099, 6, 1), date(2099, 6, 5)), name="csv", whole=True))
 
 
 def test_a_failing_page_keeps_those_before_it_and_the_rest_is_asked_for_the_next_time(store: BarStore) -> None:

@@ -115,7 +115,7 @@ def test_replacing_starts_the_series_anew_from_another_provider(store: BarStore)
 
 
 def test_daily_bars_stand_at_their_date_whatever_time_they_come_with(store: BarStore) -> None:
-    opening = bars(0, 6).with_columns(pl.col("timestamp") + timedelta(hours=14, minutes=30))
+    opening = bars(0, 6).with_columns(pl.col("timestamp") + timedelta(hours=5))
     store.merge("AAPL", "1d", opening, "csv")
 
     report = store.merge("AAPL", "1d", bars(0, 6), "csv")

@@ -257,7 +257,10 @@ def test_documents_that_cannot_be_read_say_why(text: str, expected: str) -> None
         ),
         ("timeframes: [1d, 1h]", "line 3: timeframes must name each once, shortest first; it is a list of 2"),
         ("timeframes: 1h", "line 3: timeframes must be a list; it is '1h'"),
-        ("timeframes: [1h, 1dd]", "line 3: timeframes[1] must be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w; it is '1dd'"),
+        (
+            "timeframes: [1h, 1dd]",
+            "line 3: timeframes[1] must be one of 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 1w; it is '1dd'",
+        ),
         ("timeframe: 1h", "line 3: timeframe is not a key of a strategy; did you mean 'timeframes'?"),
         ("calendar: X NYS", "line 3: calendar must be an exchange's code, such as XNYS, or 24/7; it is 'X NYS'"),
         ("calendar: XNYC", "it is 'XNYC'; did you mean 'XNYS'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
@@ -68,5 +69,5 @@ async def export_series(
 ) -> StreamingResponse:
     """All bars in range, as a file."""
     exported = await services.series.export(symbol, timeframe, format, start, end)
-    named = {"content-disposition": f'attachment; filename="{exported.filename}"'}
+    named = {"content-disposition": f'attachment; filename="{quote(exported.filename, safe="^=&!:+$@")}"'}
     return StreamingResponse(exported.chunks, media_type=_MEDIA[format], headers=named)

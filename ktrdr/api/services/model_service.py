@@ -74,7 +74,7 @@ class ModelService:
 
     def _differs(self, symbol: str, timeframe: str, content: str, first: datetime, last: datetime, rows: int) -> bool:
         try:
-            frame = self._store.read(symbol, timeframe, first, last)
+            frame = self._store.read_stored(symbol, timeframe, first, last).frame
         except (SeriesNotFound, InputError):
             return True
         return len(frame) != rows or fingerprint(frame) != content

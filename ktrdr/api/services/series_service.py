@@ -13,6 +13,7 @@ import polars as pl
 
 from ktrdr.api.schemas.data import Resample
 from ktrdr.market.bars import check_symbol
+from ktrdr.market.closings import without_instants
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.resample import resample
@@ -52,18 +53,20 @@ class SeriesService:
     async def export(self, symbol: str, timeframe: str, kind: Format, start: date | None, end: date | None) -> Exported:
         """The bars in range as a file. Raises InputError, SeriesNotFound, StorageError."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
-        frame = await asyncio.to_thread(self._store.read, symbol, timeframe, start, end)
+        stored = await asyncio.to_thread(self._store.read_stored, symbol, timeframe, start, end)
+        frame = without_instants(stored.frame)
         return Exported(f"{symbol}_{timeframe}.{kind}", _csv(frame) if kind == "csv" else _parquet(frame))
 
     def _draw(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
         report = check_stored(self._store, symbol, timeframe, calendar)
         return draw(report, self._store.read(symbol, timeframe))
 
-    def _resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
+    def _resample(self, symbol: str, timeframe: Timeframe, request: Resample) -> Resampled:
         stored = self._store.read_stored(symbol, timeframe)
-        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar)
+        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar or stored.calendar)
         provider, target = f"resampled from {timeframe} ({stored.provider})", Timeframe.parse(request.to)
-        merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace)
+        clock = stored.clock if timeframe.is_by_date else None
+        merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace, clock=clock)
         check_stored(self._store, symbol, target, request.calendar)
         return Resampled(
             symbol=symbol,

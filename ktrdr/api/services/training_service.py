@@ -182,7 +182,7 @@ class TrainingService:
 
     def _read(self, symbol: str, timeframe: str, on_bars: StrategyOnBars) -> pl.DataFrame:
         try:
-            return self._store.read(symbol, timeframe, on_bars.start, on_bars.end)
+            return self._store.read_stored(symbol, timeframe, on_bars.start, on_bars.end).frame
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.timeframes import closes_at
+from ktrdr.market.closings import closes_at, opens_at
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ class History:
     @classmethod
     def of(cls, strategy: Strategy, frames: SymbolBars) -> History:
         used: dict[str, pl.DataFrame] = {timeframe: frames[timeframe] for timeframe in strategy.timeframes}
-        opens: dict[str, Instants] = {
-            timeframe: frame["timestamp"].to_numpy().astype("datetime64[us]") for timeframe, frame in used.items()
-        }
-        closes = {each: closes_at(instants, Timeframe(each), strategy.calendar) for each, instants in opens.items()}
+        opens = {timeframe: opens_at(frame) for timeframe, frame in used.items()}
+        closes = {each: closes_at(frame, Timeframe(each), strategy.calendar) for each, frame in used.items()}
         return cls(used, strategy.timeframes[0], opens, closes)
 
     @property
@@ -98,15 +96,12 @@ class History:
 
         if (first := self.opened_since(timeframe, row)) is None:
             return None
-        opened = self.frames[timeframe]["timestamp"][self.closed_bars(timeframe, row)]
+        opened = self.frames[timeframe].slice(self.closed_bars(timeframe, row), 1)
         bar = self.frames[self.base].slice(first, row + 1 - first)
-        values = {
-            "timestamp": opened,
-            "open": bar["open"][0],
-            "high": bar["high"].max(),
-            "low": bar["low"].min(),
-            "close": bar["close"][-1],
-            "volume": bar["volume"].sum(),
-        }
-        schema = self.frames[timeframe].schema
-        return pl.DataFrame({name: [values[name]] for name in schema}, schema=schema)
+        return opened.with_columns(
+            open=pl.lit(bar["open"][0]),
+            high=pl.lit(bar["high"].max()),
+            low=pl.lit(bar["low"].min()),
+            close=pl.lit(bar["close"][-1]),
+            volume=pl.lit(bar["volume"].sum()),
+        )

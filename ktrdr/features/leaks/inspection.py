@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ktrdr.features.leaks import cut_points, label_correlation
 from ktrdr.features.leaks.counters import Tally
+from ktrdr.features.leaks.early_bars import early_leaks
 from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.label_checks import Measure, Outcomes
 from ktrdr.features.leaks.label_correlation import Targets
@@ -65,6 +66,7 @@ class Inspection:
         histories = [History.of(self.strategy, self.bars[symbol]) for symbol in dataset.symbols]
         for number in range(len(histories)):
             yield from split_leaks(self.strategy, dataset, histories, number)
+            yield from early_leaks(histories[number], dataset.symbols[number])
         inspected = self._inspected(histories)
         for number, history in enumerate(histories):
             one = _Symbol(self, number, history)

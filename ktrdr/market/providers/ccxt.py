@@ -16,6 +16,7 @@ import polars as pl
 
 from ktrdr.errors import BarsError, InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable, nearest
 from ktrdr.market.bars import SCHEMA, VALUES, check_bars, check_range, check_symbol, conform, range_filter
+from ktrdr.market.days import by_trading_date
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
 from ktrdr.market.sessions import ALWAYS
@@ -109,6 +110,7 @@ class CcxtProvider:
         for theirs in markets:
             # Of BTC/USDT and its perpetual BTC/USDT:USDT the first is the shorter one.
             by_ours.setdefault(_ours(theirs), theirs)
+            by_ours.setdefault(theirs.replace("/", "-").upper(), theirs)
             by_ours.setdefault(str(markets[theirs].get("id", "")).upper(), theirs)
         if symbol in by_ours:
             return by_ours[symbol]
@@ -130,7 +132,9 @@ class CcxtProvider:
         wait: Wait,
     ) -> Pages:
         limit, step = _page_rows(client), timeframe.length
-        position, is_first = since or _DAWN, True
+        # A day may open on the date before its own.
+        ahead = timedelta(days=1) if timeframe.is_by_date and since else timedelta(0)
+        position, is_first = (since or _DAWN) - ahead, True
         while position < until:
             frame = with_retries(
                 lambda position=position: self._rows(client, market, symbol, timeframe, position, limit),  # type: ignore[misc]
@@ -143,8 +147,11 @@ class CcxtProvider:
             else:
                 # Some answer with what lies within `limit` bars from there, which may be none.
                 following = position + limit * step
-            wanted = frame.filter(range_filter(position, until), closed_by(self.now(), timeframe))
-            yield Page(wanted, self.name, min(following, until), f"prices as {self.exchange} traded them")
+            wanted, clock = frame.filter(range_filter(position, until), closed_by(self.now(), timeframe)), None
+            if timeframe.is_by_date:
+                wanted, clock = by_trading_date(wanted, symbol, timeframe, ALWAYS)
+            note = f"prices as {self.exchange} traded them"
+            yield Page(wanted.filter(range_filter(since, until)), self.name, min(following, until), note, clock)
             position, is_first = max(following, position + step), False
 
     def _rows(
@@ -161,7 +168,7 @@ class CcxtProvider:
             stamps = (pl.col("timestamp") * 1000).cast(SCHEMA["timestamp"])
             # Minutes without a trade come as rows without prices from some.
             frame = table.with_columns(stamps, pl.col("volume").fill_null(0.0)).drop_nulls()
-            return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp"), timeframe))
+            return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp")))
 
 
 _MILLISECOND = timedelta(milliseconds=1)

@@ -16,6 +16,7 @@ import polars as pl
 
 from ktrdr.errors import BarsError, InputError, nearest
 from ktrdr.market.bars import SCHEMA, check_bars, check_range, check_spacing, check_symbol, conform, in_range
+from ktrdr.market.days import TradingDays, are_dates, trading_days, written_zone
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait
 from ktrdr.timeframe import Timeframe
 
@@ -55,17 +56,30 @@ class FileProvider:
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         _, until = check_range(start, end)
         try:
-            table = self._mapped(read_table(self._content(), self._called), timeframe)
-            check_spacing(check_bars(conform(table)), timeframe)
-            bars = check_bars(conform(table, timeframe))
+            table = self._mapped(read_table(self._content(), self._called))
+            bars, clock = check_bars(conform(table)), None
+            check_spacing(bars, timeframe)
+            if timeframe.is_by_date:
+                found = self._trading_days(table, bars["timestamp"], symbol, timeframe)
+                bars, clock = check_bars(bars.with_columns(timestamp=found.dates), timeframe), found.clock
         except BarsError as error:
             raise BarsError(f"{self._called}: {error.detail}", hint=error.hint, **error.context) from error
         frame = in_range(bars, start, end)
         if frame.is_empty():
             raise InputError(f"{self._called} has no bar in {start or 'the beginning'} to {end or 'the end'}")
-        yield Page(frame, self.name, until or datetime.now(UTC), f"imported from {self._called}")
+        yield Page(frame, self.name, until or datetime.now(UTC), f"imported from {self._called}", clock)
 
-    def _mapped(self, table: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
+    def _trading_days(self, table: pl.DataFrame, instants: pl.Series, symbol: str, timeframe: Timeframe) -> TradingDays:
+        names = [
+            name for name in table.columns if name.strip().strip("<>").lower() in ("timestamp", "datetime", "date")
+        ]
+        texts = table[names[0]] if names else pl.Series([], dtype=pl.Null)
+        if texts.dtype != pl.String:
+            return trading_days(instants, symbol, timeframe, dates=texts.dtype == pl.Date, zone=self.timezone)
+        zone = self.timezone or written_zone(texts)
+        return trading_days(instants, symbol, timeframe, dates=are_dates(texts), zone=zone)
+
+    def _mapped(self, table: pl.DataFrame) -> pl.DataFrame:
         check_columns(self.columns)
         for ours, theirs in self.columns.items():
             if theirs in table.columns:
@@ -79,8 +93,7 @@ class FileProvider:
         dropped = [name for name in table.columns if name.strip().lower() in self.columns]
         taken = {ours: table[theirs] for ours, theirs in self.columns.items()}
         table = table.drop({*dropped, *self.columns.values()}).with_columns(**taken)
-        # Of a day only its date counts, as it is written.
-        return table if not self.timezone or timeframe.is_by_date else _in_zone(table, self.timezone)
+        return _in_zone(table, self.timezone) if self.timezone else table
 
     def _content(self) -> bytes:
         try:

@@ -18,6 +18,7 @@ import polars as pl
 from ktrdr.errors import InputError, KtrdrError, NoBars, ProviderError, ProviderUnreachable
 from ktrdr.instants import as_instant
 from ktrdr.market.bars import PRICES, SCHEMA, check_bars, check_range, check_symbol, conform, range_filter
+from ktrdr.market.days import by_trading_date
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, check_able, closed_by
 from ktrdr.market.providers.retry import TransientError, with_retries
 from ktrdr.timeframe import Timeframe
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 # Bar size, then how much of it one request may ask for, in IB's words and as a length.
 _REQUESTS: dict[Timeframe, tuple[str, str, timedelta]] = {
     Timeframe.MINUTE_1: ("1 min", "1 D", timedelta(days=1)),
+    Timeframe.MINUTE_3: ("3 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_5: ("5 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_15: ("15 mins", "1 W", timedelta(weeks=1)),
     Timeframe.MINUTE_30: ("30 mins", "1 M", timedelta(days=28)),
     Timeframe.HOUR_1: ("1 hour", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_2: ("2 hours", "1 M", timedelta(days=28)),
     Timeframe.HOUR_4: ("4 hours", "1 M", timedelta(days=28)),
+    Timeframe.HOUR_8: ("8 hours", "1 M", timedelta(days=28)),
     Timeframe.DAY: ("1 day", "1 Y", timedelta(days=365)),
     Timeframe.WEEK: ("1 week", "1 Y", timedelta(days=364)),
 }
@@ -150,9 +154,11 @@ class IbProvider:
                     return []
 
             frame = to_frame(with_retries(ask, wait), timeframe)
-            wanted = frame.filter(range_filter(position, through), closed_by(self.now(), timeframe))
+            wanted, clock = frame.filter(range_filter(position, through), closed_by(self.now(), timeframe)), None
+            if timeframe.is_by_date:
+                wanted, clock = by_trading_date(wanted, symbol, timeframe)
             rows += len(wanted)
-            yield Page(wanted, self.name, through, _note(contract))
+            yield Page(wanted, self.name, through, _note(contract), clock)
             position = through
         if not rows:
             raise NoBars(
@@ -173,7 +179,7 @@ def to_frame(bars: Sequence[BarData], timeframe: Timeframe) -> pl.DataFrame:
     if timeframe is Timeframe.WEEK:
         # IB files a week under its last day.
         frame = frame.with_columns(pl.col("timestamp").dt.truncate("1w"))
-    return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp"), timeframe))
+    return check_bars(conform(frame.unique("timestamp", keep="last").sort("timestamp")))
 
 
 def _contract(symbol: str) -> Contract:

@@ -55,4 +55,4 @@ class SampleProvider:
 def _apple() -> pl.DataFrame:
     content = (files("hvsampledata") / "_data" / "apple_stocks.csv").read_bytes()
     # `adj_close` is left aside: open, high and low have no counterpart of it.
-    return check_bars(conform(pl.read_csv(content, infer_schema=False), Timeframe.DAY))
+    return check_bars(conform(pl.read_csv(content, infer_schema=False)))

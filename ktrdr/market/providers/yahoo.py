@@ -22,7 +22,13 @@ from ktrdr.timeframe import Timeframe
 
 HOST = "query2.finance.yahoo.com"
 INTERVALS: dict[Timeframe, str] = {
-    each: "1wk" if each is Timeframe.WEEK else str(each) for each in Timeframe if each is not Timeframe.HOUR_4
+    Timeframe.MINUTE_1: "1m",
+    Timeframe.MINUTE_5: "5m",
+    Timeframe.MINUTE_15: "15m",
+    Timeframe.MINUTE_30: "30m",
+    Timeframe.HOUR_1: "1h",
+    Timeframe.DAY: "1d",
+    Timeframe.WEEK: "1wk",
 }
 CHART = "/v8/finance/chart/"
 
@@ -172,9 +178,15 @@ def _reach(timeframe: Timeframe, since: datetime | None, until: datetime) -> dic
 
 
 def _to_polars(history: Any, timeframe: Timeframe) -> pl.DataFrame:
-    """Intraday bars at their opening instant; daily and weekly ones at 00:00 UTC of their own date."""
+    """Intraday bars at their opening instant; daily and weekly ones at 00:00 UTC of their own date.
+
+    That is the exchange's date at the middle of the day: where clocks change, one may stand at 23:00 of the day before.
+    """
     index = history.index
-    index = index.tz_localize(None) if timeframe.is_by_date else index.tz_convert("UTC")
+    if timeframe.is_by_date:
+        index = (index.tz_localize(None) + timedelta(hours=12)).normalize()
+    else:
+        index = index.tz_convert("UTC")
     columns = {name: history[name.capitalize()].to_numpy(dtype="float64") for name in (*PRICES, "volume")}
     stamps = pl.Series("timestamp", index.as_unit("us").asi8).cast(SCHEMA["timestamp"])
     return pl.DataFrame({"timestamp": stamps, **columns}, schema=SCHEMA).sort("timestamp")

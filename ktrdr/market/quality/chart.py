@@ -67,7 +67,8 @@ def draw(report: QualityReport, frame: pl.DataFrame) -> bytes:
 def bins_of(report: QualityReport, series: BarArrays) -> Bins:
     coverage = coverage_of(series, sessions_of(report.calendar.name, series.at[0], series.at[-1]))
     wanted, missing = coverage.wanted, coverage.missing
-    edges, word = _edges(wanted[0], wanted[-1])
+    first, last = (wanted[0], wanted[-1]) if len(wanted) else (series.at[0], series.at[-1])
+    edges, word = _edges(first, last)
     place = np.searchsorted(edges, wanted, "right") - 1
     expected = np.bincount(place, minlength=len(edges) - 1)[: len(edges) - 1]
     there = np.bincount(place[~missing], minlength=len(edges) - 1)[: len(edges) - 1]

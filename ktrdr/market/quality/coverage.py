@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import SHOWN, BarArrays, Flags, fault_at, runs
-from ktrdr.market.quality.formatting import bars, clock, place, span, times
-from ktrdr.market.sessions import DAY, FX, Instants, Sessions, instant, local
+from ktrdr.market.quality.formatting import bars, clock, place, span, time, times
+from ktrdr.market.sessions import FX, Instants, Sessions, instant, local
+from ktrdr.market.weeks import WEEK, market_weeks, monday_of
 from ktrdr.payloads.data import Gap, QualityFault, Severity
 
 GAPS_KEPT = 100
@@ -19,9 +20,6 @@ _MINUTE = np.timedelta64(60_000_000, "us")
 _DAY_MINUTES, _WEEK_MINUTES = 1440, 7 * 1440
 # Of a slot that a source serves never at all: it must have had this many chances.
 _CHANCES, _NEVER = 10, 0.01
-_WEEK = 7 * DAY
-# 1970-01-01 was a Thursday.
-_FIRST_MONDAY = np.datetime64("1970-01-05T00:00:00", "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,11 @@ class Coverage:
 
 
 def coverage_of(series: BarArrays, sessions: Sessions) -> Coverage:
-    at = week_of(series.at) if series.length == _WEEK else series.at
+    at = market_weeks(series.at, sessions) if series.length == WEEK else series.at
     candidates = _days(series, sessions) if series.is_by_date else _grids(series, sessions)
     found = [(_find(expected, at), expected, place) for expected, place in candidates]
     (present, outside), expected, place = max(found, key=lambda each: each[0][0].sum())
+    outside &= ~sessions.is_unknown(at)
     inside = (expected >= at[0]) & (expected <= at[-1])
     expected, place, present = expected[inside], place[inside], present[inside]
     early = np.zeros(len(expected), bool) if series.is_by_date else expected < sessions.opens[place]
@@ -86,17 +85,25 @@ def coverage_faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFa
         yield from _partial_first(series, coverage)
 
 
-def week_of(instants: Instants) -> Instants:
-    """The midnight of each one's Monday."""
-    weeks: Instants = instants - (instants - _FIRST_MONDAY) % _WEEK
-    return weeks
+def unknown_years(series: BarArrays, sessions: Sessions) -> Iterator[QualityFault]:
+    """Bars of years that the calendar does not know: whether they lie in sessions, nobody can say."""
+    at = series.at[sessions.is_unknown(series.at)]
+    if len(at):
+        known_from, known_until = sessions.known_from, sessions.known_until
+        parts = [f"from {time(known_from, by_date=True)}" if known_from is not None else ""]
+        parts += [f"until {time(known_until, by_date=True)}" if known_until is not None else ""]
+        message = (
+            f"the calendar {sessions.name} is known {' '.join(filter(None, parts))} only: {bars(len(at))} of other "
+            "years are not held against its sessions"
+        )
+        yield fault_at("unknown_years", "note", at, message)
 
 
 # What is expected.
 
 
 def _days(series: BarArrays, sessions: Sessions) -> list[tuple[Instants, NDArray[np.int64]]]:
-    days = np.unique(week_of(sessions.dates)) if series.length == _WEEK else sessions.days
+    days = np.unique(market_weeks(sessions.dates, sessions)) if series.length == WEEK else sessions.days
     return [(days, np.full(len(days), -1))]
 
 
@@ -141,18 +148,28 @@ def _find(expected: Instants, at: Instants) -> tuple[Flags, Flags]:
 
 
 def _never_served(expected: Instants, present: Flags, sessions: Sessions) -> Flags:
-    """Bars of a time of day, around the clock of a time of the week, at which a source never has any."""
-    slot, count = _slot_of(expected, sessions)
-    chances, hits = np.bincount(slot, minlength=count), np.bincount(slot[present], minlength=count)
-    never = (chances >= _CHANCES) & (hits <= _NEVER * chances)
-    flags: Flags = never[slot]
+    """Bars of a time of day, around the clock of a time of the week too, at which a source never has any."""
+    flags = _never_at(*_slot_of(expected, sessions), present)
+    if sessions.name == FX:
+        # Metals and indices pause for an hour at the end of each day.
+        flags |= _never_at(*_time_of_day(expected, sessions), present)
     # A source that lacks most of a session follows another calendar.
     return flags if flags.mean() <= 0.5 else np.zeros(len(expected), bool)
 
 
+def _never_at(slot: NDArray[np.int64], count: int, present: Flags) -> Flags:
+    chances, hits = np.bincount(slot, minlength=count), np.bincount(slot[present], minlength=count)
+    never: Flags = (chances >= _CHANCES) & (hits <= _NEVER * chances)
+    return never[slot]
+
+
 def _slot_of(expected: Instants, sessions: Sessions) -> tuple[NDArray[np.int64], int]:
     if sessions.name == FX:
-        return ((expected - _FIRST_MONDAY) % _WEEK // _MINUTE).astype(np.int64), _WEEK_MINUTES
+        return ((expected - monday_of(expected)) // _MINUTE).astype(np.int64), _WEEK_MINUTES
+    return _time_of_day(expected, sessions)
+
+
+def _time_of_day(expected: Instants, sessions: Sessions) -> tuple[NDArray[np.int64], int]:
     wall = local(expected, sessions.zone)
     return ((wall - wall.astype("datetime64[D]")) // _MINUTE).astype(np.int64), _DAY_MINUTES
 

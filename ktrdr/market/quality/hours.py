@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.quality.bars import BarArrays, Flags, Numbers, fault_at, runs
-from ktrdr.market.quality.coverage import Coverage, week_of
+from ktrdr.market.quality.coverage import Coverage
 from ktrdr.market.quality.formatting import bars, clock, place, times
-from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local
+from ktrdr.market.sessions import DAY, FX, Instants, Sessions, local, stands_at_closes
+from ktrdr.market.weeks import WEEK, monday_of
 from ktrdr.payloads.data import QualityFault
 
 _HOUR = np.timedelta64(3_600_000_000, "us")
-_WEEK = 7 * DAY
 # Clocks are looked at in quarters of an hour: no exchange opens at another.
 _QUARTER = np.timedelta64(900_000_000, "us")
 _QUARTERS = 96
@@ -29,10 +29,23 @@ def hour_faults(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]
     if series.is_by_date:
         yield from _off_days(series, coverage)
         return
+    if stands_at_closes(series.at, series.length, coverage.sessions):
+        yield _closing(series, coverage)
+        return
     shifts = _shifts(series, coverage.sessions)
     for hours in sorted(set(shifts[shifts != 0].tolist())):
         yield _shifted(series, shifts == hours, hours, coverage.sessions)
     yield from _outside(series, coverage, coverage.outside & (shifts == 0))
+
+
+def _closing(series: BarArrays, coverage: Coverage) -> QualityFault:
+    closes = coverage.sessions.between(series.at[0], series.at[-1]).closes
+    at = series.at[np.isin(series.at, closes)]
+    message = (
+        f"the bars are stamped with their close: {bars(len(at))} stand at the end of a session and none holds its "
+        f"opening ({times(at, by_date=False)}); import them again with --stamp close"
+    )
+    return fault_at("stamped_at_close", "error", at, message, bars=len(series))
 
 
 # Clocks.
@@ -44,10 +57,10 @@ def _shifts(series: BarArrays, sessions: Sessions) -> NDArray[np.int64]:
         return np.zeros(len(series), np.int64)
     # A week of FX begins on its Sunday evening.
     ahead = DAY if sessions.name == FX else np.timedelta64(0, "us")
-    weeks = week_of(series.at + ahead) - ahead
-    week = ((weeks - weeks[0]) // _WEEK).astype(np.int64)
+    weeks = monday_of(series.at + ahead) - ahead
+    week = ((weeks - weeks[0]) // WEEK).astype(np.int64)
     if sessions.name == FX:
-        by_week = _fx_shifts(series, sessions, weeks[0] + np.arange(week[-1] + 1) * _WEEK)
+        by_week = _fx_shifts(series, sessions, weeks[0] + np.arange(week[-1] + 1) * WEEK)
     else:
         by_week = _exchange_shifts(series, sessions, week)
     shifts: NDArray[np.int64] = _bridged(by_week)[week]
@@ -106,9 +119,9 @@ def _quarter(wall: Instants) -> NDArray[np.int64]:
 def _fx_shifts(series: BarArrays, sessions: Sessions, sundays: Instants) -> NDArray[np.int64]:
     """How far the bars of a week reach over its end on Friday, or begin before its start on Sunday."""
     first = np.searchsorted(series.at, sundays)
-    last = np.searchsorted(series.at, sundays + _WEEK) - 1
+    last = np.searchsorted(series.at, sundays + WEEK) - 1
     session = np.searchsorted(sessions.opens, sundays)
-    monday, friday = session, np.searchsorted(sessions.opens, sundays + _WEEK) - 1
+    monday, friday = session, np.searchsorted(sessions.opens, sundays + WEEK) - 1
     begins, ends = series.at[np.minimum(first, len(series) - 1)], series.at[np.maximum(last, 0)] + series.length
     late, early = (ends - sessions.closes[friday]) / _HOUR, (begins - sessions.opens[monday]) / _HOUR
     # Where the week's own first or last day is a holiday, nothing can be told.
@@ -179,22 +192,28 @@ def _closed(at: Instants) -> QualityFault:
     return fault_at("closed_days", "warning", at, message, bars=len(at))
 
 
-def _fx_closed(at: Instants) -> QualityFault:
+def _fx_closed(at: Instants, *, by_date: bool = False) -> QualityFault:
     """No one place closes foreign exchange: on holidays some trade on, thinly."""
-    message = f"{bars(len(at))} lie outside of the trading week or on a holiday: {times(at, by_date=False)}"
+    message = f"{bars(len(at))} lie outside of the trading week or on a holiday: {times(at, by_date=by_date)}"
     return fault_at("closed_days", "note", at, message)
 
 
 def _off_days(series: BarArrays, coverage: Coverage) -> Iterator[QualityFault]:
     off = series.at[coverage.outside]
-    if not len(off) or series.length == _WEEK:
+    if not len(off) or series.length == WEEK:
         return
     days = coverage.sessions.days
     for shift in (1, -1):
         if np.isin(series.at - shift * DAY, days).mean() > max(0.98, 1.05 - len(off) / len(series)):
             word = "late" if shift > 0 else "early"
-            message = f"the dates are a day {word}: {times(off, by_date=True)} are no days of a session"
+            message = (
+                f"the dates are a day {word}: {times(off, by_date=True)} are no days of a session; an older version "
+                "may have cut their instants to dates: import them again with --replace"
+            )
             yield fault_at("shifted_days", "error", off, message, bars=len(series))
             return
+    if coverage.sessions.name == FX:
+        yield _fx_closed(off, by_date=True)
+        return
     message = f"{bars(len(off))} lie on days without a session: {times(off, by_date=True)}"
     yield fault_at("closed_days", "warning", off, message, bars=len(off))

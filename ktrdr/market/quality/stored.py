@@ -6,55 +6,78 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from ktrdr.errors import InputError, StorageError
 from ktrdr.files import write_atomically
+from ktrdr.market.bars import folder_name
 from ktrdr.market.quality.check import check
+from ktrdr.market.quality.early import ShorterBars, early_faults
 from ktrdr.market.series_file import SeriesInfo, storage_errors
 from ktrdr.market.store import BarStore
-from ktrdr.payloads.data import QualityReport, QualitySummary
+from ktrdr.payloads.data import QualityFault, QualityReport, QualitySummary
+from ktrdr.timeframe import Timeframe
 
 
 def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
     """The report on all bars of a series; its verdict is kept until they change.
 
-    A calendar that was given is kept too, and taken where none is given later.
+    A calendar that is named is stored for the symbol, and used wherever none is named later.
 
     Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
     """
     stored = store.read_stored(symbol, timeframe)
     path = _path(store, symbol, timeframe)
-    report = check(stored.frame, symbol, timeframe, calendar or _given_before(path))
-    content = {
-        "version": stored.version,
-        "verdict": report.summary.model_dump(),
-        "calendar": None if report.calendar.is_guess else report.calendar.name,
-    }
+    shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
+    report = check(stored.frame, symbol, timeframe, calendar or stored.calendar, shorter)
+    if not report.calendar.is_guess:
+        store.set_calendar(symbol, report.calendar.name)
+    content = {"version": stored.version, "verdict": report.summary.model_dump()}
     with storage_errors(path):
         write_atomically(path, json.dumps(content).encode())
     return report
 
 
+def _shorter_bars(store: BarStore, frame: pl.DataFrame, symbol: str, timeframe: Timeframe) -> ShorterBars | None:
+    """Stored hours, or shorter bars, of the same market, for days to be held against."""
+    if not timeframe.is_by_date:
+        return None
+    shorter = [each for each in reversed(Timeframe) if each.length <= Timeframe.HOUR_1.length]
+    try:
+        stored = next((each for each in shorter if store.find(symbol, each) is not None), None)
+        if stored is None:
+            return None
+        return ShorterBars(store.read_stored(symbol, stored, frame["timestamp"][0]).frame, stored)
+    except (InputError, StorageError):
+        return None
+
+
+def early_faults_of(store: BarStore, series: SeriesInfo) -> tuple[QualityFault, ...]:
+    """Whether days or weeks close later than they claim, by the stored hours. Raises StorageError."""
+    if not series.timeframe.is_by_date:
+        return ()
+    frame = store.read_stored(series.symbol, series.timeframe).frame
+    shorter = _shorter_bars(store, frame, series.symbol, series.timeframe)
+    return tuple(early_faults(frame, series.timeframe, shorter)) if shorter else ()
+
+
 def verdict_of(store: BarStore, series: SeriesInfo) -> QualitySummary | None:
     """What was found when this version of the series was checked."""
-    kept = _kept(_path(store, series.symbol, series.timeframe))
+    saved = _read(_path(store, series.symbol, series.timeframe))
     try:
-        return QualitySummary.model_validate(kept["verdict"]) if kept.get("version") == series.version else None
+        return QualitySummary.model_validate(saved["verdict"]) if saved.get("version") == series.version else None
     except (KeyError, ValueError):
         return None
 
 
 def _path(store: BarStore, symbol: str, timeframe: str) -> Path:
-    return store.root / symbol.upper() / f".{timeframe.lower()}.quality.json"
+    return store.root / folder_name(symbol) / f".{timeframe.lower()}.quality.json"
 
 
-def _given_before(path: Path) -> str | None:
-    calendar = _kept(path).get("calendar")
-    return calendar if isinstance(calendar, str) else None
-
-
-def _kept(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """Empty where there is nothing, or nothing that can be read: the next check writes it anew."""
     try:
-        kept = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return content if isinstance(content, dict) else {}
