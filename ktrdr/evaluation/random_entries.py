@@ -31,8 +31,7 @@ def shift_at_random(
     if min(lengths) < MIN_LOOK_BACKS * look_back:
         return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // sum(lengths)))
-    # One at random in each of as many equal ranges: evenly spread, and in step with no season.
-    shares = (np.arange(draws) + np.random.default_rng(0).random(draws)) / draws
+    shares = np.random.default_rng(0).random(draws)
     earned = np.array([returned([_shift(share, length, look_back) for length in lengths]) for share in shares])
     low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
     # Ties count half: a shift that gives the same positions again is neither better nor worse.
