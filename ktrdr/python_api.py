@@ -185,7 +185,7 @@ def train(
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
     whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
-    return Training(summarise(whole, folds, store.read, folder, PurePath()).under(folder), folder)
+    return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

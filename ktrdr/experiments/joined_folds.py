@@ -25,11 +25,10 @@ from ktrdr.training.files import CARD
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    import polars as pl
-
+    from ktrdr.market.series_file import StoredBars
     from ktrdr.strategy.spec import Strategy
 
-ReadBars = Callable[[str, str, "date | datetime | None", "date | datetime | None"], "pl.DataFrame"]
+ReadBars = Callable[[str, str, "date | datetime | None", "date | datetime | None"], "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars."""
 
 
@@ -71,7 +70,7 @@ def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: 
     bars = {}
     for symbol in map(str, np.unique(rows.symbols)):
         first, last = bars_of(folder, symbol, timeframe) or (None, None)
-        bars[symbol] = read_bars(symbol, timeframe, first, last)
+        bars[symbol] = read_bars(symbol, timeframe, first, last).frame
         if fingerprint(bars[symbol]) != hashes[symbol][timeframe]:
             raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
     return trade_signals(find_signals(rows, bars, strategy), bars, strategy.costs)

@@ -24,7 +24,7 @@ def run(job: FoldsJob, context: JobContext) -> Outcome:
     folds = [TrainedFold(member, _results(context, member), models / member) for member in members]
     output = models / context.operation_id
     store = BarStore(context.home.bars)
-    results = summarise(training, folds, store.read, output, output.relative_to(context.home.root))
+    results = summarise(training, folds, store.read_stored, output, output.relative_to(context.home.root))
     metadata = {"best_val_loss": results.final_metrics.best_val_loss}
     return Outcome("completed", results.model_dump(mode="json"), metadata)
 

@@ -17,6 +17,7 @@ from ktrdr.evaluation.evaluated_rows import EvaluatedRows
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.home import Home
 from ktrdr.market.bars import fingerprint
+from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.python_api import Training
@@ -48,8 +49,8 @@ validation: {type: %s, folds: 3, test: 0.15}
 """
 
 
-def no_bars(symbol: str, timeframe: str, first: object, last: object) -> pl.DataFrame:
-    return planted_bars()
+def no_bars(symbol: str, timeframe: str, first: object, last: object) -> StoredBars:
+    return StoredBars(planted_bars(), "planted")
 
 
 def summary_of(folds: Sequence[EvaluatedRows], folder: Path) -> FoldsResults:
