@@ -22,4 +22,6 @@ def _check_series(path: Path) -> Iterator[Finding]:
         series_file.read(path)
     except StorageError as damage:
         what = damage.detail.replace(str(path), f"{path.parent.name}/{path.name}")
-        yield Finding(Level.FAULT, "bars", what, damage.hint, lambda backup: backup.move(path))
+        # An error of the system while reading says nothing about the content.
+        repair = None if isinstance(damage.__cause__, OSError) else lambda backup: backup.move(path)
+        yield Finding(Level.FAULT, "bars", what, damage.hint, repair)
