@@ -13,7 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from ktrdr.errors import StorageError
+from ktrdr.files import write_atomically
+
 BACKUP = "backup"
+_UNFINISHED = "repair.json"
+"""Lists the renames of a repair while it is made, as pairs of paths relative to the home."""
 
 Item = TypeVar("Item")
 
@@ -43,10 +48,55 @@ class Backup:
                 os.rename(path, self.place_for(path))
         return f"moved to {self.folder.relative_to(self._home)}"
 
+    def replace(self, path: Path, fresh: Path, *obsolete: Path) -> str:
+        """Move `path` and the obsolete files here and put `fresh` in the place of `path`, as one step.
+
+        Interrupted at any instant, it is finished by `finish_repairs`.
+        """
+        present = [old for old in (path, *obsolete) if old.exists()]
+        moves = [*((old, self.place_for(old)) for old in present), (fresh, path)]
+        named = [[str(place.relative_to(self._home)) for place in move] for move in moves]
+        write_atomically(self._home / _UNFINISHED, json.dumps(named).encode())
+        finish_repairs(self._home)
+        return f"the old one is in {self.folder.relative_to(self._home)}"
+
     def copy(self, *paths: Path) -> None:
         for path in paths:
             if path.exists():
                 shutil.copy2(path, self.place_for(path))
+
+
+def is_interrupted(home: Path) -> bool:
+    """Whether a repair of the home was interrupted between its renames."""
+    return (home / _UNFINISHED).exists()
+
+
+def finish_repairs(home: Path) -> str:
+    """Finish a repair that was interrupted between its renames; what was done, or empty for nothing.
+
+    Nothing may be using the home. Raises StorageError.
+    """
+    if not is_interrupted(home):
+        return ""
+    try:
+        *moves, (fresh, path) = json.loads((home / _UNFINISHED).read_bytes())
+        for source, target in moves:
+            _rename_once(home / source, home / target)
+        if (home / fresh).exists():
+            os.replace(home / fresh, home / path)
+        (home / _UNFINISHED).unlink()
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"a repair of {home} was interrupted and cannot be finished: {error}",
+            hint=f"make room; its renames are listed in {_UNFINISHED}",
+        ) from error
+    return f"{path} is in its place"
+
+
+def _rename_once(source: Path, target: Path) -> None:
+    """A file at `target` shows that it was renamed before; `source` is then what took its place."""
+    if source.exists() and not target.exists():
+        os.rename(source, target)
 
 
 Repair = Callable[[Backup], str]
@@ -94,15 +144,39 @@ def subfolders(root: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
 
 
-def damage(read: Callable[[Path], object], path: Path) -> str:
-    """The OSError or ValueError that `read` raises for `path`, as text; empty for none, or for a missing file."""
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Why a file cannot be used.
+
+    reason: what is wrong with it
+    is_certain: whether its content is wrong; an error of the system while reading says nothing about the content
+    """
+
+    reason: str
+    is_certain: bool = True
+
+
+def damage(read: Callable[[Path], object], path: Path) -> Damage | None:
+    """What `read` raises for `path`, an OSError or a ValueError; None for nothing, or for a missing file."""
     try:
         read(path)
     except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""
+        return None
+    except OSError as error:
+        return Damage(str(error), is_certain=False)
+    except ValueError as error:
+        return Damage(str(error))
+    return None
+
+
+def damaged_file(subject: str, path: Path, root: Path, damage: Damage, advice: str) -> Finding:
+    """A fault of a file, named relative to `root`; moved away by a repair only where its content is wrong."""
+    name = path.relative_to(root)
+    if not damage.is_certain:
+        later = "look again later; if it stays so, check the disk"
+        return Finding(Level.FAULT, subject, f"{name} cannot be read just now: {damage.reason}", later)
+    what = f"{name} is damaged: {damage.reason}"
+    return Finding(Level.FAULT, subject, what, f"{advice}; --repair moves it away", lambda backup: backup.move(path))
 
 
 def check_json(path: Path) -> None:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
 from ktrdr.doctor.__main__ import main
+from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
+from ktrdr.findings import Backup
 from ktrdr.home import Home, HomeLock
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.sample import SampleProvider
@@ -143,6 +144,33 @@ def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, subject: str) ->
     assert examined(home)[0] == 0
 
 
+class Killed(BaseException):
+    """Nothing cleans up after it."""
+
+
+def test_an_interrupted_repair_is_named_and_finished(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, fresh = home / "registry.sqlite", home / "registry.sqlite.new"
+    shutil.copy(registry, fresh)
+    fill(registry)
+    rename = os.rename
+
+    def die_after(source: Path, target: Path) -> None:
+        rename(source, target)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", die_after)
+        with pytest.raises(Killed):
+            Backup(home).replace(registry, fresh)
+
+    code, report = examined(home)
+    assert (code, [fault["what"] for fault in faults(report)]) == (1, ["a repair was interrupted between its renames"])
+    code, report = examined(home, "--repair")
+    assert (code, report["healthy"]) == (0, True)
+    assert examined(home)[0] == 0
+    assert registry.exists()
+
+
 def test_what_cannot_be_repaired_is_told_with_advice(home: Path) -> None:
     shutil.rmtree(home / "models" / DONE)
 
@@ -198,7 +226,7 @@ def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
 
 
 def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> None:
-    worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
+    worker = identify(os.getpid())
     asyncio.run(record(Home(home), training("op_live", OperationStatus.RUNNING, worker)))
     fill(home / "bars/AAPL/1d.parquet")
 
