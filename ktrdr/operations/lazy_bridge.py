@@ -26,6 +26,9 @@ class LazyProgressBridge:
     def get_status(self) -> dict[str, Any]:
         return self._open().get_status()
 
+    def describe_cancellation(self) -> str:
+        return self._open().describe_cancellation()
+
     def _salvaged_records(self) -> list[dict[str, Any]]:
         return self._opened._salvaged_records() if self._opened else []
 

@@ -544,7 +544,7 @@ def _read_status(bridge: LocalBridge) -> dict[str, Any]:
     return {}
 
 
-def _describe_cancellation(operation: Operation, bridge: ProgressBridge | None) -> str:
+def _describe_cancellation(operation: Operation, bridge: LocalBridge | None) -> str:
     if operation.status is OperationStatus.PENDING:
         return "Cancelled while it waited"
     with suppress(BridgeFileError):
