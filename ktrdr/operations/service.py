@@ -118,7 +118,7 @@ class OperationsService:
         self._local_bridges[operation_id] = bridge
         self._metrics_cursors[operation_id] = 0
         logger.log(level, "Registered local bridge for operation %s", operation_id)
-        logger.debug("_local_bridges[%s] = <%s>", operation_id, type(bridge).__name__)
+        logger.debug("_local_bridges[%s] = <%s>", operation_id, ProgressBridge.__name__)
         logger.debug("_local_bridges contains %s", operation_id)
         logger.debug("_metrics_cursors[%s] = 0", operation_id)
 
