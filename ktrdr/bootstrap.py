@@ -34,8 +34,9 @@ from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor, Lane
 from ktrdr.executors.fork import ForkedProcesses
+from ktrdr.executors.identity import is_gone
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.processes import Processes, is_alive
+from ktrdr.executors.processes import Processes
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
@@ -133,8 +134,9 @@ def build_services(settings: Settings, executor: Executor | None = None) -> Serv
     jobs = JobService(operations, dispatcher, executor, home.scratch)
     health = HealthService(
         operations,
-        is_alive=is_alive,
+        is_gone=is_gone,
         settle=dispatcher.settle_lost,
+        look_again=dispatcher.look_again,
         refill=executor.refill,
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )

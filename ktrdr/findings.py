@@ -94,15 +94,39 @@ def subfolders(root: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
 
 
-def damage(read: Callable[[Path], object], path: Path) -> str:
-    """The OSError or ValueError that `read` raises for `path`, as text; empty for none, or for a missing file."""
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Why a file cannot be used.
+
+    reason: what is wrong with it
+    is_certain: whether its content is wrong; an error of the system while reading says nothing about the content
+    """
+
+    reason: str
+    is_certain: bool = True
+
+
+def damage(read: Callable[[Path], object], path: Path) -> Damage | None:
+    """What `read` raises for `path`, an OSError or a ValueError; None for nothing, or for a missing file."""
     try:
         read(path)
     except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""
+        return None
+    except OSError as error:
+        return Damage(str(error), is_certain=False)
+    except ValueError as error:
+        return Damage(str(error))
+    return None
+
+
+def damaged_file(subject: str, path: Path, root: Path, damage: Damage, advice: str) -> Finding:
+    """A fault of a file, named relative to `root`; moved away by a repair only where its content is wrong."""
+    name = path.relative_to(root)
+    if not damage.is_certain:
+        later = "look again later; if it stays so, check the disk"
+        return Finding(Level.FAULT, subject, f"{name} cannot be read just now: {damage.reason}", later)
+    what = f"{name} is damaged: {damage.reason}"
+    return Finding(Level.FAULT, subject, what, f"{advice}; --repair moves it away", lambda backup: backup.move(path))
 
 
 def check_json(path: Path) -> None:

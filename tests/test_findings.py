@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.findings import Backup, Finding, Level, check_each, check_json, damage, subfolders, summarised
+from ktrdr.findings import Backup, Finding, Level, check_each, check_json, damage, damaged_file, subfolders, summarised
 
 NOTE, FAULT = (Finding(level, "bars", "x") for level in (Level.NOTE, Level.FAULT))
 
@@ -49,10 +49,22 @@ def test_damage_says_why_a_file_cannot_be_read(tmp_path: Path, content: bytes | 
     if content is not None:
         path.write_bytes(content)
 
-    reason = damage(check_json, path)
+    found = damage(check_json, path)
 
-    assert words in reason
-    assert bool(words) == bool(reason)
+    assert found is None if not words else found and words in found.reason and found.is_certain
+
+
+def test_what_cannot_be_read_just_now_is_not_moved_away(tmp_path: Path) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    found = damage(refuse, tmp_path / "a" / "bridge")
+    assert found
+
+    finding = damaged_file("operations", tmp_path / "a" / "bridge", tmp_path, found, "never mind")
+
+    assert finding.what == "a/bridge cannot be read just now: [Errno 5] Input/output error"
+    assert (finding.level, finding.repair) == (Level.FAULT, None)
 
 
 def test_subfolders_are_sorted_and_leave_files_out(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from ktrdr.executors.identity import find_worker, is_gone
 from ktrdr.executors.outcome import read_outcome
-from ktrdr.executors.processes import is_alive
-from ktrdr.findings import Finding, Level, check_json, damage, subfolders, summarised
+from ktrdr.findings import Finding, Level, check_json, damage, damaged_file, subfolders, summarised
 from ktrdr.operations.check import RecordedOperation, bridge_damage
 
 WORKERS = "workers"
@@ -47,7 +48,7 @@ def _unknown_folder(folder: Path) -> Finding:
 
 def _unfinished(folders: Folders, records: Records) -> Iterator[Finding]:
     unfinished = [record for record in records.values() if not record.has_ended]
-    working = [record for record in unfinished if record.worker and is_alive(record.worker)]
+    working = [record for record in unfinished if _is_at_work(record, folders)]
     if working:
         names = ", ".join(record.operation_id for record in working)
         yield Finding(Level.NOTE, WORKERS, f"{len(working)} at work: {names}")
@@ -57,6 +58,15 @@ def _unfinished(folders: Folders, records: Records) -> Iterator[Finding]:
             without_folder = "" if record.operation_id in folders else "; it has no folder"
             what = f"{record.operation_id} is {record.status} and no worker is at it{without_folder}"
             yield Finding(Level.NOTE, _OPERATIONS, what, "the next start of the server settles it: ktrdr serve")
+
+
+def _is_at_work(record: RecordedOperation, folders: Folders) -> bool:
+    if record.worker and not is_gone(record.worker):
+        return True
+    folder = folders.get(record.operation_id)
+    with suppress(OSError):
+        return folder is not None and find_worker(folder) is not None
+    return False
 
 
 def _without_folder(folders: Folders, records: Records) -> Iterator[Finding]:
@@ -73,15 +83,10 @@ def _damaged_files(folders: Folders, records: Records) -> Iterator[Finding]:
 
 def _check_folder(folder: Path, *, has_ended: bool) -> list[Finding]:
     bridge, job, outcome = (folder / name for name in ("bridge", "job.json", "outcome.json"))
-    reasons = {
+    damages = {
         bridge: bridge_damage(bridge, has_ended=has_ended),
         job: damage(check_json, job),
         outcome: damage(lambda _: read_outcome(folder), outcome),
     }
-    advice = "its content is in the registry; --repair moves it away" if has_ended else "--repair moves it away"
-    return [_damaged_file(path, reason, advice) for path, reason in reasons.items() if reason]
-
-
-def _damaged_file(path: Path, reason: str, advice: str) -> Finding:
-    what = f"{path.parent.name}/{path.name} is damaged: {reason}"
-    return Finding(Level.FAULT, _OPERATIONS, what, advice, lambda backup: backup.move(path))
+    advice = "its content is in the registry" if has_ended else "the operation cannot go on without it"
+    return [damaged_file(_OPERATIONS, path, folder.parent, found, advice) for path, found in damages.items() if found]

@@ -5,34 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
+from ktrdr.errors import KtrdrError, OperationTerminal, StorageError
+from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
-from ktrdr.executors.outcome import (
-    Outcome,
-    free_reserved_space,
-    job_started,
-    read_crash_reason,
-    read_outcome,
-    reserve_disk_space,
-    write_job,
-    write_outcome,
-)
+from ktrdr.executors.outcome import Outcome, reserve_disk_space, write_job
 from ktrdr.executors.plans import PlanRunner
+from ktrdr.executors.settlement import Settlement
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
-from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
+from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 
-INPUT = "input"
 _RECORD_RETRY_S = 5.0
 
 
@@ -59,8 +50,10 @@ class Dispatcher:
         self._cancel_grace_s = cancel_grace_s
         self._cancelling: dict[str, asyncio.TimerHandle] = {}
         self.plans = PlanRunner(operations, table, home.operations, launch=self.launch, submit=self._submit)
+        self._settlement = Settlement(operations, home, self)
+        self._postponed: dict[str, Operation] = {}
         self._records: set[asyncio.Task[None]] = set()
-        self._forced_failures: dict[str, Outcome] = {}
+        operations.place_by(executor.place)
 
     async def start(self) -> None:
         """Start the executor, then recover the operations that an earlier server left unfinished."""
@@ -68,16 +61,21 @@ class Dispatcher:
         unfinished = await self._operations.unfinished()
         # Running operations come first, because waiting ones may only start in the room that these leave.
         for operation in sorted(unfinished, key=lambda operation: operation.status is OperationStatus.PENDING):
-            try:
-                await self._take_up(operation)
-            except StorageError as problem:
-                logger.error("Operation %s cannot be taken up yet: %s", operation.operation_id, problem.detail)
-                # A running operation may have a result; the health check settles it once the registry can be written.
-                if operation.status is OperationStatus.PENDING:
-                    self._fail_soon(operation.operation_id, problem)
+            await self._take_up_or_postpone(operation)
         for operation in unfinished:
             if operation.operation_id in self.plans:
                 await self._continue_plan(operation.operation_id)
+
+    async def look_again(self) -> None:
+        """Look once more at what could not be read or written before, in this server's time or at its start."""
+        await self._settlement.settle_again()
+        for operation_id in list(self._postponed):
+            operation = await self._operations.get_operation(operation_id)
+            del self._postponed[operation_id]
+            if not operation.status.is_terminal:
+                await self._take_up_or_postpone(operation)
+                if operation_id in self.plans:
+                    await self._continue_plan(operation_id)
 
     async def _continue_plan(self, whole_id: str) -> None:
         """Continue a whole that an earlier server left unfinished or was cancelling."""
@@ -101,7 +99,7 @@ class Dispatcher:
             if self._table.plan(operation):
                 await self._begin_plan(operation)
             else:
-                self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
+                self._register_bridge(operation_id)
                 await self._submit(operation)
         except StorageError as problem:
             self._executor.withdraw(operation_id)
@@ -134,19 +132,27 @@ class Dispatcher:
             )
         if self._table.plan(operation) and operation.worker is None:
             return await self._cancel_plan(operation_id)
-        if self._executor.withdraw(operation_id):
-            self._remove_leftovers(operation_id)
-            self._write_outcome_for(operation_id, Outcome("cancelled"))
-            cancelled = await self._operations.cancel_operation(operation_id)
-            await self._number_queue(self._table.lane(operation))
-            return cancelled
+        if self._executor.withdraw(operation_id) or self._drop_postponed(operation):
+            self._settlement.remove_leftovers(operation_id)
+            await self._settlement.record(operation_id, Outcome("cancelled"))
+        elif operation_id in self._settlement:
+            await self._settlement.insist(operation_id)
+        else:
+            self._stop(operation_id)
+        return await self._operations.get_operation(operation_id)
+
+    def _drop_postponed(self, operation: Operation) -> bool:
+        is_pending = operation.status is OperationStatus.PENDING
+        return is_pending and self._postponed.pop(operation.operation_id, None) is not None
+
+    def _stop(self, operation_id: str) -> None:
         if operation_id not in self._cancelling:
+            self._settlement.note_cancel(operation_id)
             loop = asyncio.get_running_loop()
             self._cancelling[operation_id] = loop.call_later(
                 self._cancel_grace_s, self._kill_unresponsive, operation_id
             )
             self._executor.stop(operation_id)
-        return operation
 
     async def _cancel_plan(self, operation_id: str) -> Operation:
         self._executor.withdraw(operation_id)  # where its final job was waiting for a worker
@@ -156,31 +162,26 @@ class Dispatcher:
         self.plans.advance_soon(operation_id)
         return await self._operations.get_operation(operation_id)
 
-    def _write_outcome_for(self, operation_id: str, outcome: Outcome) -> None:
-        """Write the outcome of an operation whose worker wrote none, for readers of its folder."""
-        with suppress(OSError):
-            write_outcome(self.folder(operation_id), outcome)
-
     def _kill_unresponsive(self, operation_id: str) -> None:
-        self._forced_failures[operation_id] = Outcome.failed(
-            "cancel_ignored",
-            f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated; "
-            "its final files are missing",
-        )
+        reason = f"the worker did not stop within {self._cancel_grace_s:g} s and was terminated"
+        outcome = Outcome.failed("cancel_ignored", f"{reason}; its final files are missing")
+        self._settlement.note_failure(operation_id, outcome)
         self._executor.terminate(operation_id)
 
     async def settle_lost(self, operation: Operation) -> None:
         """End an operation whose worker is gone and whose exit was not observed."""
-        await self._settle(WorkerExit(operation.operation_id, None, watched=False))
+        if operation.operation_id not in self._settlement:  # else `look_again` does it
+            await self._settle(WorkerExit(operation.operation_id, None, watched=False))
 
     def fail_stalled(self, operation: Operation) -> None:
         """Kill the worker of an operation whose progress shows that it is stalled."""
         progress = operation.progress
-        self._forced_failures[operation.operation_id] = Outcome.failed(
+        outcome = Outcome.failed(
             "stalled",
             f'the worker reported nothing for {progress["silent_s"]:g} s, last "{progress["message"]}"',
             "resume it, or allow longer silence with KTRDR_STALL_TIMEOUT",
         )
+        self._settlement.note_failure(operation.operation_id, outcome)
         self._executor.terminate(operation.operation_id)
 
     async def close(self) -> None:
@@ -194,81 +195,40 @@ class Dispatcher:
     # -- from the executor ---------------------------------------------------------------------------------------
 
     async def _on_started(self, operation_id: str, worker: WorkerIdentity) -> None:
-        started = await self._operations.start_operation(operation_id, worker)
-        self._table.announce(started)
-        await self._number_queue(self._table.lane(started))
+        self._table.announce(await self._operations.start_operation(operation_id, worker))
 
     async def _on_exited(self, worker_exit: WorkerExit) -> None:
+        operation_id = worker_exit.operation_id
         try:
             await self._settle(worker_exit)
+        except OperationTerminal:
+            pass  # the health check was first
         except KtrdrError as error:
-            logger.error("Operation %s ended but cannot be recorded: %s", worker_exit.operation_id, error)
+            logger.warning("Operation %s ended but cannot be recorded yet: %s", operation_id, error)
 
     async def _settle(self, worker_exit: WorkerExit) -> None:
-        operation_id = worker_exit.operation_id
-        timer = self._cancelling.pop(operation_id, None)
-        if timer:
+        if timer := self._cancelling.pop(worker_exit.operation_id, None):
             timer.cancel()
-        outcome = self._read_outcome(operation_id)
-        if outcome is None and timer is None and self._job_never_started(worker_exit):
-            await self._queue_again(operation_id)
-            return
-        if outcome is None:
-            outcome = await self._explain_loss(worker_exit)
-            if timer:
-                outcome = Outcome("cancelled", {"note": outcome.error["detail"]})
-            self._write_outcome_for(operation_id, outcome)
-        self._forced_failures.pop(operation_id, None)
-        self._remove_leftovers(operation_id)
-        await self._record(operation_id, outcome)
+        await self._settlement.settle(worker_exit)
 
-    def _read_outcome(self, operation_id: str) -> Outcome | None:
-        folder = self.folder(operation_id)
-        try:
-            return read_outcome(folder)
-        except (OSError, ValueError) as error:
-            return _damaged(folder, error)
+    # -- for the settlement --------------------------------------------------------------------------------------
 
-    async def _explain_loss(self, worker_exit: WorkerExit) -> Outcome:
-        """The outcome of an operation whose worker wrote none."""
-        operation_id = worker_exit.operation_id
-        if forced := self._forced_failures.get(operation_id):
-            return forced
-        reached = await self._operations.get_operation(operation_id, force_refresh=True)
-        return _lost(worker_exit, read_crash_reason(self.folder(operation_id)), reached.progress["message"])
+    async def adopt(self, operation_id: str, worker: WorkerIdentity) -> bool:
+        operation = await self._operations.get_operation(operation_id)
+        if not await self._executor.adopt(self._job(operation), worker):
+            return False
+        await self._operations.start_operation(operation_id, worker)
+        logger.info("Found operation %s running (pid %d)", operation_id, worker.pid)
+        return True
 
-    async def _queue_again(self, operation_id: str) -> None:
-        """Queue an operation whose worker never received its job."""
-        if operation_id in self.plans:
+    async def queue_again(self, operation_id: str) -> None:
+        if self.is_plan(operation_id):
             await self._submit(await self._operations.start_operation(operation_id, worker=None))
         else:
             await self._submit(await self._operations.queue_again(operation_id))
 
-    async def _record(self, operation_id: str, outcome: Outcome) -> None:
-        if outcome.status == "completed":
-            await self._operations.complete_operation(operation_id, outcome.results, outcome.metadata)
-            for name in outcome.leftovers:
-                await self._remove_below_home(self._home.root / name)
-        elif outcome.status == "cancelled":
-            await self._operations.cancel_operation(operation_id, outcome.results, outcome.metadata)
-        else:
-            await self._operations.fail_operation(operation_id, outcome.error, outcome.results)
-
-    async def _remove_below_home(self, folder: Path) -> None:
-        """Delete a folder of this home only: outcomes of 0.1.0 hold absolute paths, and a copied home keeps them."""
-        if folder.is_relative_to(self._home.root):
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    def _job_never_started(self, worker_exit: WorkerExit) -> bool:
-        """Whether a server ended after it recorded the start and before it sent the worker its job."""
-        folder = self.folder(worker_exit.operation_id)
-        return worker_exit.code is None and (folder / "job.json").exists() and not job_started(folder)
-
-    def _remove_leftovers(self, operation_id: str) -> None:
-        """Delete the files that an ended operation no longer needs."""
-        folder = self.folder(operation_id)
-        shutil.rmtree(folder / INPUT, ignore_errors=True)
-        free_reserved_space(folder)
+    def is_plan(self, operation_id: str) -> bool:
+        return operation_id in self.plans
 
     # -- submitting and taking up --------------------------------------------------------------------------------
 
@@ -277,7 +237,7 @@ class Dispatcher:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             reserve_disk_space(folder)
-            self._table.create_bridge(operation, folder / "bridge")
+            self._table.create_bridge(operation, folder / BRIDGE)
             prepare(folder)
             # Written last: where this file exists, the folder is complete.
             write_job(folder, operation.payload)
@@ -287,11 +247,8 @@ class Dispatcher:
                 hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
             ) from error
 
-    def _open_bridge(self, operation_id: str) -> ProgressBridge:
-        try:
-            return ProgressBridge(self.folder(operation_id) / "bridge")
-        except BridgeFileError as damage:
-            raise BridgeError(str(damage), hint="see what is wrong with: ktrdr doctor") from damage
+    def _register_bridge(self, operation_id: str) -> None:
+        self._operations.register_local_bridge(operation_id, LazyProgressBridge(self.folder(operation_id) / BRIDGE))
 
     async def _fail(self, operation_id: str, problem: StorageError) -> None:
         """Record the failure now or, while the registry cannot be written, as soon as it can."""
@@ -313,81 +270,63 @@ class Dispatcher:
                 return
 
     async def _submit(self, operation: Operation) -> None:
-        if not await self._executor.submit(self._job(operation)):
-            await self._number_queue(self._table.lane(operation))
-
-    async def _number_queue(self, lane: str) -> None:
-        for position, operation_id in enumerate(self._executor.queue(lane), start=1):
-            await self._operations.show_waiting(operation_id, position)
+        await self._executor.submit(self._job(operation))
 
     def _job(self, operation: Operation) -> Job:
         return Job(operation.operation_id, self._table.lane(operation), self.folder(operation.operation_id))
 
-    async def _take_up(self, operation: Operation) -> None:
+    async def _take_up_or_postpone(self, operation: Operation) -> None:
         operation_id = operation.operation_id
-        is_plan = self._table.plan(operation) is not None
-        await self._open_progress(operation)
-        if operation.status is OperationStatus.RUNNING and operation.worker:
-            if await self._executor.adopt(self._job(operation), operation.worker):
-                logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
-                return
-            await self._settle(WorkerExit(operation_id, None, watched=False))
-        elif operation.status is OperationStatus.RUNNING and not is_plan:
-            await self._settle(WorkerExit(operation_id, None, watched=False))
-        elif operation.status is OperationStatus.PENDING:
+        try:
+            is_plan = self._table.plan(operation) is not None
+        except StorageError as problem:  # its job is damaged, or of a newer version
+            logger.error("Operation %s cannot be taken up: %s", operation_id, problem.detail)
+            if operation.status is OperationStatus.PENDING:
+                self._fail_soon(operation_id, problem)
+            return
+        try:
+            await self._take_up(operation, is_plan)
+        except (StorageError, OSError) as problem:
+            self._postponed[operation_id] = operation
+            logger.warning("Operation %s cannot be taken up yet: %s", operation_id, problem)
+
+    async def _take_up(self, operation: Operation, is_plan: bool) -> None:
+        operation_id = operation.operation_id
+        has_begun = has_run(self.folder(operation_id), is_plan=is_plan)
+        if not is_plan:
+            self._register_bridge(operation_id)
+        elif operation_id not in self.plans:
+            await self.plans.take_up(operation)
+        if operation.status is OperationStatus.PENDING and not has_begun:
             await self._take_up_waiting(operation, is_plan)
+            return
+        if operation.status is OperationStatus.PENDING:
+            logger.warning(
+                "Operation %s has begun, and the registry has it as waiting; its folder decides", operation_id
+            )
+            operation = await self._operations.start_operation(operation_id, worker=None)
+        if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
+            logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
+        elif operation.worker or has_begun or not is_plan:
+            await self._settle_or_wait(WorkerExit(operation_id, None, watched=False))
+
+    async def _settle_or_wait(self, worker_exit: WorkerExit) -> None:
+        try:
+            await self._settlement.settle(worker_exit)
+        except StorageError as problem:  # `look_again` settles it
+            logger.warning("Operation %s cannot be settled yet: %s", worker_exit.operation_id, problem.detail)
 
     async def _take_up_waiting(self, operation: Operation, is_plan: bool) -> None:
         operation_id = operation.operation_id
-        if not (self.folder(operation_id) / "job.json").exists():
-            if self._table.part_index(operation) is not None:
-                await self.launch(operation)  # a part needs nothing but its payload
-                return
+        if has_job(self.folder(operation_id)):
+            if is_plan:
+                await self._operations.start_operation(operation_id, worker=None)
+            else:
+                await self._submit(operation)
+        elif self._table.part_index(operation) is not None:
+            await self.launch(operation)  # a part needs nothing but its payload
+        else:
             outcome = Outcome.failed(
                 "worker_died", "the server stopped while this operation was being created", "start it again"
             )
-            self._write_outcome_for(operation_id, outcome)
-            await self._record(operation_id, outcome)
-        elif is_plan:
-            await self._operations.start_operation(operation_id, worker=None)
-        else:
-            await self._submit(operation)
-
-    async def _open_progress(self, operation: Operation) -> None:
-        operation_id = operation.operation_id
-        if self._table.plan(operation):
-            await self.plans.take_up(operation)
-            return
-        try:
-            self._operations.register_local_bridge(operation_id, self._open_bridge(operation_id))
-        except BridgeError as error:
-            logger.warning("Operation %s has no readable progress: %s", operation_id, error.detail)
-
-
-def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
-    code, hint = (
-        worker_exit.code,
-        "its reported progress is kept; see ktrdr.log, and crash.log in the operation's folder",
-    )
-    if code is None and crash:
-        how = f"crashed ({crash})"
-    elif code is None and not worker_exit.watched:
-        how = "ended while no server was watching"
-    elif code is None:
-        how = "ended (its exit code is known only to the server that started it)"
-    elif code < 0:
-        how = f"was killed by {signal.Signals(-code).name}"
-    else:
-        how = f"ended with exit code {code}"
-    if code == -signal.SIGKILL:
-        hint = "unless somebody killed it, the kernel did for lack of memory (see dmesg); its reported progress is kept"
-    detail = f'the worker process {how} without leaving a result; it had reached "{reached}"'
-    return Outcome.failed("worker_died", detail, hint)
-
-
-def _damaged(folder: Path, error: OSError | ValueError) -> Outcome:
-    return Outcome.failed(
-        StorageError.code,
-        f"the worker ended, but its outcome in {folder} cannot be read: {error}",
-        "see what else is damaged with: ktrdr doctor; a training can be resumed",
-    )
+            await self._settlement.record(operation_id, outcome)

@@ -98,6 +98,9 @@ class Executor(Protocol):
     def queue(self, lane: str) -> list[str]:
         """The ids of the lane's waiting operations, in order."""
 
+    def place(self, operation_id: str) -> int | None:
+        """The place of a waiting operation in its lane, counted from 1; None when it does not wait."""
+
     def refill(self) -> None:
         """Replace idle processes that were used or have died, and start waiting jobs where a lane has room."""
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ktrdr.executors.executor import Lane
-from ktrdr.executors.processes import WorkerProcess, identify
+from ktrdr.executors.identity import identify
+from ktrdr.executors.processes import WorkerProcess
 from ktrdr.executors.spawn import SpawnedProcesses, Standby, spawn
 from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 
@@ -34,7 +35,7 @@ class ForkedProcesses:
         self._cannot_fork = False
 
     def refill(self) -> None:
-        if self._template and not self._template.is_alive:
+        if self._template and self._template.is_gone:
             code = self._template.release().reap()
             self._template = None
             self._handle_template_exit(code)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
 from pathlib import Path
 
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
-from ktrdr.executors.outcome import open_crash_log, write_outcome
-from ktrdr.executors.processes import identify
-from ktrdr.executors.worker import StopSignal, run_to_outcome
+from ktrdr.executors.identity import identify
+from ktrdr.executors.outcome import begin_job, write_outcome
+from ktrdr.executors.queue import JobQueue
+from ktrdr.executors.worker import ALREADY_BEGUN, StopSignal, run_to_outcome
 from ktrdr.operations.operation import WorkerIdentity
 
 
@@ -21,7 +21,7 @@ class InlineExecutor:
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = {lane.name: lane for lane in lanes}
-        self._waiting: dict[str, deque[Job]] = {lane.name: deque() for lane in lanes}
+        self._waiting = {lane.name: JobQueue() for lane in lanes}
         self._running: dict[str, tuple[Job, StopSignal]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -43,12 +43,7 @@ class InlineExecutor:
         write_outcome(folder, await asyncio.to_thread(run_to_outcome, function, "", folder, StopSignal()))
 
     def withdraw(self, operation_id: str) -> bool:
-        for waiting in self._waiting.values():
-            for job in waiting:
-                if job.operation_id == operation_id:
-                    waiting.remove(job)
-                    return True
-        return False
+        return any(waiting.remove(operation_id) for waiting in self._waiting.values())
 
     def stop(self, operation_id: str) -> None:
         if operation_id in self._running:
@@ -58,7 +53,10 @@ class InlineExecutor:
         self.stop(operation_id)
 
     def queue(self, lane: str) -> list[str]:
-        return [job.operation_id for job in self._waiting[lane]]
+        return self._waiting[lane].ids()
+
+    def place(self, operation_id: str) -> int | None:
+        return next((place for waiting in self._waiting.values() if (place := waiting.place(operation_id))), None)
 
     def refill(self) -> None:
         """Do nothing: there are no idle processes, and the end of a job starts the next one."""
@@ -94,11 +92,17 @@ class InlineExecutor:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Job, stop: StopSignal) -> None:
-        function = self._lanes[job.lane].job
-        open_crash_log(job.folder).close()
-        outcome = await asyncio.to_thread(run_to_outcome, function, job.operation_id, job.folder, stop)
-        write_outcome(job.folder, outcome)
+        code = await asyncio.to_thread(self._run_to_exit, job, stop)
         del self._running[job.operation_id]
-        await self._on_exited(WorkerExit(job.operation_id, 0))
+        await self._on_exited(WorkerExit(job.operation_id, code))
         if self._waiting[job.lane] and self._has_room(job.lane):
-            await self._launch(self._waiting[job.lane].popleft())
+            await self._launch(self._waiting[job.lane].pop_first())
+
+    def _run_to_exit(self, job: Job, stop: StopSignal) -> int:
+        """What a worker process does; its exit code."""
+        try:
+            begin_job(job.folder).close()
+        except FileExistsError:
+            return ALREADY_BEGUN
+        write_outcome(job.folder, run_to_outcome(self._lanes[job.lane].job, job.operation_id, job.folder, stop))
+        return 0

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-from collections import deque
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +13,9 @@ from typing import Any
 
 from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
-from ktrdr.executors.processes import Processes, WorkerProcess, exit_code, is_alive, wait_for_exit
+from ktrdr.executors.identity import is_gone, send_signal
+from ktrdr.executors.processes import Processes, WorkerProcess, exit_code, wait_for_exit
+from ktrdr.executors.queue import JobQueue
 from ktrdr.executors.worker import Order
 from ktrdr.operations.operation import WorkerIdentity
 
@@ -37,7 +36,7 @@ class _Pool:
     """
 
     lane: Lane
-    waiting: deque[Job] = field(default_factory=deque)
+    waiting: JobQueue = field(default_factory=JobQueue)
     starting: set[str] = field(default_factory=set)
     running: dict[str, WorkerIdentity] = field(default_factory=dict)
 
@@ -69,7 +68,7 @@ class LocalExecutor:
         return await self._launch(pool, job)
 
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
-        if not is_alive(worker):
+        if is_gone(worker):
             return False
         pool = self._pools[job.lane]
         pool.running[job.operation_id] = worker
@@ -87,10 +86,8 @@ class LocalExecutor:
             if operation_id in pool.starting:
                 pool.starting.remove(operation_id)
                 return True
-            for job in pool.waiting:
-                if job.operation_id == operation_id:
-                    pool.waiting.remove(job)
-                    return True
+            if pool.waiting.remove(operation_id):
+                return True
         return False
 
     def stop(self, operation_id: str) -> None:
@@ -100,7 +97,11 @@ class LocalExecutor:
         self._signal(operation_id, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def queue(self, lane: str) -> list[str]:
-        return [job.operation_id for job in self._pools[lane].waiting]
+        return self._pools[lane].waiting.ids()
+
+    def place(self, operation_id: str) -> int | None:
+        places = (pool.waiting.place(operation_id) for pool in self._pools.values())
+        return next((place for place in places if place), None)
 
     def refill(self) -> None:
         """Replace idle processes that were used or have died, and start waiting jobs where a lane has room."""
@@ -169,11 +170,11 @@ class LocalExecutor:
     async def _start_waiting(self, pool: _Pool) -> None:
         """Start waiting jobs while there is room; one that cannot start stays first until the next refill."""
         while pool.waiting and pool.has_room:
-            job = pool.waiting.popleft()
+            job = pool.waiting.pop_first()
             try:
                 await self._launch(pool, job)
             except StorageError as error:
-                pool.waiting.appendleft(job)
+                pool.waiting.put_first(job)
                 logger.warning("Operation %s cannot be started yet: %s", job.operation_id, error.detail)
                 return
             except KtrdrError as error:
@@ -182,10 +183,8 @@ class LocalExecutor:
 
     def _signal(self, operation_id: str, number: signal.Signals) -> None:
         for pool in self._pools.values():
-            worker = pool.running.get(operation_id)
-            if worker and is_alive(worker):
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, number)
+            if worker := pool.running.get(operation_id):
+                send_signal(worker, number)
 
     def _spawn_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # A watcher outlives the request that started it, and must not log under its id.

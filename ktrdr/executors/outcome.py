@@ -15,6 +15,8 @@ from ktrdr.errors import KtrdrError, rebuild
 from ktrdr.files import write_atomically
 
 JOB = "job.json"
+INPUT = "input"
+"""The folder of input files that are deleted at the end of the job."""
 PARTS = "parts.json"
 """Lists the ids of a whole's parts, in its folder, for the job that finishes it."""
 
@@ -60,15 +62,19 @@ class Outcome:
             raise rebuild(**self.error, context=self.context)
 
 
+def outcome_of(folder: Path) -> Path:
+    return folder / _NAME
+
+
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     free_reserved_space(folder)
-    write_atomically(folder / _NAME, json.dumps(_json_safe(asdict(outcome)), allow_nan=False).encode())
+    write_atomically(outcome_of(folder), json.dumps(_json_safe(asdict(outcome)), allow_nan=False).encode())
 
 
 def read_outcome(folder: Path) -> Outcome | None:
     """The outcome in `folder`, or None where there is none. Raises OSError, and ValueError for a damaged file."""
     try:
-        content = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+        content = json.loads(outcome_of(folder).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     if not isinstance(content, dict) or content.get("status") not in get_args(Status):
@@ -89,18 +95,19 @@ def write_job(folder: Path, payload: Mapping[str, Any]) -> None:
     write_atomically(folder / JOB, json.dumps(dict(payload)).encode())
 
 
-def open_crash_log(folder: Path) -> TextIO:
-    """Create the crash log, which also marks that the job has started."""
-    return (folder / _CRASH_LOG).open("w")
+def crash_log_of(folder: Path) -> Path:
+    """The file that a worker holds open from the start of its job to the end; where it exists, the job has begun."""
+    return folder / _CRASH_LOG
 
 
-def job_started(folder: Path) -> bool:
-    return (folder / _CRASH_LOG).exists()
+def begin_job(folder: Path) -> TextIO:
+    """Create the crash log. Raises FileExistsError when the job has begun before: it must not begin twice."""
+    return crash_log_of(folder).open("x")
 
 
 def read_crash_reason(folder: Path) -> str:
-    """The reason that Python's fault handler wrote to the crash log, or an empty text."""
-    with suppress(OSError), (folder / _CRASH_LOG).open(errors="replace") as crash_log:
+    """The reason that the worker or Python's fault handler left in the crash log; may be empty. Raises OSError."""
+    with suppress(FileNotFoundError), crash_log_of(folder).open(errors="replace") as crash_log:
         return crash_log.readline().strip().removeprefix("Fatal Python error: ")
     return ""
 

@@ -15,11 +15,11 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ktrdr.errors import KtrdrError, OperationNotFound
+from ktrdr.errors import BridgeError, KtrdrError, OperationNotFound
 from ktrdr.executors.outcome import PARTS
 from ktrdr.executors.work import WorkTable
 from ktrdr.files import write_atomically
-from ktrdr.operations.bridge import BridgeFileError
+from ktrdr.operations.bridge import BridgeFileError, BridgeReadError
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Part, PartRequest, Plan, Start
 from ktrdr.operations.plan_bridge import PlanBridge
@@ -75,15 +75,21 @@ class PlanRunner:
         operations.on_end(self._on_end)
 
     async def take_up(self, operation: Operation) -> None:
-        """Track a whole, a new one or one from before a restart; `advance_soon` continues it."""
+        """Track a whole, a new one or one from before a restart; `advance_soon` continues it.
+
+        Raises BridgeError when its bridge cannot be read just now.
+        """
         whole_id = operation.operation_id
-        whole = self._wholes[whole_id] = _Whole(await self.parts_of(operation))
+        whole = _Whole(await self.parts_of(operation))
         try:
             whole.bridge = PlanBridge(self._root / whole_id / "bridge", lambda: self._part_views(whole))
+        except BridgeReadError as error:
+            raise BridgeError(str(error), hint="it is read again in a few seconds") from error
         except BridgeFileError as damage:
             logger.warning("Operation %s has no readable progress: %s", whole_id, damage)
         else:
             self._operations.register_local_bridge(whole_id, whole.bridge)
+        self._wholes[whole_id] = whole
 
     async def parts_of(self, operation: Operation) -> dict[int, Operation]:
         """The operations that are its parts, by index, including those taken over from an earlier attempt."""

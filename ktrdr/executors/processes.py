@@ -1,4 +1,4 @@
-"""The port through which an executor gets worker processes, and functions that inspect and await a process."""
+"""The port through which an executor gets worker processes, and functions that await a process."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import psutil
-
+from ktrdr.executors.identity import is_gone, pidfd
 from ktrdr.executors.worker import Order
 from ktrdr.operations.operation import WorkerIdentity
 
 _POLL_S = 0.25
-_HAS_PROC = sys.platform == "linux"
-# Larger values are seconds since 1970, smaller ones seconds since boot.
-_MIN_EPOCH_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,50 +65,21 @@ class Processes(Protocol):
         """End all idle processes."""
 
 
-def identify(pid: int) -> WorkerIdentity:
-    """The identity of an existing process, alive or a zombie. Raises psutil.Error or OSError where there is none."""
-    return WorkerIdentity(pid, _seconds_since_boot(pid) if _HAS_PROC else psutil.Process(pid).create_time())
-
-
-def is_alive(worker: WorkerIdentity) -> bool:
-    """Whether this process still runs; a later one with the same pid does not count."""
-    try:
-        process = psutil.Process(worker.pid)
-        if worker.started_at > _MIN_EPOCH_S:
-            is_the_same = abs(process.create_time() - worker.started_at) < 1.0
-        else:
-            is_the_same = _seconds_since_boot(worker.pid) == worker.started_at
-        return is_the_same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, OSError):
-        return False
-
-
-def _seconds_since_boot(pid: int) -> float:
-    """When the process started, in seconds since boot, exact to the tick; setting the clock does not change it."""
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    # Field 22, counted from behind field 2, which is in parentheses and may contain spaces.
-    return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-
-
 async def wait_for_exit(worker: WorkerIdentity) -> None:
-    """Wait for any process to end: by a pidfd on Linux, by polling four times a second elsewhere."""
-    if not hasattr(os, "pidfd_open"):
-        while is_alive(worker):  # noqa: ASYNC110 (no event to wait for)
-            await asyncio.sleep(_POLL_S)
-        return
-    try:
-        descriptor = os.pidfd_open(worker.pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    try:
-        if is_alive(worker):
-            await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+    """Wait for any process to end: by a pidfd on Linux, by polling four times a second where there is none."""
+    with suppress(ProcessLookupError), pidfd(worker.pid) as descriptor:
+        if descriptor is None:
+            while not is_gone(worker):  # noqa: ASYNC110 (no event to wait for)
+                await asyncio.sleep(_POLL_S)
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            if not is_gone(worker):
+                await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
 
 
 def exit_code(pid: int) -> int | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ktrdr.errors import StorageError
 from ktrdr.executors.executor import Lane
-from ktrdr.executors.processes import WorkerProcess, identify, is_alive
+from ktrdr.executors.identity import identify, is_alive, is_gone
+from ktrdr.executors.processes import WorkerProcess
 
 
 class Standby:
@@ -26,12 +27,12 @@ class Standby:
         asyncio.get_running_loop().add_reader(process.channel.fileno(), self._on_announced)
 
     @property
-    def is_alive(self) -> bool:
-        return is_alive(self.process.worker)
+    def is_gone(self) -> bool:
+        return is_gone(self.process.worker)
 
     @property
     def is_warm(self) -> bool:
-        return self._is_ready and self.is_alive
+        return self._is_ready and is_alive(self.process.worker)
 
     def release(self) -> WorkerProcess:
         """Stop listening to the process, and return it."""
@@ -88,7 +89,7 @@ class SpawnedProcesses:
             pool.standby.clear()
 
     def _forget_dead(self, pool: _Pool) -> None:
-        for standby in [standby for standby in pool.standby if not standby.is_alive]:
+        for standby in [standby for standby in pool.standby if standby.is_gone]:
             pool.standby.remove(standby)
             standby.release().reap()
 

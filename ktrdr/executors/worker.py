@@ -19,13 +19,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TextIO
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
-from ktrdr.executors.outcome import Outcome, open_crash_log, write_outcome
+from ktrdr.executors.outcome import JOB, Outcome, begin_job, write_outcome
 
 logger = logging.getLogger(__name__)
+
+# Exit codes, as of <sysexits.h> where there is one.
+ALREADY_BEGUN = 73
+OUTCOME_UNWRITABLE = 74
+JOB_UNREADABLE = 75
 
 
 @dataclass(slots=True)
@@ -139,18 +144,49 @@ def _prepare(warm_up: str) -> None:
 def run_job(order: Order, stop: StopSignal) -> NoReturn:
     """Run one job, write its outcome and end the process."""
     logs.on_behalf_of.set(order.operation_id)
-    with open_crash_log(order.folder) as crash_log:
+    code = 0
+    try:
+        with suppress(FileNotFoundError):  # the job itself will say so
+            (order.folder / JOB).read_bytes()
+        crash_log = begin_job(order.folder)
+    except FileExistsError:
+        logger.error("The job in %s has begun before, and is not run again", order.folder)
+        _end_at_once(ALREADY_BEGUN)
+    except OSError as error:
+        logger.warning("The job in %s cannot be begun now: %s", order.folder, error)
+        _end_at_once(JOB_UNREADABLE)
+    with crash_log:
         faulthandler.enable(crash_log)
-        write_outcome(order.folder, run_to_outcome(order.job, order.operation_id, order.folder, stop))
+        outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
+        if not _leave_outcome(order.folder, outcome, crash_log):
+            code = OUTCOME_UNWRITABLE
         faulthandler.disable()
-    _end_at_once()
+    _end_at_once(code)
+
+
+def _leave_outcome(folder: Path, outcome: Outcome, crash_log: TextIO) -> bool:
+    """Write the outcome or, where the disk fails, at least the reason why there is none."""
+    try:
+        write_outcome(folder, outcome)
+    except OSError as error:
+        reason = f"the results could not be written: {error.strerror}"
+        logger.error("%s", reason)
+        try:
+            write_outcome(folder, Outcome.failed(StorageError.code, reason, "make room; a training can be resumed"))
+        except OSError:
+            # An open file may still take a line where no other can be created.
+            with suppress(OSError):
+                crash_log.write(f"{reason}\n")
+                crash_log.flush()
+            return False
+    return True
 
 
 def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
     """Run a job and return its outcome; every exception, also of its import, becomes a failed one."""
     try:
         function: JobFunction = resolve(job)
-        return function(operation_id, _payload(folder / "job.json"), folder, stop)
+        return function(operation_id, _payload(folder / JOB), folder, stop)
     except KtrdrError as error:
         return Outcome.from_error(error)
     except MemoryError:
@@ -188,11 +224,11 @@ def _detach() -> None:
     os.close(null)
 
 
-def _end_at_once() -> NoReturn:
+def _end_at_once(code: int = 0) -> NoReturn:
     """End without teardown: everything is on disk, and tearing down torch would only delay the result."""
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 if __name__ == "__main__":

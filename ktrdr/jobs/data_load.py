@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ktrdr.errors import KtrdrError
-from ktrdr.executors.dispatcher import INPUT
-from ktrdr.executors.outcome import Outcome
+from ktrdr.executors.outcome import INPUT, Outcome
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.entry import JobContext
 from ktrdr.market.loading import Loaded, Stopped, Wanted, load

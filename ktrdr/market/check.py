@@ -27,4 +27,6 @@ def _check_series(path: Path) -> Iterator[Finding]:
             yield Finding(Level.FAULT, "bars", f"{series}: {fault.message}")
     except StorageError as damage:
         what = damage.detail.replace(str(path), series)
-        yield Finding(Level.FAULT, "bars", what, damage.hint, lambda backup: backup.move(path))
+        # An error of the system while reading says nothing about the content.
+        repair = None if isinstance(damage.__cause__, OSError) else lambda backup: backup.move(path)
+        yield Finding(Level.FAULT, "bars", what, damage.hint, repair)

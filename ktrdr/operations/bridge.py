@@ -65,6 +65,10 @@ class BridgeFileError(Exception):
     """The file is missing, too short, foreign or damaged; the message says which."""
 
 
+class BridgeReadError(BridgeFileError):
+    """The system could not read the file just now, which says nothing about its content."""
+
+
 @dataclass(frozen=True, slots=True)
 class BridgeLayout:
     """The description in the head of a bridge file.
@@ -101,7 +105,8 @@ class ProgressBridge:
         try:
             self._file = path.open("r+b" if writable else "rb")
         except OSError as error:
-            raise BridgeFileError(f"bridge {path} cannot be opened: {error.strerror}") from error
+            how = BridgeFileError if isinstance(error, FileNotFoundError) else BridgeReadError
+            raise how(f"bridge {path} cannot be opened: {error.strerror}") from error
         try:
             if writable:
                 self._map()
@@ -208,6 +213,10 @@ class ProgressBridge:
         metrics = self._metrics_history[cursor:available]
         return metrics, cursor + len(metrics)
 
+    def has_begun(self) -> bool:
+        """Whether anything was written into it since it was created."""
+        return max(self._numbers()) > 1 or self._has_record(0)
+
     def close(self) -> None:
         if self._writable:
             self._buffer.close()
@@ -235,7 +244,7 @@ class ProgressBridge:
         try:
             return os.pread(self._file.fileno(), size, offset)
         except OSError as error:
-            raise BridgeFileError(f"bridge {self.path} cannot be read: {error.strerror}") from error
+            raise BridgeReadError(f"bridge {self.path} cannot be read: {error.strerror}") from error
 
     def _read(self, size: int, offset: int) -> bytes:
         content = self._peek(size, offset)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
+from ktrdr.findings import Damage
+from ktrdr.operations.bridge import BridgeFileError, BridgeReadError, ProgressBridge
 from ktrdr.operations.operation import WorkerIdentity
 from ktrdr.operations.status import OperationStatus
 
@@ -38,25 +39,27 @@ class RecordedOperation:
         return self.operation_type == "TRAINING" and self.status == OperationStatus.COMPLETED
 
 
-def bridge_damage(path: Path, *, has_ended: bool) -> str:
-    """Why the bridge cannot be read; empty when it can, or when there is none.
+def bridge_damage(path: Path, *, has_ended: bool) -> Damage | None:
+    """Why the bridge cannot be read; None when it can, or when there is none.
 
     An operation that has ended no longer needs its bridge, so a bridge of an earlier version is then no fault.
     """
-    damage = _damage(path) if path.exists() else ""
-    return "" if damage and has_ended and _is_of_any_version(path) else damage
+    damage = _damage(path) if path.exists() else None
+    is_of_no_use = damage and damage.is_certain and has_ended and _is_of_any_version(path)
+    return None if is_of_no_use else damage
 
 
-def _damage(path: Path) -> str:
+def _damage(path: Path) -> Damage | None:
     try:
         with ProgressBridge(path) as bridge:
             bridge.get_status()
             _ = bridge._metrics_history[-1:]
-    except BridgeFileError as damage:
-        return str(damage).removeprefix(f"bridge {path} ").removeprefix("is damaged: ")
+    except BridgeFileError as error:
+        reason = str(error).removeprefix(f"bridge {path} ").removeprefix("is damaged: ")
+        return Damage(reason, is_certain=not isinstance(error, BridgeReadError))
     except Exception as error:  # noqa: BLE001 (a damaged file may contain anything)
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return Damage(f"{type(error).__name__}: {error}")
+    return None
 
 
 def _is_of_any_version(path: Path) -> bool:

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 class HealthService:
-    """Every few seconds: ends operations whose worker has disappeared, logs those that are silent for too long,
-    and replaces standby workers.
+    """Every few seconds: ends operations whose worker has disappeared, looks again at what could not be read before,
+    logs operations that are silent for too long, and replaces standby workers.
 
     Executors notice the exit of a worker; this check is the fallback, so it acts only on a second sighting.
     Silent operations are shown as stalled; `fail_stalled`, where set, ends them.
@@ -25,15 +25,17 @@ class HealthService:
         self,
         operations: OperationsService,
         *,
-        is_alive: Callable[[WorkerIdentity], bool],
+        is_gone: Callable[[WorkerIdentity], bool],
         settle: Callable[[Operation], Awaitable[None]],
+        look_again: Callable[[], Awaitable[None]],
         refill: Callable[[], None],
         fail_stalled: Callable[[Operation], None] | None = None,
         interval_s: float = 5.0,
     ) -> None:
         self._operations = operations
-        self._is_alive = is_alive
+        self._is_gone = is_gone
         self._settle = settle
+        self._look_again = look_again
         self._refill = refill
         self._fail_stalled = fail_stalled
         self._interval_s = interval_s
@@ -51,11 +53,12 @@ class HealthService:
 
     async def check(self) -> None:
         running = self._operations.running()
-        lost = {o.operation_id: o for o in running if o.worker and not self._is_alive(o.worker)}
+        lost = {o.operation_id: o for o in running if o.worker and self._is_gone(o.worker)}
         for operation_id in self._suspects & lost.keys():
             logger.warning("The worker of operation %s is gone", operation_id)
             await self._settle_one(lost[operation_id])
         self._suspects = set(lost) - self._suspects
+        await self._look_again()
         self._flag_stalled()
         self._refill()
 

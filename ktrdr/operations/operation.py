@@ -19,11 +19,13 @@ class WorkerIdentity:
 
     pid: the process id
     started_at: when it started, in seconds since boot on Linux; elsewhere, and in records of version 0.1.0, in
-        seconds since 1970, which change when the clock is set
+        seconds since 1970
+    boot_id: the run of the operating system that it belongs to; empty where unknown
     """
 
     pid: int
     started_at: float
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

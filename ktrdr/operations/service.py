@@ -6,24 +6,27 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal
-from ktrdr.operations.bridge import BridgeFileError, ProgressBridge
+from ktrdr.operations.bridge import BridgeFileError, BridgeReadError, ProgressBridge
+from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
+from ktrdr.operations.silence import SilenceWatch
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationStore
+from ktrdr.operations.views import Views
 
 logger = logging.getLogger(__name__)
 
-_MAX_VIEWS = 4096
 _METRICS_PER_READ = 1000
 _WORKER_GOES_ON = "the worker continues; its results follow at its end"
+LocalBridge = ProgressBridge | LazyProgressBridge
+
 _RESULT_STATUS = {
     OperationStatus.COMPLETED: "success",
     OperationStatus.FAILED: "failed",
@@ -44,14 +47,22 @@ class OperationsService:
         self._store = store
         self._cache_ttl = cache_ttl
         self._stall_timeout_s = stall_timeout_s
-        self._local_bridges: dict[str, ProgressBridge] = {}
+        self._local_bridges: dict[str, LocalBridge] = {}
         self._metrics_cursors: dict[str, int] = {}
         self._last_refresh: dict[str, float] = {}
-        self._views: OrderedDict[str, Operation] = OrderedDict()
+        self._views = Views()
+        self._silence = SilenceWatch()
+        self._unreadable: dict[str, str] = {}
+        self._losses_accepted: set[str] = set()
+        self._queue_place: Callable[[str], int | None] = lambda operation_id: None
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._removed: set[str] = set()
         self._ending = asyncio.Lock()
         self._listeners: list[Callable[[Operation], None]] = []
+
+    def place_by(self, queue_place: Callable[[str], int | None]) -> None:
+        """Show pending operations with the place in the queue that `queue_place` gives for an operation's id."""
+        self._queue_place = queue_place
 
     def on_end(self, listener: Callable[[Operation], None]) -> None:
         """Call `listener` with every operation that ends from now on, once its end is in the store."""
@@ -75,7 +86,7 @@ class OperationsService:
         while True:
             if earlier := await self.find_repeated(operation_type, payload, idempotency_key):
                 return earlier, False
-            instant = datetime.now(UTC)
+            instant = self._views.next_creation()
             operation = Operation(
                 operation_id=new_operation_id(operation_type),
                 operation_type=operation_type,
@@ -89,7 +100,7 @@ class OperationsService:
                 idempotency_key=idempotency_key,
             )
             if await self._store.add(operation):
-                self._remember(operation)
+                self._views.put(operation)
                 logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
                 return operation, True
 
@@ -102,7 +113,7 @@ class OperationsService:
         _check_same_request(earlier, operation_type, payload)
         return await self.get_operation(earlier.operation_id)
 
-    def register_local_bridge(self, operation_id: str, bridge: ProgressBridge) -> None:
+    def register_local_bridge(self, operation_id: str, bridge: LocalBridge) -> None:
         self._local_bridges[operation_id] = bridge
         self._metrics_cursors[operation_id] = 0
         logger.info("Registered local bridge for operation %s", operation_id)
@@ -118,10 +129,11 @@ class OperationsService:
             started = replace(operation, worker=worker)
         else:
             started = operation.moved_to(OperationStatus.RUNNING, worker=worker)
-        if bridge:
-            started = self._with_progress(started, _read_status(bridge))
+            started = replace(started, progress={**INITIAL_PROGRESS, "message": "Starting"})
+        if bridge and (status := _read_status(bridge)):
+            started = self._with_progress(started, status)
         await self._store.update(started)
-        self._remember(started)
+        self._views.put(started)
         return started
 
     async def queue_again(self, operation_id: str) -> Operation:
@@ -129,7 +141,7 @@ class OperationsService:
         running = await self._load(operation_id)
         queued = running.moved_to(OperationStatus.PENDING, progress=INITIAL_PROGRESS, started_at=None, worker=None)
         await self._store.update(queued)
-        self._remember(queued)
+        self._views.put(queued)
         logger.info("Operation %s waits again: the server ended before its worker had begun", operation_id)
         return queued
 
@@ -142,6 +154,15 @@ class OperationsService:
         completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata)
         logger.info("Completed operation %s with results", operation_id)
         return completed
+
+    def show_unreadable(self, operation_id: str, reason: str) -> None:
+        """Show in the view of a running operation that something of it cannot be read just now."""
+        self._unreadable[operation_id] = reason
+        self._last_refresh.pop(operation_id, None)
+
+    def accept_losses(self, operation_id: str) -> None:
+        """Record the end of an operation even when some of its metrics cannot be read just now."""
+        self._losses_accepted.add(operation_id)
 
     async def fail_operation(
         self,
@@ -185,8 +206,9 @@ class OperationsService:
     ) -> Operation:
         operation = await self._load(operation_id)
         bridge = self._local_bridges.get(operation_id)
+        self._unreadable.pop(operation_id, None)
         if bridge:
-            operation = self._refresh_from_bridge(operation, bridge)
+            operation = self._read_last_view(operation, bridge)
         progress = dict(operation.progress)
         if status is OperationStatus.COMPLETED:
             progress["percentage"] = 100.0
@@ -204,7 +226,7 @@ class OperationsService:
             ending["error"] = error
         await self._store.finish(ended, ending, metrics)
         self._forget(operation_id)
-        self._remember(ended)
+        self._views.put(ended)
         for waiter in self._waiters.get(operation_id, ()):
             if not waiter.done():
                 waiter.set_result(None)
@@ -226,13 +248,15 @@ class OperationsService:
             )
         await self._store.remove(operation_id)
         self._removed.add(operation_id)
-        self._views.pop(operation_id, None)
+        self._views.remove(operation_id)
         logger.info("Removed operation %s", operation_id)
 
     def _forget(self, operation_id: str) -> None:
         bridge = self._local_bridges.pop(operation_id, None)
         self._metrics_cursors.pop(operation_id, None)
         self._last_refresh.pop(operation_id, None)
+        self._silence.forget(operation_id)
+        self._losses_accepted.discard(operation_id)
         if bridge:
             bridge.close()
 
@@ -253,6 +277,8 @@ class OperationsService:
     def _current_view(self, operation: Operation, force_refresh: bool = False) -> Operation:
         operation_id = operation.operation_id
         bridge = self._local_bridges.get(operation_id)
+        if operation.status is OperationStatus.PENDING:
+            return self._with_place(operation)
         if operation.status is not OperationStatus.RUNNING or bridge is None:
             return operation
         age = time.monotonic() - self._last_refresh.get(operation_id, -math.inf)
@@ -266,35 +292,68 @@ class OperationsService:
             logger.debug("Cache miss for operation %s (first read) - refreshing", operation_id)
         return self._refresh_from_bridge(operation, bridge)
 
-    def _refresh_from_bridge(self, operation: Operation, bridge: ProgressBridge) -> Operation:
-        """The operation as its bridge shows it; for a damaged bridge, the last view with the reason."""
+    def _with_place(self, operation: Operation) -> Operation:
+        """A pending operation with its place in the queue as it is now."""
+        place = self._queue_place(operation.operation_id)
+        if place == operation.progress.get("queue_position"):
+            return operation
+        waiting: dict[str, Any] = {}
+        if place:
+            waiting = {"message": f"Waiting, place {place} in the queue", "queue_position": place}
+        placed = replace(operation, progress={**INITIAL_PROGRESS, **waiting})
+        self._views.put(placed)
+        return placed
+
+    def _refresh_from_bridge(self, operation: Operation, bridge: LocalBridge) -> Operation:
+        """The operation as its bridge shows it; for an unreadable bridge, the last view with the reason."""
+        try:
+            return self._read_bridge(operation, bridge)
+        except BridgeFileError as damage:
+            return self._with_damage(operation, damage)
+
+    def _read_bridge(self, operation: Operation, bridge: LocalBridge) -> Operation:
+        """The operation as its bridge shows it. Raises BridgeFileError."""
         operation_id = operation.operation_id
         before = self._metrics_cursors.get(operation_id, 0)
         self._last_refresh[operation_id] = time.monotonic()
-        try:
-            # Count metrics first: a worker writes an epoch's record before its state, so none is ahead of the view.
-            after = self._metrics_cursors[operation_id] = len(bridge._metrics_history)
-            status = bridge.get_status()
-        except BridgeFileError as damage:
-            return self._with_damage(operation, damage)
-        refreshed = self._with_progress(operation, status)
-        self._remember(refreshed)
+        # Count metrics first: a worker writes an epoch's record before its state, so none is ahead of the view.
+        after = self._metrics_cursors[operation_id] = len(bridge._metrics_history)
+        refreshed = self._with_progress(operation, bridge.get_status())
+        self._views.put(refreshed)
         logger.debug("Refreshed operation %s from bridge (cursor %d → %d)", operation_id, before, after)
         logger.debug("_last_refresh[%s] = %.3f", operation_id, self._last_refresh[operation_id])
         return refreshed
 
+    def _read_last_view(self, operation: Operation, bridge: LocalBridge) -> Operation:
+        """The last view of an operation that ends. Raises BridgeError when the bridge cannot be read just now."""
+        try:
+            return self._read_bridge(operation, bridge)
+        except BridgeFileError as damage:
+            shown = self._with_damage(operation, damage)
+            self._raise_if_temporary(operation.operation_id, damage)
+            return shown
+
+    def _raise_if_temporary(self, operation_id: str, damage: BridgeFileError) -> None:
+        """Raise BridgeError for an error of the system, so that no end is recorded without what may be readable."""
+        if isinstance(damage, BridgeReadError) and operation_id not in self._losses_accepted:
+            raise BridgeError(
+                str(damage), hint="it is read again every few seconds; a cancel ends it without"
+            ) from damage
+
     def _with_damage(self, operation: Operation, damage: BridgeFileError) -> Operation:
         if "unreadable" not in operation.progress:
-            logger.error("The progress of operation %s cannot be read: %s", operation.operation_id, damage)
+            logger.warning("The progress of operation %s cannot be read: %s", operation.operation_id, damage)
         unreadable = replace(operation, progress={**operation.progress, "unreadable": str(damage)})
-        self._remember(unreadable)
+        self._views.put(unreadable)
         return unreadable
 
     def _with_progress(self, operation: Operation, status: dict[str, Any]) -> Operation:
+        silent_s = self._silence.observe(operation.operation_id, status)
         reported_at = status.pop("updated_at", None)
-        silent_s = _silent_s(operation, reported_at)
         if silent_s > self._stall_timeout_s:
             status |= {"stalled": True, "silent_s": round(silent_s, 1)}
+        if reason := self._unreadable.get(operation.operation_id):
+            status |= {"unreadable": reason}
         updated_at = datetime.fromisoformat(reported_at) if reported_at else operation.updated_at
         return replace(operation, progress=status, updated_at=max(operation.updated_at, updated_at))
 
@@ -336,7 +395,8 @@ class OperationsService:
                 valid_range=[0, available],
             )
         end = available if limit is None else min(available, cursor + limit)
-        return await self._read_metrics(operation_id, cursor, end), end
+        with _bridge_errors():
+            return await self._read_metrics(operation_id, cursor, end), end
 
     async def _all_metrics(self, operation_id: str) -> list[dict[str, Any]]:
         """All metrics at the end of an operation; of a damaged bridge, those that can be read."""
@@ -344,12 +404,11 @@ class OperationsService:
         if bridge is None:
             return []
         try:
-            with _bridge_errors():
-                count = len(bridge._metrics_history)
-            return await self._read_metrics(operation_id, 0, count)
-        except BridgeError as damage:
+            return await self._read_metrics(operation_id, 0, len(bridge._metrics_history))
+        except BridgeFileError as damage:
+            self._raise_if_temporary(operation_id, damage)
             left = bridge._salvaged_records()
-            logger.error("Operation %s keeps %d metrics: %s", operation_id, len(left), damage.detail)
+            logger.error("Operation %s keeps %d metrics: %s", operation_id, len(left), damage)
             return left
 
     async def _count_metrics(self, operation_id: str) -> int:
@@ -360,17 +419,22 @@ class OperationsService:
 
     def _check_readable(self, operation: Operation) -> None:
         """Raise BridgeError for an unreadable bridge, so that clients do not mistake it for the end of the metrics."""
-        if (damage := operation.progress.get("unreadable")) and operation.operation_id in self._local_bridges:
+        operation_id = operation.operation_id
+        if operation_id in self._unreadable or operation_id not in self._local_bridges:
+            return
+        if damage := operation.progress.get("unreadable"):
             raise BridgeError(damage, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
-        """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed."""
+        """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed.
+
+        Raises BridgeFileError.
+        """
         metrics: list[dict[str, Any]] = []
         for position in range(start, end, _METRICS_PER_READ):
             upto = min(end, position + _METRICS_PER_READ)
             if bridge := self._local_bridges.get(operation_id):
-                with _bridge_errors():
-                    metrics += bridge._metrics_history[position:upto]
+                metrics += bridge._metrics_history[position:upto]
                 await asyncio.sleep(0)
             else:
                 metrics += await self._store.metrics(operation_id, position, upto - position)
@@ -405,7 +469,7 @@ class OperationsService:
         return [await self._latest_view(operation) for operation in stored], total
 
     async def _latest_view(self, stored: Operation) -> Operation:
-        is_live = stored.operation_id in self._views and not stored.status.is_terminal
+        is_live = self._views.get(stored.operation_id) is not None and not stored.status.is_terminal
         return await self.get_operation(stored.operation_id) if is_live else stored
 
     async def get_results_of(self, operations: Sequence[Operation]) -> dict[str, dict[str, Any]]:
@@ -419,11 +483,11 @@ class OperationsService:
 
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without reading their bridges."""
-        return [view for view in self._views.values() if view.status is OperationStatus.RUNNING]
+        return [view for view in self._views.unfinished if view.status is OperationStatus.RUNNING]
 
     def in_use(self) -> set[str]:
         """The ids of unfinished operations, and of those that they continue or are part of."""
-        views = [view for view in self._views.values() if not view.status.is_terminal]
+        views = self._views.unfinished
         return {view.operation_id for view in views} | {view.parent_id for view in views if view.parent_id}
 
     def stalled(self) -> Sequence[Operation]:
@@ -442,20 +506,11 @@ class OperationsService:
             operations, _ = await self._store.list(status=status, limit=1_000_000)
             unfinished.extend(operations)
         for operation in unfinished:
-            self._remember(operation)
+            self._views.put(operation)
         return sorted(unfinished, key=lambda operation: (operation.created_at, operation.operation_id))
 
     async def count_by_status(self) -> dict[str, int]:
         return await self._store.count_by_status()
-
-    async def show_waiting(self, operation_id: str, queue_position: int) -> None:
-        """Show a pending operation's place in the queue, counted from 1, in its view."""
-        operation = await self._load(operation_id)
-        if operation.status is not OperationStatus.PENDING:  # a whole whose final job waits for a worker
-            return
-        message = f"Waiting, place {queue_position} in the queue"
-        progress = {**INITIAL_PROGRESS, "message": message, "queue_position": queue_position}
-        self._remember(replace(operation, progress=progress))
 
     async def ping(self) -> None:
         await self._store.ping()
@@ -475,19 +530,11 @@ class OperationsService:
             raise OperationNotFound(
                 f"there is no operation {operation_id!r}", hint="list them with: ktrdr operations list"
             )
-        self._remember(operation)
+        self._views.put(operation)
         return operation
 
-    def _remember(self, operation: Operation) -> None:
-        self._views[operation.operation_id] = operation
-        self._views.move_to_end(operation.operation_id)
-        if len(self._views) > _MAX_VIEWS:
-            oldest_ended = next((key for key, view in self._views.items() if view.status.is_terminal), None)
-            if oldest_ended:
-                del self._views[oldest_ended]
 
-
-def _read_status(bridge: ProgressBridge) -> dict[str, Any]:
+def _read_status(bridge: LocalBridge) -> dict[str, Any]:
     """The bridge's status; empty for a damaged bridge, which does not mean that its worker is silent."""
     with suppress(BridgeFileError):
         return bridge.get_status()
@@ -515,10 +562,3 @@ def _check_same_request(earlier: Operation, operation_type: str, payload: Mappin
 def _tenths(age_s: float) -> float:
     """Round down to tenths, so that an age below the TTL is never shown as the TTL."""
     return math.floor(age_s * 10) / 10
-
-
-def _silent_s(operation: Operation, reported_at: str | None) -> float:
-    """Seconds since the worker last wrote, or since its start."""
-    instants = [datetime.fromisoformat(reported_at)] if reported_at else []
-    since = max([*instants, operation.started_at or operation.created_at])
-    return (datetime.now(UTC) - since).total_seconds()

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
-from ktrdr.findings import Finding, Level, check_each, check_json, damage, subfolders, summarised
+from ktrdr.findings import Finding, Level, check_each, check_json, damage, damaged_file, subfolders, summarised
 from ktrdr.training import check as training_check
-from ktrdr.training.check import MODELS, damaged_file
+from ktrdr.training.check import MODELS
 from ktrdr.training.files import CARD, METRICS, WEIGHTS
 from ktrdr.training.tensor_file import TensorFile
 
@@ -45,8 +45,8 @@ def _check_model(folder: Path, is_complete: bool) -> Iterator[Finding]:
     needed = _needed_files(folder) if is_complete else ()
     for name, read in _FILES.items():
         path = folder / name
-        if reason := damage(read, path):
-            yield damaged_file(path, folder, reason, "train again, or put a copy back")
+        if found := damage(read, path):
+            yield damaged_file(MODELS, path, folder.parent, found, "train again, or put a copy back")
         elif name in needed and not path.exists():
             yield Finding(Level.FAULT, MODELS, f"{folder.name}/{name} is gone", _RESTORE)
     yield from training_check.check(folder)

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from ktrdr.executors.processes import is_alive
+from ktrdr.executors.identity import is_alive
 from ktrdr.operations.operation import WorkerIdentity
 from tests.chaos.clients import Client, Starter, Watcher
 from tests.chaos.ledger import EPOCHS, UNTRUE, Ledger

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
 from ktrdr.doctor.__main__ import main
+from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
 from ktrdr.home import Home, HomeLock
 from ktrdr.market.provider import fetch
@@ -198,7 +198,7 @@ def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
 
 
 def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> None:
-    worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
+    worker = identify(os.getpid())
     asyncio.run(record(Home(home), training("op_live", OperationStatus.RUNNING, worker)))
     fill(home / "bars/AAPL/1d.parquet")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ktrdr.executors.check import WORKERS, check
+from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
@@ -46,7 +46,7 @@ def test_what_was_left_running_is_settled_by_the_next_server(root: Path) -> None
 
 
 def test_a_living_worker_is_named(root: Path) -> None:
-    worker = WorkerIdentity(os.getpid(), psutil.Process().create_time())
+    worker = identify(os.getpid())
     findings = check(root, [RECORDS[0], RecordedOperation(LEFT, "TRAINING", "RUNNING", worker)])
 
     assert messages(findings) == [f"1 at work: {LEFT}"]

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from ktrdr.errors import OperationTerminal, StorageError
-from ktrdr.executors.dispatcher import INPUT, Dispatcher
+from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
+from ktrdr.executors.identity import identify, is_gone
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.outcome import Outcome, job_started, write_outcome
-from ktrdr.executors.processes import identify, is_alive
+from ktrdr.executors.outcome import INPUT, Outcome, crash_log_of, write_outcome
 from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
@@ -63,6 +63,7 @@ class Rig:
     store: InMemoryOperationStore
     operations: OperationsService
     dispatcher: Dispatcher
+    executor: Executor
 
     async def create(self, **payload: Any) -> Operation:
         operation, _ = await self.operations.create_operation("TEST", metadata={}, payload=payload)
@@ -90,11 +91,16 @@ def build(
     operations = OperationsService(store, **options)
     runs = executor or InlineExecutor([LANE])
     dispatcher = Dispatcher(operations, runs, OneLane(), Home(root), cancel_grace_s=cancel_grace_s)
-    return Rig(store, operations, dispatcher)
+    return Rig(store, operations, dispatcher, runs)
 
 
 def health_of(rig: Rig, **options: Any) -> HealthService:
-    defaults = {"is_alive": is_alive, "settle": rig.dispatcher.settle_lost, "refill": lambda: None}
+    defaults = {
+        "is_gone": is_gone,
+        "settle": rig.dispatcher.settle_lost,
+        "look_again": rig.dispatcher.look_again,
+        "refill": lambda: None,
+    }
     return HealthService(rig.operations, **{**defaults, **options})
 
 
@@ -215,7 +221,8 @@ async def test_a_restart_settles_what_ended_and_starts_what_waited(tmp_path: Pat
     before = build(store, tmp_path)
     await before.dispatcher.start()
     done, waiting, unborn = await before.launch(do="wait"), await before.launch(), await before.create()
-    # The server dies here: its executor's ends are never told to anyone.
+    # The server dies here, and what waits in it with it.
+    before.executor.withdraw(waiting.operation_id)
     (before.dispatcher.folder(done.operation_id) / "outcome.json").write_text('{"status": "completed"}')
 
     after = build(store, tmp_path)
@@ -234,6 +241,7 @@ async def test_a_job_that_its_worker_never_got_waits_again(tmp_path: Path) -> No
     await before.dispatcher.start()
     running, waiting = await before.launch(do="wait"), await before.launch()
     # The server dies here, and had not yet given the worker its job.
+    before.executor.withdraw(waiting.operation_id)
     (before.dispatcher.folder(running.operation_id) / "crash.log").unlink()
     (before.dispatcher.folder(running.operation_id) / "go").touch()
 
@@ -312,7 +320,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
-    while not job_started(folder):  # noqa: ASYNC110 (no event to wait for)
+    while not crash_log_of(folder).exists():  # noqa: ASYNC110 (no event to wait for)
         await asyncio.sleep(0.01)
     os.kill(adopted.worker.pid, number)
 
@@ -366,7 +374,7 @@ async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
     operation = await rig.create()
     await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
     refills: list[None] = []
-    health = health_of(rig, is_alive=lambda worker: False, refill=lambda: refills.append(None))
+    health = health_of(rig, is_gone=lambda worker: True, refill=lambda: refills.append(None))
 
     await health.check()
     assert (await rig.operations.get_operation(operation.operation_id)).status is OperationStatus.RUNNING

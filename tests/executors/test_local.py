@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ktrdr.executors.identity import Liveness, find_worker, identify, is_alive, liveness, send_signal
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.processes import WorkerProcess, identify, is_alive
+from ktrdr.executors.outcome import begin_job, crash_log_of
+from ktrdr.executors.processes import WorkerProcess
 from ktrdr.executors.spawn import SpawnedProcesses
-from ktrdr.operations.operation import WorkerIdentity
+from ktrdr.executors.worker import ALREADY_BEGUN
 from tests.contracts.test_executors import FORKS, LANE, PATIENCE_S, Listener, Rig, started, until_warm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
@@ -151,8 +154,50 @@ def test_a_start_is_counted_from_boot_so_that_setting_the_clock_changes_nothing(
     assert 0 < identify(os.getpid()).started_at < time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def test_a_worker_that_was_recorded_with_the_instant_of_its_start_is_known() -> None:
-    me = psutil.Process(os.getpid())
+def test_the_same_number_and_start_in_another_boot_is_another_process() -> None:
+    me = identify(os.getpid())
 
-    assert is_alive(WorkerIdentity(me.pid, me.create_time()))
-    assert not is_alive(WorkerIdentity(me.pid, me.create_time() - 100.0))
+    assert me.boot_id
+    assert not is_alive(replace(me, boot_id="00000000-0000-0000-0000-000000000000"))
+    assert is_alive(replace(me, boot_id="")), "records of earlier versions have none"
+
+
+def test_a_process_that_cannot_be_examined_just_now_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = identify(os.getpid())
+
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+    assert liveness(me) is Liveness.UNKNOWN
+
+
+def test_a_signal_goes_to_no_later_process_with_the_same_number() -> None:
+    me = identify(os.getpid())
+
+    send_signal(replace(me, started_at=me.started_at - 0.01), signal.SIGKILL)
+
+    assert is_alive(me)
+
+
+async def test_the_worker_of_a_folder_is_found_without_any_record(rig: Rig) -> None:
+    job = rig.job("a", do="wait")
+    await rig.executor.submit(job)
+    while not crash_log_of(job.folder).exists():  # noqa: ASYNC110 (no event to wait for)
+        await asyncio.sleep(0.01)
+
+    assert find_worker(job.folder) == rig.listener.workers["a"]
+    rig.executor.terminate("a")
+    await rig.listener.exit_of("a")
+    assert find_worker(job.folder) is None
+
+
+async def test_a_job_never_begins_twice_in_one_folder(rig: Rig) -> None:
+    job = rig.job("a")
+    begin_job(job.folder).close()
+
+    await rig.executor.submit(job)
+
+    assert (await rig.listener.exit_of("a")).code == ALREADY_BEGUN
+    assert await rig.wait_for_outcome(job) is None
