@@ -10,7 +10,9 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -39,6 +41,7 @@ from ktrdr.executors.local import LocalExecutor
 from ktrdr.executors.processes import Processes
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.findings import finish_repairs
 from ktrdr.home import Home, HomeLock
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
 from ktrdr.jobs.service import JobService
@@ -51,11 +54,18 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 logger = logging.getLogger(__name__)
 
 # Loads mostly wait for their providers; a provider's rate limit holds across all loads.
 _MAX_DATA_LOADS = 4
 _MAX_ANALYSES = 2
+# The most that macOS allows where it names no limit.
+_OPEN_MAX = 10_240
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Runtime:
     """The objects that start and stop with the server, and report its state.
 
     home: the folder with all data
+    lock: the lock on the home; None where the caller holds none
     registry: the store of records, results and metrics
     operations: the service over records and bridges
     store: the stored bars
@@ -73,6 +84,7 @@ class Runtime:
     """
 
     home: Home
+    lock: HomeLock | None
     registry: SqlOperationStore
     operations: OperationsService
     store: BarStore
@@ -86,6 +98,7 @@ class Runtime:
         for leftover in (self.home.uploads, self.home.scratch):  # unfinished work of an earlier server
             shutil.rmtree(leftover, ignore_errors=True)
         await self.registry.open()
+        await self.registry.claim(self.home)
         await self.dispatcher.start()
         self.health.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
@@ -99,13 +112,18 @@ class Runtime:
 
     async def readiness(self) -> Readiness:
         registry = await _describe_state(self.operations.ping())
-        store = await _describe_state(asyncio.to_thread(self.store.check_writable))
+        store = await _describe_state(asyncio.to_thread(self._check_store))
         return Readiness(
             status="ready" if registry == store == "ok" else "unready",
             registry=registry,
             store=store,
             workers=self.executor.state(),
         )
+
+    def _check_store(self) -> None:
+        if self.lock:
+            self.lock.check()
+        self.store.check_writable()
 
 
 async def _describe_state(check: Awaitable[None]) -> str:
@@ -116,10 +134,11 @@ async def _describe_state(check: Awaitable[None]) -> str:
     return "ok"
 
 
-def build_services(settings: Settings, executor: Executor | None = None) -> Services:
+def build_services(settings: Settings, executor: Executor | None = None, lock: HomeLock | None = None) -> Services:
     """Construct everything behind the API; nothing runs before its `start` is awaited.
 
     Operations run in worker processes of this machine, or in `executor`, whose lanes are those of `build_lanes`.
+    `lock` is the caller's lock on the home, which is watched.
     """
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)
@@ -136,11 +155,11 @@ def build_services(settings: Settings, executor: Executor | None = None) -> Serv
         operations,
         is_gone=is_gone,
         settle=dispatcher.settle_lost,
-        look_again=dispatcher.look_again,
+        look_again=partial(_look_again, dispatcher, lock),
         refill=executor.refill,
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
-    runtime = Runtime(home, registry, operations, store, executor, dispatcher, health, catalogue)
+    runtime = Runtime(home, lock, registry, operations, store, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
     models = ModelService(operations, results, store, models=home.models)
@@ -163,6 +182,13 @@ def build_services(settings: Settings, executor: Executor | None = None) -> Serv
         start=runtime.start,
         close=runtime.close,
     )
+
+
+async def _look_again(dispatcher: Dispatcher, lock: HomeLock | None) -> None:
+    """Check that the home is still held, then look at what could not be read before. Raises KtrdrError."""
+    if lock:
+        lock.check()
+    await dispatcher.look_again()
 
 
 def _parts(home: Home) -> dict[str, Path]:
@@ -215,11 +241,13 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
             hint="set KTRDR_API_TOKEN, listen on 127.0.0.1, or say --insecure",
         )
     home = Home(settings.ktrdr_home)
-    with HomeLock(home):
+    _allow_many_files()
+    with HomeLock(home) as lock:
+        finish_repairs(home.root)
         logs.configure(home.log_file, settings.log_level, rotates=True)
         asyncio.run(_prepare_registry(settings))
         app = create_app(
-            build_services(settings),
+            build_services(settings, lock=lock),
             version=__version__,
             token=settings.ktrdr_api_token.get_secret_value(),
             allowed_hosts=settings.ktrdr_allowed_hosts.split(","),
@@ -245,8 +273,21 @@ async def _prepare_registry(settings: Settings) -> None:
     registry = _registry(settings)
     try:
         await registry.open()
+        await registry.claim(Home(settings.ktrdr_home))
     finally:
         await registry.close()
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files, often 256 or 1024 by default, to what the system allows this process."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, _OPEN_MAX):
+        with suppress(ValueError, OSError):  # macOS refuses an infinite one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            return
+    logger.warning("The limit of open files stays at %d", soft)
 
 
 def _is_loopback(host: str) -> bool:

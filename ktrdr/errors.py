@@ -12,6 +12,7 @@
             IndicatorNotFound
         ConflictError             a valid request that the present state does not allow
             HomeInUse             another server holds the folder
+            RegistryInUse         the registry serves another home, or another server
             OperationNotTerminal
             OperationTerminal
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
@@ -141,6 +142,10 @@ class ProviderConflict(ConflictError):
 
 class HomeInUse(ConflictError):
     code = "home_in_use"
+
+
+class RegistryInUse(ConflictError):
+    code = "registry_in_use"
 
 
 class TrainingDataError(KtrdrError):

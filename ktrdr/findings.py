@@ -13,7 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from ktrdr.errors import StorageError
+from ktrdr.files import write_atomically
+
 BACKUP = "backup"
+_UNFINISHED = "repair.json"
+"""Lists the renames of a repair while it is made, as pairs of paths relative to the home."""
 
 Item = TypeVar("Item")
 
@@ -43,10 +48,55 @@ class Backup:
                 os.rename(path, self.place_for(path))
         return f"moved to {self.folder.relative_to(self._home)}"
 
+    def replace(self, path: Path, fresh: Path, *obsolete: Path) -> str:
+        """Move `path` and the obsolete files here and put `fresh` in the place of `path`, as one step.
+
+        Interrupted at any instant, it is finished by `finish_repairs`.
+        """
+        present = [old for old in (path, *obsolete) if old.exists()]
+        moves = [*((old, self.place_for(old)) for old in present), (fresh, path)]
+        named = [[str(place.relative_to(self._home)) for place in move] for move in moves]
+        write_atomically(self._home / _UNFINISHED, json.dumps(named).encode())
+        finish_repairs(self._home)
+        return f"the old one is in {self.folder.relative_to(self._home)}"
+
     def copy(self, *paths: Path) -> None:
         for path in paths:
             if path.exists():
                 shutil.copy2(path, self.place_for(path))
+
+
+def is_interrupted(home: Path) -> bool:
+    """Whether a repair of the home was interrupted between its renames."""
+    return (home / _UNFINISHED).exists()
+
+
+def finish_repairs(home: Path) -> str:
+    """Finish a repair that was interrupted between its renames; what was done, or empty for nothing.
+
+    Nothing may be using the home. Raises StorageError.
+    """
+    if not is_interrupted(home):
+        return ""
+    try:
+        *moves, (fresh, path) = json.loads((home / _UNFINISHED).read_bytes())
+        for source, target in moves:
+            _rename_once(home / source, home / target)
+        if (home / fresh).exists():
+            os.replace(home / fresh, home / path)
+        (home / _UNFINISHED).unlink()
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"a repair of {home} was interrupted and cannot be finished: {error}",
+            hint=f"make room; its renames are listed in {_UNFINISHED}",
+        ) from error
+    return f"{path} is in its place"
+
+
+def _rename_once(source: Path, target: Path) -> None:
+    """A file at `target` shows that it was renamed before; `source` is then what took its place."""
+    if source.exists() and not target.exists():
+        os.rename(source, target)
 
 
 Repair = Callable[[Backup], str]

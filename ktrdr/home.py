@@ -59,63 +59,126 @@ class Home:
     def lock_file(self) -> Path:
         return self.root / "server.lock"
 
+    @property
+    def id_file(self) -> Path:
+        """Holds the id that the home's registry holds too."""
+        return self.root / "home.id"
+
 
 class HomeLock:
-    """The lock that the running server holds; the kernel releases it when the process ends, however it ends."""
+    """The lock that the running server holds; the kernel releases it when the process ends, however it ends.
+
+    It is held on the folder itself, so that no file which could be deleted decides. The lock file names the holder's
+    process id; it is locked as well, because versions before 0.2 look at nothing else.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._folder: int | None = None
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
         """Take the lock. Raises HomeInUse with the holder's process id, StorageError for an unwritable folder."""
-        path = self._home.lock_file
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+", encoding="ascii")
+            self._home.root.mkdir(parents=True, exist_ok=True)
+            self._folder = _open_folder(self._home.root)
+            self._write_file()
+        except BlockingIOError as error:
+            self._close()
+            raise self._in_use() from error
         except OSError as error:
+            self._close()
             raise StorageError(
                 f"{self._home.root} cannot be used as KTRDR_HOME: {error.strerror}",
                 hint="fix its permissions, or choose another folder with KTRDR_HOME",
             ) from error
-        self._lock(self._file)
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._close()
+
+    def check(self) -> None:
+        """Write a deleted lock file again. Raises StorageError when another folder has taken the place of this one."""
+        if self._folder is not None and not _is_same(self._folder, self._home.root):
+            raise StorageError(
+                f"{self._home.root} is no longer the folder that this server was started on",
+                hint="stop the server, put the folder back and start it again",
+            )
+        if self._file and not _is_same(self._file.fileno(), self._home.lock_file):
+            self._file.close()
+            self._write_file()
+
+    def _write_file(self) -> None:
+        """Raises OSError, BlockingIOError where another process holds the lock."""
+        self._file = self._home.lock_file.open("a+", encoding="ascii")
+        _lock(self._file.fileno())
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def _in_use(self) -> HomeInUse:
+        holder = read_holder(self._home)
+        return HomeInUse(
+            f"a server is running on {self._home.root} already" + (f": process {holder}" if holder else ""),
+            hint="use that one, end it, or choose another folder with KTRDR_HOME",
+            pid=holder,
+        )
+
+    def _close(self) -> None:
         if self._file:
             self._file.close()
+        if self._folder is not None:
+            os.close(self._folder)
+        self._file = self._folder = None
 
-    def _lock(self, file: IO[str]) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = read_holder(self._home)
-            file.close()
-            raise HomeInUse(
-                f"a server is running on {self._home.root} already" + (f": process {holder}" if holder else ""),
-                hint="use that one, end it, or choose another folder with KTRDR_HOME",
-                pid=holder,
-            ) from error
+
+def _open_folder(folder: Path) -> int | None:
+    """A locked descriptor of the folder; None where the system locks no folders. Raises OSError, as `_lock`."""
+    if fcntl is None:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError where another process holds the lock."""
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    """Whether the file or folder at `path` is still the opened one."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(home: Home) -> bool:
     """Whether a server is running on the home; the check changes nothing."""
-    if fcntl is None:
+    return fcntl is not None and any(_is_locked(path) for path in (home.root, home.lock_file))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
         return False
     try:
-        with home.lock_file.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
         return False
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -8,8 +8,9 @@ The id in brackets is that of the request or operation that caused the line.
 from __future__ import annotations
 
 import logging
+import os
 from contextvars import ContextVar
-from logging.handlers import RotatingFileHandler, WatchedFileHandler
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from ktrdr.errors import StorageError
@@ -18,6 +19,36 @@ on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
 
 _MEGABYTE = 1024 * 1024
 _CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != ord("\t")}
+
+
+class LogFile(RotatingFileHandler):
+    """A log file that is opened anew when somebody has removed or rotated it.
+
+    An error while writing it, or a folder that is gone, stops nobody's work.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if not self._is_in_place():
+                self._reopen()
+        except OSError:
+            self.handleError(record)
+            return
+        super().emit(record)
+
+    def _is_in_place(self) -> bool:
+        try:
+            present = os.stat(self.baseFilename)
+        except FileNotFoundError:
+            return False
+        return self.stream is not None and os.path.samestat(os.fstat(self.stream.fileno()), present)
+
+    def _reopen(self) -> None:
+        folder = Path(self.baseFilename).parent
+        if folder.parent.exists():  # a home that was removed must not come back as a folder of logs
+            folder.mkdir(exist_ok=True)
+        self.close()
+        self.stream = self._open()
 
 
 class LineFormatter(logging.Formatter):
@@ -38,17 +69,15 @@ def configure(log_file: Path, level: str, *, rotates: bool) -> None:
     """
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        to_file: logging.Handler = (
-            RotatingFileHandler(log_file, maxBytes=20 * _MEGABYTE, backupCount=5, encoding="utf-8")
-            if rotates
-            else WatchedFileHandler(log_file, encoding="utf-8")
-        )
+        # A limit of zero is none.
+        max_bytes = 20 * _MEGABYTE if rotates else 0
+        to_file = LogFile(log_file, maxBytes=max_bytes, backupCount=5, encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"the log file {log_file} cannot be written: {error.strerror}",
             hint="fix the permissions of KTRDR_HOME, or choose another folder with it",
         ) from error
-    handlers = [logging.StreamHandler(), to_file]
+    handlers: list[logging.Handler] = [logging.StreamHandler(), to_file]
     for handler in handlers:
         handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)

@@ -22,12 +22,14 @@ class Examination:
     """The state of a home.
 
     home: the examined home
-    server_pid: the process id of the server that runs on it; None where none does
+    is_served: whether a server runs on it
+    server_pid: the process id of that server; None where there is none, or its lock file was deleted
     findings: finished repairs first, then one for each sound part and for each fault
     backup: the folder to which repairs moved files; None where nothing was moved
     """
 
     home: Home
+    is_served: bool
     server_pid: int | None
     findings: tuple[Finding, ...]
     backup: Path | None = None
@@ -47,25 +49,24 @@ class Examination:
 
     @property
     def is_in_use(self) -> bool:
-        return self.server_pid is not None or any(
-            finding.subject == executors_check.WORKERS for finding in self.findings
-        )
+        return self.is_served or any(finding.subject == executors_check.WORKERS for finding in self.findings)
 
 
 def examine(home: Home, *, registry_elsewhere: bool = False) -> Examination:
     """Examine a home without changing it; `registry_elsewhere` means that its own registry file is not in use."""
-    server_pid = read_holder(home) if is_held(home) else None
-    return Examination(home, server_pid, tuple(_findings(home, server_pid, registry_elsewhere)))
+    is_served = is_held(home)
+    findings = tuple(_findings(home, is_served, registry_elsewhere))
+    return Examination(home, is_served, read_holder(home) if is_served else None, findings)
 
 
-def _findings(home: Home, server_pid: int | None, registry_elsewhere: bool) -> Iterator[Finding]:
+def _findings(home: Home, is_served: bool, registry_elsewhere: bool) -> Iterator[Finding]:
     yield from folder.check(home.root)
     registry = registry_check.elsewhere() if registry_elsewhere else registry_check.check(home.registry)
     yield from registry.findings
     yield from executors_check.check(home.operations, registry.records)
     yield from market_check.check(home.bars)
     yield from saved_models_check.check(home.models, registry.recorded_ids, registry.completed_trainings)
-    if server_pid is None:
+    if not is_served:
         yield from folder.check_leftovers(home)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ktrdr.files import drafts_within
-from ktrdr.findings import Finding, Level, subfolders
+from ktrdr.findings import Finding, Level, finish_repairs, is_interrupted, subfolders
 from ktrdr.formatting import size_text
 from ktrdr.home import Home
 
@@ -20,6 +20,10 @@ def check(root: Path) -> Iterator[Finding]:
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         yield _fault(f"{root} is on a disk that is mounted read-only", _ADVICE)
         return
+    if is_interrupted(root):
+        what = "a repair was interrupted between its renames"
+        advice = "the next start of the server finishes it, or --repair"
+        yield Finding(Level.FAULT, "folder", what, advice, lambda backup: finish_repairs(root))
     folders = (root, *subfolders(root).values())
     refused = [folder for folder in folders if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
     yield from (_fault(f"{folder} cannot be read and written", _ADVICE) for folder in refused)

@@ -51,9 +51,9 @@ def _entry(finding: Finding) -> dict[str, Any]:
 
 
 def _lines(examination: Examination, note: str) -> Iterator[str]:
-    server = examination.server_pid
+    process = f", process {examination.server_pid}" if examination.server_pid else ""
     yield f"home    {examination.home.root}"
-    yield f"server  {f'running, process {server}' if server else 'not running'}"
+    yield f"server  {f'running{process}' if examination.is_served else 'not running'}"
     yield ""
     for finding in examination.findings:
         yield f"{finding.level:5}  {finding.subject:10}  {finding.what}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,10 @@ from ktrdr.operations.operation import WorkerIdentity
 from ktrdr.registry import layout
 
 _REGISTRY = "registry"
-_RECORDS = "SELECT operation_id, operation_type, status, worker_pid, worker_started_at, parent_id FROM operations"
+_RECORDS = (
+    "SELECT operation_id, operation_type, status, worker_pid, worker_started_at,"
+    " json_extract(details, '$.boot_id'), parent_id FROM operations"
+)
 _RECORD_COLUMNS = {
     f"operations.{name}"
     for name in ("operation_type", "status", "worker_pid", "worker_started_at", "parent_id", "details", "results")
@@ -86,8 +88,8 @@ def _check_tables(path: Path, connection: Connection) -> RegistryCheck:
 
 
 def _record(row: Sequence[Any]) -> RecordedOperation:
-    operation_id, operation_type, status, pid, started_at, parent_id = row
-    worker = WorkerIdentity(pid, started_at) if pid is not None and started_at is not None else None
+    operation_id, operation_type, status, pid, started_at, boot_id, parent_id = row
+    worker = WorkerIdentity(pid, started_at, boot_id or "") if pid is not None and started_at is not None else None
     return RecordedOperation(operation_id, operation_type, status, worker, parent_id)
 
 
@@ -116,6 +118,5 @@ def _rebuild(path: Path, backup: Backup) -> str:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     operations, metrics = layout.salvage(path, fresh)
-    backup.move(path, *layout.log_files(path))
-    os.replace(fresh, path)
+    backup.replace(path, fresh, *layout.log_files(path))
     return f"made a new one with {operations:,} operations and {metrics:,} metrics; the old one is in {backup.folder}"

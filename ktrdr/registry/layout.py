@@ -48,7 +48,8 @@ def create_tables(connection: Connection) -> None:
 
 def missing_tables(connection: Connection) -> list[str]:
     present = inspect(connection).get_table_names()
-    return [table.name for table in Base.metadata.sorted_tables if table.name not in present]
+    # The next start creates the table that names the home, which registries before 0.2 do not have.
+    return [name for name in _READABLE if name not in present]
 
 
 def missing_columns(connection: Connection) -> list[str]:
@@ -94,7 +95,7 @@ def salvage(damaged: Path, fresh: Path) -> tuple[int, int]:
 
 def _salvage_table(damaged: Path, target: sqlite3.Connection, table: Table) -> None:
     names = [column.name for column in table.columns]
-    readable = _READABLE[table.name]
+    readable = _READABLE.get(table.name, "1")
     # Scan from both ends, because a scan stops at the first damaged page.
     for direction in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(damaged)) as source:

@@ -16,9 +16,11 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from ktrdr.errors import StorageError
+from ktrdr.home import Home
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
 from ktrdr.registry.layout import create_tables, log_files, missing_columns
+from ktrdr.registry.ownership import ServerLock, claim
 from ktrdr.registry.tables import MetricRow, OperationRow
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,8 @@ class SqlOperationStore:
 
     def __init__(self, url: str | URL) -> None:
         try:
-            self._engine = create_async_engine(url)
+            # A connection that the database has ended is replaced before it is used.
+            self._engine = create_async_engine(url, pool_pre_ping=True)
         except (ArgumentError, ImportError) as error:
             raise StorageError(
                 f"KTRDR_DATABASE_URL cannot be used: {error}",
@@ -50,6 +53,7 @@ class SqlOperationStore:
         self._file: Path | None = None
         self._opened: tuple[int, int] | None = None
         self._writing = asyncio.Lock()
+        self._server_lock: ServerLock | None = None
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine.sync_engine, "do_connect", self._refuse_new_file)
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
@@ -73,6 +77,19 @@ class SqlOperationStore:
                 )
             await connection.run_sync(create_tables)
         await self.ping()
+
+    async def claim(self, home: Home) -> None:
+        """Use the registry for `home` alone, as the only server; to be called after `open`.
+
+        Raises RegistryInUse when it serves another home or another server, and StorageError.
+        """
+        async with _as_storage_errors():
+            if self._engine.dialect.name == "postgresql":
+                self._server_lock = ServerLock(self._engine)
+                await self._server_lock.take()
+        is_inside = self._file is not None and self._file.resolve().is_relative_to(home.root.resolve())
+        async with self._connection() as connection:
+            await connection.run_sync(claim, home, is_inside=is_inside)
 
     async def add(self, operation: Operation) -> bool:
         try:
@@ -182,6 +199,8 @@ class SqlOperationStore:
             await session.execute(text("DELETE FROM ping"))
 
     async def close(self) -> None:
+        if self._server_lock:
+            await self._server_lock.release()
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -195,6 +214,8 @@ class SqlOperationStore:
         async with self._writing:
             async with _as_storage_errors():
                 await self._restore_deleted_file()
+                if self._server_lock:
+                    await self._server_lock.check()
             async with self._session() as session:
                 yield session
 
@@ -310,14 +331,17 @@ def _columns(operation: Operation) -> dict[str, Any]:
             "progress": dict(operation.progress),
             "error": dict(operation.error) if operation.error else None,
             "payload": dict(operation.payload),
+            "boot_id": operation.worker.boot_id if operation.worker else "",
         },
     }
 
 
 def _operation(row: OperationRow) -> Operation:
+    details = dict(row.details)
+    boot_id = details.pop("boot_id", "")  # records before 0.2 have none
     worker = None
     if row.worker_pid is not None and row.worker_started_at is not None:
-        worker = WorkerIdentity(row.worker_pid, row.worker_started_at)
+        worker = WorkerIdentity(row.worker_pid, row.worker_started_at, boot_id)
     return Operation(
         operation_id=row.operation_id,
         operation_type=row.operation_type,
@@ -329,5 +353,5 @@ def _operation(row: OperationRow) -> Operation:
         parent_id=row.parent_id,
         idempotency_key=row.idempotency_key,
         worker=worker,
-        **row.details,
+        **details,
     )

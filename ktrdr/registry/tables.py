@@ -42,7 +42,7 @@ class OperationRow(Base):
     worker_pid: Mapped[int | None]
     worker_started_at: Mapped[float | None]
     details: Mapped[dict[str, Any]]
-    """metadata, progress, error and payload: read and written whole, never searched."""
+    """metadata, progress, error, payload and the boot of the worker: read and written whole, never searched."""
     results: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
 
     __table_args__ = (
@@ -58,3 +58,13 @@ class MetricRow(Base):
     operation_id: Mapped[str] = mapped_column(ForeignKey("operations.operation_id"), primary_key=True)
     position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     record: Mapped[dict[str, Any]]
+
+
+class HomeRow(Base):
+    """The one home that this registry serves; at most one row."""
+
+    __tablename__ = "home"
+
+    home_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    location: Mapped[str]
+    """Where the home lay when a server last opened it, as an absolute path."""
