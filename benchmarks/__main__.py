@@ -38,6 +38,7 @@ BENCHMARKS = (
     "latency",
     "worker_start",
     "waiting_plan",
+    "waiting",
     "variants",
     "restart",
     "startup",

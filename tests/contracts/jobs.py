@@ -22,6 +22,7 @@ def warm_up() -> None:
 def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
     what = payload.get("do", "complete")
     if what == "wait":
+        (folder / "begun").touch()
         deadline = time.monotonic() + PATIENCE_S
         while not stop() and not (folder / "go").exists() and time.monotonic() < deadline:
             time.sleep(0.005)

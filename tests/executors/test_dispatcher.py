@@ -22,7 +22,7 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.identity import identify, is_gone
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.outcome import INPUT, Outcome, crash_log_of, write_outcome
+from ktrdr.executors.outcome import INPUT, Outcome, write_outcome
 from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
@@ -320,7 +320,7 @@ async def test_an_adopted_worker_is_known_before_anybody_asks(tmp_path: Path, nu
     await after.dispatcher.start()
     (adopted,) = after.operations.running()
     assert adopted.worker is not None
-    while not crash_log_of(folder).exists():  # noqa: ASYNC110 (no event to wait for)
+    while not (folder / "begun").exists():  # noqa: ASYNC110 (no event to wait for)
         await asyncio.sleep(0.01)
     os.kill(adopted.worker.pid, number)
 
