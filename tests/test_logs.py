@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,3 +52,38 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match=r"file/logs/ktrdr\.log cannot be written"):
         logs.configure(tmp_path / "file" / "logs" / "ktrdr.log", "INFO", rotates=True)
+
+
+def write(text: str) -> None:
+    logging.getLogger("ktrdr.test").info(text)
+
+
+def test_a_log_that_was_removed_is_opened_anew(log_file: Path) -> None:
+    write("before")
+    log_file.unlink()
+    write("after")
+
+    assert [line[24:] for line in log_file.read_text().splitlines()] == ["INFO after"]
+
+
+def test_a_log_that_was_rotated_from_outside_is_left_behind(log_file: Path) -> None:
+    write("before")
+    rotated = log_file.rename(log_file.with_name("ktrdr.log.old"))
+    write("after")
+
+    assert (rotated.read_text()[24:], log_file.read_text()[24:]) == ("INFO before\n", "INFO after\n")
+
+
+def test_a_folder_of_logs_that_was_removed_comes_back(log_file: Path) -> None:
+    shutil.rmtree(log_file.parent)
+    write("after")
+
+    assert log_file.read_text()[24:] == "INFO after\n"
+
+
+def test_a_home_that_was_removed_does_not_come_back_and_stops_nobody(tmp_path: Path, log_file: Path) -> None:
+    log_file.parent.rename(tmp_path.parent / f"{tmp_path.name}-logs")
+    tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-gone"))
+    write("nobody reads this")
+
+    assert not tmp_path.exists()

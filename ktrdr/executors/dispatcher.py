@@ -247,8 +247,9 @@ class Dispatcher:
                 hint="make room or fix the permissions of KTRDR_HOME (see: ktrdr config show)",
             ) from error
 
-    def _register_bridge(self, operation_id: str) -> None:
-        self._operations.register_local_bridge(operation_id, LazyProgressBridge(self.folder(operation_id) / BRIDGE))
+    def _register_bridge(self, operation_id: str, level: int = logging.INFO) -> None:
+        bridge = LazyProgressBridge(self.folder(operation_id) / BRIDGE)
+        self._operations.register_local_bridge(operation_id, bridge, level)
 
     async def _fail(self, operation_id: str, problem: StorageError) -> None:
         """Record the failure now or, while the registry cannot be written, as soon as it can."""
@@ -294,7 +295,8 @@ class Dispatcher:
         operation_id = operation.operation_id
         has_begun = has_run(self.folder(operation_id), is_plan=is_plan)
         if not is_plan:
-            self._register_bridge(operation_id)
+            is_waiting = operation.status is OperationStatus.PENDING
+            self._register_bridge(operation_id, logging.DEBUG if is_waiting else logging.INFO)  # many may wait
         elif operation_id not in self.plans:
             await self.plans.take_up(operation)
         if operation.status is OperationStatus.PENDING and not has_begun:

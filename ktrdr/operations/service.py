@@ -113,10 +113,11 @@ class OperationsService:
         _check_same_request(earlier, operation_type, payload)
         return await self.get_operation(earlier.operation_id)
 
-    def register_local_bridge(self, operation_id: str, bridge: LocalBridge) -> None:
+    def register_local_bridge(self, operation_id: str, bridge: LocalBridge, level: int = logging.INFO) -> None:
+        """Read the operation's progress from `bridge` from now on; logged at `level`."""
         self._local_bridges[operation_id] = bridge
         self._metrics_cursors[operation_id] = 0
-        logger.info("Registered local bridge for operation %s", operation_id)
+        logger.log(level, "Registered local bridge for operation %s", operation_id)
         logger.debug("_local_bridges[%s] = <%s>", operation_id, type(bridge).__name__)
         logger.debug("_local_bridges contains %s", operation_id)
         logger.debug("_metrics_cursors[%s] = 0", operation_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,17 @@ def check(path: Path) -> RegistryCheck:
         if "locked" in cause:
             locked = Finding(Level.FAULT, _REGISTRY, f"{path.name} is locked", "look again later")
             return RegistryCheck(None, [locked])
+        if _is_of_the_system(getattr(error, "orig", None)):
+            what = f"{path.name} cannot be read just now: {cause}"
+            advice = "look again later; if it stays so, check the disk and restore a copy"
+            return RegistryCheck(None, [Finding(Level.FAULT, _REGISTRY, what, advice)])
         return RegistryCheck(None, [_damaged(path, cause)])
+
+
+def _is_of_the_system(error: BaseException | None) -> bool:
+    """Whether SQLite could not read the file, which says nothing about the content."""
+    primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return primary_code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 def _check_tables(path: Path, connection: Connection) -> RegistryCheck:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ktrdr.findings import Backup, Finding, Level
+from ktrdr.findings import Backup, Finding, Level, finish_repairs, is_interrupted
 from ktrdr.operations.check import RecordedOperation
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
@@ -152,3 +154,70 @@ async def test_a_repair_takes_over_what_can_be_read_of_a_damaged_page(tmp_path: 
     assert operations > 100
     assert metrics > 100
     assert f"{operations:,} operations and {metrics:,} metrics" in done
+
+
+def killed_at(step: int, path: Path) -> bool:
+    """Repair in a process that is killed before its rename or removal number `step`; whether it was."""
+    child = os.fork()
+    if child == 0:
+        remaining = step
+
+        def count(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal remaining
+            if event in ("os.rename", "os.remove"):  # a replacement is a rename
+                remaining -= 1
+                if remaining == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        finding = next(finding for finding in check(path).findings if finding.repair)
+        assert finding.repair
+        finding.repair(Backup(path.parent))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("has_log", [False, True])
+async def test_a_repair_that_is_killed_at_any_rename_is_finished_by_the_next(path: Path, has_log: bool) -> None:
+    add_unreadable_record(path)
+    if has_log:  # of a process that was killed; it belongs to the damaged file alone
+        path.with_name(f"{path.name}-wal").write_bytes(b"")
+    damaged = path.read_bytes()
+
+    step = 1
+    while killed_at(step, path):
+        finish_repairs(path.parent)
+        if check(path).findings[0].level is Level.OK:  # it was past the decision
+            assert {record.operation_id for record in check(path).records or ()} == {DONE, LEFT}
+            path.write_bytes(damaged)
+        assert path.read_bytes() == damaged
+        assert not is_interrupted(path.parent)
+        step += 1
+
+    assert step > 3
+    assert {record.operation_id for record in check(path).records or ()} == {DONE, LEFT}
+    assert any(kept.read_bytes() == damaged for kept in path.parent.glob("backup/*/registry.sqlite"))
+
+
+def add_unreadable_record(path: Path) -> None:
+    columns = "operation_id, operation_type, status, created_at, updated_at, details"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"INSERT INTO operations ({columns}) VALUES ('op_bad', 'TRAINING', 'PENDING', '', '', '{{')")
+        database.commit()
+
+
+async def test_a_registry_that_cannot_be_read_just_now_is_not_rebuilt(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+
+    finding = fault(check(path))
+
+    assert (finding.what, finding.repair) == ("registry.sqlite cannot be read just now: disk I/O error", None)
