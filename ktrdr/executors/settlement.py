@@ -61,6 +61,7 @@ class Settlement:
         self._cancelled: set[str] = set()
         self._forced: dict[str, Outcome] = {}
         self._insisted: set[str] = set()
+        self._settling: set[str] = set()
 
     def note_cancel(self, operation_id: str) -> None:
         """An operation that ends without an outcome from now on is CANCELLED."""
@@ -82,6 +83,9 @@ class Settlement:
         operation_id = worker_exit.operation_id
         # The first report knows most: a later one comes from a check that saw no exit code.
         remembered = self._exits.setdefault(operation_id, worker_exit)
+        if operation_id in self._settling:
+            return
+        self._settling.add(operation_id)
         try:
             await self._settle(remembered)
         except OSError as error:
@@ -91,6 +95,8 @@ class Settlement:
         except OperationTerminal:
             self._forget(operation_id)
             raise
+        finally:
+            self._settling.discard(operation_id)
         self._forget(operation_id)
 
     async def settle_again(self) -> None:

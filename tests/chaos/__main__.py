@@ -15,6 +15,7 @@ from tests.chaos import resume
 from tests.chaos.ledger import EPOCHS, TORN, UNTRUE
 from tests.chaos.reference import train_undisturbed
 from tests.chaos.run import Chaos, Report
+from tests.chaos.surroundings import Surroundings
 from tests.e2e.system import System
 
 NONE = below(1)
@@ -30,13 +31,16 @@ def main() -> int:
     seed = random.randrange(2**16) if chosen.seed is None else chosen.seed
     _say(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="ktrdr-chaos-") as folder:
-        system = System(Path(folder) / "chaos", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", OPERATIONS_CACHE_TTL="0")
+        surroundings = Surroundings(Path(folder) / "surroundings")
+        settings = {"LOG_LEVEL": "INFO", "KTRDR_MAX_CONCURRENT": "2", "OPERATIONS_CACHE_TTL": "0"}
+        system = System(Path(folder) / "chaos", **settings, **surroundings.settings)
+        system.wrapper = surroundings.wrapper
         try:
             system.start()
             system.load_sample("--start-date", "2023-06-01")
             references = train_undisturbed(system)
             trials = resume.prove(system, references, chosen.resumes, seed, _say)
-            chaos = Chaos(system, references, seed)
+            chaos = Chaos(system, surroundings, references, seed)
             report = chaos.run(chaos.plan(chosen.kills), chosen.minutes * 60, _say)
         finally:
             system.close()

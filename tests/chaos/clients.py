@@ -102,11 +102,17 @@ class Starter(Client):
         self.started: dict[str, str] = {}
         self.resumed: set[str] = set()
         self.repeated = 0
+        self.paused = threading.Lock()
+        """Held by whoever wants no operation to be created meanwhile."""
         self._queue = queue
         self._pending: tuple[str, str, Any] | None = None
         self._tried: set[str] = set()
 
     def act(self) -> None:
+        with self.paused:
+            self._start_one()
+
+    def _start_one(self) -> None:
         if self._pending is None:
             if len(self.ledger.unfinished()) >= self._queue:
                 return

@@ -9,18 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.reference import BRIEF, Reference, train_undisturbed
+from tests.chaos.surroundings import Surroundings
 from tests.e2e.system import System
-
-# Python reads a module of this name at its start: so a worker can be made to end in ways that no signal gives.
-SITECUSTOMIZE = """
-import os, signal
-
-def fail(*_):
-    raise ZeroDivisionError("in the middle of a batch")
-
-signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
-signal.signal(signal.SIGUSR2, fail)
-"""
 
 
 @pytest.hookimpl(trylast=True)
@@ -31,12 +21,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
+    return Surroundings(tmp_path_factory.mktemp("surroundings"))
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, surroundings: Surroundings) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("chaos")
-    (folder / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")
     system = System(
-        folder / "system", LOG_LEVEL="INFO", KTRDR_MAX_CONCURRENT="2", OPERATIONS_CACHE_TTL="0", PYTHONPATH=str(folder)
+        folder / "system",
+        LOG_LEVEL="INFO",
+        KTRDR_MAX_CONCURRENT="2",
+        OPERATIONS_CACHE_TTL="0",
+        **surroundings.settings,
     )
+    system.wrapper = surroundings.wrapper
     try:
         system.start()
         system.load_sample("--start-date", "2023-06-01")

@@ -11,6 +11,7 @@ from typing import Any
 from tests.chaos.reference import Reference, measured
 from tests.e2e.system import TERMINAL
 
+_STAMPS = ("updated_at", "started_at", "completed_at")
 UNTRUE, EPOCHS, TORN = "untrue state", "epoch lost or doubled", "torn read"
 
 
@@ -30,6 +31,8 @@ class Ledger:
     reads: Counter[str] = field(default_factory=Counter)
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recorded_again: set[str] = field(default_factory=set)
+    """Operations whose records were lost and made again from their folders, so that only their instants differ."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -57,9 +60,13 @@ class Ledger:
             newest = self.views.get(operation_id)
             if newest is None or newest["status"] not in TERMINAL:
                 self.views[operation_id] = view
-        if before and before["status"] in TERMINAL and view != before:
+        if before and before["status"] in TERMINAL and not self._is_unchanged(before, view):
             self.blame(UNTRUE, operation_id, f"it had ended as {before} and is {view}")
         self._check_progress(view)
+
+    def _is_unchanged(self, before: dict[str, Any], view: dict[str, Any]) -> bool:
+        ignored = _STAMPS if view["operation_id"] in self.recorded_again else ()
+        return all(view[name] == value for name, value in before.items() if name not in ignored)
 
     def _check_progress(self, view: dict[str, Any]) -> None:
         """Step, items and percentage are one state's only when each follows from the others."""

@@ -23,7 +23,14 @@ from ktrdr.operations.operation import WorkerIdentity
 from tests.chaos.clients import Client, Starter, Watcher
 from tests.chaos.ledger import EPOCHS, UNTRUE, Ledger
 from tests.chaos.reference import Reference
-from tests.e2e.system import PATIENCE_S, System, gone, until
+from tests.chaos.surroundings import (
+    Surroundings,
+    copy_registry,
+    random_step,
+    restore_registry,
+    start_second_server,
+)
+from tests.e2e.system import PATIENCE_S, TERMINAL, System, gone, until
 
 SETTLING_S = 10.0
 """How long a killed worker's operation may stay RUNNING before that is a fault; how long it took is measured."""
@@ -74,8 +81,17 @@ class _Death:
 class Chaos:
     """One home, its clients, and what is done to it."""
 
-    def __init__(self, system: System, references: dict[str, Reference], seed: int, *, queue: int = 4) -> None:
+    def __init__(
+        self,
+        system: System,
+        surroundings: Surroundings,
+        references: dict[str, Reference],
+        seed: int,
+        *,
+        queue: int = 4,
+    ) -> None:
         self.system = system
+        self._surroundings = surroundings
         self.report = Report(seed)
         self.ledger = Ledger(references)
         self._random = random.Random(seed)
@@ -97,7 +113,12 @@ class Chaos:
             "server, then worker": partial(self._kill_both, server_first=True),
             "worker, then server": partial(self._kill_both, server_first=False),
             "server while it starts": self._kill_starting_server,
+            "older registry": self._restore_older_registry,
+            "read fault": self._fail_a_read,
+            "lock removed": self._remove_lock,
         }
+        if surroundings.wrapper:
+            self.deeds["clock step"] = self._step_clock
 
     def run(
         self, plan: Sequence[str], limit_s: float = float("inf"), said: Callable[[str], None] = lambda _: None
@@ -182,6 +203,40 @@ class Chaos:
         time.sleep(self._random.uniform(0.1, usually_s))
         self.system.kill()
         self._start_server()
+
+    def _step_clock(self) -> None:
+        self._surroundings.step_clock(random_step(self._random))
+
+    def _fail_a_read(self) -> None:
+        """Of the outcome of an operation that is cancelled, or comes to its own end before."""
+        operation_id, _ = self._some_worker()
+        self._surroundings.fail_next_read(operation_id, "outcome.json")
+        self.system.post(f"/operations/{operation_id}/cancel")
+        self._cancelled.add(operation_id)
+        self.system.wait_for_end(operation_id)
+
+    def _remove_lock(self) -> None:
+        (self.system.home / "server.lock").unlink(missing_ok=True)
+        if (code := start_second_server(self.system)) != 2:
+            self.ledger.blame(UNTRUE, "", f"a second server on the same home ended with {code}")
+
+    def _restore_older_registry(self) -> None:
+        """The one from before something started or ended: its folders know better."""
+        copy = self.system.home.with_name("older.sqlite")
+        with self._starter.paused:
+            until(lambda: bool(self._unfinished()), PATIENCE_S)
+            before = self._unfinished()
+            copy_registry(self.system.home, copy)
+            until(lambda: self._unfinished() != before, PATIENCE_S)
+            self._end_server()
+            restore_registry(self.system.home, copy)
+            self.ledger.recorded_again |= before.keys()
+            self._start_server()
+
+    def _unfinished(self) -> dict[str, str]:
+        """The states of all operations that have not ended, by id."""
+        states = {operation["operation_id"]: operation["status"] for operation in self.system.operations()}
+        return {operation_id: status for operation_id, status in states.items() if status not in TERMINAL}
 
     def _end_server(self) -> None:
         self.system.kill()
@@ -300,7 +355,8 @@ class Chaos:
             self.ledger.blame(UNTRUE, operation_id, "started twice" if operation_id in there else "forgotten")
 
     def _check_order(self, operations: list[dict[str, Any]]) -> None:
-        began = [o for o in operations if o["started_at"] and o["operation_id"] not in self._started_again()]
+        others = self._started_again() | self.ledger.recorded_again
+        began = [o for o in operations if o["started_at"] and o["operation_id"] not in others]
         began.sort(key=lambda operation: str(operation["created_at"]))
         for earlier, later in pairwise(began):
             if earlier["started_at"] > later["started_at"]:

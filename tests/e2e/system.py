@@ -55,7 +55,8 @@ class Done:
 class System:
     """One server with a home of its own, and the ways to reach it.
 
-    Its working folder holds `config` and `scripts`, so that commands read as they do in a fresh clone.
+    Its working folder holds `config` and `scripts`, so that commands read as they do in a fresh clone. `wrapper` is a
+    command that every server is started by; it ends by running the rest of its arguments.
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -63,6 +64,7 @@ class System:
         self.home = folder / "home"
         self.port = 0
         self.python = sys.executable
+        self.wrapper: Sequence[str] = ()
         self._stderr = folder / "stderr.log"
         self._settings = {"LOG_LEVEL": "DEBUG", "KTRDR_STANDBY_WORKERS": "1", **settings}
         self._process: subprocess.Popen[bytes] | None = None
@@ -95,7 +97,7 @@ class System:
 
     def spawn(self, before: Sequence[str] = ()) -> None:
         """A server that may or may not come to serve."""
-        command = [*before, self.python, "scripts/run_api_server.py"]
+        command = [*self.wrapper, *before, self.python, "scripts/run_api_server.py"]
         with self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr

@@ -238,6 +238,17 @@ async def test_what_cannot_be_taken_up_can_be_cancelled(rig: Rig) -> None:
     await rig.close()
 
 
+async def test_an_end_that_two_checks_see_at_once_is_settled_once(rig: Rig) -> None:
+    await rig.dispatcher.start()
+    operation, _ = await left_waiting(rig)
+    running = await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
+
+    await asyncio.gather(rig.dispatcher.settle_lost(running), rig.dispatcher.settle_lost(running))
+
+    assert (await rig.end_of(operation)).status is COMPLETED  # it had not begun, so it was queued, once
+    await rig.close()
+
+
 async def test_a_job_that_its_worker_could_not_read_waits_and_is_begun_later(rig: Rig) -> None:
     await rig.dispatcher.start()
     operation, _ = await left_waiting(rig)
