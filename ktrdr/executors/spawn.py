@@ -118,9 +118,10 @@ def spawn(module: str, *arguments: str) -> WorkerProcess:
             process = subprocess.Popen(
                 command, stdin=worker_end.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
             )
+            process.returncode = 0  # `exit_code` waits for the pid; this keeps Popen from warning that nobody did
+            # Without an identity its channel closes, at which the process ends.
+            return WorkerProcess(identify(process.pid), server_end)
     except OSError as error:
         raise StorageError(f"no worker process can be started: {error.strerror}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    process.returncode = 0  # `exit_code` waits for the pid; this keeps Popen from warning that nobody did
-    return WorkerProcess(identify(process.pid), server_end)

@@ -6,9 +6,7 @@ from tests.chaos.surroundings import Surroundings
 from tests.e2e.system import System
 
 DEEDS = [
-    "idle worker SIGKILL",
     "clock step",
-    "server SIGTERM",
     "older registry",
     "server, then worker",
     "lock removed",
