@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.bars import csv_of, one_source
@@ -163,6 +164,19 @@ def test_what_is_queued_waits(system: System, queue: list[str]) -> None:
         assert operation["progress"]["percentage"] == 0.0
         assert system.metrics(operation["operation_id"]) == {"metrics": [], "new_cursor": 0}
     assert system.get("/health/ready").json()["workers"]["training"]["waiting"] == 3
+
+
+@needs_linux
+def test_what_is_queued_holds_no_file_open_and_the_server_may_open_as_many_as_the_system_allows(
+    system: System, queue: list[str]
+) -> None:
+    server = psutil.Process(system.pid)
+
+    held = {Path(file.path).parent.name for file in server.open_files()} & set(queue)
+
+    assert held <= {queue[0]}
+    soft, hard = server.rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == hard
 
 
 def test_results_of_what_has_not_ended_are_refused(system: System, queue: list[str]) -> None:
