@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ktrdr.executors.identity import find_worker, is_gone
+from ktrdr.executors.identity import find_worker, is_gone, works_in
 from ktrdr.executors.outcome import read_outcome
 from ktrdr.findings import Finding, Level, check_json, damage, damaged_file, subfolders, summarised
 from ktrdr.operations.check import RecordedOperation, bridge_damage
@@ -61,12 +61,12 @@ def _unfinished(folders: Folders, records: Records) -> Iterator[Finding]:
 
 
 def _is_at_work(record: RecordedOperation, folders: Folders) -> bool:
-    if record.worker and not is_gone(record.worker):
-        return True
     folder = folders.get(record.operation_id)
+    if folder is None:
+        return record.worker is not None and not is_gone(record.worker)
     with suppress(OSError):
-        return folder is not None and find_worker(folder) is not None
-    return False
+        return (record.worker is not None and works_in(record.worker, folder)) or find_worker(folder) is not None
+    return True
 
 
 def _without_folder(folders: Folders, records: Records) -> Iterator[Finding]:

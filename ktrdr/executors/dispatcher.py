@@ -12,6 +12,7 @@ from pathlib import Path
 from ktrdr.errors import KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
+from ktrdr.executors.identity import works_in
 from ktrdr.executors.outcome import Outcome, reserve_disk_space, write_job
 from ktrdr.executors.plans import PlanRunner
 from ktrdr.executors.settlement import Settlement
@@ -307,10 +308,15 @@ class Dispatcher:
                 "Operation %s has begun, and the registry has it as waiting; its folder decides", operation_id
             )
             operation = await self._operations.start_operation(operation_id, worker=None)
-        if operation.worker and await self._executor.adopt(self._job(operation), operation.worker):
+        if operation.worker and await self._adopt_recorded(operation, operation.worker):
             logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)
         elif operation.worker or has_begun or not is_plan:
             await self._settle_or_wait(WorkerExit(operation_id, None, watched=False))
+
+    async def _adopt_recorded(self, operation: Operation, worker: WorkerIdentity) -> bool:
+        """Adopt the worker that the record names, unless it works for the home that this one was copied from."""
+        is_ours = works_in(worker, self.folder(operation.operation_id))
+        return is_ours and await self._executor.adopt(self._job(operation), worker)
 
     async def _settle_or_wait(self, worker_exit: WorkerExit) -> None:
         try:

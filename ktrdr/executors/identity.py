@@ -90,18 +90,29 @@ def find_worker(folder: Path) -> WorkerIdentity | None:
     """The process that works in an operation's folder, which shows by the crash log that it holds open.
 
     This needs no record: it finds the workers of earlier versions, whose records have a wall-clock time, and those
-    whose record was lost. Raises OSError when the folder cannot be examined.
+    whose record was lost. Raises OSError when folder or processes cannot be examined just now.
     """
-    try:
-        status = crash_log_of(folder).stat()
-    except FileNotFoundError:
+    file = _crash_log_file(folder)
+    if file is None:
         return None
-    file = (status.st_dev, status.st_ino)
     for pid in psutil.pids():
-        if pid != os.getpid() and file in _open_files(pid):
-            with suppress(*_ProcessGone):
+        with suppress(*_ProcessGone, PermissionError, psutil.AccessDenied):  # of another user
+            if pid != os.getpid() and file in _open_files(pid):
                 return identify(pid)
     return None
+
+
+def works_in(worker: WorkerIdentity, folder: Path) -> bool:
+    """Whether this process works in this folder, and not in the one that it was copied from.
+
+    A process that may not be examined is believed, and so is one whose job has not begun. Raises OSError when the
+    folder cannot be examined.
+    """
+    file = _crash_log_file(folder)
+    try:
+        return not is_gone(worker) and (file is None or file in _open_files(worker.pid))
+    except (OSError, psutil.Error):
+        return True
 
 
 @cache
@@ -131,15 +142,22 @@ def _inspect(pid: int) -> tuple[str, float]:
     return fields[0], int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def _crash_log_file(folder: Path) -> tuple[int, int] | None:
+    """Device and inode of the crash log; None where there is none."""
+    try:
+        status = crash_log_of(folder).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _open_files(pid: int) -> Iterator[tuple[int, int]]:
-    """Device and inode of every file that the process has open; none of a process that may not be examined."""
-    with suppress(OSError, psutil.Error):
-        paths = (
-            [f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd")]
-            if _HAS_PROC
-            else [file.path for file in psutil.Process(pid).open_files()]
-        )
-        for path in paths:
-            with suppress(FileNotFoundError):
-                status = os.stat(path)
-                yield status.st_dev, status.st_ino
+    """Device and inode of every file that the process has open. Raises OSError or psutil.Error."""
+    if _HAS_PROC:
+        paths = [f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd")]
+    else:
+        paths = [file.path for file in psutil.Process(pid).open_files()]
+    for path in paths:
+        with suppress(FileNotFoundError):  # closed meanwhile
+            status = os.stat(path)
+            yield status.st_dev, status.st_ino

@@ -20,6 +20,7 @@ import torch
 from ktrdr.doctor.__main__ import main
 from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
+from ktrdr.findings import Backup
 from ktrdr.home import Home, HomeLock
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.sample import SampleProvider
@@ -141,6 +142,32 @@ def test_a_fault_is_told_and_repaired_with_a_backup(home: Path, subject: str) ->
     assert all(content in (kept.get(path), after.get(path)) for path, content in before.items())
 
     assert examined(home)[0] == 0
+
+
+class Killed(BaseException):
+    """Nothing cleans up after it."""
+
+
+def test_an_interrupted_repair_is_named_and_finished(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, fresh = home / "registry.sqlite", home / "registry.sqlite.new"
+    shutil.copy(registry, fresh)
+    fill(registry)
+    rename = os.rename
+
+    def die_after(source: Path, target: Path) -> None:
+        rename(source, target)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "rename", die_after)
+        Backup(home).replace(registry, fresh)
+
+    code, report = examined(home)
+    assert (code, [fault["what"] for fault in faults(report)]) == (1, ["a repair was interrupted between its renames"])
+    code, report = examined(home, "--repair")
+    assert (code, report["healthy"]) == (0, True)
+    assert examined(home)[0] == 0
+    assert registry.exists()
 
 
 def test_what_cannot_be_repaired_is_told_with_advice(home: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ktrdr.executors.check import WORKERS, check
 from ktrdr.executors.identity import identify
-from ktrdr.executors.outcome import Outcome, write_outcome
+from ktrdr.executors.outcome import Outcome, begin_job, write_outcome
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.check import RecordedOperation
@@ -51,6 +53,25 @@ def test_a_living_worker_is_named(root: Path) -> None:
 
     assert messages(findings) == [f"1 at work: {LEFT}"]
     assert [finding.subject for finding in findings if finding.level is Level.NOTE] == [WORKERS]
+
+
+HOLD = "import sys; held = open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("status", ["RUNNING", "PENDING"])
+def test_a_worker_is_known_by_what_it_holds_open_where_its_record_is_of_no_use(root: Path, status: str) -> None:
+    begin_job(root / LEFT).close()
+    record = RecordedOperation(LEFT, "TRAINING", status, WorkerIdentity(os.getpid(), 1.7e9))
+    command = [sys.executable, "-c", HOLD, str(root / LEFT / "crash.log")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout
+        worker.stdout.readline()
+
+        findings = check(root, [RECORDS[0], record])
+
+        worker.kill()
+    assert messages(findings) == [f"1 at work: {LEFT}"]
 
 
 def test_records_without_folders_are_no_faults(root: Path) -> None:

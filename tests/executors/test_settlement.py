@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from typing import Any
 import psutil
 import pytest
 
+from ktrdr.errors import StorageError
 from ktrdr.executors.executor import WorkerExit
-from ktrdr.executors.identity import identify
+from ktrdr.executors.identity import identify, is_alive, send_signal
 from ktrdr.executors.outcome import Outcome, begin_job, crash_log_of, outcome_of, write_job, write_outcome
 from ktrdr.executors.worker import JOB_UNREADABLE
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
@@ -156,6 +158,26 @@ async def test_a_worker_at_work_is_adopted_whatever_the_record_says(tmp_path: Pa
     await after.close()
 
 
+@pytest.mark.processes
+async def test_a_copied_home_leaves_the_workers_of_the_original_alone(tmp_path: Path) -> None:
+    original = build(InMemoryOperationStore(), tmp_path / "original")
+    operation, folder = await left_waiting(original, do="wait")
+    worker = identify(started_by_another(folder))
+    await original.operations.start_operation(operation.operation_id, worker)
+    while not (folder / "begun").exists():  # noqa: ASYNC110 (no event to wait for)
+        await asyncio.sleep(0.01)
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+
+    copy = build(original.store, tmp_path / "copy", local("spawn", tmp_path))
+    await copy.dispatcher.start()
+
+    assert (await copy.end_of(operation)).status is OperationStatus.FAILED
+    assert is_alive(worker)
+    send_signal(worker, signal.SIGKILL)
+    for rig in (original, copy):
+        await rig.close()
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EACCES])
 @pytest.mark.parametrize("name", ["outcome.json", "bridge"])
 async def test_what_cannot_be_read_at_an_end_decides_nothing_and_is_read_later(
@@ -193,6 +215,26 @@ async def test_a_cancel_ends_what_stays_unreadable_and_says_so(rig: Rig) -> None
 
     assert cancelled.status is OperationStatus.CANCELLED
     assert "could not be read" in (await rig.operations.get_results(operation.operation_id))["note"]
+    await rig.close()
+
+
+async def test_without_a_free_descriptor_no_worker_is_taken_for_dead(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.dispatcher.start()
+    operation, folder = await left_waiting(rig)
+    running = await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
+    begin_job(folder).close()
+
+    def refuse(_: str) -> list[str]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        with pytest.raises(StorageError, match="Too many open files"):
+            await rig.dispatcher.settle_lost(running)
+        assert (await rig.operations.get_operation(operation.operation_id)).status is OperationStatus.RUNNING
+    await rig.dispatcher.look_again()
+
+    assert (await rig.end_of(operation)).status is OperationStatus.FAILED
     await rig.close()
 
 
