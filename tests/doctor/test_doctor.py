@@ -158,9 +158,10 @@ def test_an_interrupted_repair_is_named_and_finished(home: Path, monkeypatch: py
         rename(source, target)
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "rename", die_after)
-        Backup(home).replace(registry, fresh)
+        with pytest.raises(Killed):
+            Backup(home).replace(registry, fresh)
 
     code, report = examined(home)
     assert (code, [fault["what"] for fault in faults(report)]) == (1, ["a repair was interrupted between its renames"])
