@@ -40,15 +40,22 @@ _ROWS_COUNTED = "row 1 is the first row of data, the header is not counted"
 def check_symbol(symbol: str) -> str:
     """The symbol in capitals. Raises InputError for one that cannot be stored or typed."""
     plain = unicodedata.normalize("NFC", symbol.upper())
-    if re.fullmatch(r"[\w^=$@-][\w.^=&!:+$@-]{0,31}", plain):
+    if _is_symbol(plain):
         return plain
+    hyphenated = plain.replace("/", "-")
     raise InputError(
         f"symbol {symbol[:64]!r} is not allowed: 1 to 32 letters, digits or . - _ ^ = & ! : + $ @ with no dot in front",
-        hint=f"write the slash as a hyphen: {plain.replace('/', '-')[:64]}"
-        if "/" in plain
+        hint=f"write the slash as a hyphen: {hyphenated}"
+        if _is_symbol(hyphenated)
         else "for example AAPL, BTC-USD, ^GSPC or M&M.NS",
         symbol=symbol[:64],
     )
+
+
+def _is_symbol(text: str) -> bool:
+    """Letters of other alphabets with capitals are left out, because they look like Latin ones."""
+    has_alike = any(not sign.isascii() and sign.lower() != sign for sign in text)
+    return not has_alike and re.fullmatch(r"[\w^=$@-][\w.^=&!:+$@-]{0,31}", text) is not None
 
 
 def folder_name(symbol: str) -> str:

@@ -22,7 +22,7 @@ NAMES = [
     "..\\..\\registry.sqlite",
     "/etc/passwd",
     "C:\\Windows\\win.ini",
-    "C:",
+    "C:\\",
     "\\\\server\\share",
     "%2e%2e%2fregistry.sqlite",
     "..%00",
@@ -96,7 +96,7 @@ async def test_an_uploaded_file_lies_under_a_name_of_ours(
     assert [operation["error"] for operation in ended if operation["status"] != "COMPLETED"] == []
     assert list(tmp_path.iterdir()) == [home]
     assert {found.name for found in home.iterdir()} - {"logs"} <= {
-        "bars", "operations", "uploads", "registry.sqlite", "registry.sqlite-shm", "registry.sqlite-wal"
+        "bars", "operations", "uploads", "home.id", "registry.sqlite", "registry.sqlite-shm", "registry.sqlite-wal"
     }  # fmt: skip
     assert [found.name for found in (home / "bars" / "ACME").glob("*.parquet")] == ["1d.parquet"]
 

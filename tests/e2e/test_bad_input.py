@@ -74,7 +74,7 @@ def test_by_a_worker(system: System, tmp_path: Path) -> None:
 
     refused = system.ktrdr("data", "import", path, "ACME", "1d")
 
-    check_refusal(refused, 1, "broken.csv", "(5)", "(9)", "nothing was stored")
+    check_refusal(refused, 1, "broken.csv", "line 6", "line 10", "nothing was stored")
 
 
 # -- what the machine refuses ----------------------------------------------------------------------------------------
