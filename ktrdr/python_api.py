@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 Day = date | str | None
 
 
-def bars(symbol: str, timeframe: str, *, start: Day = None, end: Day = None, home: Path | None = None) -> pl.DataFrame:
+def bars(
+    symbol: str, timeframe: str, *, start: Day = None, end: Day = None, home: Path | str | None = None
+) -> pl.DataFrame:
     """Read stored bars: timestamp (UTC, the opening instant), open, high, low, close, volume. Dates are inclusive.
 
     `home` is ktrdr's data folder; the default comes from the settings. Raises SeriesNotFound.
@@ -54,7 +56,7 @@ def load(
     provider: str = "auto",
     start: Day = None,
     end: Day = None,
-    home: Path | None = None,
+    home: Path | str | None = None,
 ) -> Loaded:
     """Bring a stored series up to date, as `ktrdr data load` does: request only missing bars.
 
@@ -90,7 +92,7 @@ def build_features(
     *,
     start: Day = None,
     end: Day = None,
-    home: Path | None = None,
+    home: Path | str | None = None,
 ) -> pl.DataFrame:
     """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
@@ -152,7 +154,7 @@ def train(
     start: Day = None,
     end: Day = None,
     output: Path | None = None,
-    home: Path | None = None,
+    home: Path | str | None = None,
     observer: TrainingObserver | None = None,
 ) -> Training:
     """Train in this process on stored bars, one fold after another.
@@ -199,7 +201,7 @@ def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -
     return on_timeframes(load_strategy(text, IndicatorCatalogue()), timeframes), text
 
 
-def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | None) -> SymbolBars:
+def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:
     """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
     store = BarStore(_open_home(home).bars)
     return {
@@ -207,8 +209,8 @@ def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path
     }
 
 
-def _open_home(home: Path | None) -> Home:
-    return Home(home or read_settings().ktrdr_home)
+def _open_home(home: Path | str | None) -> Home:
+    return Home(Path(home) if home else read_settings().ktrdr_home)
 
 
 def _parse_day(day: Day) -> date | None:

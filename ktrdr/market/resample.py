@@ -160,12 +160,33 @@ def _by_sessions(series: BarArrays, sessions: Sessions, target: Timeframe) -> _G
     if target.is_by_date:
         labels = market_weeks(sessions.dates, sessions) if target is Timeframe.WEEK else sessions.dates
         same = [np.flatnonzero(labels == labels[each]) for each in (place[0], place[-1])]
-        return _Groups(labels[place], kept, sessions.opens[same[0][0]], sessions.closes[same[1][-1]])
+        late, early = _usual_absence(at, place, series.length, sessions)
+        return _Groups(labels[place], kept, sessions.opens[same[0][0]] + late, sessions.closes[same[1][-1]] - early)
     length = np.timedelta64(target.length)
     anchors = sessions.opens[place] - _lead(at, sessions.opens[place], series.length)
     labels = anchors + (np.maximum(at, anchors) - anchors) // length * length
     begins = np.maximum(labels[0], sessions.opens[place[0]])
     return _Groups(labels, kept, begins, np.minimum(labels[-1] + length, sessions.closes[place[-1]]))
+
+
+def _usual_absence(
+    at: Instants, place: NDArray[np.int64], length: np.timedelta64, sessions: Sessions
+) -> tuple[np.timedelta64, np.timedelta64]:
+    """How long after the opening the bars of most days begin, and how long before the close they end.
+
+    Gold and futures rest for an hour within the sessions of 24/5. The first and the last day, which may be cut off, do
+    not count.
+    """
+    dates = sessions.dates[place]
+    begins = np.flatnonzero(dates[1:] != dates[:-1]) + 1
+    opens = sessions.opens[np.searchsorted(sessions.dates, dates[begins], "left")]
+    closes = sessions.closes[np.searchsorted(sessions.dates, dates[begins - 1], "right") - 1]
+    return _median(at[begins] - opens), _median(closes - at[begins - 1] - length)
+
+
+def _median(absences: NDArray[np.timedelta64]) -> np.timedelta64:
+    middle: np.timedelta64 = np.sort(absences)[len(absences) // 2] if len(absences) else np.timedelta64(0, "us")
+    return max(middle, np.timedelta64(0, "us"))
 
 
 def _lead(at: Instants, opens: Instants, length: np.timedelta64) -> np.timedelta64:

@@ -84,3 +84,17 @@ def test_bars_stamped_at_their_close_are_called_so_and_none_is_lost() -> None:
         resample(closing, "600519.SS", "30m", "1h")
     assert "--stamp close" in refused.value.hint
     assert "seem to be stamped with their close" in resample(closing, "600519.SS", "30m", "1h", "XSHG").note
+
+
+def test_an_hour_that_is_never_traded_makes_no_day_unwhole() -> None:
+    """Gold rests from 17:00 to 18:00 in New York, within the sessions of 24/5."""
+    market = of_sessions("24/5", "2024-01-07T22:00", "2024-01-26T21:59", timedelta(hours=1))
+    gold = market.filter(pl.col("timestamp").dt.hour() != 22)
+
+    whole, cut = resample(gold, "XAUUSD", "1h", "1d"), resample(gold.slice(3), "XAUUSD", "1h", "1d")
+
+    assert whole.note == ""
+    assert whole.frame["volume"].sum() == gold["volume"].sum()
+    assert len(whole.frame) == len(gold) / 23 == 15
+    assert cut.note == "the first 1d bar was not whole and is left out"
+    assert cut.frame.equals(whole.frame.slice(1))
