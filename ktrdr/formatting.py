@@ -24,10 +24,10 @@ def percentage(value: float | None) -> str:
 
 
 def gain(value: float | None) -> str:
-    """A gain or a loss as a share: `+12.3%`; one of more than a hundredfold with three digits, `+1.23e+04`."""
+    """A gain or a loss as a share: `+12.3%`; one of more than a hundredfold as a multiple, `+1.23e+04×`."""
     if value is None:
         return NOTHING
-    return f"{value:+,.1%}" if abs(value) < _VAST else f"{value:+.3g}"
+    return f"{value:+,.1%}" if abs(value) < _VAST else f"{value:+.3g}×"
 
 
 def points(value: float) -> str:

@@ -19,7 +19,7 @@ def test_a_figure_that_is_not_there_is_a_dash() -> None:
 
 def test_every_kind_of_figure_has_its_digits() -> None:
     assert (percentage(0.5321), points(0.0642), score(1234.56789)) == ("53.2%", "6.4", "1,234.5679")
-    assert (gain(-0.1234), gain(12.5), gain(12345.6)) == ("-12.3%", "+1,250.0%", "+1.23e+04")
+    assert (gain(-0.1234), gain(12.5), gain(12345.6)) == ("-12.3%", "+1,250.0%", "+1.23e+04×")
     assert with_error(-0.5, 0.926) == "-0.50 ± 0.93"
 
 
