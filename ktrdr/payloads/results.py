@@ -33,6 +33,11 @@ class RunningPart(Payload):
     message: str = Field(description="What it is doing, in words.")
 
 
+def _only_where_there_is_one(text: str) -> Any:
+    """A field that is left out of JSON where it is None."""
+    return Field(None, exclude_if=lambda value: value is None, description=text)
+
+
 class Progress(Payload):
     """Where an operation stands; kinds of operation add fields of their own."""
 
@@ -42,14 +47,12 @@ class Progress(Payload):
     message: str = Field(description="What is being done, in words.")
     current_step: int = Field(description="The step that is being done, counted from 1; of a training the epoch.")
     items_processed: int = Field(description="Samples, rows or other items so far.")
+    stalled: bool | None = _only_where_there_is_one("Whether it runs and has reported nothing for too long.")
+    silent_s: float | None = _only_where_there_is_one("Seconds since its last report, where it has stalled.")
+    unreadable: str | None = _only_where_there_is_one("Why its files cannot be read just now; it is looked at again.")
     running_parts: tuple[RunningPart, ...] = Field(
         (), exclude_if=lambda parts: not parts, description="Of an operation made of operations, those that run."
     )
-
-
-def _only_where_there_is_one(text: str) -> Any:
-    """A field that is left out of JSON where it is None."""
-    return Field(None, exclude_if=lambda value: value is None, description=text)
 
 
 class Results(Payload):
