@@ -131,6 +131,8 @@ def print_folds(results: FoldsResults) -> None:
         ]
     )
     _print_verdicts(results, results.verdict)
+    for warning in results.warnings:
+        warn(warning)
 
 
 def _fold_row(fold: FoldScores) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath
@@ -84,11 +84,21 @@ def summarise(
         spread=spread,
         lead=measure_lead(joined.evaluation, scores) if joined.evaluation else None,
         verdict=verdict(joined, scores),
+        warnings=tuple(_warnings(folds)),
         model_path=last.model_path,
         note=joined.gap,
     )
     files = _write(training, folds, results, output)
     return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in files.items()}})
+
+
+def _warnings(folds: Sequence[TrainedFold]) -> Iterator[str]:
+    """What every fold's preflight warned of once, and what that of some did with their numbers."""
+    by_fold = [fold.results.preflight.warnings if fold.results.preflight else () for fold in folds]
+    shared = {text for text in by_fold[0] if all(text in warnings for warnings in by_fold)}
+    yield from (text for text in by_fold[0] if text in shared)
+    for number, warnings in enumerate(by_fold, start=1):
+        yield from (f"fold {number}: {text}" for text in warnings if text not in shared)
 
 
 def _write(

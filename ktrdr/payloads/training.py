@@ -153,6 +153,7 @@ class FoldsResults(EvaluatedResults):
         None, description="Whether the folds together are ahead beyond chance; null where that cannot be tested."
     )
     verdict: str = Field(description="The same in words.")
+    warnings: tuple[str, ...] = Field((), description="What the folds' preflights warned of.")
 
 
 class FinishedFold(FinalMetrics):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ktrdr.formatting import count, gain, score
 from ktrdr.payloads.training import FoldScores, FoldsResults, Spread
 from ktrdr.reports.evaluation_text import backtest_lines, evaluation_lines
-from ktrdr.reports.text import pairs, sections, table, wrap
+from ktrdr.reports.text import pairs, sections, sentence, table, wrap
 
 MEASURES = ("accuracy", "balanced_accuracy", "mcc", "log_loss", "mse", "ic", "rank_ic")
 _SHORT = {
@@ -42,6 +42,7 @@ def _verdicts(results: FoldsResults) -> Iterator[str]:
         "Backtest": results.backtest and results.backtest.verdict,
         "Test, backtest": results.test_backtest and results.test_backtest.verdict,
         "Note": results.note,
+        "Preflight": " ".join(map(sentence, results.warnings)),
     }
     yield from pairs({name: text for name, text in verdicts.items() if text})
 

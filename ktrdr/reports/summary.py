@@ -14,7 +14,7 @@ from ktrdr.formatting import NOTHING, count, counted, percentage, score
 from ktrdr.payloads.training import Ending
 from ktrdr.reports.evaluation_text import backtest_lines, evaluation_lines
 from ktrdr.reports.report_data import TrainingReport, bar_range, day, model_in_short, sources, symbol_sources
-from ktrdr.reports.text import WIDTH, pairs, sections, table, wrap
+from ktrdr.reports.text import WIDTH, pairs, sections, sentence, table, wrap
 from ktrdr.saved_models.provenance import libraries
 from ktrdr.training.files import STRATEGY
 
@@ -80,12 +80,8 @@ def _verdicts(report: TrainingReport) -> Iterator[str]:
     warnings = results.preflight.warnings if results.preflight else ()
     yield from pairs(
         {name: part.verdict for name, part in verdicts.items() if part}
-        | ({"Preflight": " ".join(map(_sentence, warnings))} if warnings else {})
+        | ({"Preflight": " ".join(map(sentence, warnings))} if warnings else {})
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _validation(report: TrainingReport) -> Iterator[str]:

@@ -12,6 +12,11 @@ def wrap(text: str) -> list[str]:
     return [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, WIDTH)]
 
 
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def pairs(values: Mapping[str, str]) -> Iterator[str]:
     width = max(map(len, values), default=0) + 2
     for name, value in values.items():

@@ -280,3 +280,16 @@ def test_the_card_of_the_whole_has_its_settings_and_the_bars_of_its_folds(traine
     assert card["operation_ids"] == ["fold-1", "fold-2", "fold-3"]
     assert card["strategy"]["validation"]["folds"] == 3
     assert card["data_sha256"]["UP"]["1d"] == fingerprint(ktrdr.bars("UP", "1d", home=home))
+
+
+def test_the_whole_warns_of_what_its_folds_were_warned_of(home: Path, tmp_path: Path) -> None:
+    strategy = STRATEGY.replace("epochs: 4", "epochs: 2, batch_size: 32") % "walk_forward"
+
+    whole = ktrdr.train(strategy, ["UP"], output=tmp_path / "model", home=home)
+
+    unused = [text for text in results(whole).warnings if "batch_size" in text]
+    assert len(unused) == 1
+    assert not unused[0].startswith("fold ")
+    others = [text for text in results(whole).warnings if text not in unused]
+    assert all(text.startswith("fold ") for text in others)
+    assert "batch_size" in (whole.folder / "summary.txt").read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ NEW_WITHIN = (
 """Fields of evaluations, backtests and preflights since 0.1.0, wherever those are."""
 NEW_IN_FOLDS = (
     *("evaluation", "money", "test_evaluation: ", "test_money: ", "artifacts.equity_plot: ", "artifacts.strategy: "),
-    *("lead.over: ", "folds[].total_return: ", "folds[].held_return: "),
+    *("lead.over: ", "folds[].total_return: ", "folds[].held_return: ", "warnings"),
 )
 """What those of a training in folds have had since then besides."""
 VARIANTS = {
