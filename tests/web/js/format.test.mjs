@@ -35,6 +35,8 @@ test("what is missing is a dash in every format", () => {
 test("a small p-value is given as a bound", () => {
   assert.equal(format.pValue(0.36), "0.360");
   assert.equal(format.pValue(0.0005), "0.001");
+  assert.equal(format.pEquals(0.0001), "p < 0.001");
+  assert.equal(format.pEquals(0.012), "p = 0.012");
   assert.equal(format.pValue(0.00049), "< 0.001");
 });
 

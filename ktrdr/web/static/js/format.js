@@ -53,6 +53,13 @@ export const signedPoints = (share, digits = 1) =>
 export const pValue = (value) => (isNumber(value) && value < 0.0005 ? "< 0.001" : fixed(value, 3));
 
 /**
+ * The same within a sentence: `p = 0.012`, `p < 0.001`.
+ *
+ * @param {Maybe} value
+ */
+export const pEquals = (value) => `p ${pValue(value).replace(/^(?=[\d–])/, "= ")}`;
+
+/**
  * A price, an indicator: as many digits as tell it from its neighbours.
  * @param {Maybe} value
  */

@@ -7,7 +7,7 @@
  */
 
 import { h, panel, table } from "../dom.js";
-import { days, fixed, integer, isNumber, percent, points, pValue, signedPercent, signedPoints } from "../format.js";
+import { days, fixed, integer, isNumber, pEquals, percent, points, signedPercent, signedPoints } from "../format.js";
 import { dots } from "../pictures.js";
 import { baselineTitle } from "./baselines.js";
 
@@ -28,7 +28,7 @@ export function foldTiles(folds, lead, { best_val_loss: loss }) {
     [
       `${lead.mean < 0 ? "Behind" : "Ahead of"} ${lead.over ? baselineTitle(lead.over).toLowerCase() : "baselines"} by`,
       isRegression ? fixed(size) : points(size),
-      `± ${error}, p = ${pValue(lead.p_value)}`,
+      `± ${error}, ${pEquals(lead.p_value)}`,
     ],
     lossTile,
   ];
