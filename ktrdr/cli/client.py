@@ -139,15 +139,20 @@ class Client:
 
         return self._get(ProviderList, "data", "providers", query={"name": name or None})
 
-    def quality(self, symbol: str, timeframe: str, calendar: str | None) -> QualityReport:
+    def quality(self, symbol: str, timeframe: str) -> QualityReport:
         from ktrdr.payloads.data import QualityReport
 
-        query = {"calendar": calendar}
-        return self._get(QualityReport, "data", symbol, timeframe, "quality", query=query, wait_s=CHECK_S)
+        return self._get(QualityReport, "data", symbol, timeframe, "quality", wait_s=CHECK_S)
 
-    def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
-        query = {"calendar": calendar} if calendar else {}
-        return self._send("GET", _path("data", symbol, timeframe, "quality.png"), params=query, wait_s=CHECK_S).content
+    def name_calendar(self, symbol: str, calendar: str | None) -> None:
+        from ktrdr.api.schemas.data import NamedCalendar
+
+        content = NamedCalendar(calendar=calendar).model_dump_json().encode()
+        headers = {"content-type": "application/json"}
+        self._send("PUT", _path("data", symbol, "calendar"), content=content, headers=headers)
+
+    def quality_chart(self, symbol: str, timeframe: str) -> bytes:
+        return self._send("GET", _path("data", symbol, timeframe, "quality.png"), wait_s=CHECK_S).content
 
     def resample(self, symbol: str, timeframe: str, request: Resample) -> Resampled:
         from ktrdr.payloads.data import Resampled

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 GAPS_SHOWN = 5
+GUESS = "guess"
 
 Calendar = Annotated[
     str | None,
     typer.Option(
         "--calendar",
         metavar="XNYS",
-        help="An exchange, 24/5 for FX or 24/7; by default what was given before, or else a guess that is told.",
+        help="An exchange, 24/5 for FX or 24/7, from now on; guess to go by symbol and bars again.",
         show_default=False,
     ),
 ]
@@ -58,9 +59,11 @@ def check(
     if plot and plot.suffix.lower() != ".png":
         raise InputError(f"{plot} is no .png", hint="pictures are written as PNG")
     client = connect(ctx)
-    found = client.quality(symbol, timeframe, calendar)
+    if calendar:
+        client.name_calendar(symbol, None if calendar == GUESS else calendar)
+    found = client.quality(symbol, timeframe)
     if plot:
-        _write(plot, [client.quality_chart(symbol, timeframe, calendar)])
+        _write(plot, [client.quality_chart(symbol, timeframe)])
     if as_json:
         print_json(found)
         return
@@ -129,8 +132,11 @@ def resample(
     """
     from ktrdr.api.schemas.data import Resample
 
-    request = Resample(to=target, calendar=calendar, replace=replace)
-    made = connect(ctx).resample(symbol, source, request)
+    client = connect(ctx)
+    if calendar == GUESS:
+        client.name_calendar(symbol, None)
+    request = Resample(to=target, calendar=None if calendar == GUESS else calendar, replace=replace)
+    made = client.resample(symbol, source, request)
     if as_json:
         print_json(made)
         return

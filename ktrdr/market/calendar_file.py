@@ -12,15 +12,15 @@ _NAME = ".calendar.json"
 
 def read_calendar(folder: Path) -> str | None:
     """None where none was named, or the file cannot be read: then the calendar is a guess again."""
+    own = folder / _NAME
     # Older versions kept it with the verdict on each series.
-    for path in (folder / _NAME, *sorted(folder.glob(".*.quality.json"))):
-        if (name := _read(path)) is not None:
-            return name
-    return None
+    older = () if own.exists() else sorted(folder.glob(".*.quality.json"))
+    return next(filter(None, map(_read, (own, *older))), None)
 
 
-def write_calendar(folder: Path, name: str) -> None:
-    if _read(folder / _NAME) != name:
+def write_calendar(folder: Path, name: str | None) -> None:
+    """Without a name the calendar is a guess again."""
+    if read_calendar(folder) != name:
         write_atomically(folder / _NAME, json.dumps({"calendar": name}).encode())
 
 

@@ -143,7 +143,8 @@ class BarStore:
         """The calendar that somebody has named for a symbol."""
         return read_calendar(self.root / folder_name(symbol))
 
-    def set_calendar(self, symbol: str, name: str) -> None:
+    def set_calendar(self, symbol: str, name: str | None) -> None:
+        """Without a name the calendar is a guess again."""
         folder = self.root / folder_name(symbol)
         with storage_errors(folder):
             write_calendar(folder, name)

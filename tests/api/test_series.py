@@ -40,6 +40,26 @@ async def test_by_another_calendar_bars_are_missing_and_lie_on_holidays(
     assert "XLON" in assert_problem(answer, 422, "invalid_input")["hint"]
 
 
+async def test_a_calendar_is_named_by_put_and_by_no_get(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    async def calendar() -> Any:
+        return (await client.get(f"{SERIES}/quality")).json()["calendar"]
+
+    guess = await calendar()
+    await client.get(f"{SERIES}/quality", params={"calendar": "24/7"})
+    await client.get(f"{SERIES}/quality.png", params={"calendar": "24/7"})
+    (listed,) = (await client.get(f"{API}/data")).json()["series"]
+    assert (await calendar(), listed["quality"]["calendar"]) == (guess, "XNYS")
+
+    answer = await client.put(f"{API}/data/AAPL/calendar", json={"calendar": "lse"})
+    assert (answer.status_code, answer.json()) == (200, {"calendar": "XLON"})
+    assert await calendar() == {"name": "XLON", "why": "given", "is_guess": False}
+
+    assert (await client.put(f"{API}/data/AAPL/calendar", json={"calendar": None})).json() == {"calendar": None}
+    assert await calendar() == guess
+    assert_problem(await client.put(f"{API}/data/AAPL/calendar", json={"calendar": "XLOM"}), 422, "invalid_input")
+    assert_problem(await client.put(f"{API}/data/NONE/calendar", json={"calendar": "XNYS"}), 404, "series_not_found")
+
+
 async def test_the_picture_is_a_png(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
     answer = await client.get(f"{SERIES}/quality.png")
 

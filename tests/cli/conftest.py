@@ -79,6 +79,7 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         do_POST = do_GET
+        do_PUT = do_GET
         do_DELETE = do_GET
 
         def log_message(self, format: str, *args: object) -> None:

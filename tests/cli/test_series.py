@@ -55,13 +55,16 @@ def test_check_shows_score_guess_faults_and_the_longest_gaps(server: FakeServer,
 def test_check_writes_the_picture_and_passes_the_calendar_on(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
     server.on("GET", "/data/AAPL/5m/quality", REPORT | {"faults": [], "gap_count": 0, "gaps": []})
     server.on("GET", "/data/AAPL/5m/quality.png", b"a picture")
+    server.on("PUT", "/data/AAPL/calendar", {"calendar": "XNYS"})
 
     ran = ktrdr("data", "check", "AAPL", "5m", "--calendar", "XNYS", "--plot", "aapl.png")
 
     assert ran.code == 0
     assert ran.err == "Nothing is wrong with these bars.\n"
     assert (tmp_path / "aapl.png").read_bytes() == b"a picture"
-    assert [asked.query for asked in server.asked] == [{"calendar": "XNYS"}] * 2
+    assert server.asked[0].json == {"calendar": "XNYS"}
+    ktrdr("data", "check", "AAPL", "5m", "--calendar", "guess")
+    assert server.asked[-2].json == {"calendar": None}
     assert ktrdr("data", "check", "AAPL", "5m", "--plot", "aapl.svg").code == 2
 
 

@@ -128,7 +128,9 @@ def test_a_calendar_is_named_once_and_used_from_then_on(tmp_path: Path) -> None:
     store.merge("ACME", "1d", days(date(2024, 1, 2), 30, WHOLE_WEEK[:5]), "csv")
     assert check_stored(store, "ACME", "1d").calendar.is_guess
 
-    check_stored(store, "ACME", "1d", "xlon")
+    assert check_stored(store, "ACME", "1d", "xlon").calendar.name == "XLON"
+    assert check_stored(store, "ACME", "1d").calendar.is_guess  # the one before was asked for once
+    store.set_calendar("ACME", "XLON")
 
     again = check_stored(store, "ACME", "1d")
     assert (again.calendar.name, again.calendar.is_guess) == ("XLON", False)

@@ -331,7 +331,8 @@ def test_a_verdict_is_kept_until_the_bars_change(tmp_path: Path) -> None:
     store.merge("X", "1d", frame[:100], "csv")
     assert verdict_of(store, store.info("X", "1d")) is None
 
-    report = check_stored(store, "x", "1d", "XNYS")
+    store.set_calendar("X", "XNYS")
+    report = check_stored(store, "x", "1d")
 
     assert verdict_of(store, store.info("X", "1d")) == report.summary
     store.merge("X", "1d", frame[100:120], "csv")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas.base import Day
-from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, SeriesList
+from ktrdr.api.schemas.data import Bars, DataLoad, Import, NamedCalendar, ProviderList, Removed, SeriesList
 from ktrdr.api.schemas.operations import OperationStarted
 
 router = APIRouter(prefix="/data", tags=["data"])
@@ -37,6 +37,12 @@ async def load_bars(
     operation = await services.data.start_load(request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")
+
+
+@router.put("/{symbol}/calendar", responses=refusals(403, 404, 422, 503))
+async def name_calendar(symbol: str, request: NamedCalendar, services: Injected) -> NamedCalendar:
+    """Name the calendar that checks, loads, resampling and trainings of a symbol go by from now on."""
+    return await services.series.name_calendar(symbol, request)
 
 
 @router.delete("/{symbol}", responses=refusals(403, 404, 409, 422, 503))

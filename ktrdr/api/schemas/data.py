@@ -82,6 +82,16 @@ class SeriesList(BaseModel):
     series: list[Series]
 
 
+class NamedCalendar(BaseModel):
+    """The calendar of a symbol's market."""
+
+    calendar: str | None = Field(
+        max_length=64,
+        description="An exchange of exchange_calendars, such as XNYS, 24/5 for FX or 24/7; null for a guess by symbol "
+        "and bars.",
+    )
+
+
 class Removed(BaseModel):
     """What was removed of a symbol."""
 

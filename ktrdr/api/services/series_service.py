@@ -11,8 +11,10 @@ from typing import Literal
 
 import polars as pl
 
-from ktrdr.api.schemas.data import Resample
+from ktrdr.api.schemas.data import NamedCalendar, Resample
+from ktrdr.errors import SeriesNotFound
 from ktrdr.market.bars import check_symbol
+from ktrdr.market.calendars import check_calendar
 from ktrdr.market.closings import without_instants
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored
@@ -41,6 +43,15 @@ class SeriesService:
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         return await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
 
+    async def name_calendar(self, symbol: str, request: NamedCalendar) -> NamedCalendar:
+        """Raises InputError, SeriesNotFound, StorageError."""
+        symbol = check_symbol(symbol)
+        if not await asyncio.to_thread(self._store.timeframes, symbol):
+            raise SeriesNotFound(f"no bars of {symbol} are stored", hint="see what is with: ktrdr data list")
+        name = None if request.calendar is None else check_calendar(request.calendar)
+        await asyncio.to_thread(self._store.set_calendar, symbol, name)
+        return NamedCalendar(calendar=name)
+
     async def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
         """A PNG. Raises InputError, SeriesNotFound, StorageError."""
         return await asyncio.to_thread(self._draw, check_symbol(symbol), Timeframe.parse(timeframe), calendar)
@@ -67,7 +78,9 @@ class SeriesService:
         provider, target = f"resampled from {timeframe} ({stored.provider})", Timeframe.parse(request.to)
         clock = stored.clock if timeframe.is_by_date else None
         merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace, clock=clock)
-        check_stored(self._store, symbol, target, request.calendar)
+        if request.calendar:
+            self._store.set_calendar(symbol, made.calendar.name)
+        check_stored(self._store, symbol, target)
         return Resampled(
             symbol=symbol,
             timeframe=target,

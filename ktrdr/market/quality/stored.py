@@ -20,9 +20,9 @@ from ktrdr.timeframe import Timeframe
 
 
 def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
-    """The report on all bars of a series; its verdict is kept until they change.
+    """The report on all bars of a series, by `calendar` or else the symbol's own or a guess.
 
-    A calendar that is named is stored for the symbol, and used wherever none is named later.
+    The verdict is stored until the bars change, unless it is by another calendar than the symbol's own.
 
     Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
     """
@@ -30,8 +30,8 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
     path = _path(store, symbol, timeframe)
     shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
     report = check(stored.frame, symbol, timeframe, calendar or stored.calendar, shorter)
-    if not report.calendar.is_guess:
-        store.set_calendar(symbol, report.calendar.name)
+    if calendar is not None and report.calendar.name != stored.calendar:
+        return report
     content = {"version": stored.version, "verdict": report.summary.model_dump()}
     with storage_errors(path):
         write_atomically(path, json.dumps(content).encode())
