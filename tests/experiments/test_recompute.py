@@ -15,7 +15,7 @@ from exchange_calendars import get_calendar
 from ktrdr.experiments.train import run_training
 from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.backtest import BacktestResult, Performance
-from ktrdr.payloads.evaluation import Classification, Evaluation, Regression
+from ktrdr.payloads.evaluation import Classification, Evaluation, Lead, Regression
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import PREDICTIONS
@@ -177,6 +177,11 @@ def check_classes(evaluation: Classification, table: pd.DataFrame, train: pd.Dat
         scores = recompute.class_scores(labels, guess, classes)
         for figure in ("accuracy", "balanced_accuracy", "mcc"):
             same(getattr(evaluation.baselines[name], figure), scores[figure])
+        hits = labels == table["predicted"]
+        check_lead(evaluation.significance.against[name], hits.astype(float) - (labels == guess), table)
+    agreement = recompute.timing(labels, table["predicted"], table, classes)
+    assert evaluation.significance.timing is not None
+    check_lead(evaluation.significance.timing, agreement, table)
     chances = pd.DataFrame([shares] * len(table))
     same(evaluation.baselines["majority"].log_loss, recompute.log_loss(labels, chances))
 
@@ -197,6 +202,16 @@ def check_numbers(evaluation: Regression, table: pd.DataFrame, train: pd.DataFra
     ):
         for name, value in recompute.number_scores(targets, guesses, mean).items():
             same(getattr(scores, name), value)
+    errors = (targets - scaled(table["predicted"])) ** 2
+    for name, guesses in (("mean", constant), ("persistence", scaled(table["last_move"]))):
+        check_lead(evaluation.significance.against[name], (targets - guesses) ** 2 - errors, table)
+
+
+def check_lead(found: Lead, gains: Any, table: pd.DataFrame) -> None:
+    again = recompute.lead(gains, table)
+    same(found.lead, again["lead"])
+    if again["standard_error"] > CLOSE:  # else the gains are all alike, and the error is not their spread
+        same(found.standard_error, again["standard_error"])
 
 
 def check_backtest(money: BacktestResult, series: dict[str, Bars], table: pd.DataFrame, rules: Rules) -> None:
