@@ -87,6 +87,9 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": series | {"symbol": "ACME"}, **file},
             {"path_parameters": series, **file},
         ],
+        f"PUT {API}/data/{{symbol}}/calendar": [
+            {"path_parameters": {"symbol": symbol}, **_json({"calendar": "XNYS"})} for symbol in ("AAPL", "GONE")
+        ],
         f"DELETE {API}/data/{{symbol}}": [{"path_parameters": {"symbol": "GONE"}}],
         f"DELETE {API}/data/{{symbol}}/{{timeframe}}": [{"path_parameters": series | {"symbol": "GONE"}}],
         f"GET {API}/data/{{symbol}}/{{timeframe}}/quality": [{"path_parameters": series}],

@@ -93,7 +93,7 @@ def test_no_feature_knows_a_bar_before_it_has_closed(
         store.merge("BTC-USD", base, minutes, "csv")
         store.merge("BTC-USD", longer, days.with_columns(timestamp=found.dates), "csv", clock=found.clock)
         if is_named:
-            check_stored(store, "BTC-USD", longer, "24/7")
+            store.set_calendar("BTC-USD", "24/7")
         bars = {str(each): store.read_stored("BTC-USD", each).frame for each in (base, longer)}
 
     table = build_features(strategy((base, longer)), bars)
@@ -124,7 +124,7 @@ def test_by_a_calendar_a_day_is_known_at_the_close_of_its_session_and_not_before
         store.merge("ACME", "1h", minutes, "csv")
         store.merge("ACME", "1d", days, "csv")
         if is_stored:
-            check_stored(store, "ACME", "1d", "XNYS")
+            store.set_calendar("ACME", "XNYS")
         bars = {each: store.read_stored("ACME", each).frame for each in ("1h", "1d")}
 
     table = build_features(strategy(("1h", "1d"), None if is_stored else "XNYS"), bars)
