@@ -16,7 +16,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loa
 help:
 	@echo "make demo       train a model on real AAPL bars through the whole system, and watch it live"
 	@echo "make test       run all tests"
-	@echo "make test-fast  run those that need no process and no browser: a minute"
+	@echo "make test-fast  run those that need no process and no browser: two minutes"
 	@echo "make setup      create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
 	@echo "make lint       style, types and import contracts, of the dashboard's scripts too"
 	@echo "make format     format the code"
