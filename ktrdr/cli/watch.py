@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
@@ -86,12 +86,6 @@ class Snapshot:
             return None
         passed = (operation.updated_at - operation.started_at).total_seconds()
         return passed * (1 - done) / done
-
-
-class View(Protocol):
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *exception: object) -> None: ...
-    def show(self, snapshot: Snapshot) -> None: ...
 
 
 def watch(client: Client, operation_id: str) -> Operation:

@@ -206,10 +206,8 @@ class Settlement:
 
 
 def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
-    code, hint = (
-        worker_exit.code,
-        "its reported progress is kept; see ktrdr.log, and crash.log in the operation's folder",
-    )
+    code = worker_exit.code
+    hint = "its reported progress is kept; see ktrdr.log, and crash.log in the operation's folder"
     if code == OUTCOME_UNWRITABLE:
         return Outcome.failed(StorageError.code, f'{crash}; it had reached "{reached}"', "make room; it can be resumed")
     if code is None and crash:
