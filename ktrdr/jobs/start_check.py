@@ -34,10 +34,8 @@ def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Calla
 def _read(strategy: Strategy, on_bars: StrategyOnBars, store: BarStore) -> dict[str, SymbolBars]:
     bars: dict[str, SymbolBars] = {}
     for symbol in on_bars.symbols:
-        frames = {
-            name: store.read_stored(symbol, name, on_bars.start, on_bars.end).frame for name in on_bars.timeframes
-        }
-        for timeframe, frame in frames.items():
-            enforce(strategy.data, frame, symbol, timeframe, strategy.calendar)
-        bars[symbol] = frames
+        stored = {name: store.read_stored(symbol, name, on_bars.start, on_bars.end) for name in on_bars.timeframes}
+        for timeframe, series in stored.items():
+            enforce(strategy.data, series.frame, symbol, timeframe, strategy.calendar or series.calendar)
+        bars[symbol] = {timeframe: series.frame for timeframe, series in stored.items()}
     return bars

@@ -192,3 +192,17 @@ async def test_a_check_whose_worker_dies_is_done_by_another(
 
         assert answer.status_code == status, answer.text
         assert (await client.get(f"{API}/operations", params={"type": "training"})).json()["total"] == trainings
+
+
+async def test_limits_of_gaps_go_by_the_calendar_that_was_named_for_the_symbol(
+    client: httpx.AsyncClient, loaded: dict[str, Any]
+) -> None:
+    strict = START | {"strategy": STRATEGY + "data: {max_gap: 0}\n"}
+    await client.put(f"{API}/data/AAPL/calendar", json={"calendar": "XLON"})
+
+    refused = await client.post(f"{API}/training/start", json=strict)
+    await client.put(f"{API}/data/AAPL/calendar", json={"calendar": None})
+    started = await client.post(f"{API}/training/start", json=strict)
+
+    assert "Missing by the calendar XLON" in assert_problem(refused, 422, "training_data")["detail"]
+    assert started.status_code == 202
