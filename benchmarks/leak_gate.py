@@ -20,9 +20,9 @@ import polars as pl
 from benchmarks.outcome import Figure, below
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit, check_leaks
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.leaks import AuditReport
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
@@ -44,11 +44,11 @@ def run() -> list[Figure]:
     from ktrdr.market.provider import fetch
     from ktrdr.market.providers.sample import SampleProvider
 
-    sample = {"AAPL": {"1d": fetch(SampleProvider(), "AAPL", "1d").frame}}
+    sample = {"AAPL": SymbolBars({"1d": fetch(SampleProvider(), "AAPL", "1d").frame})}
     e2e = shipped("test_e2e")
     figures = gate_figures("1,509 daily bars, the spec's strategy", e2e.on(["1d"]), sample)
     if REAL.is_dir():
-        hours = {"AAPL": {"1h": real("AAPL", "1h", 2014), "1d": real("AAPL", "1d")}}
+        hours = {"AAPL": SymbolBars({"1h": real("AAPL", "1h", 2014), "1d": real("AAPL", "1d")})}
         figures += gate_figures("12,720 hours and their days, the spec's strategy", e2e.on(["1h", "1d"]), hours)
     figures += gate_figures(
         f"{BARS:,} minutes and their hours, 10 indicators", ten_indicators(), made_up(BARS), rounds=1
@@ -121,15 +121,15 @@ def audited(strategy: Strategy, bars: Bars, instants: int) -> AuditReport | None
 
 def real_series() -> Iterator[tuple[str, SymbolBars]]:
     for symbol in ("AAPL", "AMZN", "GOOGL", "MSFT", "NVDA", "QQQ", "SPY"):
-        yield symbol, {"1d": real(symbol, "1d")}
+        yield symbol, SymbolBars({"1d": real(symbol, "1d")})
     for symbol in ("AAPL", "SPY"):
-        yield symbol, {"1h": real(symbol, "1h")}
-        yield symbol, {"1h": real(symbol, "1h", 2014), "1d": real(symbol, "1d")}
-        yield symbol, {"5m": real(symbol, "5m"), "1d": real(symbol, "1d")}
-    yield "AAPL", {"1m": real("AAPL", "1m")}
+        yield symbol, SymbolBars({"1h": real(symbol, "1h")})
+        yield symbol, SymbolBars({"1h": real(symbol, "1h", 2014), "1d": real(symbol, "1d")})
+        yield symbol, SymbolBars({"5m": real(symbol, "5m"), "1d": real(symbol, "1d")})
+    yield "AAPL", SymbolBars({"1m": real("AAPL", "1m")})
     for symbol in ("BTCUSD", "EURUSD"):
-        yield symbol, {"1h": real(symbol, "1h")}
-        yield symbol, {"1h": real(symbol, "1h"), "1d": longer(real(symbol, "1h"), "1d")}
+        yield symbol, SymbolBars({"1h": real(symbol, "1h")})
+        yield symbol, SymbolBars({"1h": real(symbol, "1h"), "1d": longer(real(symbol, "1h"), "1d")})
 
 
 def real(symbol: str, timeframe: str, since: int = 0) -> pl.DataFrame:
@@ -170,7 +170,7 @@ def made_up(rows: int) -> Bars:
             "volume": random.integers(1000, 2000, rows).astype(np.float64),
         }
     )
-    return {"X": {"1m": minutes, "1h": longer(minutes, "1h")}}
+    return {"X": SymbolBars({"1m": minutes, "1h": longer(minutes, "1h")})}
 
 
 def longer(bars: pl.DataFrame, timeframe: str) -> pl.DataFrame:

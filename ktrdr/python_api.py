@@ -14,13 +14,13 @@ import numpy as np
 
 from ktrdr.errors import InputError
 from ktrdr.features import columns
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
 from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.settings import read_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
@@ -203,10 +203,8 @@ def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -
 
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:
     """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
-    store = BarStore(_open_home(home).bars)
-    return {
-        name: store.read_stored(symbol, name, _parse_day(start), _parse_day(end)).frame for name in strategy.timeframes
-    }
+    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
+    return SymbolBars.of({name: store.read_stored(symbol, name, first, last) for name in strategy.timeframes})
 
 
 def _open_home(home: Path | str | None) -> Home:

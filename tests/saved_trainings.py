@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.writing import model_card, write_model, write_predictions
 from ktrdr.strategy.spec import Strategy
@@ -35,8 +35,8 @@ def strategy(family: str = "lstm", timeframes: tuple[str, ...] = ("1d",), **sect
     return Strategy.model_validate(document | sections)
 
 
-def daily(symbols: tuple[str, ...] = ("UP", "DOWN"), rows: int = 300) -> dict[str, dict[str, Any]]:
-    return {symbol: {"1d": made_bars(rows, seed=place)} for place, symbol in enumerate(symbols)}
+def daily(symbols: tuple[str, ...] = ("UP", "DOWN"), rows: int = 300) -> dict[str, SymbolBars]:
+    return {symbol: SymbolBars({"1d": made_bars(rows, seed=place)}) for place, symbol in enumerate(symbols)}
 
 
 def save(

@@ -80,13 +80,12 @@ def check(
 
 
 def _fields(found: QualityReport) -> list[tuple[str, object]]:
-    guess = f" (a guess: {found.calendar.why})" if found.calendar.is_guess else ""
     span = " to ".join(bar_time(moment, found.timeframe) for moment in (found.first, found.last))
     return [
         ("series", f"{found.symbol} {found.timeframe}"),
         ("score", f"{found.score:g} of 100, {found.verdict}"),
         ("coverage", f"{_percent(found.coverage)}: {found.present:,} of {found.expected:,} expected bars"),
-        ("calendar", f"{found.calendar.name}{guess}"),
+        ("calendar", str(found.calendar)),
         ("rows", found.rows),
         ("range", span),
     ]

@@ -14,7 +14,8 @@ from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.evaluation.performance_verdict import describe_performance
 from ktrdr.evaluation.random_entries import shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
-from ktrdr.evaluation.signals import Signals, model_signals, opening_instants
+from ktrdr.evaluation.signals import Signals, model_signals
+from ktrdr.features.stretches import opens_of
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
     decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
     # Skip prices of zero, which cannot divide.
     returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(opening_instants(frame)[first : last + 1], returns, positions[decided])
+    return Sleeve(opens_of(frame)[first : last + 1], returns, positions[decided])
 
 
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:

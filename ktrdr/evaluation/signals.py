@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import InputError
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, look_back
+from ktrdr.features.stretches import clock_for, opens_of
 from ktrdr.market.trading_clock import TradingClock
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
 Floats = NDArray[np.float64]
@@ -82,23 +82,19 @@ def positions_for(predicted: NDArray[Any], class_names: Sequence[str]) -> Floats
     return np.asarray(side_of_class[predicted], np.float64)
 
 
-def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame], strategy: Strategy) -> Signals:
+def find_signals(rows: EvaluatedRows, bars: Mapping[str, SymbolBars], strategy: Strategy) -> Signals:
     """The signals of rows that were predicted earlier. Raises InputError when `bars` lack one of the rows."""
     names, symbols = np.unique(rows.symbols, return_inverse=True)
+    timeframe, bridges_holes = strategy.timeframes[0], strategy.data.holes == "bridge"
+    opens_by_symbol = [opens_of(bars[name][timeframe]) for name in names]
     places = np.zeros(len(rows), np.int64)
-    for index, name in enumerate(names):
+    for index, (name, opens) in enumerate(zip(names, opens_by_symbol, strict=True)):
         own = symbols == index
-        opens = opening_instants(bars[name])
         places[own] = np.searchsorted(opens, rows.timestamps[own])
         settled = places[own] + rows.spans[own]
         if settled.max() >= len(opens) or (opens[places[own]] != rows.timestamps[own]).any():
             raise InputError(f"the stored bars of {name} are no longer those that were predicted")
-    timeframe, bridges_holes = strategy.timeframes[0], strategy.data.holes == "bridge"
-    opens_by_symbol = [opening_instants(bars[name]) for name in names]
-    clocks = [
-        TradingClock.of(str(name), timeframe, opens, strategy.calendar)
-        for name, opens in zip(names, opens_by_symbol, strict=True)
-    ]
+    clocks = [clock_for(strategy, str(name), bars[name], timeframe) for name in names]
     holes = [() if bridges_holes else clock.holes(opens) for clock, opens in zip(clocks, opens_by_symbol, strict=True)]
     positions = positions_for(rows.model.predicted, rows.class_names)
     return Signals(
@@ -113,8 +109,3 @@ def find_signals(rows: EvaluatedRows, bars: Mapping[str, pl.DataFrame], strategy
         rows_after_holes=tuple(np.array([hole.row for hole in own], np.int64) for own in holes),
         bridges_holes=bridges_holes,
     )
-
-
-def opening_instants(frame: pl.DataFrame) -> NDArray[np.datetime64]:
-    """[bars], us, UTC"""
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")

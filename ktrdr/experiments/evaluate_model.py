@@ -28,8 +28,8 @@ from ktrdr.training.windows import TrainingTensors
 if TYPE_CHECKING:
     from torch import nn
 
-    from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
 Outputs = NDArray[np.float32]

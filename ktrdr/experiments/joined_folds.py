@@ -16,6 +16,7 @@ from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
 from ktrdr.evaluation.signals import find_signals
 from ktrdr.market.bars import fingerprint
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.saved_models.reproduce import bars_of
@@ -67,10 +68,11 @@ def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: 
     """Raises InputError and SeriesNotFound when the stored bars are no longer those of the folds."""
     timeframe = strategy.timeframes[0]
     hashes = json.loads((folder / CARD).read_bytes())["data_sha256"]
-    bars = {}
+    bars: dict[str, SymbolBars] = {}
     for symbol in map(str, np.unique(rows.symbols)):
         first, last = bars_of(folder, symbol, timeframe) or (None, None)
-        bars[symbol] = read_bars(symbol, timeframe, first, last).frame
-        if fingerprint(bars[symbol]) != hashes[symbol][timeframe]:
+        bars[symbol] = SymbolBars.of({timeframe: read_bars(symbol, timeframe, first, last)})
+        if fingerprint(bars[symbol][timeframe]) != hashes[symbol][timeframe]:
             raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
-    return trade_signals(find_signals(rows, bars, strategy), bars, strategy.costs)
+    traded = {symbol: own[timeframe] for symbol, own in bars.items()}
+    return trade_signals(find_signals(rows, bars, strategy), traded, strategy.costs)

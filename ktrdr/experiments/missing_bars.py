@@ -19,7 +19,7 @@ def missing_bars(dataset: Dataset) -> Iterator[str]:
     for coverage in dataset.coverage:
         if coverage.holes:
             yield (
-                f"{coverage.symbol} lacks bars that its calendar, {coverage.clock.calendar}, expects: "
+                f"{coverage.symbol} lacks bars that the calendar {coverage.calendar} expects: "
                 f"{_longest_holes(coverage)}; features, labels and returns {effect}"
             )
 

@@ -32,8 +32,8 @@ from ktrdr.payloads.preflight import (
 from ktrdr.strategy.unused_keys import unused_keys
 
 if TYPE_CHECKING:
-    from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset, LeftOut, Part
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.throughput import Throughput
 

@@ -14,6 +14,7 @@ from ktrdr.experiments.preflight import preflight
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.leaks.gate import check_leaks
 from ktrdr.market.quality import enforce
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
 from ktrdr.saved_models import writing
 from ktrdr.saved_models.reproduce import compare_with
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ktrdr.experiments.evaluate_model import ModelEvaluation
-    from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PreflightReport
@@ -188,17 +188,13 @@ def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, Symb
     stored = {
         symbol: {timeframe: read_bars(symbol, timeframe) for timeframe in timeframes} for symbol in request.symbols
     }
-    bars: dict[str, SymbolBars] = {
-        symbol: {timeframe: series.frame for timeframe, series in own.items()} for symbol, own in stored.items()
-    }
     for symbol, own in stored.items():
         for timeframe, series in own.items():
-            calendar = request.strategy.calendar or series.calendar
-            enforce(request.strategy.data, series.frame, symbol, timeframe, calendar)
+            enforce(request.strategy.data, series, symbol, timeframe, request.strategy.calendar)
     providers = {
         symbol: {timeframe: series.provider for timeframe, series in own.items()} for symbol, own in stored.items()
     }
-    return bars, providers
+    return {symbol: SymbolBars.of(own) for symbol, own in stored.items()}, providers
 
 
 def _final_metrics(state: TrainingState) -> FinalMetrics:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.checks import check_fold, check_labels, check_symbol_split, split_parts
-from ktrdr.features.columns import Build, SymbolBars, build_features, feature_names
+from ktrdr.features.columns import Build, build_features, feature_names
 from ktrdr.features.dataset import Dataset, LeftOut, Part, Rows, SymbolCoverage, Values
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
@@ -25,6 +25,7 @@ from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import Split, split
 from ktrdr.features.uniqueness import average_uniqueness
 from ktrdr.market.sessions import instant
+from ktrdr.market.symbol_bars import SymbolBars
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy

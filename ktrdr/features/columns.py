@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RETURNS = "log_return"
 
-SymbolBars = Mapping[str, "pl.DataFrame"]
+Frames = Mapping[str, "pl.DataFrame"]
 """Timeframe -> one symbol's checked bars."""
 
 # A longer pause after the newest closed bar means that bars are missing; holidays are shorter.
@@ -30,7 +30,7 @@ _MAX_PAUSE = np.timedelta64(7, "D")
 _MAX_PAUSE_BARS = 4
 
 
-Build = Callable[["Strategy", SymbolBars], "Columns"]
+Build = Callable[["Strategy", Frames], "Columns"]
 """Computes the features of one symbol, as `build_features` does."""
 
 
@@ -57,7 +57,7 @@ class Columns:
         return first
 
 
-def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
+def build_features(strategy: Strategy, bars: Frames) -> Columns:
     """Compute one symbol's features on the bars of the base timeframe, `strategy.timeframes[0]`.
 
     Raises TrainingDataError when required bars of another timeframe are missing.

@@ -13,6 +13,7 @@ from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
 from ktrdr.market.trading_clock import Hole, TradingClock
+from ktrdr.payloads.data import CalendarChoice
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.float32]
@@ -75,6 +76,10 @@ class SymbolCoverage:
     border: datetime | None
     clock: TradingClock
     holes: tuple[Hole, ...] = ()
+
+    @property
+    def calendar(self) -> CalendarChoice:
+        return self.clock.calendar
 
 
 @dataclass(frozen=True, slots=True)

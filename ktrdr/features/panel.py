@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.checks import check_candidates, check_finite, check_length
-from ktrdr.features.columns import Build, Columns, SymbolBars, build_features
+from ktrdr.features.columns import Build, Columns, build_features
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.splits import Timeline
 from ktrdr.features.stretches import Divider, opens_of
 from ktrdr.market.closings import closes_at
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.trading_clock import TradingClock
 
 if TYPE_CHECKING:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.columns import Build, Columns, SymbolBars
+from ktrdr.features.columns import Build, Columns, Frames
 from ktrdr.features.labels.label import Measure, Measured
 from ktrdr.features.timeframes import latest_closed
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.closings import closes_at
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.trading_clock import TradingClock
 from ktrdr.timeframe import Timeframe
 
@@ -31,7 +33,7 @@ class Stretch:
 
     begin: int
     end: int
-    frames: SymbolBars
+    frames: Frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,13 @@ class Divider:
 
     @classmethod
     def of(cls, strategy: Strategy, symbol: str, bars: SymbolBars) -> Divider:
-        clocks = {
-            timeframe: TradingClock.of(symbol, timeframe, opens_of(bars[timeframe]), strategy.calendar)
-            for timeframe in strategy.timeframes
-        }
+        clocks = {timeframe: clock_for(strategy, symbol, bars, timeframe) for timeframe in strategy.timeframes}
         return cls(clocks, strategy.data.holes == "bridge")
 
     def features(self, build: Build) -> Build:
         """`build`, applied to each stretch by itself: every indicator warms up again after a hole."""
 
-        def build_by_stretch(strategy: Strategy, bars: SymbolBars) -> Columns:
+        def build_by_stretch(strategy: Strategy, bars: Frames) -> Columns:
             stretches = self._stretches(strategy, bars)
             if len(stretches) == 1:
                 return build(strategy, bars)
@@ -86,7 +85,7 @@ class Divider:
             return [0]
         return [0, *(hole.row for hole in self.clocks[timeframe].holes(opens))]
 
-    def _stretches(self, strategy: Strategy, bars: SymbolBars) -> list[Stretch]:
+    def _stretches(self, strategy: Strategy, bars: Frames) -> list[Stretch]:
         """A stretch ends at a hole of the base timeframe, and where the first bar after another's hole has closed."""
         base, *others = strategy.timeframes
         opens = {timeframe: opens_of(bars[timeframe]) for timeframe in strategy.timeframes}
@@ -100,7 +99,7 @@ class Divider:
         if not more:
             return [Stretch(first, rows, bars)]
 
-        def frames(begin: int, end: int) -> SymbolBars:
+        def frames(begin: int, end: int) -> Frames:
             own: dict[str, pl.DataFrame] = {base: bars[base].slice(begin, end - begin)}
             for other in others:
                 span = opens[base][begin], closes[base][begin]
@@ -120,6 +119,12 @@ class Divider:
         last_begin = self._begins(other, opens[: newest + 1])[-1]
         is_after_hole = len(self._begins(other, np.array([opens[newest], max(opens[newest], opened)]))) > 1
         return newest + 1 if is_after_hole else last_begin
+
+
+def clock_for(strategy: Strategy, symbol: str, bars: SymbolBars, timeframe: Timeframe) -> TradingClock:
+    """The clock of one timeframe: by the strategy's calendar, or else the symbol's, or else a guess."""
+    chosen = choose_calendar(symbol, timeframe, opens_of(bars[timeframe]), strategy.calendar, bars.calendar)
+    return TradingClock(timeframe, chosen)
 
 
 def opens_of(frame: pl.DataFrame) -> Instants:

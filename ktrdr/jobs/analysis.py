@@ -9,13 +9,13 @@ from typing import Any
 from ktrdr.errors import InputError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import preflight_folds
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.market.store import BarStore
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictedBar, PredictedLabel, PredictionResults
@@ -139,10 +139,8 @@ def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBa
     """Read bars from the first day of the training on, because indicator values depend on their start."""
     store = BarStore(context.home.bars)
     try:
-        return {
-            timeframe: store.read_stored(symbol, timeframe, model.start).frame
-            for timeframe in model.strategy.timeframes
-        }
+        timeframes = model.strategy.timeframes
+        return SymbolBars.of({each: store.read_stored(symbol, each, model.start) for each in timeframes})
     except InputError as error:
         since = f" --start-date {model.start}" if model.start else ""
         hint = f"load them with: ktrdr data load {symbol} {model.strategy.timeframes[0]}{since}"
@@ -156,8 +154,6 @@ def _strategy(job: StrategyOnBars) -> Strategy:
 def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]:
     store = BarStore(context.home.bars)
     return {
-        symbol: {
-            timeframe: store.read_stored(symbol, timeframe, job.start, job.end).frame for timeframe in job.timeframes
-        }
+        symbol: SymbolBars.of({each: store.read_stored(symbol, each, job.start, job.end) for each in job.timeframes})
         for symbol in job.symbols
     }

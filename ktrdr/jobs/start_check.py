@@ -8,11 +8,11 @@ from typing import Any
 
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import check_before_start
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home
 from ktrdr.market.quality import enforce
 from ktrdr.market.store import BarStore
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.jobs import StrategyOnBars
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
@@ -36,6 +36,6 @@ def _read(strategy: Strategy, on_bars: StrategyOnBars, store: BarStore) -> dict[
     for symbol in on_bars.symbols:
         stored = {name: store.read_stored(symbol, name, on_bars.start, on_bars.end) for name in on_bars.timeframes}
         for timeframe, series in stored.items():
-            enforce(strategy.data, series.frame, symbol, timeframe, strategy.calendar or series.calendar)
-        bars[symbol] = {timeframe: series.frame for timeframe, series in stored.items()}
+            enforce(strategy.data, series, symbol, timeframe, strategy.calendar)
+        bars[symbol] = SymbolBars.of(stored)
     return bars

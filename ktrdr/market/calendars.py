@@ -69,14 +69,22 @@ _COMMODITY_CFD = re.compile(r"(USTEC|USOIL|UKOIL|WTI|BRENT|XTIUSD|XBRUSD|XNGUSD|
 
 
 def choose_calendar(
-    symbol: str, timeframe: Timeframe, timestamps: Instants, named: str | None = None
+    symbol: str,
+    timeframe: Timeframe,
+    timestamps: Instants,
+    asked: str | None = None,
+    named_for_symbol: str | None = None,
 ) -> CalendarChoice:
-    """The calendar that somebody has named, or else the one that the bars speak for, or else the symbol.
+    """The calendar of a series: `asked`, or else `named_for_symbol`, or else a guess from bars and symbol.
+
+    asked: what a strategy or a request names
+    named_for_symbol: what is stored for the symbol
 
     Raises InputError when there is no such calendar.
     """
-    if named is not None:
-        return CalendarChoice(name=check_calendar(named), why="given", is_guess=False)
+    for name, why in ((asked, "asked for by name"), (named_for_symbol, f"named for {symbol}")):
+        if name is not None:
+            return CalendarChoice(name=check_calendar(name), why=why, is_guess=False)
     name, why = _guess(symbol, timeframe, timestamps)
     return CalendarChoice(name=name, why=why, is_guess=True)
 

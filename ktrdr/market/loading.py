@@ -175,7 +175,7 @@ class _Load:
     def _expected(self, stamps: Instants, span: Range) -> Expected:
         wanted = self._wanted
         named = self._store.calendar(wanted.symbol) or self._provider.capabilities.calendar
-        calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, named).name
+        calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, named_for_symbol=named).name
         first = stamps[0] if span[0] == BEGINNING else np.datetime64(span[0].replace(tzinfo=None), "us")
         last = np.datetime64(span[1].replace(tzinfo=None), "us")
         sessions = sessions_if_known(calendar, min(first, stamps[0]), max(last, stamps[-1]))

@@ -48,8 +48,17 @@ class _Groups:
     last_ends: np.datetime64
 
 
-def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calendar: str | None = None) -> Resampled:
+def resample(
+    frame: pl.DataFrame,
+    symbol: str,
+    source: str,
+    target: str,
+    calendar: str | None = None,
+    named_for_symbol: str | None = None,
+) -> Resampled:
     """Bars of `target` out of those of `source`; the first and the last are dropped where they are not whole.
+
+    Sessions are those of `calendar`, or else of the one `named_for_symbol`, or else of a guess.
 
     Raises InputError when whole bars of `source` make none of `target`, no bar is whole, there is no such calendar, or
     a calendar that is a guess would leave out more than a few bars.
@@ -57,7 +66,7 @@ def resample(frame: pl.DataFrame, symbol: str, source: str, target: str, calenda
     symbol, source, target = check_symbol(symbol), Timeframe.parse(source), Timeframe.parse(target)
     _check_pair(source, target)
     series = BarArrays.of(frame, source)
-    chosen = choose_calendar(symbol, source, series.at, calendar)
+    chosen = choose_calendar(symbol, source, series.at, calendar, named_for_symbol)
     sessions = sessions_of(chosen.name, series.at[0], series.at[-1])
     groups = _by_days(series, sessions) if series.is_by_date else _by_sessions(series, sessions, target)
     outside = _Outside.of(series, sessions, ~groups.kept)

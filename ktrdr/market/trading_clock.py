@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.sessions import ALWAYS, FX, Instants, Sessions, instant, sessions_if_known, sessions_of
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
 
 Counts = NDArray[np.float64]
@@ -39,28 +39,17 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class TradingClock:
-    """The calendar of one symbol's bars of one timeframe.
-
-    calendar: an exchange, 24/5 or 24/7
-    is_guess: whether the calendar is guessed from symbol and bars
-    """
+    """Counts one symbol's bars of one timeframe by their calendar: an exchange, 24/5 or 24/7."""
 
     timeframe: Timeframe
-    calendar: str
-    is_guess: bool = False
-
-    @classmethod
-    def of(cls, symbol: str, timeframe: Timeframe, opens: Instants, calendar: str | None) -> TradingClock:
-        """The clock of a series by its strategy's `calendar`, or without one by a guess."""
-        chosen = choose_calendar(symbol, timeframe, opens, calendar)
-        return cls(timeframe, chosen.name, chosen.is_guess)
+    calendar: CalendarChoice
 
     @property
     def longest_closure(self) -> timedelta:
         """A pause that is no longer is the market's own."""
-        if self.calendar == ALWAYS:
+        if self.calendar.name == ALWAYS:
             return MAINTENANCE
-        if self.calendar == FX or not self.is_guess:
+        if self.calendar.name == FX or not self.calendar.is_guess:
             return LONG_WEEKEND
         return LONGEST_HOLIDAY + HOLIDAY_BARS * self.timeframe.length
 
@@ -84,7 +73,7 @@ class TradingClock:
 
     def bars_between(self, begins: Instants, ends: Instants) -> Counts:
         """Bars that the calendar expects from each instant of `begins` to that of `ends`, fractions included."""
-        if self.calendar == ALWAYS or self.timeframe == Timeframe.WEEK:
+        if self.calendar.name == ALWAYS or self.timeframe == Timeframe.WEEK:
             return np.asarray((ends - begins) / self.length, np.float64)
         sessions = self._sessions(begins.min(), ends.max())
         if self.timeframe == Timeframe.DAY:
@@ -93,7 +82,8 @@ class TradingClock:
 
     def _sessions(self, first: np.datetime64, last: np.datetime64) -> Sessions:
         """The calendar's, or those of 24/5 where it does not know these years, or is a guess that cannot be built."""
-        sessions = (sessions_if_known if self.is_guess else sessions_of)(self.calendar, first, last)
+        find_sessions = sessions_if_known if self.calendar.is_guess else sessions_of
+        sessions = find_sessions(self.calendar.name, first, last)
         is_known = not sessions.is_unknown(np.array([first, last])).any()
         return sessions if is_known else sessions_of(FX, first, last)
 

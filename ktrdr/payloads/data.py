@@ -15,11 +15,14 @@ Verdict = Literal["sound", "doubtful", "faulty"]
 
 
 class CalendarChoice(Payload):
-    """The calendar that bars were checked by."""
+    """The calendar of a series, and why it is this one."""
 
     name: str = Field(description="An exchange such as XNYS, 24/5 for FX, or 24/7.")
     why: str = Field(description="Why this one was chosen.")
     is_guess: bool = Field(description="Whether nobody named it.")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({'a guess: ' if self.is_guess else ''}{self.why})"
 
 
 class QualityFault(Payload):

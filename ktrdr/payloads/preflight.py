@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ktrdr.errors import TrainingDataError
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.results import Results
 
@@ -36,6 +37,9 @@ class SymbolSamples(Payload):
     last: BarInstant = Field(description="Opening of its last bar.")
     border: BarInstant | None = Field(
         description="Opening of the first validation sample's last bar; null without validation samples."
+    )
+    calendar: CalendarChoice | None = Field(
+        None, description="By which holes are found and years are counted; null in results of 0.1.0."
     )
     holes: tuple[MissingBars, ...] = Field((), description="Holes in its bars.")
 

@@ -97,5 +97,10 @@ def bar_range(coverage: Sequence[SymbolCoverage]) -> str:
     return f"{day(min(part.first for part in coverage))} to {day(max(part.last for part in coverage))}"
 
 
+def calendars(coverage: Sequence[SymbolCoverage], at_most: int = 6) -> str:
+    named = list(dict.fromkeys(str(part.calendar) for part in coverage))
+    return ", ".join(named) if len(named) <= at_most else ", ".join(sorted({part.calendar.name for part in coverage}))
+
+
 def day(instant: datetime) -> str:
     return instant.date().isoformat()

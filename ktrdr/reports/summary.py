@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ktrdr.formatting import NOTHING, count, counted, percentage, score
 from ktrdr.payloads.training import Ending
 from ktrdr.reports.evaluation_text import backtest_lines, evaluation_lines
-from ktrdr.reports.report_data import TrainingReport, bar_range, day, model_in_short, sources, symbol_sources
+from ktrdr.reports.report_data import TrainingReport, bar_range, calendars, day, model_in_short, sources, symbol_sources
 from ktrdr.reports.text import WIDTH, pairs, sections, sentence, table, wrap
 from ktrdr.saved_models.provenance import libraries
 from ktrdr.training.files import STRATEGY
@@ -63,6 +63,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
             "Timeframes": ", ".join(strategy.timeframes),
             "Bars from": sources(report),
             "Range": bar_range(report.dataset.coverage),
+            "Calendar": calendars(report.dataset.coverage),
             "Trained": ended,
         }
     )

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import prediction_columns
-from ktrdr.features.columns import Columns, SymbolBars, build_features
+from ktrdr.features.columns import Columns, build_features
 from ktrdr.features.stretches import Divider
 from ktrdr.instants import format_instant
 from ktrdr.market import closings
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.saved_models.trained_model import TrainedModel
 from ktrdr.timeframe import Timeframe
 
@@ -52,12 +53,12 @@ class Windows:
         return sliding_window_view(self.values, self.length, axis=0).transpose(0, 2, 1)[self.begins]
 
 
-def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = None) -> dict[str, pl.DataFrame]:
+def closed_bars(strategy: Strategy, bars: SymbolBars, now: datetime | None = None) -> SymbolBars:
     """The bars of every timeframe that have closed by `now`."""
-    return {
-        timeframe: closings.closed_by(frame, Timeframe(timeframe), now or datetime.now(UTC), strategy.calendar)
-        for timeframe, frame in bars.items()
-    }
+    instant = now or datetime.now(UTC)
+    return bars.map(
+        lambda timeframe, frame: closings.closed_by(frame, Timeframe(timeframe), instant, strategy.calendar)
+    )
 
 
 def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -> Windows:

@@ -24,8 +24,8 @@ from ktrdr.training.observer import EpochMetrics
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.features.columns import SymbolBars
     from ktrdr.features.dataset import Dataset
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.payloads.training import TrainingResults
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest

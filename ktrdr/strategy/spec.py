@@ -332,7 +332,8 @@ class Strategy(Section):
     calendar: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9/_]{1,32}$",
-        description="Exchange whose sessions say when a bar has closed, as XNYS; by default a bar's full length.",
+        description="Exchange whose sessions say when a bar has closed and which are missing, as XNYS; by default the "
+        "symbol's named one, or else a bar's full length, and a guess of what is missing.",
     )
     data: Data = Field(default_factory=Data, description="What bars it will do with.")
     model: Model

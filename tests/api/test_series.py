@@ -52,7 +52,7 @@ async def test_a_calendar_is_named_by_put_and_by_no_get(client: httpx.AsyncClien
 
     answer = await client.put(f"{API}/data/AAPL/calendar", json={"calendar": "lse"})
     assert (answer.status_code, answer.json()) == (200, {"calendar": "XLON"})
-    assert await calendar() == {"name": "XLON", "why": "given", "is_guess": False}
+    assert await calendar() == {"name": "XLON", "why": "named for AAPL", "is_guess": False}
 
     assert (await client.put(f"{API}/data/AAPL/calendar", json={"calendar": None})).json() == {"calendar": None}
     assert await calendar() == guess

@@ -20,6 +20,7 @@ from ktrdr import errors
 from ktrdr.api import problems
 from ktrdr.errors import Fault, KtrdrError, StrategyError, TrainingDataError, rebuild
 from ktrdr.market.quality import enforce
+from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Data
 from tests.features.series import made_bars
 from tests.refusals import check_refusal
@@ -151,7 +152,7 @@ def test_a_strategys_faults_are_a_line_each(server: FakeServer, ktrdr: Run) -> N
 def test_a_limit_of_gaps_that_is_broken_says_which_bars_are_missing(server: FakeServer, ktrdr: Run) -> None:
     holed = made_bars(60).filter(~np.isin(np.arange(60), range(20, 27)))
     with pytest.raises(TrainingDataError) as refused:
-        enforce(Data(max_gap=3), holed, "BTCUSDT", "1d")
+        enforce(Data(max_gap=3), StoredBars(holed, "made"), "BTCUSDT", "1d")
 
     content = check_walk(refused.value, server, ktrdr, "lacks 7 bars in a row; data.max_gap allows 3", "(7)")
 

@@ -18,6 +18,7 @@ from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.stretches import opens_of
 from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.strategy.spec import Costs
 from ktrdr.timeframe import Timeframe
 
@@ -58,7 +59,7 @@ def traded(
     classes: list[int], part: Part, series: dict[str, pl.DataFrame], costs: Costs = FREE, names: tuple[str, ...] = ()
 ) -> BacktestResult:
     names = names or ("down", "flat", "up")
-    clock = TradingClock(Timeframe.DAY, "24/7")
+    clock = TradingClock(Timeframe.DAY, CalendarChoice(name="24/7", why="", is_guess=False))
     dataset = SimpleNamespace(
         class_names=names,
         symbols=tuple(series),

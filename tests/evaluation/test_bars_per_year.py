@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.market.trading_clock import TradingClock
+from ktrdr.payloads.data import CalendarChoice
 from ktrdr.timeframe import Timeframe
 from tests.bars import one_source
 
 Instants = NDArray[np.datetime64]
 
-DAYS = TradingClock(Timeframe.DAY, "XNYS", is_guess=True)
-COINS = TradingClock(Timeframe.DAY, "24/7", is_guess=True)
-MINUTES = TradingClock(Timeframe.MINUTE_1, "XNYS")
+
+def clock(timeframe: Timeframe, calendar: str, *, is_guess: bool = True) -> TradingClock:
+    return TradingClock(timeframe, CalendarChoice(name=calendar, why="", is_guess=is_guess))
+
+
+DAYS = clock(Timeframe.DAY, "XNYS")
+COINS = clock(Timeframe.DAY, "24/7")
+MINUTES = clock(Timeframe.MINUTE_1, "XNYS", is_guess=False)
 
 
 def sessions(begin: str, end: str) -> Instants:
@@ -77,6 +83,6 @@ def test_extended_hours_count_as_they_are() -> None:
     part = one_source("AAPL_5m")["timestamp"].tail(9000).to_numpy().astype("datetime64[us]")
     span_years = float((part[-1] - part[0]) / np.timedelta64(1, "s")) / (365.25 * 86_400)
 
-    found = bars_per_year(part, [TradingClock(Timeframe.MINUTE_5, "XNYS", is_guess=True)])
+    found = bars_per_year(part, [clock(Timeframe.MINUTE_5, "XNYS")])
 
     assert found == pytest.approx(len(part) / span_years, rel=0.03)

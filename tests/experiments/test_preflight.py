@@ -15,8 +15,8 @@ import pytest
 from ktrdr.errors import TrainingDataError
 from ktrdr.experiments.preflight import check_before_start, preflight, preflight_folds
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.training import throughput
 from ktrdr.training.boosting import BoostingTrainer
@@ -81,7 +81,7 @@ def test_a_validation_part_of_one_class_is_hopeless() -> None:
     bars = bars.with_columns(close=bars["close"] * rising, high=bars["high"] * rising * 1.1)
     spec = strategy("mlp", labels={"horizon": 30})
 
-    found = preflight(spec, build_dataset(spec, {"UP": {"1d": bars}}), model_parameters=10)
+    found = preflight(spec, build_dataset(spec, {"UP": SymbolBars({"1d": bars})}), model_parameters=10)
 
     assert found.errors == ("all 48 validation samples are of the class 'up'",)
     with pytest.raises(TrainingDataError, match="all 48 validation samples"):
@@ -197,7 +197,7 @@ def test_a_late_fold_of_one_class_is_found_before_the_first_is_trained() -> None
 def rising_from(first: int, to: int) -> dict[str, SymbolBars]:
     bars, rows = made_bars(600), np.arange(600)
     rise = np.exp(0.2 * np.clip(rows - first, 0, to - first))
-    return {"UP": {"1d": bars.with_columns(close=bars["close"] * rise, high=bars["high"] * rise * 2)}}
+    return {"UP": SymbolBars({"1d": bars.with_columns(close=bars["close"] * rise, high=bars["high"] * rise * 2)})}
 
 
 def test_a_fold_that_cannot_be_made_is_told_beside_those_that_can() -> None:
@@ -247,6 +247,7 @@ def test_nothing_heavy_is_imported_to_refuse_a_training() -> None:
 import sys
 from ktrdr.errors import TrainingDataError
 from ktrdr.experiments.preflight import check_before_start
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import made_bars
 
@@ -254,9 +255,9 @@ spec = Strategy.model_validate({
     "name": "x", "timeframes": ["1d"], "model": {"type": "lstm"}, "indicators": [{"name": "rsi", "period": 5}],
     "validation": {"type": "walk_forward", "folds": 3},
 })
-assert check_before_start(spec, {"A": {"1d": made_bars(400)}}).folds == 3
+assert check_before_start(spec, {"A": SymbolBars({"1d": made_bars(400)})}).folds == 3
 try:
-    check_before_start(spec, {"A": {"1d": made_bars(30)}})
+    check_before_start(spec, {"A": SymbolBars({"1d": made_bars(30)})})
 except TrainingDataError:
     print(*sorted({"torch", "sklearn", "scipy", "lightgbm", "matplotlib"} & set(sys.modules)), "refused")
 """
@@ -271,18 +272,18 @@ def test_missing_bars_are_warned_of_and_listed() -> None:
     spec = strategy()
     bridging = strategy(data={"holes": "bridge"})
 
-    report = preflight_folds(spec, {"COINUSDT": {"1d": holed}})
+    report = preflight_folds(spec, {"COINUSDT": SymbolBars({"1d": holed})})
 
     (warning,) = (text for text in report.warnings if "lacks bars" in text)
     assert warning == (
-        "COINUSDT lacks bars that its calendar, 24/7, expects: 30 between 2020-05-29 and 2020-06-29; features, labels "
-        "and returns stop there"
+        "COINUSDT lacks bars that the calendar 24/7 (a guess: 14% of the bars are on a Saturday) expects: "
+        "30 between 2020-05-29 and 2020-06-29; features, labels and returns stop there"
     )
     (hole,) = report.symbols[0].holes
     assert (hole.bars, f"{hole.after:%m-%d}", f"{hole.before:%m-%d}") == (30, "05-29", "06-29")
-    bridged = preflight_folds(bridging, {"COINUSDT": {"1d": holed}})
+    bridged = preflight_folds(bridging, {"COINUSDT": SymbolBars({"1d": holed})})
     assert any("bridge them, as data.holes asks" in text for text in bridged.warnings)
-    assert not preflight_folds(spec, {"COINUSDT": {"1d": bars}}).symbols[0].holes
+    assert not preflight_folds(spec, {"COINUSDT": SymbolBars({"1d": bars})}).symbols[0].holes
 
 
 def test_a_key_that_does_nothing_is_warned_of() -> None:

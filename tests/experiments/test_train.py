@@ -24,6 +24,7 @@ from ktrdr.experiments.train import ReadBars
 from ktrdr.experiments.train import run_training as run_relative
 from ktrdr.features.assemble import build_dataset
 from ktrdr.market.series_file import StoredBars
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.trained_model import load_model
 from ktrdr.training import checkpoint
@@ -123,7 +124,7 @@ def test_a_loaded_model_says_the_same_bits(model: str, make_request: Any, read_b
 
     loaded = load_model(request.output)
 
-    bars = {symbol: {"1d": read_bars(symbol, "1d").frame} for symbol in request.symbols}
+    bars = {symbol: SymbolBars({"1d": read_bars(symbol, "1d").frame}) for symbol in request.symbols}
     dataset = build_dataset(request.strategy, bars)
     length = dataset.sequence_length
     windows = torch.stack([torch.from_numpy(dataset.values[i - length + 1 : i + 1]) for i in dataset.validation.ends])

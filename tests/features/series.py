@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from ktrdr.features.columns import SymbolBars
+from ktrdr.market.symbol_bars import SymbolBars
 
 
 def made_bars(rows: int, seed: int = 0, first: datetime = datetime(2020, 1, 1)) -> pl.DataFrame:  # noqa: DTZ001
@@ -29,4 +29,4 @@ def made_bars(rows: int, seed: int = 0, first: datetime = datetime(2020, 1, 1)) 
 
 def days(begin: int, end: int, seed: int = 0) -> SymbolBars:
     """Daily bars from day `begin` up to day `end`, counted from the first day of 2020."""
-    return {"1d": made_bars(end - begin, seed, datetime(2020, 1, 1) + timedelta(days=begin))}  # noqa: DTZ001
+    return SymbolBars({"1d": made_bars(end - begin, seed, datetime(2020, 1, 1) + timedelta(days=begin))})  # noqa: DTZ001

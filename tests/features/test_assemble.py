@@ -17,6 +17,7 @@ from ktrdr.features import assemble
 from ktrdr.features.columns import build_features
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.scaling import Scaler
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Direction, Strategy
 from tests.bars import Series, every_source
 from tests.features.series import made_bars
@@ -48,7 +49,7 @@ def strategy(
 
 
 def build_dataset(spec: Strategy, bars: dict[str, pl.DataFrame]) -> Dataset:
-    return assemble.build_dataset(spec, {symbol: {"1d": frame} for symbol, frame in bars.items()})
+    return assemble.build_dataset(spec, {symbol: SymbolBars({"1d": frame}) for symbol, frame in bars.items()})
 
 
 def windows(dataset: Dataset, part: str) -> np.ndarray[Any, Any]:
@@ -199,7 +200,9 @@ def test_a_label_is_settled_when_its_bar_has_closed_on_whatever_grid() -> None:
         "B": half_past.with_columns(timestamp=grid + timedelta(minutes=30)),
     }
 
-    dataset = assemble.build_dataset(strategy().on(["1h"]), {symbol: {"1h": frame} for symbol, frame in bars.items()})
+    dataset = assemble.build_dataset(
+        strategy().on(["1h"]), {symbol: SymbolBars({"1h": frame}) for symbol, frame in bars.items()}
+    )
 
     border = dataset.validation.timestamps.min()
     purged = {coverage.symbol: coverage.purged_samples for coverage in dataset.coverage}

@@ -24,6 +24,7 @@ from ktrdr.market.bars import SCHEMA
 from ktrdr.market.days import trading_days
 from ktrdr.market.quality.stored import check_stored
 from ktrdr.market.store import BarStore
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 
@@ -150,8 +151,8 @@ def test_the_leak_gate_finds_days_that_an_older_version_cut_to_their_dates() -> 
         .rename({"day": "timestamp"})
         .cast(pl.Schema(SCHEMA))[1:-1]
     )
-    as_they_are = {"BTC-USD": {"1h": hours, "1d": days}}
-    cut = {"BTC-USD": {"1h": hours, "1d": days.with_columns(pl.col("timestamp") - timedelta(days=1))}}
+    as_they_are = {"BTC-USD": SymbolBars({"1h": hours, "1d": days})}
+    cut = {"BTC-USD": SymbolBars({"1h": hours, "1d": days.with_columns(pl.col("timestamp") - timedelta(days=1))})}
     spec = strategy(("1h", "1d"))
 
     assert check_leaks(spec, as_they_are, build_dataset(spec, as_they_are)).passed

@@ -14,7 +14,7 @@ import pytest
 
 from ktrdr.errors import LeakFound
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import Build, SymbolBars, build_features
+from ktrdr.features.columns import Build, Frames, build_features
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
@@ -25,6 +25,7 @@ from ktrdr.features.leaks.label_correlation import Targets
 from ktrdr.features.leaks.leak import Kind
 from ktrdr.features.scaling import Scaler, fit_scaler
 from ktrdr.features.splits import fold_count
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from tests.bars import SOURCES, Series
@@ -54,13 +55,12 @@ class Market:
     series: Series
 
     def days(self, symbol: str = "AAPL", rows: int = 700) -> SymbolBars:
-        return {"1d": self.series(f"{symbol}_1d").tail(rows)}
+        return SymbolBars({"1d": self.series(f"{symbol}_1d").tail(rows)})
 
     def hours_and_days(self, since: datetime = datetime(2020, 7, 1, tzinfo=UTC)) -> SymbolBars:
-        return {
-            "1h": self.series("AAPL_1h").filter(pl.col("timestamp") >= since),
-            "1d": self.series("AAPL_1d").filter(pl.col("timestamp") < datetime(2021, 4, 1, tzinfo=UTC)),
-        }
+        hours = self.series("AAPL_1h").filter(pl.col("timestamp") >= since)
+        days = self.series("AAPL_1d").filter(pl.col("timestamp") < datetime(2021, 4, 1, tzinfo=UTC))
+        return SymbolBars({"1h": hours, "1d": days})
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)
@@ -89,7 +89,7 @@ def caught(spec: Strategy, bars: SymbolBars, build: Build = build_features, **ma
     ],
 )
 def test_a_feature_of_later_bars_is_caught_by_name(market: Market, kind: Kind, column: str, make: Any) -> None:
-    def padded(spec: Strategy, bars: SymbolBars) -> pl.Series:
+    def padded(spec: Strategy, bars: Frames) -> pl.Series:
         return pl.Series(make(spec, bars)).fill_nan(0.0).fill_null(0.0)
 
     error = caught(strategy("1h", "1d"), market.hours_and_days(), with_column(column, padded))
@@ -273,7 +273,7 @@ def test_a_signal_that_is_really_there_is_no_leak(known: float) -> None:
     bars = bars.with_columns(volume=pl.Series(1000.0 + 100 * told))
     spec = strategy(indicators=[{"name": "linearreg", "period": 2, "source": "volume"}])
 
-    verdict = check_leaks(spec, {"X": {"1d": bars}}, build_dataset(spec, {"X": {"1d": bars}}))
+    verdict = check_leaks(spec, {"X": SymbolBars({"1d": bars})}, build_dataset(spec, {"X": SymbolBars({"1d": bars})}))
 
     assert (verdict.checks.label_controls.strongest_score or 0) > 0.5 * (2 * known - 1)
 
@@ -284,7 +284,9 @@ def test_a_market_that_repeats_itself_is_no_leak() -> None:
     scale = pl.Series(np.exp(0.1 * np.sin(np.arange(900) / 30))) / bars["close"]
     curve = bars.with_columns(pl.col("open", "high", "low", "close") * scale)
 
-    verdict = check_leaks(strategy(), {"X": {"1d": curve}}, build_dataset(strategy(), {"X": {"1d": curve}}))
+    verdict = check_leaks(
+        strategy(), {"X": SymbolBars({"1d": curve})}, build_dataset(strategy(), {"X": SymbolBars({"1d": curve})})
+    )
 
     assert verdict.checks.label_controls.void
 

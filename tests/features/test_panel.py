@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from ktrdr.errors import LeakFound, TrainingDataError
 from ktrdr.features.assemble import assemble, build_dataset
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.leaks.leak import Kind
 from ktrdr.features.panel import build_panel
 from ktrdr.features.splits import fold_count
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import days, made_bars
 
@@ -152,7 +152,7 @@ def test_bars_without_a_single_sample_are_refused() -> None:
     for bars in ({"A": days(0, 9), "B": days(0, 12)}, {"A": days(0, 9)}):
         with pytest.raises(TrainingDataError):
             build_panel(strategy(WALK), bars)
-    flat = {"A": {"1d": made_bars(300).with_columns(open=1.0, high=1.0, low=1.0, close=1.0)}}
+    flat = {"A": SymbolBars({"1d": made_bars(300).with_columns(open=1.0, high=1.0, low=1.0, close=1.0)})}
     with pytest.raises(TrainingDataError, match="No bar of A can be the end of a sample"):
         build_panel(strategy({}, labels={"type": "triple_barrier"}), flat)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.splits import fold_count
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Strategy
 from tests.bars import Series, every_source
 from tests.features.series import made_bars
@@ -32,7 +33,9 @@ def strategy(validation: dict[str, Any] | None = None, **labels: Any) -> Strateg
 
 
 def dataset_of(spec: Strategy, rows: int = 400, fold: int = 0) -> Dataset:
-    return build_dataset(spec, {"A": {"1d": made_bars(rows)}, "B": {"1d": made_bars(rows, seed=1)}}, fold)
+    return build_dataset(
+        spec, {"A": SymbolBars({"1d": made_bars(rows)}), "B": SymbolBars({"1d": made_bars(rows, seed=1)})}, fold
+    )
 
 
 rules = st.one_of(
@@ -129,7 +132,7 @@ def test_samples_whose_labels_overlap_weigh_less(series: Series) -> None:
             "training": {"sample_weights": "uniqueness"},
         }
     )
-    train = build_dataset(spec, {"AAPL": {"1d": series("AAPL_1d")}}).train
+    train = build_dataset(spec, {"AAPL": SymbolBars({"1d": series("AAPL_1d")})}).train
     length = train.settled - train.rows
 
     assert train.weights.mean() == pytest.approx(1.0, abs=1e-5)

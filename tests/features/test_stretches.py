@@ -11,11 +11,12 @@ import pytest
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import SymbolBars, build_features
+from ktrdr.features.columns import build_features
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.panel import build_panel
 from ktrdr.features.stretches import Divider
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.saved_models.predict import last_windows
 from ktrdr.strategy.spec import Strategy
 from tests.features.series import made_bars
@@ -77,10 +78,10 @@ LABELS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("labels", LABELS, ids=lambda labels: labels.get("type", "direction"))
 def test_each_side_of_a_hole_is_as_if_the_other_were_not_there(labels: dict[str, Any]) -> None:
     spec, bars = strategy(labels=labels), holed()
-    (whole,) = build_panel(spec, {"COINUSDT": {"1d": bars}}).series
+    (whole,) = build_panel(spec, {"COINUSDT": SymbolBars({"1d": bars})}).series
 
     for rows in (slice(0, HOLE.start), slice(HOLE.start, 270)):
-        (alone,) = build_panel(spec, {"COINUSDT": {"1d": bars[rows]}}).series
+        (alone,) = build_panel(spec, {"COINUSDT": SymbolBars({"1d": bars[rows]})}).series
         np.testing.assert_array_equal(whole.columns.values[rows], alone.columns.values)
         np.testing.assert_array_equal(whole.measured.values[rows], alone.measured.values)
         settled = whole.measured.settled[rows]
@@ -88,7 +89,7 @@ def test_each_side_of_a_hole_is_as_if_the_other_were_not_there(labels: dict[str,
 
 
 def test_no_sample_has_bars_or_a_label_from_both_sides_of_a_hole() -> None:
-    dataset = dataset_of(strategy(labels={"horizon": 3}), {"1d": holed()})
+    dataset = dataset_of(strategy(labels={"horizon": 3}), SymbolBars({"1d": holed()}))
 
     for part in (dataset.train, dataset.validation):
         first = part.rows - (WINDOW - 1) - WARMUP
@@ -102,26 +103,26 @@ def test_no_sample_has_bars_or_a_label_from_both_sides_of_a_hole() -> None:
 
 def test_a_strategy_may_bridge_holes() -> None:
     spec = strategy(data={"holes": "bridge"})
-    dataset = dataset_of(spec, {"1d": holed()})
+    dataset = dataset_of(spec, SymbolBars({"1d": holed()}))
 
     assert dataset.bridges_holes
     assert len(dataset.rows_after_holes(0)) == 0
     assert max(dataset.train.measures) > 0.8  # the price doubled over the hole
-    assert len(dataset.train.rows) > len(dataset_of(strategy(), {"1d": holed()}).train.rows)
+    assert len(dataset.train.rows) > len(dataset_of(strategy(), SymbolBars({"1d": holed()})).train.rows)
 
 
 @pytest.mark.parametrize("lost", [HOLE, slice(3, 30), slice(285, 292), slice(40, 44)])
 @pytest.mark.parametrize("validation", [{}, {"type": "purged_kfold", "folds": 3}])
 def test_the_leak_gate_passes_wherever_a_hole_lies(lost: slice, validation: dict[str, Any]) -> None:
     spec = strategy(labels={"horizon": 2}, validation=validation)
-    bars = {"COINUSDT": {"1d": holed(lost)}}
+    bars = {"COINUSDT": SymbolBars({"1d": holed(lost)})}
 
     assert check_leaks(spec, bars, build_dataset(spec, bars)).passed
 
 
 def test_the_audit_passes_with_holes_in_two_timeframes() -> None:
     base = hours(slice(500, 700))
-    bars = {"COINUSDT": {"1h": base, "1d": by_day(base)}}
+    bars = {"COINUSDT": SymbolBars({"1h": base, "1d": by_day(base)})}
 
     assert audit(strategy(("1h", "1d")), bars, instants=300).passed
 
@@ -132,7 +133,7 @@ def test_a_day_before_a_hole_is_not_used_after_it() -> None:
     days = by_day(base)
     spec = strategy(("1h", "1d"))
 
-    columns = Divider.of(spec, "COINUSDT", {"1h": base, "1d": days}).features(build_features)(
+    columns = Divider.of(spec, "COINUSDT", SymbolBars({"1h": base, "1d": days})).features(build_features)(
         spec, {"1h": base, "1d": days}
     )
 
@@ -147,9 +148,9 @@ def test_the_newest_bars_after_a_hole_have_no_window_until_they_are_enough() -> 
     few = holed(slice(150, 292))  # eight bars follow, and a window needs nine
 
     with pytest.raises(TrainingDataError, match=r"since bars .* are 8; at least 9") as refused:
-        last_windows(spec, "COINUSDT", {"1d": few}, 5)
+        last_windows(spec, "COINUSDT", SymbolBars({"1d": few}), 5)
     assert "dates" not in refused.value.hint
-    enough = last_windows(spec, "COINUSDT", {"1d": holed(slice(150, 290))}, 5)
+    enough = last_windows(spec, "COINUSDT", SymbolBars({"1d": holed(slice(150, 290))}), 5)
     assert len(enough) == 2
     assert np.isfinite(enough.stacked()).all()
 
@@ -157,8 +158,8 @@ def test_the_newest_bars_after_a_hole_have_no_window_until_they_are_enough() -> 
 def test_windows_before_and_after_a_hole_are_predicted_from_their_own_bars() -> None:
     spec, bars = strategy(), holed()
 
-    windows = last_windows(spec, "COINUSDT", {"1d": bars}, 10_000)
-    before = last_windows(spec, "COINUSDT", {"1d": bars[: HOLE.start]}, 10_000)
+    windows = last_windows(spec, "COINUSDT", SymbolBars({"1d": bars}), 10_000)
+    before = last_windows(spec, "COINUSDT", SymbolBars({"1d": bars[: HOLE.start]}), 10_000)
 
     assert len(windows) == 270 - 2 * (WARMUP + WINDOW - 1)
     np.testing.assert_array_equal(windows.stacked()[: len(before)], before.stacked())

@@ -17,6 +17,7 @@ from ktrdr.market.quality import check, enforce
 from ktrdr.market.quality.bars import BarArrays
 from ktrdr.market.quality.chart import bins_of, draw
 from ktrdr.market.quality.stored import check_stored, verdict_of
+from ktrdr.market.series_file import StoredBars
 from ktrdr.market.sessions import sessions_of
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import QualityReport
@@ -313,14 +314,14 @@ def test_limits_stop_a_training_with_the_bars_in_question_named() -> None:
     frame = sound()
     holed = pl.concat([frame[:30], frame[33:100], frame[101:]])
 
-    assert enforce(Limits(), holed, "X", "30m") is None
-    assert enforce(Limits(0.99, 3), holed, "X", "30m", "XNYS") is not None
+    assert enforce(Limits(), StoredBars(holed, "made"), "X", "30m") is None
+    assert enforce(Limits(0.99, 3), StoredBars(holed, "made"), "X", "30m", "XNYS") is not None
     with pytest.raises(TrainingDataError, match=r"lacks 3 bars in a row; data\.max_gap allows 2") as gap:
-        enforce(Limits(max_gap=2), holed, "X", "30m", "XNYS")
+        enforce(Limits(max_gap=2), StoredBars(holed, "made"), "X", "30m", "XNYS")
     assert "2023-01-05 16:30 to 2023-01-05 17:30 (3); 2023-01-12 " in gap.value.detail
     assert gap.value.context["gaps"][0]["bars"] == 3
     with pytest.raises(TrainingDataError, match=r"coverage of 0\.9987; data\.min_coverage asks for 0\.999"):
-        enforce(Limits(min_coverage=0.999), holed, "X", "30m", "XNYS")
+        enforce(Limits(min_coverage=0.999), StoredBars(holed, "made"), "X", "30m", "XNYS")
 
 
 # What is kept, and what is drawn.

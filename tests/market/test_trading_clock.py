@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ktrdr.market.calendars import choose_calendar
 from ktrdr.market.trading_clock import Hole, TradingClock
 from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
@@ -28,8 +29,8 @@ def hours(begin: str, end: str) -> Instants:
 
 
 def holes(symbol: str, timeframe: str, at: Instants, calendar: str | None = None) -> list[tuple[str, str, int]]:
-    found = TradingClock.of(symbol, Timeframe(timeframe), at, calendar).holes(at)
-    return [(f"{hole.after:%Y-%m-%d}", f"{hole.before:%Y-%m-%d}", hole.bars) for hole in found]
+    clock = TradingClock(Timeframe(timeframe), choose_calendar(symbol, Timeframe(timeframe), at, calendar))
+    return [(f"{hole.after:%Y-%m-%d}", f"{hole.before:%Y-%m-%d}", hole.bars) for hole in clock.holes(at)]
 
 
 @every_source
@@ -90,7 +91,7 @@ def test_bars_that_are_missing_here_and_there_are_no_holes() -> None:
 @given(st.sets(st.integers(0, 400), min_size=30, max_size=200), st.integers(2, 29))
 def test_no_later_bar_makes_or_moves_a_hole(days: set[int], count: int) -> None:
     at = (np.datetime64("2024-01-01", "D") + np.array(sorted(days))).astype("datetime64[us]")
-    clock = TradingClock(Timeframe.DAY, "24/7")
+    clock = TradingClock(Timeframe.DAY, choose_calendar("X", Timeframe.DAY, at, "24/7"))
 
     whole, known = clock.holes(at), clock.holes(at[:count])
 

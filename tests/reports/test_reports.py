@@ -18,6 +18,7 @@ from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.backtest import EquityCurve
 from ktrdr.payloads.evaluation import Breakdown, GroupLead
 from ktrdr.plot_style import new_figure
@@ -31,7 +32,7 @@ from ktrdr.training.observer import EpochMetrics
 from tests.sample_results import final_metrics, leak_gate, preflight_report, training
 from tests.small_trainings import planted_bars
 
-BARS = {"UP": {"1d": planted_bars(seed=1)}, "DOWN": {"1d": planted_bars(seed=2)}}
+BARS = {"UP": SymbolBars({"1d": planted_bars(seed=1)}), "DOWN": SymbolBars({"1d": planted_bars(seed=2)})}
 LSTM = {"type": "lstm", "layers": 1, "hidden_size": 12, "sequence_length": 5}
 
 

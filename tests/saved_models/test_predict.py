@@ -13,6 +13,7 @@ from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.experiments.train import run_training
 from ktrdr.market.series_file import StoredBars
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.evaluation import Classification
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.predict import closed_bars, predict_last
@@ -65,7 +66,7 @@ def test_a_symbol_that_was_not_trained_is_predicted_too(tmp_path: Path) -> None:
 def test_several_timeframes_are_predicted_as_in_the_training(series: Series, tmp_path: Path) -> None:
     hours = series("AAPL_1h").tail(700)
     days = series("AAPL_1d").filter(pl.col("timestamp") >= hours["timestamp"][0] - timedelta(days=60))
-    bars = {"AAPL": {"1h": hours, "1d": days}}
+    bars = {"AAPL": SymbolBars({"1h": hours, "1d": days})}
     spec = strategy("gru", ("1h", "1d"), calendar="XNYS")
     dataset, _ = save(tmp_path, spec, bars)
     then = pl.read_parquet(tmp_path / PREDICTIONS)
@@ -91,7 +92,7 @@ def test_too_few_bars_are_told_with_how_many_are_needed(tmp_path: Path) -> None:
     save(tmp_path, strategy(), daily())
 
     with pytest.raises(TrainingDataError, match="UP has too few closed bars for a window: there are 11; at least 12"):
-        predict_last(load_model(tmp_path), "UP", {"1d": daily()["UP"]["1d"].head(11)}, 20)
+        predict_last(load_model(tmp_path), "UP", SymbolBars({"1d": daily()["UP"]["1d"].head(11)}), 20)
 
 
 def test_predictions_of_a_training_are_a_row_for_each_sample(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class SeriesService:
 
     def _resample(self, symbol: str, timeframe: Timeframe, request: Resample) -> Resampled:
         stored = self._store.read_stored(symbol, timeframe)
-        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar or stored.calendar)
+        made = resample(stored.frame, symbol, timeframe, request.to, request.calendar, stored.calendar)
         provider, target = f"resampled from {timeframe} ({stored.provider})", Timeframe.parse(request.to)
         clock = stored.clock if timeframe.is_by_date else None
         merged = self._store.merge(symbol, target, made.frame, provider, replace=request.replace, clock=clock)

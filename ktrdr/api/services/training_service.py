@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ktrdr.api.schemas.training import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
-from ktrdr.features.columns import SymbolBars
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
 from ktrdr.features.timeframes import on_timeframes
@@ -20,6 +19,7 @@ from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.store import BarStore
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
@@ -30,7 +30,7 @@ from ktrdr.training.files import CARD
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest, check_model
 
 if TYPE_CHECKING:
-    import polars as pl
+    from ktrdr.market.series_file import StoredBars
 
 CHECKPOINT_FILES = f"{CHECKPOINTS}/*.safetensors"
 
@@ -176,13 +176,13 @@ class TrainingService:
 
     def _read_all(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
         return {
-            symbol: {timeframe: self._read(symbol, timeframe, on_bars) for timeframe in strategy.timeframes}
+            symbol: SymbolBars.of({each: self._read(symbol, each, on_bars) for each in strategy.timeframes})
             for symbol in on_bars.symbols
         }
 
-    def _read(self, symbol: str, timeframe: str, on_bars: StrategyOnBars) -> pl.DataFrame:
+    def _read(self, symbol: str, timeframe: str, on_bars: StrategyOnBars) -> StoredBars:
         try:
-            return self._store.read_stored(symbol, timeframe, on_bars.start, on_bars.end).frame
+            return self._store.read_stored(symbol, timeframe, on_bars.start, on_bars.end)
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
 

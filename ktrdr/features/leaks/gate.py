@@ -26,7 +26,7 @@ from ktrdr.features.splits import fold_count
 from ktrdr.payloads.leaks import AuditReport, LeakGateReport
 
 if TYPE_CHECKING:
-    from ktrdr.features.columns import SymbolBars
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
 # For one symbol; several symbols share the same total.

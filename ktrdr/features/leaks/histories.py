@@ -15,7 +15,7 @@ from ktrdr.timeframe import Timeframe
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.features.columns import SymbolBars
+    from ktrdr.features.columns import Frames
     from ktrdr.strategy.spec import Strategy
 
 Instants = NDArray[np.datetime64]
@@ -30,13 +30,13 @@ class History:
     opens, closes: [bars], instants (us, UTC) by timeframe
     """
 
-    frames: SymbolBars
+    frames: Frames
     base: str
     opens: Mapping[str, Instants]
     closes: Mapping[str, Instants]
 
     @classmethod
-    def of(cls, strategy: Strategy, frames: SymbolBars) -> History:
+    def of(cls, strategy: Strategy, frames: Frames) -> History:
         used: dict[str, pl.DataFrame] = {timeframe: frames[timeframe] for timeframe in strategy.timeframes}
         opens = {timeframe: opens_at(frame) for timeframe, frame in used.items()}
         closes = {each: closes_at(frame, Timeframe(each), strategy.calendar) for each, frame in used.items()}

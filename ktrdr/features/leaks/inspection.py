@@ -24,9 +24,10 @@ from ktrdr.features.stretches import Divider
 
 if TYPE_CHECKING:
     from ktrdr.features.assemble import Fit
-    from ktrdr.features.columns import Build, Columns, SymbolBars
+    from ktrdr.features.columns import Build, Columns
     from ktrdr.features.dataset import Dataset
     from ktrdr.features.labels.label import Measured
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]

@@ -100,10 +100,9 @@ def _bounds(first: np.datetime64, last: np.datetime64, step: Any, unit: str) -> 
 
 def _headline(figure: Figure, report: QualityReport) -> None:
     inch = 1 / figure.get_figheight()
-    guess = f" (a guess: {report.calendar.why})" if report.calendar.is_guess else ""
     title = f"{report.symbol} {report.timeframe}: {report.verdict}, {report.score:g} of 100"
     line = (
-        f"{report.present:,} of {report.expected:,} expected bars · calendar {report.calendar.name}{guess} · "
+        f"{report.present:,} of {report.expected:,} expected bars · calendar {report.calendar} · "
         f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
     )
     figure.text(0.055, 1 - 0.4 * inch, title, fontsize=15, fontweight="bold", color=INK)

@@ -28,11 +28,12 @@ def check(
     timeframe: str,
     calendar: str | None = None,
     shorter: ShorterBars | None = None,
+    named_for_symbol: str | None = None,
 ) -> QualityReport:
     """What there is to know about bars in the schema; they may be in any order and state.
 
-    Without a calendar the one that symbol and bars speak for is taken; the report says which and why. With `shorter`
-    bars of the same market, days and weeks are held against them.
+    Without a `calendar` the one `named_for_symbol` is taken, or else a guess; the report says which and why. With
+    `shorter` bars of the same market, days and weeks are compared with them.
 
     Raises InputError when there are no bars, no such calendar, or a calendar that cannot be built.
     """
@@ -40,7 +41,7 @@ def check(
     if frame["timestamp"].null_count() == len(frame):
         raise InputError(f"there are no bars of {symbol} {timeframe} to check", symbol=symbol, timeframe=timeframe)
     stamps = as_instants(frame["timestamp"].drop_nulls())
-    chosen = choose_calendar(symbol, timeframe, stamps, calendar)
+    chosen = choose_calendar(symbol, timeframe, stamps, calendar, named_for_symbol)
     series = BarArrays.of(frame, timeframe)
     coverage = coverage_of(series, sessions_of(chosen.name, series.at[0], series.at[-1]))
     gaps, gap_count, longest = gaps_of(coverage)

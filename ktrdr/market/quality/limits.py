@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import polars as pl
-
 from ktrdr.errors import TrainingDataError
 from ktrdr.market.quality.check import check
 from ktrdr.market.quality.formatting import bars, span
+from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.data import Gap, QualityReport
 
 _NAMED = 5
@@ -25,16 +24,16 @@ class Limits(Protocol):
 
 
 def enforce(
-    limits: Limits, frame: pl.DataFrame, symbol: str, timeframe: str, calendar: str | None = None
+    limits: Limits, stored: StoredBars, symbol: str, timeframe: str, calendar: str | None = None
 ) -> QualityReport | None:
-    """The report of the check, where there are limits to check for.
+    """The report of the check by `calendar`, or else the symbol's own or a guess, where there are limits to check for.
 
     Raises TrainingDataError, with the bars in question, when fewer bars than `min_coverage` are there, or more than
     `max_gap` in a row are not.
     """
     if limits.min_coverage is None and limits.max_gap is None:
         return None
-    report = check(frame, symbol, timeframe, calendar)
+    report = check(stored.frame, symbol, timeframe, calendar, named_for_symbol=stored.calendar)
     broken = list(_broken(limits, report))
     if broken:
         raise _refusal(report, broken)

@@ -29,7 +29,7 @@ def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | N
     stored = store.read_stored(symbol, timeframe)
     path = _path(store, symbol, timeframe)
     shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
-    report = check(stored.frame, symbol, timeframe, calendar or stored.calendar, shorter)
+    report = check(stored.frame, symbol, timeframe, calendar, shorter, stored.calendar)
     if calendar is not None and report.calendar.name != stored.calendar:
         return report
     content = {"version": stored.version, "verdict": report.summary.model_dump()}
