@@ -56,18 +56,22 @@ def load(
     provider: str = "auto",
     start: Day = None,
     end: Day = None,
+    calendar: str = "",
     home: Path | str | None = None,
 ) -> Loaded:
     """Bring a stored series up to date, as `ktrdr data load` does: request only missing bars.
 
-    Raises InputError and ProviderError.
+    `calendar`, such as XNYS, is named for the symbol; "guess" forgets the one that was. Raises InputError and
+    ProviderError.
     """
     from ktrdr.market import loading
+    from ktrdr.market.calendars import check_naming
     from ktrdr.market.providers import provider_for
 
     store = BarStore(_open_home(home).bars)
     source = provider_for(provider, store.find(symbol, timeframe))
-    wanted = loading.Wanted(symbol, Timeframe.parse(timeframe), _parse_day(start), _parse_day(end))
+    first, last = _parse_day(start), _parse_day(end)
+    wanted = loading.Wanted(symbol, Timeframe.parse(timeframe), first, last, calendar=check_naming(calendar))
     return loading.load(store, source, wanted, _Unwatched())
 
 

@@ -86,5 +86,7 @@ def test_what_is_not_there_is_told(home: Path, tmp_path: Path) -> None:
         ktrdr.bars("MSFT", "1d", home=home)
     with pytest.raises(InputError, match=r"there is no file nowhere\.yaml"):
         ktrdr.train("nowhere.yaml", "AAPL", home=home)
+    with pytest.raises(InputError, match="XLOM"):
+        ktrdr.load("AAPL", "1d", provider="sample", calendar="XLOM", home=home)
     with pytest.raises(InputError, match="is not a date"):
         ktrdr.bars("AAPL", "1d", start="2022", home=home)

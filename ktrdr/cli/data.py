@@ -10,7 +10,7 @@ from ktrdr.cli.ages import parse_every, parse_from
 from ktrdr.cli.client import connect
 from ktrdr.cli.imports import import_files
 from ktrdr.cli.loads import keep_current, load_all, report, series_of
-from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
+from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import bar_time, fixed, price_digits, print_json, print_table, say, volume_digits
 from ktrdr.cli.series import check as check_series
@@ -42,7 +42,9 @@ ProviderName = Annotated[
         "and takes the sample where that can't be reached.",
     ),
 ]
-Replace = Annotated[bool, typer.Option("--replace", help="Drop what is stored of this series and start it anew.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", metavar="", help="Drop what is stored of this series and start it anew.")
+]
 
 
 @app.command()
@@ -67,6 +69,7 @@ def load(
         ),
     ] = "",
     provider: ProviderName = "auto",
+    calendar: Calendar = "",
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
@@ -90,6 +93,7 @@ def load(
         start_date=parse_from(since) if since else start_date,
         end_date=end_date,
         provider=provider,
+        calendar=calendar,
         replace=replace,
         clip=bool(since),
     )

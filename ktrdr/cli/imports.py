@@ -13,7 +13,7 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.loads import Load, as_json_entry, follow_all, leave, print_notes, quality_text, start_one
-from ktrdr.cli.options import AsJson
+from ktrdr.cli.options import AsJson, Calendar
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import bar_time, print_json, print_table, say
 from ktrdr.cli.watch import watch
@@ -46,14 +46,17 @@ def import_files(
         ),
     ],
     name: Annotated[
-        str, _option("--name", "'{symbol}_{timeframe}'", "How file names tell symbol and timeframe; * for the rest.")
+        str, _option("--name", "PATTERN", "How file names tell them: '{symbol}_{timeframe}'; * for the rest.")
     ] = "",
     column: Annotated[
         list[str] | None,
         _option("--column", "close=Last", "The file's name of a column, or its position: timestamp=1. Several times."),
     ] = None,
     timezone: Annotated[
-        str, _option("--timezone", "America/New_York", "Of times that have no zone in the file; else they are UTC.")
+        str,
+        _option(
+            "--timezone", "ZONE", "As America/New_York, of times that have no zone in the file; else they are UTC."
+        ),
     ] = "",
     format_: Annotated[
         str, _option("--format", "PRESET", "A vendor: metatrader4, histdata, binance, kraken, stooq, …")
@@ -66,7 +69,9 @@ def import_files(
     no_header: Annotated[
         bool, typer.Option("--no-header", metavar="", help="The first line is already a bar.")
     ] = False,
-    skip: Annotated[int, typer.Option("--skip", min=0, help="Lines at the top that are no part of the table.")] = 0,
+    skip: Annotated[
+        int, typer.Option("--skip", metavar="LINES", min=0, help="Lines at the top that are no part of the table.")
+    ] = 0,
     delimiter: Annotated[str, _option("--delimiter", "CHAR", "Between columns: a character, tab or space.")] = "",
     encoding: Annotated[str, _option("--encoding", "NAME", "Of the text, such as cp1252; else UTF-8.")] = "",
     only: Annotated[str, _option("--only", "SYMBOL", "The rows of one symbol, of a file that holds several.")] = "",
@@ -76,6 +81,7 @@ def import_files(
     bad_rows: Annotated[
         str, typer.Option("--bad-rows", metavar="refuse|drop", help="drop: leave out rows that cannot be right.")
     ] = "refuse",
+    calendar: Calendar = "",
     replace: Annotated[
         bool, typer.Option("--replace", metavar="", help="Drop what is stored of these series, and start them anew.")
     ] = False,
@@ -89,7 +95,7 @@ def import_files(
 
     Example:
       ktrdr data import bars.csv MSFT 1d
-      ktrdr data import last.csv MSFT 5m --column close=Last --timezone America/New_York
+      ktrdr data import toyota.csv 7203 5m --timezone Asia/Tokyo --calendar XTKS
       ktrdr data import 'bars/*.csv' --name '{symbol}_{timeframe}'
     """
     query = _query(
@@ -106,6 +112,7 @@ def import_files(
         only=only,
         stamp=stamp,
         bad_rows=bad_rows,
+        calendar=calendar,
         replace=replace,
     )
     if len(arguments) == _ONE_FILE and not name and not has_magic(arguments[0]):

@@ -68,6 +68,15 @@ OperationId = Annotated[
     str,
     typer.Argument(metavar="ID", help="The operation's id, such as op_training_20230630_k3x9ab.", show_default=False),
 ]
+Calendar = Annotated[
+    str,
+    typer.Option(
+        "--calendar",
+        metavar="XNYS",
+        help="The market's, from now on: an exchange, 24/5 (FX) or 24/7; guess forgets it.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON on stdout instead of a table.")]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", metavar="", help="Watch it live to its end. Ctrl-C only detaches.")

@@ -12,10 +12,11 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.loads import FAILED
-from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbol, Timeframe, check_range
+from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range
 from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
 from ktrdr.errors import InputError, SeriesNotFound, StorageError
 from ktrdr.formatting import counted, size_text
+from ktrdr.payloads.data import GUESS
 
 if TYPE_CHECKING:
     from ktrdr.cli.client import Client
@@ -23,24 +24,13 @@ if TYPE_CHECKING:
 
 FORMATS = {".csv": "csv", ".parquet": "parquet"}
 GAPS_SHOWN = 5
-GUESS = "guess"
-
-Calendar = Annotated[
-    str | None,
-    typer.Option(
-        "--calendar",
-        metavar="XNYS",
-        help="An exchange, 24/5 for FX or 24/7, from now on; guess to go by symbol and bars again.",
-        show_default=False,
-    ),
-]
 
 
 def check(
     ctx: typer.Context,
     symbol: Symbol,
     timeframe: Timeframe,
-    calendar: Calendar = None,
+    calendar: Calendar = "",
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.png", help="Draw coverage, prices and faults too.", show_default=False),
@@ -116,7 +106,7 @@ def resample(
     symbol: Symbol,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The stored timeframe.", show_default=False)],
     target: Annotated[str, typer.Argument(metavar="TO", help="The longer one to make.", show_default=False)],
-    calendar: Calendar = None,
+    calendar: Calendar = "",
     replace: Annotated[bool, typer.Option("--replace", help="Drop what is stored of the longer series.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -134,7 +124,7 @@ def resample(
     client = connect(ctx)
     if calendar == GUESS:
         client.name_calendar(symbol, None)
-    request = Resample(to=target, calendar=None if calendar == GUESS else calendar, replace=replace)
+    request = Resample(to=target, calendar=None if calendar in ("", GUESS) else calendar, replace=replace)
     made = client.resample(symbol, source, request)
     if as_json:
         print_json(made)

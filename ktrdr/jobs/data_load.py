@@ -12,6 +12,7 @@ from ktrdr.errors import KtrdrError
 from ktrdr.executors.outcome import INPUT, Outcome
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.entry import JobContext
+from ktrdr.market.calendars import named_calendar
 from ktrdr.market.loading import Loaded, Stopped, Wanted, load
 from ktrdr.market.provider import Page, Provider, notes
 from ktrdr.market.providers import Sources, provider_for
@@ -29,7 +30,9 @@ _POLL_S = 0.1
 
 def run(job: DataLoadJob, context: JobContext) -> Outcome:
     store = BarStore(context.home.bars)
-    wanted = Wanted(job.symbol, job.timeframe, job.start, job.end, replaces=job.replace, clips=job.clip)
+    wanted = Wanted(
+        job.symbol, job.timeframe, job.start, job.end, replaces=job.replace, clips=job.clip, calendar=job.calendar
+    )
     with DataProgressBridge(context.folder / "bridge", writable=True) as bridge:
         bridge.on_begin()
         provider = _provider(job, context.folder, store)
@@ -41,7 +44,8 @@ def run(job: DataLoadJob, context: JobContext) -> Outcome:
 
 def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
     if job.filename:
-        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading)
+        calendar = named_calendar(job.calendar, store.calendar(job.symbol))
+        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar)
     stored = None if job.replace else store.find(job.symbol, job.timeframe)
     return provider_for(job.provider, stored, Sources(**job.endpoints.model_dump()))
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.market.sessions import ALWAYS, FX, Instants
-from ktrdr.payloads.data import CalendarChoice
+from ktrdr.market.sessions import ALWAYS, FX, Instants, sessions_of
+from ktrdr.payloads.data import GUESS, CalendarChoice
 from ktrdr.timeframe import Timeframe
 
 _FUTURES = "CMES"
@@ -107,6 +107,23 @@ def check_calendar(name: str) -> str:
         else f"for example XNYS, XLON or XTKS; {FX} for FX, {ALWAYS} for coins",
         calendar=name[:64],
     )
+
+
+def check_usable(name: str) -> str:
+    """As `check_calendar`. Raises InputError also when the calendar cannot be built."""
+    calendar, now = check_calendar(name), np.datetime64("now", "us")
+    sessions_of(calendar, now, now)
+    return calendar
+
+
+def check_naming(asked: str) -> str:
+    """What a load may name for its symbol: nothing, GUESS, or a usable calendar. Raises InputError."""
+    return asked.lower() if asked.lower() in ("", GUESS) else check_usable(asked)
+
+
+def named_calendar(naming: str, stored: str | None) -> str | None:
+    """The calendar that is named for a symbol after `naming`; `stored` is the one before, None a guess."""
+    return {"": stored, GUESS: None}.get(naming, naming)
 
 
 # What the bars show.

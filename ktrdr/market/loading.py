@@ -14,7 +14,7 @@ import polars as pl
 from ktrdr.errors import InputError, NoBars, ProviderError
 from ktrdr.market.bad_rows import UNCHANGED, Mending
 from ktrdr.market.bars import PRICES, SCHEMA, check_range, check_symbol
-from ktrdr.market.calendars import choose_calendar
+from ktrdr.market.calendars import choose_calendar, named_calendar
 from ktrdr.market.closings import closed_by, with_instants
 from ktrdr.market.fetched_ranges import read_answered, write_answered
 from ktrdr.market.provider import Page, Provider, check_able, clock_of, notes
@@ -37,7 +37,11 @@ _SAME = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`clips`: where the provider's history is shorter than asked for, all that it has will do."""
+    """What a series is to hold.
+
+    clips: whether all that a provider has will do where its history is shorter than asked for
+    calendar: as `check_naming` returns it; it is used, and stored for the symbol once the load has succeeded
+    """
 
     symbol: str
     timeframe: Timeframe
@@ -45,6 +49,7 @@ class Wanted:
     end: date | None = None
     replaces: bool = False
     clips: bool = False
+    calendar: str = ""
 
 
 class Watcher(Protocol):
@@ -126,6 +131,7 @@ class _Load:
         self._watcher = watcher
         self._now = now or datetime.now(UTC)
         self._step = wanted.timeframe.length
+        self._calendar = named_calendar(wanted.calendar, store.calendar(wanted.symbol))
         self._stored: SeriesInfo | None = None
         self._answered: list[Range] = []
         self._loaded = Loaded(provider.name)
@@ -148,7 +154,13 @@ class _Load:
         loaded = self._loaded
         if loaded.failure and not loaded.merges and self._store.find(wanted.symbol, wanted.timeframe) is None:
             raise loaded.failure
+        if wanted.calendar and not loaded.failure and not loaded.was_stopped:
+            self._name_calendar()
         return loaded
+
+    def _name_calendar(self) -> None:
+        self._store.set_calendar(self._wanted.symbol, self._calendar)
+        self._loaded.notes.append(f"the calendar of {self._wanted.symbol} is {self._calendar or 'a guess'} from now on")
 
     def _whole(self) -> Range:
         since, until = check_range(self._wanted.start, self._wanted.end)
@@ -174,7 +186,7 @@ class _Load:
 
     def _expected(self, stamps: Instants, span: Range) -> Expected:
         wanted = self._wanted
-        named = self._store.calendar(wanted.symbol) or self._provider.capabilities.calendar
+        named = self._calendar or self._provider.capabilities.calendar
         calendar = choose_calendar(wanted.symbol, wanted.timeframe, stamps, named_for_symbol=named).name
         first = stamps[0] if span[0] == BEGINNING else np.datetime64(span[0].replace(tzinfo=None), "us")
         last = np.datetime64(span[1].replace(tzinfo=None), "us")
@@ -283,8 +295,8 @@ class _Load:
 
     def _closed(self, page: Page) -> Page:
         """The page without bars that are still open. Raises InputError when that leaves none."""
-        timeframe, calendar = self._wanted.timeframe, self._store.calendar(self._wanted.symbol)
-        dated = with_instants(page.frame, timeframe, page.clock, calendar)
+        timeframe = self._wanted.timeframe
+        dated = with_instants(page.frame, timeframe, page.clock, self._calendar)
         frame = page.frame.head(len(closed_by(dated, timeframe, self._now)))
         if not (left := len(page.frame) - len(frame)):
             return page

@@ -13,6 +13,9 @@ from ktrdr.timeframe import Timeframe
 Severity = Literal["error", "warning", "note"]
 Verdict = Literal["sound", "doubtful", "faulty"]
 
+GUESS = "guess"
+"""In place of a calendar's name: the one that was named for the symbol is forgotten."""
+
 
 class CalendarChoice(Payload):
     """The calendar of a series, and why it is this one."""

@@ -188,6 +188,7 @@ class DataLoadJob(Job):
     filename: the sent file's own name; the file itself lies in the operation's folder
     content_sha256: of that file
     reading: what the user says about how the file is written
+    calendar: name to be stored for the symbol; GUESS forgets the one that is, and empty leaves it
     """
 
     kind: Literal["data_load"] = "data_load"
@@ -202,6 +203,7 @@ class DataLoadJob(Job):
     filename: str | None = None
     content_sha256: str | None = None
     reading: FileReading = FileReading()
+    calendar: str = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -136,6 +136,8 @@ async def test_a_wrong_row_refuses_the_file_whole(client: httpx.AsyncClient, wai
         ({"timeframe": "1x"}, "1x"),
         ({"symbol": "../x"}, "../x"),
         ({"start_date": "2024-02-01", "end_date": "2024-01-01"}, "2024-02-01"),
+        ({"calendar": "XLOM"}, "XLOM"),
+        ({"calendar": "ASEX"}, "fails to build it"),
     ],
 )
 async def test_what_cannot_be_right_is_refused_at_once(
@@ -194,6 +196,7 @@ async def test_what_the_query_says_of_a_file_is_heeded_and_told(client: httpx.As
         ({"bad_rows": "guess"}, "bad_rows"),
         ({"skip": "-1"}, "skip"),
         ({"colum": "close=Last"}, "colum"),
+        ({"calendar": "XLOM"}, "did you mean XLON"),
     ],
 )
 async def test_what_can_be_right_for_no_file_is_refused_at_once(
@@ -204,6 +207,33 @@ async def test_what_can_be_right_for_no_file_is_refused_at_once(
     problem = answer.json()
     assert answer.status_code == 422
     assert says in f"{problem['detail']} {problem['hint']} {problem.get('errors', '')}"
+
+
+MIDNIGHTS_OF_TOKYO = b"""timestamp,open,high,low,close,volume
+2024-01-09T15:00:00Z,10,11,9,10.5,100
+2024-01-10T15:00:00Z,10.5,12,10,11.5,200
+"""
+
+
+async def test_an_import_goes_by_the_calendar_that_it_names_and_stores_it(
+    client: httpx.AsyncClient, wait: Wait
+) -> None:
+    async def import_days(**query: str) -> tuple[list[str], dict[str, Any]]:
+        params = {"filename": "a.csv", "replace": "true", **query}
+        answer = await client.post(f"{API}/data/ACME/1d/import", params=params, content=MIDNIGHTS_OF_TOKYO)
+        assert (await wait(answer.json()["operation_id"]))["status"] == "COMPLETED"
+        results = (await client.get(f"{API}/operations/{answer.json()['operation_id']}/results")).json()
+        bars = (await client.get(f"{API}/data/ACME/1d")).json()["bars"]
+        return [bar["timestamp"][:10] for bar in bars], results["quality"]["calendar"]
+
+    guessed = await import_days()
+    named = await import_days(calendar="jpx")
+    again = await import_days()
+    forgotten = await import_days(calendar="guess")
+
+    assert guessed[0] == ["2024-01-09", "2024-01-10"]
+    assert named == (["2024-01-10", "2024-01-11"], {"name": "XTKS", "why": "named for ACME", "is_guess": False})
+    assert (again, forgotten) == (named, guessed)
 
 
 async def test_a_series_is_removed_with_what_is_known_of_it(

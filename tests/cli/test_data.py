@@ -58,7 +58,9 @@ def test_load_waits_and_says_plainly_which_provider_served(server: FakeServer, k
     server.on("POST", "/data/load", started(LOAD, "Load started"))
     serve_load(server)
 
-    ran = ktrdr("data", "load", "AAPL", "1d", "--start-date", "2023-01-01", "--end-date", "2023-12-31")
+    ran = ktrdr(
+        "data", "load", "AAPL", "1d", "--start-date", "2023-01-01", "--end-date", "2023-12-31", "--calendar", "XNYS"
+    )
 
     assert ran.code == 0
     assert server.asked[0].json == {
@@ -69,6 +71,7 @@ def test_load_waits_and_says_plainly_which_provider_served(server: FakeServer, k
         "provider": "auto",
         "replace": False,
         "clip": False,
+        "calendar": "XNYS",
     }
     assert [line.split(maxsplit=1)[1] for line in ran.out.splitlines()][:2] == ["AAPL 1d", "sample"]
     assert "rows total    1,250" in ran.out
@@ -301,6 +304,7 @@ def test_import_sends_what_is_said_about_the_file(server: FakeServer, ktrdr: Run
     ktrdr(
         *("data", "import", "bars.csv", "MSFT", "5m", "--format", "histdata", "--date-format", "DMY", "--decimal", ","),
         *("--no-header", "--skip", "2", "--stamp", "close", "--bad-rows", "drop", "--only", "MSFT"),
+        *("--calendar", "XNYS"),
     )
 
     assert server.asked[0].query == {
@@ -313,6 +317,7 @@ def test_import_sends_what_is_said_about_the_file(server: FakeServer, ktrdr: Run
         "stamp": "close",
         "bad_rows": "drop",
         "only": "MSFT",
+        "calendar": "XNYS",
     }
 
 

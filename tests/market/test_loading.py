@@ -108,8 +108,9 @@ def bring(
     replaces: bool = False,
     clips: bool = False,
     timeframe: Timeframe = Timeframe.DAY,
+    calendar: str = "",
 ) -> Loaded:
-    wanted = Wanted("AAPL", timeframe, start, end, replaces=replaces, clips=clips)
+    wanted = Wanted("AAPL", timeframe, start, end, replaces=replaces, clips=clips, calendar=calendar)
     return load(store, market, wanted, watching or Watching(), now)
 
 
@@ -332,3 +333,29 @@ def test_loads_of_one_series_by_several_processes_lose_nothing(store: BarStore) 
     whole = [date(year, month, 1) for year in years for month in range(1, 13, 3)]
     expected = sum((first + timedelta(days=day)).weekday() < 5 for first in whole for day in range(28))
     assert len(stored) == expected
+
+
+def test_only_a_load_that_succeeds_names_the_calendar(store: BarStore) -> None:
+    market = Market(YEAR, rows_a_page=20)
+    bring(store, Market(YEAR, rows_a_page=20, fails_at=2), calendar="XLON")
+    bring(store, market, watching=Watching(stops_after=1), calendar="XLON")
+    assert store.calendar("AAPL") is None
+
+    loaded = bring(store, market, calendar="XLON")
+
+    assert store.calendar("AAPL") == "XLON"
+    assert "the calendar of AAPL is XLON from now on" in loaded.note
+    bring(store, market)
+    assert store.calendar("AAPL") == "XLON"
+    bring(store, market, calendar="guess")
+    assert store.calendar("AAPL") is None
+
+
+def test_what_is_missing_goes_by_the_calendar_that_the_load_names(store: BarStore) -> None:
+    bring(store, Market(YEAR), date(2024, 1, 1), date(2024, 4, 30))
+    path, market = store.root / "AAPL" / ".1d.answered.json", Market(YEAR)
+    path.unlink()
+
+    bring(store, market, date(2024, 1, 1), date(2024, 4, 30), calendar="24/7")
+
+    assert market.asked_days() == [("01-06", "04-28")]  # from the first weekend to the last

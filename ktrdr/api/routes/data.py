@@ -92,7 +92,14 @@ async def import_bars(
 ) -> OperationStarted:
     """Load the bars of a CSV or Parquet file, sent as the body, into the store."""
     operation = await services.data.start_import(
-        symbol, timeframe, query.filename, request.stream(), query.reading, idempotency_key, replace=query.replace
+        symbol,
+        timeframe,
+        query.filename,
+        request.stream(),
+        query.reading,
+        idempotency_key,
+        replace=query.replace,
+        calendar=query.calendar,
     )
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Data load")

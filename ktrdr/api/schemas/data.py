@@ -13,6 +13,13 @@ from ktrdr.payloads.files import FileDialect, FileReading
 from ktrdr.payloads.payload import BarInstant
 from ktrdr.timeframe import Timeframe
 
+Calendar = Field(
+    "",
+    max_length=64,
+    description="An exchange such as XNYS, 24/5 for FX or 24/7, named for the symbol once the load has succeeded; "
+    "`guess` forgets the one that was; by default it stays.",
+)
+
 
 class DataLoad(Request):
     symbol: str
@@ -28,6 +35,7 @@ class DataLoad(Request):
         strict=True,
         description="Where the provider's history begins later than start_date, load from there; else that is refused.",
     )
+    calendar: str = Calendar
 
 
 class Import(FileDialect):
@@ -41,6 +49,7 @@ class Import(FileDialect):
         "may be given several times.",
         max_length=8,
     )
+    calendar: str = Calendar
 
     @property
     def reading(self) -> FileReading:

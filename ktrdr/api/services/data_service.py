@@ -15,6 +15,7 @@ from ktrdr.errors import ConflictError, InputError, SeriesNotFound, StorageError
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
+from ktrdr.market.calendars import check_naming
 from ktrdr.market.files.reading import check_reading
 from ktrdr.market.files.table import SUFFIXES
 from ktrdr.market.provider import Capabilities, check_able
@@ -81,6 +82,7 @@ class DataService:
         """Raises InputError, and ProviderConflict when other bars are stored that are not to be replaced."""
         check_range(request.start_date, request.end_date)
         symbol, timeframe = check_symbol(request.symbol), Timeframe.parse(request.timeframe)
+        calendar = await asyncio.to_thread(check_naming, request.calendar)
         stored = None if request.replace else await asyncio.to_thread(self._store.find, symbol, timeframe)
         provider = await asyncio.to_thread(provider_for, request.provider, stored, self._sources)
         # What ccxt's exchanges can do takes seconds to find out, which the load itself does.
@@ -95,6 +97,7 @@ class DataService:
             replace=request.replace,
             clip=request.clip,
             endpoints=Endpoints(**asdict(self._sources)),
+            calendar=calendar,
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
@@ -108,10 +111,12 @@ class DataService:
         idempotency_key: str | None = None,
         *,
         replace: bool = False,
+        calendar: str = "",
     ) -> Operation:
         """Take the uploaded file into the operation's folder, and load from it."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         check_reading(reading)
+        calendar = await asyncio.to_thread(check_naming, calendar)
         suffix = PurePath(filename).suffix.lower()
         if suffix not in SUFFIXES:
             raise InputError(
@@ -131,6 +136,7 @@ class DataService:
                 content_sha256=content_sha256,
                 replace=replace,
                 reading=reading,
+                calendar=calendar,
             )
             return await self._jobs.start(job, idempotency_key=idempotency_key, prepare=_move_in(upload, suffix))
         finally:

@@ -14,7 +14,7 @@ import polars as pl
 from ktrdr.api.schemas.data import NamedCalendar, Resample
 from ktrdr.errors import SeriesNotFound
 from ktrdr.market.bars import check_symbol
-from ktrdr.market.calendars import check_calendar
+from ktrdr.market.calendars import check_usable
 from ktrdr.market.closings import without_instants
 from ktrdr.market.quality.chart import draw
 from ktrdr.market.quality.stored import check_stored
@@ -48,7 +48,7 @@ class SeriesService:
         symbol = check_symbol(symbol)
         if not await asyncio.to_thread(self._store.timeframes, symbol):
             raise SeriesNotFound(f"no bars of {symbol} are stored", hint="see what is with: ktrdr data list")
-        name = None if request.calendar is None else check_calendar(request.calendar)
+        name = None if request.calendar is None else await asyncio.to_thread(check_usable, request.calendar)
         await asyncio.to_thread(self._store.set_calendar, symbol, name)
         return NamedCalendar(calendar=name)
 

@@ -42,13 +42,15 @@ def to_opening(stamps: pl.Series, timeframe: Timeframe) -> pl.Series:
     return pl.select(pl.when(before > opened).then(before).otherwise(opened)).to_series()
 
 
-def find_closing_stamps(stamps: pl.Series, symbol: str, timeframe: Timeframe) -> ClosingStamps | None:
+def find_closing_stamps(
+    stamps: pl.Series, symbol: str, timeframe: Timeframe, named_calendar: str | None = None
+) -> ClosingStamps | None:
     """Whether the sessions of the symbol's market say so; None where they do not, or cannot."""
     if timeframe.is_by_date or len(stamps) < _LEAST_SESSIONS:
         return None
     instants = stamps.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
     try:
-        calendar = choose_calendar(symbol, timeframe, instants).name
+        calendar = choose_calendar(symbol, timeframe, instants, named_for_symbol=named_calendar).name
         sessions = sessions_of(calendar, instants[0], instants[-1]).between(instants[0], instants[-1])
     except KtrdrError:
         return None

@@ -30,11 +30,12 @@ _PLAIN_NAMES = (*VALUES, "vol")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a file is read for, and what the user says about it."""
+    """What a file is read for, what the user says about it, and the calendar that is named for the symbol."""
 
     symbol: str
     timeframe: Timeframe
     reading: FileReading
+    calendar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,9 @@ class _Rows:
         return self.frame.select(PLACE).join(every, on=PLACE, how="left", maintain_order="left")
 
     def bars(self) -> FileBars:
-        closing = None
-        if self.request.reading.stamp == "open":
-            closing = find_closing_stamps(self.frame["timestamp"], self.request.symbol, self.request.timeframe)
+        closing, request = None, self.request
+        if request.reading.stamp == "open":
+            closing = find_closing_stamps(self.frame["timestamp"], request.symbol, request.timeframe, request.calendar)
         words = [*self.table.layout, self.columns.layout, *_named_otherwise(self.table, self.columns)]
         words += [self.stamps.times.layout, self._zone_words(), self.numbers.layout, *self.layout]
         return FileBars(

@@ -25,11 +25,13 @@ class FileProvider:
 
     filename: what the user calls the file, when it was stored under another name on its way here
     reading: what the user says about how it is written
+    calendar: the one that is named for the symbol, None where none is
     """
 
     path: Path
     filename: str = ""
     reading: FileReading = field(default_factory=FileReading)
+    calendar: str | None = None
     capabilities: ClassVar[Capabilities] = Capabilities(
         source="file", timeframes=tuple(Timeframe), adjusted="unknown", symbols="whatever the file holds", whole=True
     )
@@ -47,7 +49,7 @@ class FileProvider:
     ) -> Pages:
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         _, until = check_range(start, end)
-        request = Request(symbol, timeframe, self.reading)
+        request = Request(symbol, timeframe, self.reading, self.calendar)
         read = read_bars(self._content(), self._called, request)
         bars, clock = self._checked(read, symbol, timeframe)
         frame = in_range(bars, start, end)
@@ -62,7 +64,8 @@ class FileProvider:
             check_spacing(read.frame, timeframe)
             if not timeframe.is_by_date:
                 return check_bars(read.frame), None
-            found = trading_days(read.frame["timestamp"], symbol, timeframe, dates=read.are_dates, zone=read.zone)
+            stamps, dates = read.frame["timestamp"], read.are_dates
+            found = trading_days(stamps, symbol, timeframe, dates=dates, zone=read.zone, calendar=self.calendar)
             return check_bars(read.frame.with_columns(timestamp=found.dates), timeframe), found.clock
         except InputError as error:
             hint = notes([error.hint, read.closing.note if read.closing else ""])
