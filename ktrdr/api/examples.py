@@ -224,6 +224,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "timeframes": [{"name": "1h", "seconds": 3600}, {"name": "1d", "seconds": 86400}],
         "kinds": [{"operation_type": "TRAINING", "title": "Training", "is_resumable": True, "makes_model": True}],
         "final_errors": ["training_diverged", "leak_detected"],
+        "file_formats": ["binance", "histdata", "metatrader4"],
     },
     LogLines: {
         "lines": ["2025-01-23 10:00:00.123 INFO Created operation op_training_20250123_abc123 (type=TRAINING)"],

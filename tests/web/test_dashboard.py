@@ -71,6 +71,32 @@ def test_what_went_wrong_is_told_with_reason_and_hint(tab: Tab, system: System, 
     tab.picture("error")
 
 
+def test_a_file_is_imported_as_the_form_says_that_it_is_written(tab: Tab, bars: None) -> None:
+    page = tab.open("market")
+    page.locator("details.load > summary").click()
+    page.get_by_label("Symbol", exact=True).fill("DAX")
+    page.get_by_label("Calendar", exact=True).fill("XETR")
+    page.get_by_label("Or import a file").set_input_files(
+        {
+            "name": "dax.csv",
+            "mimeType": "text/csv",
+            "buffer": b"01/02/2024;10,5;11;10;10,5;9\n02/02/2024;10;11;10;11;9\n",
+        }
+    )
+    page.get_by_role("button", name="Load bars").click()
+    assert "--date-format DMY" in page.get_by_role("alert").locator(".problem-hint").inner_text()
+
+    page.get_by_text("How the file is written").click()
+    page.get_by_label("Date format").fill("DMY")
+    page.get_by_label("The first line is a bar").check()
+    tab.picture("import")
+    page.get_by_role("button", name="Load bars").click()
+
+    page.get_by_role("img", name="Candles of DAX 1d").wait_for()
+    page.get_by_text("by the calendar XETR").wait_for()
+    page.get_by_text("2024-02-01 to 2024-02-02").wait_for()
+
+
 def test_a_training_is_started_from_the_form_and_watched_to_its_end(tab: Tab, system: System, bars: None) -> None:
     page = tab.open("start")
     page.get_by_text("A valid strategy").wait_for()

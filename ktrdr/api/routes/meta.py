@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from ktrdr.api.schemas.system import Meta, OperationKind, TimeframeLength
 from ktrdr.errors import FINAL_ERRORS
 from ktrdr.jobs.kinds import KINDS
+from ktrdr.market.files.presets import PRESETS
 from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
 
@@ -24,6 +25,7 @@ async def read_meta(request: Request) -> Meta:
         timeframes=[TimeframeLength(name=each, seconds=int(each.length.total_seconds())) for each in Timeframe],
         kinds=_kinds(),
         final_errors=sorted(FINAL_ERRORS),
+        file_formats=sorted(PRESETS),
     )
 
 

@@ -70,3 +70,4 @@ class Meta(BaseModel):
     timeframes: list[TimeframeLength] = Field(description="From the shortest to the longest.")
     kinds: list[OperationKind]
     final_errors: list[str] = Field(description="Errors after which an operation cannot be resumed.")
+    file_formats: list[str] = Field(description="Vendors whose files are known, as `format` of an import.")

@@ -6,6 +6,7 @@ import { adopt } from "../../../ktrdr/web/static/js/meta.js";
 
 adopt({
   final_errors: ["training_diverged"],
+  file_formats: ["histdata"],
   states: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
   terminal_states: ["COMPLETED", "FAILED", "CANCELLED"],
   timeframes: [

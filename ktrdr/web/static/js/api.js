@@ -6,6 +6,7 @@
  *   Operation, OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
  * } from "./types.d.ts"
  */
+/** @import { Query } from "./http.js" */
 
 import { get, getBlob, getText, post, start } from "./http.js";
 
@@ -151,10 +152,11 @@ export const loadBars = (request) => start("/data/load", request);
  * @param {string} symbol
  * @param {string} timeframe
  * @param {File} file
+ * @param {Query} options
  * @returns {Promise<OperationStarted>}
  */
-export const importBars = (symbol, timeframe, file) =>
-  start(`/data/${seriesPath(symbol, timeframe)}/import`, file, { filename: file.name });
+export const importBars = (symbol, timeframe, file, options) =>
+  start(`/data/${seriesPath(symbol, timeframe)}/import`, file, { ...options, filename: file.name });
 
 /**
  * @param {string} symbol

@@ -128,6 +128,12 @@ export function panel(title, { note, wide = false } = {}, ...children) {
 }
 
 /**
+ * @param {string} label
+ * @param {HTMLInputElement | HTMLSelectElement} input
+ */
+export const field = (label, input) => h("div", { class: "field" }, h("label", { for: input.id }, label), input);
+
+/**
  * @param {string} title
  * @param {string} text
  * @param {...Child} actions

@@ -42,6 +42,9 @@ export const isResumable = (type) => kindOf(type)?.is_resumable ?? false;
 /** @param {string} code of an error after which an operation cannot be resumed, or of another */
 export const isFinalError = (code) => current?.final_errors.includes(code) ?? false;
 
+/** Vendors whose files are known. */
+export const fileFormats = () => current?.file_formats ?? [];
+
 /** @param {string} type */
 const kindOf = (type) => kinds().find((kind) => kind.operation_type === type);
 

@@ -451,6 +451,7 @@ export interface DataLoad {
   provider: string;
   start_date: string | null;
   end_date: string | null;
+  calendar: string;
 }
 
 // -- the server ------------------------------------------------------------------------------------------------------
@@ -467,6 +468,7 @@ export interface Meta {
   timeframes: { name: string; seconds: number }[];
   kinds: OperationKind[];
   final_errors: string[];
+  file_formats: string[];
 }
 
 export interface Workers {

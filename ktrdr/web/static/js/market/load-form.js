@@ -2,9 +2,10 @@
 
 import { completion } from "../actions.js";
 import * as api from "../api.js";
-import { h, problemCard, replace } from "../dom.js";
+import { field, h, problemCard, replace } from "../dom.js";
 import { integer } from "../format.js";
 import { timeframes } from "../meta.js";
+import { FileDialect } from "./file-dialect.js";
 
 const USUAL_TIMEFRAME = "1d";
 
@@ -29,6 +30,8 @@ export class LoadForm {
   #from = h("input", { id: "load-start", type: "date" });
   #to = h("input", { id: "load-end", type: "date" });
   #file = h("input", { id: "load-file", type: "file", accept: ".csv,.parquet" });
+  #calendar = h("input", { id: "load-calendar", maxlength: 64, placeholder: "as before" });
+  #dialect = new FileDialect();
   #button = h("button", { class: "primary", type: "submit" }, "Load bars");
   #status = h("div", { role: "status" });
 
@@ -59,7 +62,9 @@ export class LoadForm {
       this.#providers,
       field("From", this.#from),
       field("To", this.#to),
+      field("Calendar", this.#calendar),
       field("Or import a file", this.#file),
+      this.#dialect.element,
       h("div", { class: "field" }, this.#button),
     );
     form.addEventListener("submit", (event) => {
@@ -101,10 +106,11 @@ export class LoadForm {
    */
   #start(symbol, timeframe) {
     const file = this.#file.files?.[0];
-    if (file) return api.importBars(symbol, timeframe, file);
+    const calendar = this.#calendar.value.trim();
+    if (file) return api.importBars(symbol, timeframe, file, { ...this.#dialect.query(), calendar });
     const provider = this.#provider.value.trim() || "auto";
     const [from, to] = [this.#from.value || null, this.#to.value || null];
-    return api.loadBars({ symbol, timeframe, provider, start_date: from, end_date: to });
+    return api.loadBars({ symbol, timeframe, provider, start_date: from, end_date: to, calendar });
   }
 
   /** @param {string} text */
@@ -112,9 +118,3 @@ export class LoadForm {
     replace(this.#status, h("p", { class: "muted" }, text));
   }
 }
-
-/**
- * @param {string} label
- * @param {HTMLInputElement | HTMLSelectElement} input
- */
-const field = (label, input) => h("div", { class: "field" }, h("label", { for: input.id }, label), input);
