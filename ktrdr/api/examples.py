@@ -100,7 +100,7 @@ _QUALITY = {
     "verdict": "doubtful",
     "score": 99.5,
     "coverage": 0.995978,
-    "calendar": {"name": "XNYS", "why": "asked for by name", "is_guess": False},
+    "calendar": {"name": "XNYS", "why": "named by the request", "is_guess": False},
     "rows": 45993,
     "first": "2024-08-09T08:00:00Z",
     "last": "2025-08-08T23:55:00Z",

@@ -123,7 +123,8 @@ class Divider:
 
 def clock_for(strategy: Strategy, symbol: str, bars: SymbolBars, timeframe: Timeframe) -> TradingClock:
     """The clock of one timeframe: by the strategy's calendar, or else the symbol's, or else a guess."""
-    chosen = choose_calendar(symbol, timeframe, opens_of(bars[timeframe]), strategy.calendar, bars.calendar)
+    opens = opens_of(bars[timeframe])
+    chosen = choose_calendar(symbol, timeframe, opens, strategy.calendar, bars.calendar, asker="the strategy")
     return TradingClock(timeframe, chosen)
 
 

@@ -74,15 +74,17 @@ def choose_calendar(
     timestamps: Instants,
     asked: str | None = None,
     named_for_symbol: str | None = None,
+    *,
+    asker: str = "the request",
 ) -> CalendarChoice:
     """The calendar of a series: `asked`, or else `named_for_symbol`, or else a guess from bars and symbol.
 
-    asked: what a strategy or a request names
+    asked: what `asker` names, a strategy or a request
     named_for_symbol: what is stored for the symbol
 
     Raises InputError when there is no such calendar.
     """
-    for name, why in ((asked, "asked for by name"), (named_for_symbol, f"named for {symbol}")):
+    for name, why in ((asked, f"named by {asker}"), (named_for_symbol, f"named for {symbol}")):
         if name is not None:
             return CalendarChoice(name=check_calendar(name), why=why, is_guess=False)
     name, why = _guess(symbol, timeframe, timestamps)

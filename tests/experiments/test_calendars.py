@@ -62,8 +62,8 @@ def store(home: Path) -> Iterator[BarStore]:
     [
         (None, "", "24/7 (a guess: USDT is a coin)", (3000, 3500), True),
         ("XNYS", "", "XNYS (named for ACMEUSDT)", (1720, 1770), False),
-        ("24/7", "calendar: XNYS\n", "XNYS (asked for by name)", (1720, 1770), False),
-        ("XNYS", "calendar: 24/7\n", "24/7 (asked for by name)", (3000, 3500), True),
+        ("24/7", "calendar: XNYS\n", "XNYS (named by the strategy)", (1720, 1770), False),
+        ("XNYS", "calendar: 24/7\n", "24/7 (named by the strategy)", (3000, 3500), True),
     ],
     ids=["guess", "named", "strategy over named", "strategy over named, holes"],
 )

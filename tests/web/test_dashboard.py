@@ -88,7 +88,7 @@ def test_a_file_is_imported_as_the_form_says_that_it_is_written(tab: Tab, bars: 
 
     page.get_by_text("How the file is written").click()
     page.get_by_label("Date format").fill("DMY")
-    page.get_by_label("The first line is a bar").check()
+    page.get_by_label("No header line").check()
     tab.picture("import")
     page.get_by_role("button", name="Load bars").click()
 

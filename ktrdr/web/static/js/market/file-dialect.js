@@ -32,7 +32,7 @@ export class FileDialect {
       field("Lines to skip", this.#skip),
       field("Times are of the", this.#stamp),
       field("Bad rows", this.#badRows),
-      h("label", { class: "toggle" }, this.#noHeader, "The first line is a bar"),
+      h("label", { class: "toggle" }, this.#noHeader, "No header line"),
     ),
     offers("zones", Intl.supportedValuesOf("timeZone")),
     offers("date-orders", ORDERS),
