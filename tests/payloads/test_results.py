@@ -27,7 +27,7 @@ indicators: [{name: rsi, period: 14}]
 NEW = (
     *("version: ", "kind: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[]."),
     "artifacts.evaluated_rows: ",
-    "preflight.symbols[].holes: ",
+    *("preflight.symbols[].holes: ", "preflight.symbols[].calendar."),
 )
 """What results have had since 0.1.0."""
 NEW_WITHIN = (
