@@ -8,7 +8,7 @@ WEB_READY := $(WEB)/node_modules/.ready
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(WEB)
 
 # A file's tests stay together, because they share servers.
-TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations=10
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help setup demo test test-fast lint format bench chaos clean
 .DEFAULT_GOAL := help

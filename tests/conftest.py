@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -25,12 +26,18 @@ def _on_audit(event: str, arguments: tuple[object, ...]) -> None:
         started.append(f"{event} {arguments[:1]}")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, because tests of whole systems wait for much of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First, because `-m` selects by the markers."""
+    """Mark what drives whole systems, before `-m` selects by markers; begin with it, because it takes longest."""
     for item in items:
         if item.path.parent.name in SYSTEMS or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
 @pytest.hookimpl(wrapper=True)

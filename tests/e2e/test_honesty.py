@@ -97,7 +97,7 @@ def test_cancelling_the_whole_cancels_its_folds(system: System, tmp_path: Path) 
 
 
 def test_a_fold_that_dies_fails_the_whole_and_a_resume_trains_what_is_missing(system: System, tmp_path: Path) -> None:
-    whole = system.train(write(tmp_path, WALK, epochs=600))
+    whole = system.train(write(tmp_path, WALK, epochs=250))
     until(lambda: folds_of(system, whole)[2]["status"] == "RUNNING")
     last = folds_of(system, whole)[2]["operation_id"]
     os.kill(system.worker_of(last).pid, signal.SIGKILL)
