@@ -21,6 +21,7 @@ from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
+from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
@@ -173,6 +174,7 @@ def build_services(settings: Settings, executor: Executor | None = None, lock: H
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
         models=models,
+        bundles=BundleService(operations, home),
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,

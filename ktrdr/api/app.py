@@ -14,6 +14,7 @@ from ktrdr.api.access import Access
 from ktrdr.api.middleware import RequestContext, RequestMetrics
 from ktrdr.api.openapi import KtrdrFastAPI
 from ktrdr.api.routes import (
+    bundles,
     charts,
     data,
     health,
@@ -41,6 +42,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     strategies.router,
     indicators.router,
     models.router,
+    bundles.router,
     records.router,
     charts.router,
     system.router,

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 1024 * 1024 * 1024
+_UPLOADS = ("/import", "/models/bundles")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -90,7 +91,7 @@ def _given_id(scope: Scope) -> str | None:
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    limit = UPLOAD_LIMIT if scope["path"].endswith("/import") else BODY_LIMIT
+    limit = UPLOAD_LIMIT if scope["path"].endswith(_UPLOADS) else BODY_LIMIT
     received = 0
 
     async def receive_within_limit() -> Message:
