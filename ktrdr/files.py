@@ -51,7 +51,12 @@ def move_folder(source: Path, target: Path) -> None:
 def drafts_within(folder: Path) -> list[Path]:
     """Temporary files below `folder`, of killed or of running writers."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in paths if path.suffix in _DRAFTS)
+    return sorted(filter(is_draft, paths))
+
+
+def is_draft(path: Path) -> bool:
+    """Whether the name is that of a temporary file."""
+    return path.suffix in _DRAFTS
 
 
 def remove_drafts(path: Path) -> None:

@@ -103,4 +103,4 @@ def test_a_model_in_the_home_is_verified_by_its_server(server: FakeServer, capsy
     assert main(["models", "verify", ID]) == 1
     shown = capsys.readouterr()
     assert shown.out == f"{ID}/metrics.png is gone\n"
-    assert "no checksums were recorded for op_1" in shown.err
+    assert "no checksums were recorded for op_training_20230630_aaaaaa" in shown.err
