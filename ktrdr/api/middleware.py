@@ -12,6 +12,7 @@ from itertools import count
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ktrdr.api.root_path import path_below_root
 from ktrdr.logs import on_behalf_of
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def _route(scope: Scope) -> str:
     """The route's own path, with names in place of values: there are only so many of them."""
     path: str | None = getattr(scope.get("route"), "path", None)
     if path is None:
-        return scope["path"] if "endpoint" in scope and not scope.get("path_params") else "unmatched"
+        return path_below_root(scope) if "endpoint" in scope and not scope.get("path_params") else "unmatched"
     return path
 
 
