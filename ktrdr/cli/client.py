@@ -242,7 +242,7 @@ class Client:
     def unpack(self, file: Path) -> Unpacked:
         from ktrdr.payloads.bundles import Unpacked
 
-        headers = {"content-type": "application/x-tar"}
+        headers = {"content-type": "application/octet-stream"}
         with file.open("rb") as content:
             response = self._send("POST", _path("models", "bundles"), content=content, headers=headers, wait_s=CHECK_S)
         return self._read(Unpacked, response)

@@ -84,7 +84,7 @@ class BundledOperation(Payload):
     parent_id: str | None = Field(max_length=64, description="The operation that it continues or is part of.")
     payload: dict[str, JsonValue] = Field(description="Its job.")
     results: dict[str, Any] = Field(description="Its results.")
-    metrics: tuple[dict[str, Any], ...] = Field(description="Its metrics, in their order.")
+    metrics: tuple[dict[str, str | int | float | bool | None], ...] = Field(description="Its metrics, in their order.")
 
     @field_validator("created_at", "updated_at", "started_at", "completed_at")
     @classmethod

@@ -25,7 +25,10 @@ def read_checksums(folder: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
-    return {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    listed = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    if strangers := [name for name in listed if Path(name).name != name]:
+        raise StorageError(f"{path} names {strangers[0]!r}, which is no file of the folder")
+    return listed
 
 
 def differences(folder: Path) -> list[str]:

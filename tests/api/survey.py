@@ -114,7 +114,8 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
         f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/models/bundles": [
-            {"media_type": "application/x-tar", "body": body} for body in (server.get(bundle).content, b"no archive")
+            {"media_type": "application/octet-stream", "body": body}
+            for body in (server.get(bundle).content, b"no archive")
         ],
         f"POST {API}/models/{{operation_id}}/reproduce": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/training/preflight": [_json(START), _json(START | {"timeframes": []})],

@@ -16,24 +16,26 @@ import pytest
 from ktrdr.doctor.examination import examine
 from ktrdr.home import Home
 from ktrdr.payloads.bundles import VERSION
-from tests.api.live import API, LOAD, START, STRATEGY, Live, furnished, live
+from tests import sample_results
+from tests.api.live import API, START, STRATEGY, Live, live, with_a_year
 
 pytestmark = pytest.mark.slow
 
 FOLDS = START | {"strategy": STRATEGY + "validation: {type: walk_forward, folds: 2}\n"}
+RESULTS = json.loads(sample_results.training().model_dump_json())
 Change = Callable[[dict[str, bytes], dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with furnished(tmp_path_factory.mktemp("origin")) as server:
+    with with_a_year(tmp_path_factory.mktemp("origin")) as server:
+        server.training = server.complete("/training/start", START)
         yield server
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live(tmp_path_factory.mktemp("target")) as server:
-        server.complete("/data/load", LOAD)
+    with with_a_year(tmp_path_factory.mktemp("target")) as server:
         yield server
 
 
@@ -185,6 +187,21 @@ def _record(**changes: Any) -> Change:
     return change
 
 
+def _job(**changes: Any) -> Change:
+    def change(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        record = json.loads(files[f"records/{manifest['operation_id']}.json"])
+        _record(payload=record["payload"] | changes)(files, manifest)
+
+    return change
+
+
+def _checksums(name: str) -> Change:
+    def change(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        files[f"models/{manifest['operation_id']}/SHA256SUMS"] = f"{'0' * 64}  {name}\n".encode()
+
+    return change
+
+
 def _added(path: str) -> Change:
     return lambda files, manifest: files.update({path: b"x"})
 
@@ -199,8 +216,20 @@ def _added(path: str) -> Change:
         (_record(payload={"version": 99}), "the job was written by a newer ktrdr"),
         (_record(payload={"version": 1, "kind": "data_load"}), "the job cannot be read"),
         (_record(results={"version": 99}), "the results were written by a newer ktrdr"),
-        (_record(metadata={}), "its metadata lacks strategy"),
+        (_record(metadata={}), "its metadata lacks 'strategy'"),
         (_record(operation_id="op_training_20200101_aaaaaa"), "it is of op_training_20200101_aaaaaa"),
+        (_record(results=RESULTS | {"artifacts": {"x": "/etc/passwd"}}), "it names a file '/etc/passwd'"),
+        (_record(results=RESULTS | {"artifacts": {"x": "../../../etc/passwd"}}), "it names a file"),
+        (_record(results=RESULTS | {"model_path": "/a/models/../registry.sqlite"}), "it names a file"),
+        (_job(resume_from="../../elsewhere"), "it names an operation '../../elsewhere'"),
+        (_job(reproduces="/"), "it names an operation '/'"),
+        (_job(symbols=["../AAPL"]), "../AAPL"),
+        (_job(timeframes=["../1d"]), "../1d"),
+        (_record(parent_id="op/../../x"), "it names an operation"),
+        (_record(metadata={"strategy": "x", "symbols": 5, "timeframes": ["1d"], "model_type": "mlp"}), "symbols: "),
+        (_record(progress={}), "progress.percentage: Field required"),
+        (_record(metrics=[{"epoch": [1]}]), "metrics.0.epoch"),
+        (_checksums("../../registry.sqlite"), "is no file of the folder"),
         (_added("../../evil"), "path: String should match"),
         (_added("/etc/evil"), "path: String should match"),
         (_added("registry.sqlite"), "path: String should match"),

@@ -33,7 +33,10 @@ async def pack_model(operation_id: str, services: Injected) -> StreamingResponse
     status_code=status.HTTP_201_CREATED,
     responses=refusals(403, 409, 413, 422, 503),
     openapi_extra={
-        "requestBody": {"required": True, "content": {_TAR: {"schema": {"type": "string", "format": "binary"}}}}
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
     },
 )
 async def unpack_models(request: Request, services: Injected) -> Unpacked:

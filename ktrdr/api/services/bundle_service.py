@@ -16,7 +16,7 @@ from ktrdr.api.services.uploads import receive
 from ktrdr.errors import ArtifactNotFound, ConflictError, InputError, NotFoundError, OperationNotFound, StorageError
 from ktrdr.executors.outcome import JOB, outcome_of
 from ktrdr.files import make_folder, move_folder
-from ktrdr.findings import Level
+from ktrdr.findings import Level, subfolders
 from ktrdr.home import Home
 from ktrdr.jobs.kinds import MODEL_TYPES, job_of
 from ktrdr.operations.operation import Operation
@@ -221,7 +221,12 @@ def _check_models(place: Path, records: list[EndedOperation]) -> None:
     """Raises InputError when the files of a model are damaged or incomplete."""
     completed = {each.operation.operation_id for each in records if each.operation.status == "COMPLETED"}
     found = check.check(place / "models", {each.operation.operation_id for each in records}, completed)
-    if faults := [finding.what for finding in found if finding.level is Level.FAULT]:
+    faults = [finding.what for finding in found if finding.level is Level.FAULT]
+    try:
+        faults += [each for folder in subfolders(place / "models").values() for each in checksums.differences(folder)]
+    except StorageError as error:
+        faults.append(error.detail)
+    if faults:
         raise InputError(f"the bundle holds no whole model: {'; '.join(faults)}", hint="pack the model anew")
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
 from pydantic import ValidationError
 
+from ktrdr.api.schemas.operations import Operation as WireOperation
+from ktrdr.api.services.model_service import model_of
 from ktrdr.errors import InputError, StorageError
+from ktrdr.jobs.kinds import job_of
+from ktrdr.market.bars import check_symbol
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import EndedOperation
 from ktrdr.payloads.bundles import BundledOperation
-from ktrdr.payloads.jobs import FoldsJob, TrainingJob, parse_job
-from ktrdr.payloads.reading import parse_results
+from ktrdr.payloads.jobs import FoldsJob, TrainingJob
+from ktrdr.payloads.reading import AnyResults, parse_results
+from ktrdr.payloads.results import FileResults
+from ktrdr.payloads.training import FoldsResults, UnfinishedFoldsResults
+from ktrdr.timeframe import Timeframe
 
 _SHARED = (
     "operation_id",
@@ -26,7 +37,8 @@ _SHARED = (
     "parent_id",
     "payload",
 )
-_SHOWN = ("strategy", "symbols", "timeframes", "model_type")
+_OPERATION = re.compile("op_[a-z_]+_[0-9]{8}_[0-9a-z]{6}")
+_FILE = re.compile(f"/(models|operations)/{_OPERATION.pattern}/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 async def record_of(operations: OperationsService, operation: Operation) -> bytes:
@@ -41,27 +53,51 @@ async def record_of(operations: OperationsService, operation: Operation) -> byte
 
 
 def read_record(operation_id: str, content: bytes) -> EndedOperation:
-    """Raises InputError when the record cannot be read by this version."""
+    """Raises InputError when the record cannot be read by this version, or names what lies outside models."""
     try:
         record = BundledOperation.model_validate_json(content)
-        _check(operation_id, record)
+        shared = {name: getattr(record, name) for name in _SHARED}
+        operation = Operation(status=OperationStatus(record.status), **shared)
+        _check(operation_id, operation, parse_results(record.results))
     except ValidationError as error:
         fault = error.errors()[0]
         raise _refusal(operation_id, f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    except StorageError as error:
+    except KeyError as error:
+        raise _refusal(operation_id, f"its metadata lacks {error}") from None
+    except (StorageError, InputError) as error:
         raise _refusal(operation_id, error.detail) from None
-    shared = {name: getattr(record, name) for name in _SHARED}
-    return EndedOperation(Operation(status=OperationStatus(record.status), **shared), record.results, record.metrics)
+    return EndedOperation(operation, record.results, record.metrics)
 
 
-def _check(operation_id: str, record: BundledOperation) -> None:
-    """Raises ValidationError, StorageError and InputError."""
-    job = parse_job(record.payload)
-    parse_results(record.results)
-    if record.operation_id != operation_id or not isinstance(job, TrainingJob | FoldsJob):
-        raise _refusal(operation_id, f"it is of {record.operation_id}, a {job.kind}")
-    if missing := [name for name in _SHOWN if name not in record.metadata]:
-        raise _refusal(operation_id, f"its metadata lacks {missing[0]}")
+def _check(operation_id: str, operation: Operation, results: AnyResults) -> None:
+    """Raises ValidationError, KeyError, StorageError and InputError."""
+    job = job_of(operation)
+    if operation.operation_id != operation_id or not isinstance(job, TrainingJob | FoldsJob):
+        raise InputError(f"it is of {operation.operation_id}, a {job.kind}")
+    shown = {name: getattr(operation, name) for name in _SHARED if name != "payload"}
+    WireOperation.model_validate({**shown, "status": operation.status})
+    model_of(operation, results)
+    for symbol in job.symbols:
+        check_symbol(symbol)
+    for timeframe in job.timeframes:
+        Timeframe.parse(timeframe)
+    for name in _named_operations(operation, job, results):
+        if not _OPERATION.fullmatch(name):
+            raise InputError(f"it names an operation {name!r}")
+    files = results.under(PurePosixPath("/")).files.values() if isinstance(results, FileResults) else ()
+    for path in files:
+        if not _FILE.fullmatch(path):
+            raise InputError(f"it names a file {path!r}")
+
+
+def _named_operations(operation: Operation, job: TrainingJob | FoldsJob, results: AnyResults) -> Iterator[str]:
+    """The operations whose folders a server opens for it."""
+    if isinstance(job, TrainingJob):
+        yield from filter(None, (operation.parent_id, job.resume_from, job.reproduces))
+    else:
+        yield from (*job.completed.values(), *job.checkpoints.values())
+    if isinstance(results, FoldsResults | UnfinishedFoldsResults):
+        yield from (fold.operation_id for fold in results.folds)
 
 
 def _refusal(operation_id: str, reason: str) -> InputError:
