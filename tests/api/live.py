@@ -50,6 +50,7 @@ class Live:
     home: Path
     training: str = ""
     load: str = ""
+    bundle: bytes = b""
     _traces: _Traces = field(default_factory=_Traces)
 
     @property
@@ -152,4 +153,5 @@ def furnished(home: Path) -> Iterator[Live]:
     with live(home) as server:
         server.load = server.complete("/data/load", LOAD)
         server.training = server.complete("/training/start", START)
+        server.bundle = server.get(f"/models/{server.training}/bundle").content
         yield server

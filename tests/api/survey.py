@@ -69,7 +69,6 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
     one, two = ({"operation_id": operation_id} for operation_id in (server.training, server.load))
     series = {"symbol": "AAPL", "timeframe": "1d"}
     artifacts = ("metrics_plot", "model_summary", "model_card", "metrics_table", "strategy")
-    bundle = f"/models/{server.training}/bundle"
     file = {"media_type": "application/octet-stream", "body": CSV, "query": {"filename": "acme.csv"}}
     by_path: dict[str, list[dict[str, Any]]] = {
         f"GET {API}/operations": [{"query": {"type": "TRAINING"}}],
@@ -114,8 +113,7 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
         f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/models/bundles": [
-            {"media_type": "application/octet-stream", "body": body}
-            for body in (server.get(bundle).content, b"no archive")
+            {"media_type": "application/octet-stream", "body": body} for body in (server.bundle, b"no archive")
         ],
         f"POST {API}/models/{{operation_id}}/reproduce": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/training/preflight": [_json(START), _json(START | {"timeframes": []})],
