@@ -157,6 +157,36 @@ def test_a_training_in_folds_brings_its_folds(origin: Live, target: Live) -> Non
     assert unpack(target, packed(origin, folds[0])).json()["code"] == "conflict"
 
 
+def test_a_cancelled_training_goes_on_elsewhere(origin: Live, target: Live) -> None:
+    long = START | {"strategy": STRATEGY.replace("epochs: 2", "epochs: 100000")}
+    operation_id: str = origin.post("/training/start", long).json()["operation_id"]
+    assert origin.get(f"/models/{operation_id}/bundle").json()["code"] == "conflict"
+    reported = _cancelled(origin, operation_id, after=1)
+
+    assert unpack(target, packed(origin, operation_id)).status_code == 201
+
+    assert target.get(f"/operations/{operation_id}").json()["status"] == "CANCELLED"
+    assert target.get(f"/operations/{operation_id}/metrics").json()["metrics"] == reported
+    resumed: str = target.post(f"/operations/{operation_id}/resume").json()["operation_id"]
+    again = _cancelled(target, resumed, after=len(reported) + 1)
+    assert [metric["val_loss"] for metric in again[: len(reported)]] == [metric["val_loss"] for metric in reported]
+
+
+def _cancelled(server: Live, operation_id: str, *, after: int) -> list[dict[str, Any]]:
+    """Cancel a training after so many epochs; its metrics."""
+
+    def metrics() -> list[dict[str, Any]]:
+        server.get(f"/operations/{operation_id}", wait=0.05, force_refresh=True)
+        found: list[dict[str, Any]] = server.get(f"/operations/{operation_id}/metrics").json()["metrics"]
+        return found
+
+    while len(metrics()) < after:
+        assert not server.get(f"/operations/{operation_id}").json()["completed_at"]
+    server.post(f"/operations/{operation_id}/cancel")
+    server.end_of(operation_id)
+    return metrics()
+
+
 def test_what_is_here_already_is_left_alone(origin: Live, bundle: bytes) -> None:
     before = tree(origin.home)
 
