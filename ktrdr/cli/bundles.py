@@ -87,12 +87,12 @@ def verify(
       ktrdr models verify op_training_20230630_k3x9ab
       ktrdr models verify op_training_20230630_k3x9ab.ktrdr.tar
     """
-    found = _verify(ctx, model)
+    verification = _verify(ctx, model)
     if as_json:
-        print_json(found)
+        print_json(verification)
     else:
-        _print(found)
-    if found.differences:
+        _print(verification)
+    if verification.differences:
         raise typer.Exit(FAILED)
 
 
@@ -115,10 +115,10 @@ def _check_file(path: Path) -> None:
         raise InputError(f"there is no file {path}", hint="write one with: ktrdr models pack ID")
 
 
-def _print(found: Verification) -> None:
-    for sentence in found.differences:
+def _print(verification: Verification) -> None:
+    for sentence in verification.differences:
         typer.echo(sentence)
-    if not found.differences:
-        typer.echo(f"{found.subject}: {counted(found.files, 'file')}, all as written")
-    for operation_id in found.without_checksums:
+    if not verification.differences:
+        typer.echo(f"{verification.subject}: {counted(verification.files, 'file')}, all as written")
+    for operation_id in verification.without_checksums:
         note(f"no checksums were recorded for {operation_id}")

@@ -162,8 +162,8 @@ class Client:
 
     def export_bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """The file's content as it comes."""
-        given = {name: str(value) for name, value in query.items() if value is not None}
-        return self._stream(_path("data", symbol, timeframe, "export"), given)
+        parameters = {name: str(value) for name, value in query.items() if value is not None}
+        return self._stream(_path("data", symbol, timeframe, "export"), parameters)
 
     def _stream(self, path: str, query: Mapping[str, str] | None = None, wait_s: float = 0) -> Iterator[bytes]:
         import httpx

@@ -220,8 +220,8 @@ def _read_records(place: Path, manifest: Manifest) -> list[EndedOperation]:
 def _check_models(place: Path, records: list[EndedOperation]) -> None:
     """Raises InputError when the files of a model are damaged or incomplete."""
     completed = {each.operation.operation_id for each in records if each.operation.status == "COMPLETED"}
-    found = check.check(place / "models", {each.operation.operation_id for each in records}, completed)
-    faults = [finding.what for finding in found if finding.level is Level.FAULT]
+    findings = check.check(place / "models", {each.operation.operation_id for each in records}, completed)
+    faults = [finding.what for finding in findings if finding.level is Level.FAULT]
     try:
         faults += [each for folder in subfolders(place / "models").values() for each in checksums.differences(folder)]
     except StorageError as error:
