@@ -2,8 +2,9 @@
 
 FROM python:3.11-slim AS build
 
-# An index for PyTorch alone, for its CPU build: on Linux, PyPI's own wheels may bring CUDA along, several gigabytes of it.
-ARG TORCH_INDEX_URL=""
+# The index for PyTorch alone. The default has its CPU build; with an empty value PyTorch comes from where all else does,
+# and on Linux PyPI's wheels bring CUDA along, several gigabytes of it.
+ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 # Any of pip's indexes for everything else; PyPI when it is not given.
 ARG PIP_INDEX_URL
 
@@ -13,8 +14,8 @@ ENV PATH=/opt/ktrdr/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # Dependencies in layers of their own: a change of the code does not install them again.
 COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-        > requirements.txt \
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        print(*project['dependencies'], *project['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
     && grep '^torch' requirements.txt > torch.txt \
     && pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -r torch.txt \
     && pip install -r requirements.txt
@@ -26,7 +27,12 @@ RUN pip install --no-deps .
 
 FROM python:3.11-slim
 
-RUN useradd --system --uid 10001 --create-home ktrdr \
+# LightGBM's library needs it, and the slim image lacks it. Debian keeps no older versions that could be named.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+RUN useradd --uid 10001 --user-group --create-home ktrdr \
     && install --directory --owner=ktrdr --group=ktrdr /var/lib/ktrdr
 COPY --from=build /opt/ktrdr /opt/ktrdr
 COPY config /app/config
@@ -42,5 +48,5 @@ EXPOSE 8000
 
 # Log lines go to standard error; here they join standard output, so that `docker logs … | grep` finds them.
 # --insecure: within its own network the container must listen on all addresses; docker-compose.yml publishes the port
-# to this machine alone, and KTRDR_API_TOKEN is asked for where it is set.
+# to this machine alone. Where KTRDR_API_TOKEN is set, every client must send it.
 CMD ["sh", "-c", "exec ktrdr serve --insecure 2>&1"]

@@ -32,10 +32,11 @@ in_container() {
 
 prepare_env() {
     [ -e .env ] || install -m 644 /dev/null .env
-    if [ -z "$(find -L .env -perm -o=r)" ]; then
-        echo "note: the container's user may not be allowed to read .env; allow it with: chmod o+r .env" >&2
+    if [ -z "$(find -L .env \( -perm -o=r -o -group 10001 -perm -g=r \))" ]; then
+        echo "note: the container's user may not be allowed to read .env; allow it with: sudo chgrp 10001 .env; chmod 640 .env" >&2
     fi
-    for name in LOG_LEVEL OPERATIONS_CACHE_TTL KTRDR_MAX_CONCURRENT KTRDR_STANDBY_WORKERS; do
+    for name in LOG_LEVEL OPERATIONS_CACHE_TTL KTRDR_MAX_CONCURRENT KTRDR_STANDBY_WORKERS KTRDR_API_TOKEN \
+        KTRDR_ALLOWED_HOSTS KTRDR_DATABASE_URL KTRDR_ROOT_PATH KTRDR_TRUSTED_PROXIES; do
         if [ -n "${!name:-}" ]; then
             echo "note: $name is set in this shell, but the container reads .env: add $name=${!name} there" >&2
         fi

@@ -21,6 +21,7 @@ from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
+from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
@@ -173,6 +174,7 @@ def build_services(settings: Settings, executor: Executor | None = None, lock: H
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
         models=models,
+        bundles=BundleService(operations, home),
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,
@@ -248,22 +250,34 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
         finish_repairs(home.root)
         logs.configure(home.log_file, settings.log_level, rotates=True)
         asyncio.run(_prepare_registry(settings))
-        app = create_app(
-            build_services(settings, lock=lock),
-            version=__version__,
-            token=settings.ktrdr_api_token.get_secret_value(),
-            allowed_hosts=settings.ktrdr_allowed_hosts.split(","),
-        )
+        config = build_server(settings, build_services(settings, lock=lock))
         listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
         host, port = listener.getsockname()[:2]
         logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
-        )
         # After its shutdown uvicorn raises the signal again; a requested stop must not end as death by that signal.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def build_server(settings: Settings, services: Services) -> uvicorn.Config:
+    """The application as the settings want it, and how it is served."""
+    app = create_app(
+        services,
+        version=__version__,
+        token=settings.ktrdr_api_token.get_secret_value(),
+        allowed_hosts=settings.ktrdr_allowed_hosts.split(","),
+        root_path=settings.ktrdr_root_path,
+    )
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.ktrdr_trusted_proxies),
+        forwarded_allow_ips=settings.ktrdr_trusted_proxies,
+        timeout_graceful_shutdown=5,
+    )
 
 
 def _registry(settings: Settings) -> SqlOperationStore:

@@ -40,10 +40,23 @@ def make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
+def move_folder(source: Path, target: Path) -> None:
+    """Move a folder within one file system durably; its files must be synced. Raises OSError."""
+    for folder, _, _ in os.walk(source):
+        _sync_folder(Path(folder))
+    os.rename(source, target)
+    _sync_folder(target.parent)
+
+
 def drafts_within(folder: Path) -> list[Path]:
     """Temporary files below `folder`, of killed or of running writers."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in paths if path.suffix in _DRAFTS)
+    return sorted(filter(is_draft, paths))
+
+
+def is_draft(path: Path) -> bool:
+    """Whether the name is that of a temporary file."""
+    return path.suffix in _DRAFTS
 
 
 def remove_drafts(path: Path) -> None:

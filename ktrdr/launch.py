@@ -1,4 +1,4 @@
-"""Turns `ktrdr serve` and `ktrdr doctor` into separate programs, and defines their options.
+"""Turns `ktrdr serve`, `ktrdr doctor` and `ktrdr home backup` into separate programs, and defines their options.
 
 The command line must start fast, so it does not import the server or the doctor; the server does not need the command
 line's imports, which would occupy memory. Typer therefore reads and checks the options, and then the process becomes
@@ -86,4 +86,21 @@ class Doctor(Program):
 
     home: Path | None = None
     repair: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backup(Program):
+    """The backup of a home.
+
+    to: the new folder
+    home: the folder to back up; None for the setting
+    json: whether to print JSON
+    """
+
+    command = "home backup"
+    module = "ktrdr.backup"
+
+    to: Path | None = None
+    home: Path | None = None
     json: bool = False

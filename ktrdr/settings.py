@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from ktrdr.errors import InputError
 
 _SECRET = re.compile("token|password|secret", re.IGNORECASE)
 _MASK = "********"
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
+_OWN_PATHS = ("api", "docs", "metrics", "openapi.json", "reference", "web")
 _WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -68,6 +71,14 @@ class Settings(BaseSettings):
         "localhost,127.0.0.1,::1",
         description="Names, separated by commas, under which a server without a token may be called; * for any.",
     )
+    ktrdr_root_path: str = Field(
+        "", description="Path below which a reverse proxy serves this server, such as /ktrdr; empty for the top."
+    )
+    ktrdr_trusted_proxies: str = Field(
+        "",
+        description="Addresses, separated by commas, of reverse proxies whose X-Forwarded headers are believed; * for "
+        "any.",
+    )
     ktrdr_database_url: str = Field(
         "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."
     )
@@ -96,6 +107,24 @@ class Settings(BaseSettings):
     ktrdr_yahoo_url: str = Field(
         "", description="What the provider yahoo asks instead of Yahoo itself, such as a caching proxy."
     )
+
+    @field_validator("ktrdr_root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        root = path.rstrip("/")
+        if not _ROOT_PATH.fullmatch(root):
+            raise ValueError("it must be a path such as /ktrdr, of letters, digits, dots, hyphens and underscores")
+        if root.split("/")[1:2] and root.split("/")[1] in _OWN_PATHS:
+            raise ValueError(f"the server's own paths begin with /{root.split('/')[1]}; choose another name")
+        return root
+
+    @field_validator("ktrdr_trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, proxies: str) -> str:
+        for proxy in filter(None, (proxy.strip() for proxy in proxies.split(","))):
+            if proxy != "*":
+                ip_network(proxy)
+        return proxies
 
     @field_validator("ktrdr_worker_start")
     @classmethod

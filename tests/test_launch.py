@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from ktrdr.cli import app
-from ktrdr.launch import Doctor, Program, Server
+from ktrdr.launch import Backup, Doctor, Program, Server
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from ktrdr.launch import Doctor, Program, Server
         Server(port=8000),
         Doctor(),
         Doctor(home=Path("a folder"), repair=True, json=True),
+        Backup(to=Path("a folder"), home=Path("home"), json=True),
     ],
 )
 def test_a_program_parses_what_it_was_launched_with(program: Program) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ktrdr.api.problems import problem
+from ktrdr.api.root_path import path_below_root
 
 OPEN_PATH = "/api/v1/health"
 PAGE_PATHS = ("/", "/web/")
@@ -63,7 +64,7 @@ class Access:
 
 
 def _is_open(scope: Scope) -> bool:
-    path, (page, files) = scope["path"], PAGE_PATHS
+    path, (page, files) = path_below_root(scope), PAGE_PATHS
     return path == OPEN_PATH or (scope["method"] in {"GET", "HEAD"} and (path == page or path.startswith(files)))
 
 

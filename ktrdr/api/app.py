@@ -13,7 +13,9 @@ from ktrdr.api import problems, prometheus
 from ktrdr.api.access import Access
 from ktrdr.api.middleware import RequestContext, RequestMetrics
 from ktrdr.api.openapi import KtrdrFastAPI
+from ktrdr.api.root_path import UnderRootPath
 from ktrdr.api.routes import (
+    bundles,
     charts,
     data,
     health,
@@ -41,6 +43,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     strategies.router,
     indicators.router,
     models.router,
+    bundles.router,
     records.router,
     charts.router,
     system.router,
@@ -48,7 +51,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
-def create_app(services: Services, *, version: str, token: str, allowed_hosts: Collection[str]) -> FastAPI:
+def create_app(
+    services: Services, *, version: str, token: str, allowed_hosts: Collection[str], root_path: str = ""
+) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await services.start()
@@ -75,9 +80,11 @@ def create_app(services: Services, *, version: str, token: str, allowed_hosts: C
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX, responses={} if router is health.router else refusals(401))
     app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
-    app.add_middleware(operations.CachedOperationMiddleware, prefix=PREFIX, operations=services.operations)
+    app.add_middleware(operations.CachedOperationMiddleware, prefix=root_path + PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
     app.add_middleware(RequestContext, traffic=app.state.traffic)
+    if root_path:
+        app.add_middleware(UnderRootPath, root_path=root_path)
     problems.install(app)
     return app
 

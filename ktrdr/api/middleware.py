@@ -12,12 +12,14 @@ from itertools import count
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ktrdr.api.root_path import path_below_root
 from ktrdr.logs import on_behalf_of
 
 logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 1024 * 1024 * 1024
+_UPLOADS = ("/import", "/models/bundles")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -78,7 +80,7 @@ def _route(scope: Scope) -> str:
     """The route's own path, with names in place of values: there are only so many of them."""
     path: str | None = getattr(scope.get("route"), "path", None)
     if path is None:
-        return scope["path"] if "endpoint" in scope and not scope.get("path_params") else "unmatched"
+        return path_below_root(scope) if "endpoint" in scope and not scope.get("path_params") else "unmatched"
     return path
 
 
@@ -90,7 +92,7 @@ def _given_id(scope: Scope) -> str | None:
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    limit = UPLOAD_LIMIT if scope["path"].endswith("/import") else BODY_LIMIT
+    limit = UPLOAD_LIMIT if scope["path"].endswith(_UPLOADS) else BODY_LIMIT
     received = 0
 
     async def receive_within_limit() -> Message:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
+    from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.results import Results
@@ -161,14 +162,16 @@ class Client:
 
     def export_bars(self, symbol: str, timeframe: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """The file's content as it comes."""
+        parameters = {name: str(value) for name, value in query.items() if value is not None}
+        return self._stream(_path("data", symbol, timeframe, "export"), parameters)
+
+    def _stream(self, path: str, query: Mapping[str, str] | None = None, wait_s: float = 0) -> Iterator[bytes]:
         import httpx
 
         http = self._http = self._http or self._open()
-        url = f"{self.url}/api/v1{_path('data', symbol, timeframe, 'export')}"
-        given = {name: str(value) for name, value in query.items() if value is not None}
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
         try:
-            with http.stream("GET", url, params=given, timeout=timeout) as response:
+            with http.stream("GET", f"{self.url}/api/v1{path}", params=query, timeout=timeout) as response:
                 if response.is_error:
                     response.read()
                     raise self._refusal(response)
@@ -231,6 +234,23 @@ class Client:
 
     def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
+
+    def bundle(self, operation_id: str) -> Iterator[bytes]:
+        """A packed training as it comes."""
+        return self._stream(_path("models", operation_id, "bundle"), wait_s=CHECK_S)
+
+    def unpack(self, file: Path) -> Unpacked:
+        from ktrdr.payloads.bundles import Unpacked
+
+        headers = {"content-type": "application/octet-stream"}
+        with file.open("rb") as content:
+            response = self._send("POST", _path("models", "bundles"), content=content, headers=headers, wait_s=CHECK_S)
+        return self._read(Unpacked, response)
+
+    def verify(self, operation_id: str) -> Verification:
+        from ktrdr.payloads.bundles import Verification
+
+        return self._get(Verification, "models", operation_id, "verification", wait_s=CHECK_S)
 
     def reproduce(self, operation_id: str) -> OperationStarted:
         return self._start("models", operation_id, "reproduce")

@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare, predict, export, reproduce."""
+"""`ktrdr models`: train, list, show, compare, predict, export, reproduce, pack, unpack, verify."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.analysis import print_reproduction
+from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
 from ktrdr.cli.compare import compare
 from ktrdr.cli.options import (
@@ -40,6 +41,9 @@ REFUSED = ("training_data", "leak_found")
 
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
 app.command()(compare)
+app.command()(pack)
+app.command()(unpack)
+app.command()(verify)
 
 
 @app.command()

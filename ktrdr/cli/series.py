@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ktrdr.cli.client import connect
+from ktrdr.cli.downloads import write_download
 from ktrdr.cli.loads import FAILED
 from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range
 from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
-from ktrdr.errors import InputError, SeriesNotFound, StorageError
+from ktrdr.errors import InputError, SeriesNotFound
 from ktrdr.formatting import counted, size_text
 from ktrdr.payloads.data import GUESS
 
@@ -53,7 +52,7 @@ def check(
         client.name_calendar(symbol, None if calendar == GUESS else calendar)
     found = client.quality(symbol, timeframe)
     if plot:
-        _write(plot, [client.quality_chart(symbol, timeframe)])
+        write_download(plot, [client.quality_chart(symbol, timeframe)])
     if as_json:
         print_json(found)
         return
@@ -166,25 +165,8 @@ def export(
     if kind is None:
         raise InputError(f"{output} is neither .csv nor .parquet", hint="the name's ending says what to write")
     query = {"format": kind, "start": start_date, "end": end_date}
-    written = _write(output, connect(ctx).export_bars(symbol, timeframe, query))
+    written = write_download(output, connect(ctx).export_bars(symbol, timeframe, query))
     say(f"Wrote {output} ({size_text(written)})")
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> int:
-    """Whole or not at all. Raises StorageError."""
-    draft = path.with_name(f".{path.name}.part")
-    written = 0
-    try:
-        with draft.open("wb") as file:
-            for chunk in chunks:
-                written += file.write(chunk)
-        draft.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return written
 
 
 def remove(

@@ -16,6 +16,7 @@ from ktrdr.payloads.evaluation import Evaluation, Lead, Regression
 from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
 from ktrdr.reports.folds_plot import plot_folds, plot_joined_equity
 from ktrdr.reports.folds_summary import MEASURES, summarise_in_words
+from ktrdr.saved_models.checksums import write_checksums
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD, EQUITY, STRATEGY, SUMMARY, write_file
 
@@ -89,6 +90,7 @@ def summarise(
         note=joined.gap,
     )
     files = _write(training, folds, results, output)
+    write_checksums(output, files.values())
     return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in files.items()}})
 
 

@@ -17,6 +17,7 @@ from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
 from ktrdr.saved_models import writing
+from ktrdr.saved_models.checksums import write_checksums
 from ktrdr.saved_models.reproduce import compare_with
 from ktrdr.saved_models.rows_file import write_rows
 from ktrdr.training.architectures.model import count_parameters, layers
@@ -176,6 +177,7 @@ def _write(
     write_file(folder / PLOT, reports.plot_metrics(report))
     write_file(folder / EQUITY, reports.plot_equity(report))
     write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
+    write_checksums(folder, [WEIGHTS, *ARTIFACTS.values()])
 
 
 def _status(ending: Ending) -> Literal["success", "cancelled"]:

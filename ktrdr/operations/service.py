@@ -18,7 +18,7 @@ from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
 from ktrdr.operations.silence import SilenceWatch
 from ktrdr.operations.status import OperationStatus
-from ktrdr.operations.store import OperationStore
+from ktrdr.operations.store import EndedOperation, OperationStore
 from ktrdr.operations.views import Views
 
 logger = logging.getLogger(__name__)
@@ -253,6 +253,14 @@ class OperationsService:
         self._removed.add(operation_id)
         self._views.remove(operation_id)
         logger.info("Removed operation %s", operation_id)
+
+    async def add_ended(self, ended: Sequence[EndedOperation]) -> None:
+        """Take over operations that ended elsewhere, all or none. Raises ConflictError when an id of them is taken."""
+        if not await self._store.add_ended(ended):
+            raise ConflictError("an operation of the same id is here already", hint="see it with: ktrdr models list")
+        for each in ended:
+            self._removed.discard(each.operation.operation_id)
+            logger.info("Took over operation %s (%s)", each.operation.operation_id, each.operation.status)
 
     def _forget(self, operation_id: str) -> None:
         bridge = self._local_bridges.pop(operation_id, None)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EndedOperation:
+    """An operation that has ended, with all that a store holds of it."""
+
+    operation: Operation
+    results: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
 
 
 class OperationStore(Protocol):
@@ -31,6 +41,9 @@ class OperationStore(Protocol):
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
         """Store a terminal operation, its results and all of its metrics, as one transaction."""
+
+    async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
+        """Store operations that ended elsewhere, as one transaction; False, and none, when an id of them is taken."""
 
     async def remove(self, operation_id: str) -> None:
         """Remove an operation, its results and all of its metrics, as one transaction; an unknown id is ignored."""
@@ -96,6 +109,13 @@ class InMemoryOperationStore:
         self._operations[operation.operation_id] = operation
         self._results[operation.operation_id] = dict(results)
         self._metrics[operation.operation_id] = [dict(metric) for metric in metrics]
+
+    async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
+        if any(each.operation.operation_id in self._operations for each in ended):
+            return False
+        for each in ended:
+            await self.finish(each.operation, each.results, each.metrics)
+        return True
 
     async def remove(self, operation_id: str) -> None:
         for table in (self._operations, self._results, self._metrics):

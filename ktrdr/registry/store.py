@@ -19,6 +19,7 @@ from ktrdr.errors import StorageError
 from ktrdr.home import Home
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
+from ktrdr.operations.store import EndedOperation
 from ktrdr.registry.layout import create_tables, log_files, missing_columns
 from ktrdr.registry.ownership import ServerLock, claim
 from ktrdr.registry.tables import MetricRow, OperationRow
@@ -120,14 +121,19 @@ class SqlOperationStore:
         async with self._writing_session() as session:
             await session.merge(OperationRow(**_columns(operation), results=dict(results)))
             await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation.operation_id))
-            if metrics:
-                await session.execute(
-                    insert(MetricRow),
-                    [
-                        {"operation_id": operation.operation_id, "position": position, "record": dict(record)}
-                        for position, record in enumerate(metrics)
-                    ],
-                )
+            await _insert_metrics(session, operation.operation_id, metrics)
+
+    async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
+        try:
+            async with self._writing_session() as session:
+                session.add_all(OperationRow(**_columns(each.operation), results=dict(each.results)) for each in ended)
+                with _duplicates_detected():
+                    await session.flush()
+                for each in ended:
+                    await _insert_metrics(session, each.operation.operation_id, each.metrics)
+        except _Duplicate:
+            return False
+        return True
 
     async def remove(self, operation_id: str) -> None:
         async with self._writing_session() as session:
@@ -247,6 +253,15 @@ class SqlOperationStore:
         """Keep SQLite from creating an empty file in place of a deleted one."""
         if self._file and self._opened and _identity(self._file) is None:
             raise FileNotFoundError(2, "it was deleted while the server ran", str(self._file))
+
+
+async def _insert_metrics(session: AsyncSession, operation_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        {"operation_id": operation_id, "position": position, "record": dict(record)}
+        for position, record in enumerate(metrics)
+    ]
+    if rows:
+        await session.execute(insert(MetricRow), rows)
 
 
 class _Duplicate(Exception):

@@ -17,6 +17,7 @@ WEIGHTS = "model.safetensors"
 STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
+CHECKSUMS = "SHA256SUMS"
 
 ARTIFACTS = {
     "metrics_plot": PLOT,

@@ -109,9 +109,7 @@ def _join_style_sheets(contents: dict[str, bytes]) -> None:
 
 def _preloads(contents: Iterable[str]) -> bytes:
     """Links to all modules, so that a browser need not find one after the other in their imports."""
-    links = [
-        f'<link rel="modulepreload" href="/web/__RELEASE__/{name}">' for name in contents if name.startswith("js/")
-    ]
+    links = [f'<link rel="modulepreload" href="web/__RELEASE__/{name}">' for name in contents if name.startswith("js/")]
     return "\n    ".join(links).encode()
 
 

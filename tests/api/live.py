@@ -15,8 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from ktrdr.api.app import create_app
-from ktrdr.bootstrap import build_lanes, build_services
+from ktrdr.bootstrap import build_lanes, build_server, build_services
 from ktrdr.executors.inline import InlineExecutor
 from ktrdr.settings import Settings
 
@@ -51,6 +50,7 @@ class Live:
     home: Path
     training: str = ""
     load: str = ""
+    bundle: bytes = b""
     _traces: _Traces = field(default_factory=_Traces)
 
     @property
@@ -118,12 +118,12 @@ class Live:
 
 
 @contextmanager
-def live(home: Path) -> Iterator[Live]:
-    settings = Settings(ktrdr_home=home, ktrdr_standby_workers=0, ktrdr_max_concurrent=1)
+def live(home: Path, **changes: Any) -> Iterator[Live]:
+    """A server whose settings differ from the usual ones by `changes`."""
+    settings = Settings(ktrdr_home=home, ktrdr_standby_workers=0, ktrdr_max_concurrent=1, **changes)
     services = build_services(settings, InlineExecutor(build_lanes(settings)))
-    app = create_app(services, version="0.0.0", token="", allowed_hosts=["127.0.0.1"])
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(build_server(settings, services))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     traces = _Traces()
@@ -153,4 +153,5 @@ def furnished(home: Path) -> Iterator[Live]:
     with live(home) as server:
         server.load = server.complete("/data/load", LOAD)
         server.training = server.complete("/training/start", START)
+        server.bundle = server.get(f"/models/{server.training}/bundle").content
         yield server

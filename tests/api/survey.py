@@ -110,6 +110,11 @@ def _known(server: Live) -> dict[str, list[dict[str, Any]]]:
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
         ],
         f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
+        f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
+        f"POST {API}/models/bundles": [
+            {"media_type": "application/octet-stream", "body": body} for body in (server.bundle, b"no archive")
+        ],
         f"POST {API}/models/{{operation_id}}/reproduce": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/training/preflight": [_json(START), _json(START | {"timeframes": []})],
         f"POST {API}/strategies/audit": [_json(START)],

@@ -11,7 +11,7 @@ import pytest
 
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
-from ktrdr.operations.store import InMemoryOperationStore, OperationStore
+from ktrdr.operations.store import EndedOperation, InMemoryOperationStore, OperationStore
 from ktrdr.registry.store import SqlOperationStore
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +168,18 @@ async def test_what_is_removed_is_gone_with_results_and_metrics(store: Operation
     assert await store.find_by_key("a") is None
     assert (await store.results("op_b"), await store.count_metrics("op_b")) == ({"status": "success"}, 1)
     assert [found.operation_id for found in (await store.list())[0]] == ["op_b"]
+
+
+async def test_operations_that_ended_elsewhere_are_added_all_or_none(store: OperationStore) -> None:
+    def ended(name: str) -> EndedOperation:
+        completed = replace(operation(name), status=OperationStatus.COMPLETED, completed_at=NOON)
+        return EndedOperation(completed, {"of": name}, [{"epoch": 1}, {"epoch": 2}])
+
+    assert await store.add_ended([ended("a"), ended("b")])
+
+    assert await store.get("op_a") == ended("a").operation
+    assert await store.results("op_b") == {"of": "b"}
+    assert await store.metrics("op_b", 1, 10) == [{"epoch": 2}]
+    assert not await store.add_ended([ended("c"), ended("a")])
+    assert await store.get("op_c") is None
+    assert await store.metrics("op_a", 0, 10) == [{"epoch": 1}, {"epoch": 2}]

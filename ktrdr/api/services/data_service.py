@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from datetime import date
 from pathlib import Path, PurePath
 
 from ktrdr.api.schemas.data import Bar, Bars, DataLoad, ProviderInfo, ProviderList, Removed, Series, SeriesList
-from ktrdr.errors import ConflictError, InputError, SeriesNotFound, StorageError
+from ktrdr.api.services.uploads import receive
+from ktrdr.errors import ConflictError, InputError, SeriesNotFound
 from ktrdr.jobs.data_load import upload_in
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
@@ -127,7 +127,7 @@ class DataService:
             check_provider(stored, suffix[1:])
         upload = self._uploads / f"{uuid.uuid4().hex}{suffix}"
         try:
-            content_sha256 = await _receive(upload, chunks)
+            content_sha256 = await receive(upload, chunks)
             job = DataLoadJob(
                 symbol=symbol,
                 timeframe=timeframe,
@@ -161,22 +161,6 @@ def _move_in(upload: Path, suffix: str) -> Callable[[Path], None]:
         upload.replace(path)
 
     return prepare
-
-
-async def _receive(path: Path, chunks: AsyncIterator[bytes]) -> str:
-    """Keep what comes in; its SHA-256."""
-    content = hashlib.sha256()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            async for chunk in chunks:
-                file.write(chunk)
-                content.update(chunk)
-    except OSError as error:
-        raise StorageError(
-            f"the upload cannot be kept in {path.parent}: {error.strerror}", hint="make room there"
-        ) from error
-    return content.hexdigest()
 
 
 def _provider(name: str, able: Capabilities) -> ProviderInfo:

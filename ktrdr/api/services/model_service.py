@@ -35,7 +35,7 @@ class ModelService:
             status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=limit
         )
         results = await self._results.get_completed(completed)
-        return [_model(operation, results[operation.operation_id]) for operation in completed], total
+        return [model_of(operation, results[operation.operation_id]) for operation in completed], total
 
     async def get(self, operation_id: str) -> Model:
         """Raises NotFoundError when there is no such operation, or no model of it."""
@@ -45,7 +45,7 @@ class ModelService:
                 f"operation {operation_id} is {operation.status} ({operation.operation_type}); it has no model",
                 hint="list models with: ktrdr models list",
             )
-        return _model(operation, await self._results.get(operation_id))
+        return model_of(operation, await self._results.get(operation_id))
 
     async def get_checked(self, operation_id: str) -> Model:
         """As `get`, and whether the stored bars are still those that it was trained on."""
@@ -77,7 +77,7 @@ class ModelService:
             return True
 
 
-def _model(operation: Operation, results: AnyResults) -> Model:
+def model_of(operation: Operation, results: AnyResults) -> Model:
     metadata = operation.metadata
     return Model(
         operation_id=operation.operation_id,

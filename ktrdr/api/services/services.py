@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
+from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
@@ -33,6 +34,7 @@ class Services:
     series: SeriesService
     strategies: StrategyService
     models: ModelService
+    bundles: BundleService
     comparisons: ComparisonService
     analysis: AnalysisService
     results: ResultService

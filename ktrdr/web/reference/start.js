@@ -1,3 +1,3 @@
 // Where Swagger is not installed the page keeps the link to the document that Swagger would show.
 
-globalThis.SwaggerUIBundle?.({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, validatorUrl: null });
+globalThis.SwaggerUIBundle?.({ url: "openapi.json", dom_id: "#reference", deepLinking: true, validatorUrl: null });

@@ -4,7 +4,8 @@
 
 import { askForToken } from "./dialogs.js";
 
-const BASE = "/api/v1";
+/** Relative to the page, so that it is found wherever a proxy serves it. */
+const BASE = "api/v1";
 const TOKEN_KEY = "ktrdr.token";
 
 /**

@@ -46,7 +46,7 @@ function panels(system) {
 /** @param {System} system */
 function healthPanel({ health, started_at: start, platform }) {
   const age = (Date.now() - Date.parse(start)) / 1000;
-  const links = [h("a", { href: "/docs" }, "API"), " · ", h("a", { href: "/metrics" }, "Prometheus metrics")];
+  const links = [h("a", { href: "docs" }, "API"), " · ", h("a", { href: "metrics" }, "Prometheus metrics")];
   return panel(
     "Health",
     {},

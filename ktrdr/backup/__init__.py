@@ -1,0 +1,1 @@
+"""Backs up a home while a server runs on it."""
