@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks.outcome import Figure, at_least, below
 from benchmarks.worlds import SimulatedPart, World
-from ktrdr.evaluation import fixed_b
 from ktrdr.evaluation.metrics import wilson_interval
 from ktrdr.evaluation.random_entries import shift_at_random
 from ktrdr.evaluation.returns import sharpe_error
@@ -124,7 +123,7 @@ def _coverage(parts: int) -> Iterator[Figure]:
 
 def _covers(rows: ScoredRows, share: float) -> bool:
     sampling = rows.sampling
-    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, sampling.b)
+    z = sampling.unbiased_critical_value(INTERVAL_LEVEL / 2)
     low, high = wilson_interval(float(rows.hits.mean()), sampling.effective_samples(rows.hits), z)
     return low <= share <= high
 

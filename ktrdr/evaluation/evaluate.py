@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation import fixed_b, metrics
+from ktrdr.evaluation import metrics
 from ktrdr.evaluation.breakdown import breakdown
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import Resolution, resolution
@@ -125,7 +125,7 @@ def _evaluation(
         log_loss_lead=log_loss_lead,
         resolution=shown,
     )
-    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, scored.sampling.b)
+    z = scored.sampling.unbiased_critical_value(INTERVAL_LEVEL / 2)
     return PartEvaluation(
         part=rows.part,
         samples=len(rows),

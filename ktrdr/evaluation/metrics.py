@@ -150,7 +150,7 @@ def measure_calibration(
 def _inflation(hits: Floats, inside: NDArray[np.bool_], sampling: Sampling) -> float:
     """How many samples of a bin, those `inside`, weigh as much as an independent one."""
     deviations = np.where(inside, hits - hits[inside].mean(), 0.0)
-    return max(1.0, sampling.inflation(deviations) / sampling.bias)
+    return sampling.inflation(deviations)
 
 
 def _error_by_chance(one: CalibrationBin, inflation: float) -> float:

@@ -58,6 +58,10 @@ class Sampling:
         """The mean of `variance` as a share of the true one: about 1 - b + b^2 / 3, as it is taken about the mean."""
         return 1 - self.b + self.b**2 / 3
 
+    def unbiased_critical_value(self, level: float) -> float:
+        """The t-value that is exceeded with probability `level`, of a variance that was divided by `bias`."""
+        return fixed_b.critical_value(level, self.b) * math.sqrt(self.bias)
+
     def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same dependence between some of the samples."""
         return replace(self, instant=self.instant[rows])
@@ -100,7 +104,7 @@ class Sampling:
         """
         centred = centre(values)
         independent = float(centred @ centred)
-        observed = self.variance(values) / independent if independent > 0 else 1.0
+        observed = self.variance(values) / self.bias / independent if independent > 0 else 1.0
         rare = independent / float(np.max(centred**2)) if independent > 0 else 0.0
         assumed = len(values) * self.span / self.instants
         return max(1.0, (rare * observed + _PRIOR_OUTCOMES * assumed) / (rare + _PRIOR_OUTCOMES))
