@@ -35,6 +35,7 @@ class Dependence:
     instants: pd.Series
     lag: int
     span: float = 1.0
+    amplification: float = 1.0
 
     @property
     def count(self) -> int:
@@ -54,11 +55,13 @@ class Dependence:
 
 
 def of_rows(table: pd.DataFrame) -> Dependence:
-    """Labels over h bars are correlated over h - 1 of them; Bartlett's weights reach over twice as many."""
+    """Labels over h bars are correlated over h - 1 of them, by 1 - k / h; Bartlett's weights see a part of that."""
     instants = table["timestamp"].nunique()
     density, span = instants / table.groupby("symbol").size().max(), float(table["span"].mean())
-    lag = min(instants - 1, 2 * math.ceil((span - 1) * density))
-    return Dependence(table["timestamp"], lag, max(1.0, span * density))
+    lag = min(instants - 1, math.ceil((span - 1) * density))
+    shared = {k: float((1 - k / table["span"]).clip(lower=0).mean()) for k in range(1, table["span"].max())}
+    seen = sum(correlation * max(0.0, 1 - k * density / (lag + 1)) for k, correlation in shared.items())
+    return Dependence(table["timestamp"], lag, max(1.0, span * density), sum(shared.values()) / seen if seen else 1.0)
 
 
 def of_bars(count: int) -> Dependence:
@@ -72,10 +75,15 @@ def centred(values: Floats) -> Floats:
 
 
 def long_run_variance(values: Floats, rows: Dependence) -> float:
-    """Of the sum: over |k| <= lag of (1 - |k| / (lag + 1)) times the sum of products k apart, about the mean."""
+    """Of the sum, about the mean; what neighbours add is amplified."""
     sums = rows.sums(centred(values))
-    lags = range(1, rows.lag + 1)
-    return float(sums @ sums + 2 * sum((1 - k / (rows.lag + 1)) * (sums[k:] @ sums[:-k]) for k in lags))
+    more = added(sums, rows.lag)
+    return float(sums @ sums) + more * (rows.amplification if more > 0 else 1.0)
+
+
+def added(sums: Floats, lag: int) -> float:
+    """Sum over 0 < |k| <= lag of (1 - |k| / (lag + 1)) times the sum of products k apart."""
+    return 2 * sum((1 - k / (lag + 1)) * float(sums[k:] @ sums[:-k]) for k in range(1, lag + 1))
 
 
 def critical(level: float, b: float) -> float:
@@ -100,9 +108,10 @@ def lead(gains: Floats, rows: Dependence) -> Figures:
     """
     mean, sums = float(gains.mean()), rows.sums(gains)
     variance, squares = long_run_variance(gains, rows), sums**2
+    spread = centred(sums)
     occasions = float(squares.sum() ** 2 / (squares**2).sum()) if squares.any() else 0.0
-    independent = float((centred(sums) ** 2).sum())
-    clustered = max(1.0, variance / independent if independent else rows.span)
+    independent = float(spread @ spread)
+    clustered = max(1.0, (independent + added(spread, rows.lag)) / independent if independent else rows.span)
     error = math.sqrt(variance) / len(gains)
     if not error:
         error = abs(mean) / math.sqrt(max(1.0, occasions / clustered))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from tests.recompute.evaluation import LEVELS
-from tests.recompute.inference import Dependence, Figures, critical, long_run_variance, of_rows
+from tests.recompute.inference import Figures, critical, long_run_variance, of_rows
 from tests.recompute.samples import Bars, Rules
 
 POWER_80 = 0.8416
@@ -83,7 +84,7 @@ def _weight(train: pd.DataFrame, symbols: int, rules: Rules) -> float:
         together += long_run_variance(own.to_numpy(), rows)
         for symbol in set(train["symbol"]):
             inside = (train["symbol"] == symbol).to_numpy()
-            alone = Dependence(train["timestamp"][inside], rows.lag, rows.span)
+            alone = replace(rows, instants=train["timestamp"][inside])
             apart += long_run_variance(np.asarray(own[inside], float), alone)
     correlation = (together / apart - 1) / max(1, symbols_trained - 1)
     overlap = max(1.0, apart / independent / rows.bias)
