@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from benchmarks.outcome import Figure, at_least, below
 from benchmarks.worlds import SimulatedPart, World
-from ktrdr.evaluation import fixed_b
-from ktrdr.evaluation.metrics import wilson_interval
 from ktrdr.evaluation.random_entries import shift_at_random
 from ktrdr.evaluation.returns import sharpe_error
 from ktrdr.evaluation.scored_rows import ScoredRows
-from ktrdr.evaluation.significance import INTERVAL_LEVEL, VALIDATION_LEVEL, measure_significance
+from ktrdr.evaluation.significance import VALIDATION_LEVEL, accuracy_interval, measure_significance
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,7 +36,14 @@ MARKETS = {
 
 
 def run(parts: int = PARTS) -> list[Figure]:
-    return [*_false_leads(parts), *_power(parts), *_coverage(parts), *_sharpe_coverage(parts), *_entries(parts)]
+    return [
+        *_false_leads(parts),
+        *_single_tests(parts),
+        *_power(parts),
+        *_coverage(parts),
+        *_sharpe_coverage(parts),
+        *_entries(parts),
+    ]
 
 
 # Errors of the first kind, at 2.5 %: the worst of several settings.
@@ -86,6 +91,29 @@ def _share_that_beats(world: World, predict: Predict, parts: int) -> float:
     )
 
 
+# Each of the three tests alone, at 2.5 %. Classes by volatility are left out: that can be foretold.
+
+
+def _single_tests(parts: int) -> Iterator[Figure]:
+    for market, world in MARKETS.items():
+        settings = [replace(world, horizon=horizon, symbols=count) for horizon, count in product(HORIZONS, SYMBOLS)]
+        shares = np.max([_shares_below(setting, parts) for setting in settings], axis=0)
+        for test, share in zip(("majority", "persistence", "timing"), shares, strict=True):
+            yield Figure(f"{test} alone: persistent guess, two classes by sign, {market}", 100 * share, "%", below(4.5))
+
+
+def _shares_below(world: World, parts: int) -> Floats:
+    """[tests], of p-values below the level."""
+    found = [_p_values(part.scored_classes(part.persistent())) for part in world.parts(parts)]
+    return np.asarray(np.mean(np.array(found) < VALIDATION_LEVEL, axis=0), np.float64)
+
+
+def _p_values(rows: ScoredRows) -> list[float]:
+    significance = measure_significance(rows, VALIDATION_LEVEL)
+    tests = [*significance.against.values(), significance.timing]
+    return [test.p_value for test in tests if test]
+
+
 # Power, at 2.5 %.
 
 
@@ -123,9 +151,7 @@ def _coverage(parts: int) -> Iterator[Figure]:
 
 
 def _covers(rows: ScoredRows, share: float) -> bool:
-    sampling = rows.sampling
-    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, sampling.b)
-    low, high = wilson_interval(float(rows.hits.mean()), sampling.effective_samples(rows.hits), z)
+    low, high = accuracy_interval(rows)
     return low <= share <= high
 
 

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation import fixed_b, metrics
+from ktrdr.evaluation import metrics
 from ktrdr.evaluation.breakdown import breakdown
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import Resolution, resolution
 from ktrdr.evaluation.rivals import Rivals
 from ktrdr.evaluation.scored_rows import ScoredRows
-from ktrdr.evaluation.significance import INTERVAL_LEVEL, TEST_LEVEL, VALIDATION_LEVEL, lead_over, measure_significance
+from ktrdr.evaluation.significance import (
+    TEST_LEVEL,
+    VALIDATION_LEVEL,
+    accuracy_interval,
+    lead_over,
+    measure_significance,
+)
 from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
 from ktrdr.formatting import percentage, score, signed_points, signed_score
@@ -115,7 +121,7 @@ def _evaluation(
 ) -> PartEvaluation:
     """The figures that classification and regression share."""
     level = level_for(rows.part)
-    significance, accuracy = measure_significance(scored, level), float(scored.hits.mean())
+    significance = measure_significance(scored, level)
     case = VerdictInput(
         part=rows.part,
         samples=len(rows),
@@ -125,14 +131,13 @@ def _evaluation(
         log_loss_lead=log_loss_lead,
         resolution=shown,
     )
-    z = fixed_b.critical_value(INTERVAL_LEVEL / 2, scored.sampling.b)
     return PartEvaluation(
         part=rows.part,
         samples=len(rows),
         first=rows.timestamps.min().astype("datetime64[s]").item(),
         last=rows.timestamps.max().astype("datetime64[s]").item(),
-        accuracy=accuracy,
-        accuracy_interval=metrics.wilson_interval(accuracy, significance.effective_samples, z),
+        accuracy=float(scored.hits.mean()),
+        accuracy_interval=accuracy_interval(scored),
         class_names=rows.class_names,
         significance=significance,
         breakdown=case.breakdown,

@@ -18,7 +18,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CALIBRATION_BINS = 10
-Z_95 = 1.959964
 
 
 def class_scores(labels: Integers, predicted: Integers, probabilities: Floats | None, classes: int) -> ClassScores:
@@ -107,7 +106,7 @@ def _standard_products(one: Floats, two: Floats) -> Floats | None:
     return products
 
 
-def wilson_interval(share: float, samples: float, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(share: float, samples: float, z: float) -> tuple[float, float]:
     """Wilson's score interval (1927) of a share of `samples` independent samples.
 
     (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n). It stays within 0 and 1, and has a width even
@@ -138,7 +137,8 @@ def measure_calibration(
         for inside in members
     ]
     by_chance = [
-        _error_by_chance(one, _inflation(hits, inside, sampling)) for one, inside in zip(bins, members, strict=True)
+        _error_by_chance(one, sampling.inflation(np.where(inside, hits - one.accuracy, 0.0)))
+        for one, inside in zip(bins, members, strict=True)
     ]
     return Calibration(
         expected_error=sum(one.samples * abs(one.accuracy - one.confidence) for one in bins) / len(labels),
@@ -147,14 +147,8 @@ def measure_calibration(
     )
 
 
-def _inflation(hits: Floats, inside: NDArray[np.bool_], sampling: Sampling) -> float:
-    """How many samples of a bin, those `inside`, weigh as much as an independent one."""
-    deviations = np.where(inside, hits - hits[inside].mean(), 0.0)
-    return max(1.0, sampling.inflation(deviations) / sampling.bias)
-
-
 def _error_by_chance(one: CalibrationBin, inflation: float) -> float:
-    """Expected error of a perfectly calibrated model in a bin, times the bin's samples.
+    """Expected error of a perfectly calibrated model in a bin, times the bin's samples; see `Sampling.inflation`.
 
     n E|hits / n - p| = sqrt(2 n p (1 - p) / pi), the mean absolute deviation of the binomial's normal approximation,
     times the square root of the variance's inflation.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation import fixed_b
 from ktrdr.evaluation.sampling import Sampling, within
 from ktrdr.formatting import count, counted
 
@@ -59,7 +58,7 @@ def resolution(dataset: Dataset, part: Part, level: float) -> Resolution:
     has d = 1. c is the critical value and the power's normal value, and n the effective samples.
     """
     effective, sampling = max(1.0, len(part.labels) / _inflation(dataset, part)), Sampling.of(part)
-    needed = fixed_b.critical_value(level, sampling.b) * math.sqrt(sampling.bias) + _POWER_80
+    needed = sampling.unbiased_critical_value(level) + _POWER_80
     if dataset.is_regression:
         # The gain of a perfect prediction of normal targets over their mean is chi-squared: t = sqrt(n / 2).
         disagreement, is_hopeless = 1.0, effective < 2 * needed**2

@@ -30,7 +30,7 @@ def sharpe_error(returns: Floats, per_year: float) -> SharpeError | None:
     To first order an observation moves the ratio by z - SR / 2 (z^2 - 1), z being the standardised return (Mertens
     2002; Opdyke 2007). The variance of the mean of these influences is Newey and West's (1987).
     """
-    deviation = float(returns.std())
+    deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
     if not math.isfinite(deviation) or deviation <= 1e-12 * float(np.abs(returns).max(initial=0.0)):
         return None
     ratio = float(returns.mean()) / deviation

@@ -28,11 +28,13 @@ class Sampling:
     instant: [samples], the index of each sample's timestamp among the distinct timestamps
     lag: instants over which values may be correlated
     span: mean number of instants that a label spans
+    amplification: what overlapping labels add to a variance, over the part of it that Bartlett's weights see
     """
 
     instant: Integers
     lag: int
     span: float = 1.0
+    amplification: float = 1.0
 
     @classmethod
     def of(cls, part: Part) -> Sampling:
@@ -42,21 +44,24 @@ class Sampling:
     def from_rows(cls, timestamps: NDArray[np.datetime64], symbols: Integers, spans: Integers) -> Sampling:
         """Rows in any order, of one part or of several; `spans` [samples] are the bars that each label spans.
 
-        The lag is 2 (span - 1) bars, where `span` is the mean label's. Labels over `span` bars are correlated at lags
-        up to `span - 1`, by 1 - k / span at lag k. Bartlett's weights with a lag of one span fall at the same rate, so
-        together they would cover two thirds of the variance. A lag of two spans covers five sixths.
+        The lag is `span` - 1 bars, where `span` is the mean label's: labels over so many bars are correlated up to it.
+        With barriers spans differ, and the longest of them says little about the others.
         """
         instants, instant = np.unique(timestamps, return_inverse=True)
         # Symbols whose bars open at different instants put more instants into the same span of bars.
         density = len(instants) / int(np.bincount(symbols).max())
         span = float(spans.mean())
-        lag = min(len(instants) - 1, 2 * math.ceil((span - 1) * density))
-        return cls(instant.astype(np.int64), lag, max(1.0, span * density))
+        lag = min(len(instants) - 1, math.ceil((span - 1) * density))
+        return cls(instant.astype(np.int64), lag, max(1.0, span * density), _amplification(spans, (lag + 1) / density))
 
     @property
     def bias(self) -> float:
         """The mean of `variance` as a share of the true one: about 1 - b + b^2 / 3, as it is taken about the mean."""
         return 1 - self.b + self.b**2 / 3
+
+    def unbiased_critical_value(self, level: float) -> float:
+        """The t-value that is exceeded with probability `level`, of a variance that was divided by `bias`."""
+        return fixed_b.critical_value(level, self.b) * math.sqrt(self.bias)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same dependence between some of the samples."""
@@ -78,11 +83,18 @@ class Sampling:
     def variance(self, values: Floats) -> float:
         """Variance of the sum of `values` [samples] (Newey and West 1987, clustered by instant).
 
-        Sum over |k| <= lag of (1 - |k| / (lag + 1)) * autocovariance(k) about the mean. With Bartlett's weights that
-        equals the sum of squares of moving sums over lag + 1 instants, divided by lag + 1.
+        What neighbours add to the variance of independent instants is amplified.
         """
-        centred = centre(values)
-        sums, block, margin = self.sums(centred), self.lag + 1, np.zeros(self.lag)
+        sums = self.sums(centre(values))
+        seen = self._weighted_variance(sums)
+        return seen + (self.amplification - 1) * max(0.0, seen - float(sums @ sums))
+
+    def _weighted_variance(self, sums: Floats) -> float:
+        """Sum over |k| <= lag of (1 - |k| / (lag + 1)) * autocovariance(k) of `sums` [instants], whose mean is zero.
+
+        With Bartlett's weights that equals the sum of squares of moving sums over lag + 1 instants, over lag + 1.
+        """
+        block, margin = self.lag + 1, np.zeros(self.lag)
         running = np.cumsum(np.concatenate([[0.0], margin, sums, margin]))
         blocks = running[block:] - running[:-block]
         return float(blocks @ blocks) / block
@@ -100,7 +112,7 @@ class Sampling:
         """
         centred = centre(values)
         independent = float(centred @ centred)
-        observed = self.variance(values) / independent if independent > 0 else 1.0
+        observed = self.variance(values) / self.bias / independent if independent > 0 else 1.0
         rare = independent / float(np.max(centred**2)) if independent > 0 else 0.0
         assumed = len(values) * self.span / self.instants
         return max(1.0, (rare * observed + _PRIOR_OUTCOMES * assumed) / (rare + _PRIOR_OUTCOMES))
@@ -116,9 +128,24 @@ class Sampling:
 
     def clustering(self, gains: Floats) -> float:
         """How many neighbouring occasions weigh as much as one independent occasion; at least 1."""
-        centred = centre(self.sums(gains))
-        independent = float(centred @ centred)
-        return max(1.0, self.variance(gains) / independent if independent > 0 else self.span)
+        sums = centre(self.sums(gains))
+        independent = float(sums @ sums)
+        return max(1.0, self._weighted_variance(sums) / independent if independent > 0 else self.span)
+
+
+def _amplification(spans: Integers, reach: float) -> float:
+    """What correlations of overlapping labels add to a variance, over what Bartlett's weights see of it.
+
+    Labels over d bars are correlated by 1 - k / d at a lag of k bars. Weights that fall to zero over as many bars,
+    their `reach`, see two thirds of that, and less where spans differ.
+    """
+    labels = np.bincount(spans)[1:]
+    bars = np.arange(1, len(labels) + 1)
+    # Sums over the labels that span k bars or more.
+    longer, inverse = (np.cumsum(each[::-1])[::-1] for each in (labels, labels / bars))
+    correlations = longer - bars * inverse
+    seen = float(correlations @ np.maximum(1 - bars / reach, 0.0))
+    return float(correlations.sum()) / seen if seen else 1.0
 
 
 def centre(values: Floats) -> Floats:

@@ -86,26 +86,32 @@ def find_signals(rows: EvaluatedRows, bars: Mapping[str, SymbolBars], strategy: 
     """The signals of rows that were predicted earlier. Raises InputError when `bars` lack one of the rows."""
     names, symbols = np.unique(rows.symbols, return_inverse=True)
     timeframe, bridges_holes = strategy.timeframes[0], strategy.data.holes == "bridge"
-    opens_by_symbol = [opens_of(bars[name][timeframe]) for name in names]
+    opens = {str(name): opens_of(bars[name][timeframe]) for name in names}
     places = np.zeros(len(rows), np.int64)
-    for index, (name, opens) in enumerate(zip(names, opens_by_symbol, strict=True)):
+    for index, name in enumerate(opens):
         own = symbols == index
-        places[own] = np.searchsorted(opens, rows.timestamps[own])
-        settled = places[own] + rows.spans[own]
-        if settled.max() >= len(opens) or (opens[places[own]] != rows.timestamps[own]).any():
-            raise InputError(f"the stored bars of {name} are no longer those that were predicted")
-    clocks = [clock_for(strategy, str(name), bars[name], timeframe) for name in names]
-    holes = [() if bridges_holes else clock.holes(opens) for clock, opens in zip(clocks, opens_by_symbol, strict=True)]
-    positions = positions_for(rows.model.predicted, rows.class_names)
+        places[own] = _find_bars(rows.timestamps[own], rows.spans[own], opens[name], name)
+    clocks = {name: clock_for(strategy, name, bars[name], timeframe) for name in opens}
+    holes = [() if bridges_holes else clocks[name].holes(own) for name, own in opens.items()]
     return Signals(
         part=rows.part,
-        names=tuple(map(str, names)),
+        names=tuple(opens),
         symbols=symbols,
         rows=places,
         settled=places + rows.spans,
-        positions=positions,
+        positions=positions_for(rows.model.predicted, rows.class_names),
         look_back=int(rows.look_back.max()),
-        clocks=tuple(clocks),
+        clocks=tuple(clocks.values()),
         rows_after_holes=tuple(np.array([hole.row for hole in own], np.int64) for own in holes),
         bridges_holes=bridges_holes,
     )
+
+
+def _find_bars(
+    instants: NDArray[np.datetime64], spans: NDArray[np.int64], opens: NDArray[np.datetime64], name: str
+) -> NDArray[np.int64]:
+    """The places of `instants` [samples] among `opens` [bars]. Raises InputError where one or its label has no bar."""
+    places = np.searchsorted(opens, instants)
+    if (places + spans).max() >= len(opens) or (opens[places] != instants).any():
+        raise InputError(f"the stored bars of {name} are no longer those that were predicted")
+    return places

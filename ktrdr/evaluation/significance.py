@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation import fixed_b
+from ktrdr.evaluation.metrics import wilson_interval
 from ktrdr.evaluation.sampling import Sampling
 from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.payloads.evaluation import Difference, Lead, Significance
@@ -113,6 +114,13 @@ def _estimate(gains: Floats, sampling: Sampling) -> _Estimate:
         # Gains that are all alike have no variance to show: their mean is as uncertain as so few of them are.
         error = abs(mean) / math.sqrt(max(1.0, occasions / clustering))
     return _Estimate(mean, error, sampling.b, occasions, clustering)
+
+
+def accuracy_interval(rows: ScoredRows) -> tuple[float, float]:
+    """The accuracy's interval of 95 % confidence, for as many independent samples as the rows are worth."""
+    sampling = rows.sampling
+    z = sampling.unbiased_critical_value(INTERVAL_LEVEL / 2)
+    return wilson_interval(float(rows.hits.mean()), sampling.effective_samples(rows.hits), z)
 
 
 def measure_significance(rows: ScoredRows, level: float) -> Significance:

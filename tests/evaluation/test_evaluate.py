@@ -178,8 +178,8 @@ def test_a_regression_that_knows_something_has_an_ic_to_show_and_beats_the_mean(
 
 
 def test_wilsons_interval() -> None:
-    assert metrics.wilson_interval(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    assert metrics.wilson_interval(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert metrics.wilson_interval(0.5, 100, 1.96) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert metrics.wilson_interval(0.0, 10, 1.96) == pytest.approx((0.0, 0.2775), abs=1e-4)
 
 
 def test_calibration_puts_equally_many_samples_into_a_bin_and_equal_confidence_into_one() -> None:

@@ -72,15 +72,32 @@ def test_the_lag_reaches_over_the_mean_label() -> None:
     days = list(range(50))
 
     assert Sampling.of(part_of(days, [0] * 50, horizon=1)).lag == 0
-    assert Sampling.of(part_of(days, [0] * 50, horizon=5)).lag == 8
+    assert Sampling.of(part_of(days, [0] * 50, horizon=5)).lag == 4
     assert Sampling.of(part_of(days[:4], [0] * 4, horizon=40)).lag == 3
     # Bars of two symbols that never open together: half as far apart.
     apart = part_of(days, [0, 1] * 25, horizon=5)
-    assert Sampling.of(apart).lag == 16
+    assert Sampling.of(apart).lag == 8
     # Triple barriers: one label of 41 bars among many of 3 does not blur all of them.
     uneven = part_of(days, [0] * 50, horizon=3)
     uneven.settled[7] += 38
-    assert Sampling.of(uneven).lag == 6
+    assert Sampling.of(uneven).lag == 3
+
+
+# Where spans differ it is right only about.
+@pytest.mark.parametrize(("spans", "tolerance"), [((1,), 0.03), ((10,), 0.05), ((6, 14), 0.12)])
+def test_the_variance_of_labels_that_overlap_is_right_on_average(spans: tuple[int, ...], tolerance: float) -> None:
+    """Sums of as many moves as a label spans: Bartlett's weights alone see two thirds of what they have in common."""
+    samples, tries = 400, 300
+    starts, lengths = np.arange(samples), np.resize(spans, samples)
+    moves = np.arange(samples + max(spans))
+    # [samples, moves], which moves a label sums, in units of its deviation.
+    summed = ((moves >= starts[:, None]) & (moves < (starts + lengths)[:, None])) / np.sqrt(lengths)[:, None]
+    sampling = Sampling.from_rows(starts.astype("datetime64[D]"), np.zeros(samples, np.int64), lengths)
+
+    markets = np.random.default_rng(7).normal(size=(tries, len(moves)))
+    measured = np.mean([sampling.variance(market) for market in markets @ summed.T])
+
+    assert measured / sampling.bias == pytest.approx(float((summed.sum(axis=0) ** 2).sum()), rel=tolerance)
 
 
 @pytest.mark.parametrize(("horizon", "low", "high"), [(1, 0.02, 0.08), (10, 0.015, 0.085)])
