@@ -55,6 +55,7 @@ from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
+from ktrdr.terminal import error_text
 
 try:
     import resource
@@ -335,6 +336,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(**{name: value for name, value in overrides.items() if value is not None})
         serve(settings, is_insecure=chosen.insecure)
     except KtrdrError as error:
-        print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
+        print(error_text(error), file=sys.stderr)  # noqa: T201
         return 2
     return 0

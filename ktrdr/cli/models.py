@@ -250,7 +250,7 @@ def export(
     try:
         written = output.write_bytes(client.artifact(operation.operation_id, "onnx"))
     except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+        raise InputError(f"{output} cannot be written: {error.strerror}", hint="choose another place") from None
     say(f"Saved {output} ({size_text(written)})")
 
 

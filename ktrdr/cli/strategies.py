@@ -46,7 +46,10 @@ def validate(
         say(f"{file} is valid")
         return
     count = len(verdict.faults)
-    raise InputError(f"{file} has {count} {'fault' if count == 1 else 'faults'}")
+    raise InputError(
+        f"{file} has {count} {'fault' if count == 1 else 'faults'}",
+        hint="ktrdr strategies schema shows every key with its range",
+    )
 
 
 @app.command()
@@ -98,10 +101,13 @@ def read_strategy(file: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"there is no file {file}", hint="give the path of a strategy's YAML file") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+        raise InputError(f"{file} cannot be read: {error.strerror}", hint="give the path of a YAML file") from None
     if len(content) > LARGEST_BYTES:
-        raise InputError(f"{file} has {len(content):,} bytes; a strategy has at most {LARGEST_BYTES:,}")
+        raise InputError(
+            f"{file} has {len(content):,} bytes; a strategy has at most {LARGEST_BYTES:,}",
+            hint="give the strategy's YAML file",
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not text in UTF-8 (byte {error.start})") from None
+        raise InputError(f"{file} is not text in UTF-8 (byte {error.start})", hint="save it as UTF-8") from None

@@ -11,14 +11,16 @@ from ktrdr.errors import InputError, KtrdrError
 from ktrdr.home import Home
 from ktrdr.launch import Doctor
 from ktrdr.settings import read_settings
+from ktrdr.terminal import error_json, error_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the doctor; the exit code is 0 for healthy or repaired, 1 for faults, 2 for wrong use."""
+    chosen = Doctor.parse(arguments)
     try:
-        return run(Doctor.parse(arguments))
+        return run(chosen)
     except KtrdrError as error:
-        sys.stderr.write(f"error: {error.detail}\nhint: {error.hint}\n")
+        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
         return 2
 
 
