@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ktrdr.cli import config, data, doctor, home, indicators, models, operations, serve, strategies
-from ktrdr.cli.output import show_error
+from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
 FAILED = 1
@@ -42,7 +42,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from ktrdr import __version__
 
-        typer.echo(f"ktrdr {__version__}")
+        print_line(f"ktrdr {__version__}")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import print_json, say, warn
+from ktrdr.cli.output import print_json, print_line, say, warn
 from ktrdr.cli.watch import watch
 from ktrdr.errors import Fault, InputError
 
@@ -39,7 +39,7 @@ def validate(
         print_json(verdict)
     else:
         for entry in verdict.faults:
-            typer.echo(str(Fault.from_dict(entry.model_dump())))
+            print_line(str(Fault.from_dict(entry.model_dump())))
     for warning in verdict.warnings:
         warn(warning)
     if verdict.valid:
