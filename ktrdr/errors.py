@@ -42,6 +42,8 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, ClassVar
 
+from ktrdr.masking import masked
+
 MAX_CHARACTERS = 2_000
 """Of one text in an error."""
 
@@ -59,10 +61,15 @@ def bounded(text: str, limit: int = MAX_CHARACTERS) -> str:
     return f"{text[:shown]}… ({len(text) - shown:,} more characters)"
 
 
+def presentable(text: str) -> str:
+    """The text bounded, and without the secrets of the addresses in it."""
+    return bounded(masked(text))
+
+
 def bounded_data(value: Any) -> Any:
-    """The same data with all its texts bounded, and its lists and mappings cut."""
+    """The same data with all its texts presentable, and its lists and mappings cut."""
     if isinstance(value, str):
-        return bounded(value)
+        return presentable(value)
     if isinstance(value, Mapping):
         return {key: bounded_data(item) for key, item in islice(value.items(), MAX_ENTRIES)}
     if isinstance(value, list | tuple):
@@ -74,7 +81,7 @@ class KtrdrError(Exception):
     """Base of all errors.
 
     detail: what is wrong
-    whole: the detail without a limit, for logs
+    whole: the detail without a limit of length, for logs
     hint: what to do about it; may be empty
     context: the data of the error. One key means one thing in all errors: `faults` is a list of what is wrong, each
         with a message and its place (a document's path, or rows); a data quality report is under `quality`.
@@ -83,9 +90,9 @@ class KtrdrError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, detail: str, *, hint: str = "", **context: Any) -> None:
-        self.whole = detail
-        self.detail = bounded(detail)
-        self.hint = bounded(hint)
+        self.whole = masked(detail)
+        self.detail = bounded(self.whole)
+        self.hint = presentable(hint)
         self.context: dict[str, Any] = bounded_data(context)
         super().__init__(self.detail)
 

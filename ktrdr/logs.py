@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import StorageError, bounded
+from ktrdr.masking import masked
 from ktrdr.terminal import escaped
 
 on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
@@ -60,12 +61,16 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         # Control characters are escaped, so that a message cannot forge further log lines.
-        line = escaped(bounded(super().formatMessage(record), _LONGEST), keep="\t")
+        line = _shown(super().formatMessage(record), keep="\t")
         source = on_behalf_of.get()
         return f"{line} [{source}]" if source else line
 
     def formatException(self, ei: Any) -> str:
-        return escaped(bounded(super().formatException(ei), _LONGEST), keep="\n\t")
+        return _shown(super().formatException(ei), keep="\n\t")
+
+
+def _shown(text: str, keep: str) -> str:
+    return escaped(bounded(masked(text), _LONGEST), keep)
 
 
 def configure(log_file: Path, level: str, *, rotates: bool) -> None:

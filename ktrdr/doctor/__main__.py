@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ktrdr.doctor.examination import examine, repair
 from ktrdr.doctor.report import as_json, as_text, note_on_repair
 from ktrdr.errors import InputError, KtrdrError
-from ktrdr.home import Home
+from ktrdr.home import Home, keep_files_private
 from ktrdr.launch import Doctor
 from ktrdr.settings import read_settings
 from ktrdr.terminal import error_json, error_text
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(chosen: Doctor) -> int:
+    keep_files_private()
     settings = read_settings(**({"ktrdr_home": chosen.home} if chosen.home else {}))
     home = Home(settings.ktrdr_home)
     if not home.root.is_dir():

@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Self, TextIO
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.outcome import JOB, Outcome, begin_job, write_outcome
+from ktrdr.masking import masked
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) 
     except MemoryError:
         return Outcome.failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
     except Exception as error:  # noqa: BLE001
-        _log_whole(folder, traceback.format_exc())
+        _log_whole(folder, masked(traceback.format_exc()))
         return Outcome.failed(
             "worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder"
         )
