@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from ktrdr.errors import Fault, KtrdrError
 
 ROOT = Path(ktrdr.__file__).parent
 Line = tuple[str, int]
+_PREFIX = f"{ROOT}{os.sep}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,8 @@ class Site:
     name: str
     call: ast.Call
 
-    def is_on(self, line: Line) -> bool:
-        file, number = line
-        return file == self.file and self.call.lineno <= number <= (self.call.end_lineno or 0)
+    def is_among(self, lines: Set[Line]) -> bool:
+        return any((self.file, line) in lines for line in range(self.call.lineno, (self.call.end_lineno or 0) + 1))
 
 
 def error_classes(base: type[KtrdrError] = KtrdrError) -> Iterator[type[KtrdrError]]:
@@ -111,7 +112,7 @@ def reached_lines() -> Iterator[set[Line]]:
 
 def _lines_of(frame: FrameType | None) -> Iterator[Line]:
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT):
-            yield path.relative_to(ROOT).as_posix(), frame.f_lineno
+        file = frame.f_code.co_filename
+        if file.startswith(_PREFIX):
+            yield file.removeprefix(_PREFIX).replace(os.sep, "/"), frame.f_lineno
         frame = frame.f_back

@@ -8,11 +8,13 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+import typer.main
 
 from ktrdr import logs
 from ktrdr.cli import app, main
@@ -42,7 +44,6 @@ COMMANDS = [
     ["data", "export", "ACME", "1d", "-o", f"{HOSTILE}.csv"],
     ["data", "rm", f"A{HOSTILE}", "--yes"],
     ["data", "watch", "ACME", "1d", "--every", HOSTILE],
-    ["models", "train", "--strategy", f"s{HOSTILE}.yaml", "--symbols", "AAPL", "--timeframes", "1d", "--follow"],
     ["models", "train", "--strategy", f"bad{HOSTILE}.yaml", "--symbols", "AAPL", "--timeframes", "1d"],
     ["models", "list"],
     ["models", "show", "TRAINING"],
@@ -60,6 +61,7 @@ COMMANDS = [
     ["operations", "cancel", HOSTILE],
     ["operations", "resume", HOSTILE],
     ["operations", "prune", "--older-than", HOSTILE],
+    ["strategies", "validate", f"s{HOSTILE}.yaml"],
     ["strategies", "validate", f"bad{HOSTILE}.yaml"],
     ["strategies", "audit", f"bad{HOSTILE}.yaml", "--symbols", "AAPL"],
     ["strategies", "schema"],
@@ -84,6 +86,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setenv("COLUMNS", "200")
         patch.setenv("KTRDR_API_URL", live.url)
         patch.setenv("KTRDR_YAHOO_URL", f"http://proxy/{HOSTILE}")
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         patch.setattr(Doctor, "launch", lambda chosen: typer.Exit(doctor.main([*chosen.arguments()])))
         _write_files(folder)
         yield {"TRAINING": _training(live), "FAILED": _failed(live)}

@@ -241,7 +241,7 @@ def test_what_is_refused_leaves_nothing_behind(walk: Walk) -> None:
 
 
 def test_every_place_that_refuses_is_provoked_here_or_elsewhere(walk: Walk) -> None:
-    missed = [site.name for site in raise_sites() if not any(map(site.is_on, walk.lines))]
+    missed = [site.name for site in raise_sites() if not site.is_among(walk.lines)]
 
     assert [name for name in missed if not any(map(name.startswith, ELSEWHERE))] == []
     assert [place for place in ELSEWHERE if not any(name.startswith(place) for name in missed)] == []
