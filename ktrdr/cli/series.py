@@ -15,7 +15,6 @@ from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Time
 from ktrdr.cli.output import bar_time, confirm, note, print_fields, print_json, print_line, print_table, say
 from ktrdr.errors import InputError, SeriesNotFound
 from ktrdr.formatting import counted, size_text
-from ktrdr.payloads.data import GUESS
 
 if TYPE_CHECKING:
     from ktrdr.cli.client import Client
@@ -47,6 +46,8 @@ def check(
     """
     if plot and plot.suffix.lower() != ".png":
         raise InputError(f"{plot} is no .png", hint="pictures are written as PNG")
+    from ktrdr.payloads.data import GUESS
+
     client = connect(ctx)
     if calendar:
         client.name_calendar(symbol, None if calendar == GUESS else calendar)
@@ -119,6 +120,7 @@ def resample(
       ktrdr data resample EURUSD 1h 1d --calendar 24/5
     """
     from ktrdr.api.schemas.data import Resample
+    from ktrdr.payloads.data import GUESS
 
     client = connect(ctx)
     if calendar == GUESS:
