@@ -44,7 +44,7 @@ from ktrdr.executors.processes import Processes
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.findings import finish_repairs
-from ktrdr.home import Home, HomeLock
+from ktrdr.home import Home, HomeLock, close_to_others, keep_files_private
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
 from ktrdr.jobs.service import JobService
 from ktrdr.jobs.warm_up import PRELOADED
@@ -55,6 +55,7 @@ from ktrdr.operations.health import HealthService
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
+from ktrdr.terminal import error_text
 
 try:
     import resource
@@ -169,7 +170,7 @@ def build_services(settings: Settings, executor: Executor | None = None, lock: H
         operations=operations,
         dispatcher=dispatcher,
         training=training,
-        data=DataService(jobs, store, uploads=home.uploads, sources=_sources(settings)),
+        data=DataService(jobs, store, uploads=home.uploads, sources=Sources.of(settings)),
         jobs=jobs,
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
@@ -204,10 +205,6 @@ def _parts(home: Home) -> dict[str, Path]:
         "registry": home.registry,
         "logs": logs,
     }
-
-
-def _sources(settings: Settings) -> Sources:
-    return Sources(settings.ktrdr_ib_host, settings.ktrdr_ib_port, settings.ktrdr_yahoo_url)
 
 
 def _processes(settings: Settings, lanes: Sequence[Lane], log_file: Path) -> Processes:
@@ -245,10 +242,12 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
             hint="set KTRDR_API_TOKEN, listen on 127.0.0.1, or say --insecure",
         )
     home = Home(settings.ktrdr_home)
+    keep_files_private()
     _allow_many_files()
     with HomeLock(home) as lock:
         finish_repairs(home.root)
         logs.configure(home.log_file, settings.log_level, rotates=True)
+        close_to_others(home)
         asyncio.run(_prepare_registry(settings))
         config = build_server(settings, build_services(settings, lock=lock))
         listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
@@ -335,6 +334,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(**{name: value for name, value in overrides.items() if value is not None})
         serve(settings, is_insecure=chosen.insecure)
     except KtrdrError as error:
-        print(f"error: {error.detail}\nhint: {error.hint}", file=sys.stderr)  # noqa: T201
+        print(error_text(error), file=sys.stderr)  # noqa: T201
         return 2
     return 0

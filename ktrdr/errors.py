@@ -27,6 +27,9 @@
             BridgeError           a bridge file is missing, foreign or damaged
         ServerUnreachable         no ktrdr server answers at the address
 
+The texts of all errors have a limit here, whatever they quote: a client that polls, a terminal and a registry get a
+sentence, and the worker writes the whole to `error.log` in the operation's folder.
+
 Messages name the place, the rule and the value; `hint` names the nearest valid value or the
 command that fixes it. HTTP statuses are mapped in `api/problems.py` and exit codes in `cli/__init__.py`.
 """
@@ -36,13 +39,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, ClassVar
+
+from ktrdr.masking import masked
+
+MAX_CHARACTERS = 2_000
+"""Of one text in an error."""
+
+MAX_ENTRIES = 1_000
+"""Of one list or mapping in an error's context."""
+
+_NOTE_CHARACTERS = 50
+
+
+def bounded(text: str, limit: int = MAX_CHARACTERS) -> str:
+    """The text, or its beginning and the number of characters that are left out."""
+    if len(text) <= limit:
+        return text
+    shown = limit - _NOTE_CHARACTERS
+    return f"{text[:shown]}… ({len(text) - shown:,} more characters)"
+
+
+def presentable(text: str) -> str:
+    """The text bounded, and without the secrets of the addresses in it."""
+    return bounded(masked(text))
+
+
+def bounded_data(value: Any) -> Any:
+    """The same data with all its texts presentable, and its lists and mappings cut."""
+    if isinstance(value, str):
+        return presentable(value)
+    if isinstance(value, Mapping):
+        return {key: bounded_data(item) for key, item in islice(value.items(), MAX_ENTRIES)}
+    if isinstance(value, list | tuple):
+        return [bounded_data(item) for item in value[:MAX_ENTRIES]]
+    return value
 
 
 class KtrdrError(Exception):
     """Base of all errors.
 
     detail: what is wrong
+    whole: the detail without a limit of length, for logs
     hint: what to do about it; may be empty
     context: the data of the error. One key means one thing in all errors: `faults` is a list of what is wrong, each
         with a message and its place (a document's path, or rows); a data quality report is under `quality`.
@@ -51,10 +90,11 @@ class KtrdrError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, detail: str, *, hint: str = "", **context: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.hint = hint
-        self.context = context
+        self.whole = masked(detail)
+        self.detail = bounded(self.whole)
+        self.hint = presentable(hint)
+        self.context: dict[str, Any] = bounded_data(context)
+        super().__init__(self.detail)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -84,6 +124,9 @@ class Fault:
     value: Any = None
     suggestion: str | None = None
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", bounded(self.message))
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Fault:
@@ -205,7 +248,7 @@ def rebuild(code: str, detail: str, hint: str, context: Mapping[str, Any]) -> Kt
     kind = next((kind for kind in _kinds(KtrdrError) if kind.code == code), KtrdrError)
     error = kind.__new__(kind)
     KtrdrError.__init__(error, detail, hint=hint)
-    error.context = dict(context)
+    error.context = bounded_data(context)
     return error
 
 

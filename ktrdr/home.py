@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ try:
     import fcntl
 except ImportError:  # Windows runs the client, not the server
     fcntl = None  # type: ignore[assignment]
+
+
+logger = logging.getLogger(__name__)
+
+_PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,23 @@ class Home:
         return self.root / "home.id"
 
 
+def keep_files_private() -> None:
+    """Let this process, and those that it starts, create files that no other user can read, whatever the umask was."""
+    os.umask(0o777 & ~_PRIVATE)
+
+
+def is_open_to_others(home: Home) -> bool:
+    """Whether other users of the machine may look into the folder; False where the system has no such modes."""
+    return os.name == "posix" and bool(home.root.stat().st_mode & 0o077)
+
+
+def close_to_others(home: Home) -> None:
+    """Close the folder to other users if it belongs to this one; nobody then reaches what lies in it."""
+    if is_open_to_others(home) and home.root.stat().st_uid == os.geteuid():
+        home.root.chmod(_PRIVATE)
+        logger.info("%s was open to other users and is not any more", home.root)
+
+
 class HomeLock:
     """The lock that the running server holds; the kernel releases it when the process ends, however it ends.
 
@@ -80,7 +103,7 @@ class HomeLock:
     def __enter__(self) -> Self:
         """Take the lock. Raises HomeInUse with the holder's process id, StorageError for an unwritable folder."""
         try:
-            self._home.root.mkdir(parents=True, exist_ok=True)
+            self._home.root.mkdir(_PRIVATE, parents=True, exist_ok=True)
             self._folder = _open_folder(self._home.root)
             self._write_file()
         except BlockingIOError as error:

@@ -12,13 +12,17 @@ import os
 from contextvars import ContextVar
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
-from ktrdr.errors import StorageError
+from ktrdr.errors import StorageError, bounded
+from ktrdr.masking import masked
+from ktrdr.terminal import escaped
 
 on_behalf_of: ContextVar[str] = ContextVar("on_behalf_of", default="")
 
 _MEGABYTE = 1024 * 1024
-_CONTROL_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127) if code != ord("\t")}
+_LONGEST = 20_000
+"""Characters of one message, and of one stack trace: an error of a library may quote a whole file."""
 
 
 class LogFile(RotatingFileHandler):
@@ -57,9 +61,16 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         # Control characters are escaped, so that a message cannot forge further log lines.
-        line = super().formatMessage(record).translate(_CONTROL_ESCAPES)
+        line = _shown(super().formatMessage(record), keep="\t")
         source = on_behalf_of.get()
         return f"{line} [{source}]" if source else line
+
+    def formatException(self, ei: Any) -> str:
+        return _shown(super().formatException(ei), keep="\n\t")
+
+
+def _shown(text: str, keep: str) -> str:
+    return escaped(bounded(masked(text), _LONGEST), keep)
 
 
 def configure(log_file: Path, level: str, *, rotates: bool) -> None:

@@ -8,16 +8,14 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InputError
+from ktrdr.masking import MASK, masked, names_a_secret
 
-_SECRET = re.compile("token|password|secret", re.IGNORECASE)
-_MASK = "********"
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
 _OWN_PATHS = ("api", "docs", "metrics", "openapi.json", "reference", "web")
 _WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -159,17 +157,11 @@ def read_settings(**overrides: Any) -> Settings:
 
 def _fault(entry: dict[str, Any]) -> str:
     name, message = "_".join(str(part) for part in entry["loc"]).upper(), str(entry["msg"])
-    return f"{name} is {masked(name, entry['input'])!r}: {message[:1].lower()}{message[1:]}"
+    return f"{name} is {shown(name, entry['input'])!r}: {message[:1].lower()}{message[1:]}"
 
 
-def masked(name: str, value: object) -> object:
-    """The value of a setting with secrets, and passwords in URLs, masked."""
-    if _SECRET.search(name) and value:
-        return _MASK
-    if not isinstance(value, str) or "://" not in value:
-        return value
-    try:
-        password = urlsplit(value).password
-    except ValueError:
-        return value
-    return value.replace(f":{password}@", f":{_MASK}@") if password else value
+def shown(name: str, value: object) -> object:
+    """The value of a setting without its secrets."""
+    if names_a_secret(name) and value:
+        return MASK
+    return masked(value) if isinstance(value, str) else value

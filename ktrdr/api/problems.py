@@ -55,7 +55,7 @@ def problem(
         "instance": request.url.path,
         **{key: value for key, value in (context or {}).items() if key not in _MEMBERS},
     }
-    content = to_json(_sendable(body), inf_nan_mode="strings", fallback=str)
+    content = to_json(_sendable(errors.bounded_data(body)), inf_nan_mode="strings", fallback=str)
     return Response(content, status_code=status, media_type="application/problem+json")
 
 

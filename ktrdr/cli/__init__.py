@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ktrdr.cli import config, data, doctor, home, indicators, models, operations, serve, strategies
-from ktrdr.cli.output import show_error
+from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
 FAILED = 1
@@ -42,7 +42,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from ktrdr import __version__
 
-        typer.echo(f"ktrdr {__version__}")
+        print_line(f"ktrdr {__version__}")
         raise typer.Exit
 
 
@@ -84,25 +84,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in arguments
     _print_whatever_the_encoding()
     try:
-        ended = app(arguments, prog_name="ktrdr", standalone_mode=not as_json)
+        ended = app(arguments, prog_name="ktrdr", standalone_mode=False)
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else FAILED)
+    except typer.TyperException as error:
+        if not error.format_message():  # of a group without a command, whose help has been printed
+            return _flushed(WRONG_USE)
+        return _fail(_wrong_use(error), as_json=as_json)
+    except typer.Abort:
+        return _fail(InputError("the question was not answered", hint="say --yes to be asked nothing"), as_json=as_json)
     except KtrdrError as error:
-        show_error(error, as_json=as_json)
-        return exit_code(error)
+        return _fail(error, as_json=as_json)
     except Exception as error:
         if "--debug" in arguments:
             raise
-        known = _as_known(error)
-        show_error(known, as_json=as_json)
-        return exit_code(known)
+        return _fail(_unexpected(error), as_json=as_json)
     return _flushed(ended if isinstance(ended, int) else 0)
 
 
-def _as_known(error: Exception) -> KtrdrError:
-    """What the command line itself refuses, as an option that does not exist, or an unexpected error."""
-    if isinstance(error, typer.TyperException):
-        return InputError(error.format_message(), hint="see the options with --help")
+def _fail(error: KtrdrError, *, as_json: bool) -> int:
+    show_error(error, as_json=as_json)
+    return exit_code(error)
+
+
+def _wrong_use(error: typer.TyperException) -> InputError:
+    """What the command line itself refuses, as an option that does not exist."""
+    context = getattr(error, "ctx", None)
+    return InputError(error.format_message(), hint=f"see: {context.command_path if context else 'ktrdr'} --help")
+
+
+def _unexpected(error: Exception) -> KtrdrError:
     return KtrdrError(
         f"something unexpected went wrong in ktrdr itself: {type(error).__name__}: {error}",
         hint="see where with: ktrdr --debug …",

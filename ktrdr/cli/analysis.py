@@ -6,9 +6,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import typer
-
-from ktrdr.cli.output import bar_time, fixed, note, number, price_digits, print_fields, print_table, say, warn
+from ktrdr.cli.output import (
+    bar_time,
+    fixed,
+    note,
+    number,
+    price_digits,
+    print_fields,
+    print_line,
+    print_table,
+    say,
+    warn,
+)
 from ktrdr.formatting import NOTHING, count, counted, duration, percentage, points, score, size_text
 
 if TYPE_CHECKING:
@@ -93,7 +102,7 @@ def print_preflight(results: PreflightResults) -> None:
     first = _first_fold(results)
     if len(results.by_fold) > 1:
         _print_folds(results.by_fold)
-        typer.echo()
+        print_line()
     print_table(
         ("symbol", ">bars", ">warmup", ">train", ">validation", ">test", ">purged", "from", "to"),
         [
@@ -112,7 +121,7 @@ def print_preflight(results: PreflightResults) -> None:
         ],
         title=f"Fold {first}" if first else "",
     )
-    typer.echo()
+    print_line()
     classes = list(dict.fromkeys(name for part in results.parts for name in part.shares))
     print_table(
         ("part", ">samples", *(f">{name}" for name in classes), "from", "to"),
@@ -127,7 +136,7 @@ def print_preflight(results: PreflightResults) -> None:
             for part in results.parts
         ],
     )
-    typer.echo()
+    print_line()
     print_fields(_costs(results))
     for warning in results.warnings:
         warn(warning)
@@ -217,7 +226,7 @@ def _value(value: float | None) -> str:
 def print_reproduction(reproduction: Reproduction) -> None:
     """Whether it came to the same bits; what differs, a line each."""
     for line in reproduction.differences:
-        typer.echo(line)
+        print_line(line)
     if reproduction.inputs:
         say("The inputs were not the same:")
         for line in reproduction.inputs:

@@ -117,8 +117,8 @@ def _check_file(path: Path) -> None:
 
 def _print(verification: Verification) -> None:
     for sentence in verification.differences:
-        typer.echo(sentence)
+        print_line(sentence)
     if not verification.differences:
-        typer.echo(f"{verification.subject}: {counted(verification.files, 'file')}, all as written")
+        print_line(f"{verification.subject}: {counted(verification.files, 'file')}, all as written")
     for operation_id in verification.without_checksums:
         note(f"no checksums were recorded for {operation_id}")

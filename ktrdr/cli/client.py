@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable
+from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, bounded_data
 
 if TYPE_CHECKING:
     import httpx
@@ -357,7 +357,8 @@ class Client:
         except ValidationError:
             return self._stranger(response)
         refusal = _refusal_class(response.status_code)(problem.detail, hint=problem.hint)
-        refusal.context = {**(problem.model_extra or {}), "status": response.status_code, "problem": problem.code}
+        context = {**(problem.model_extra or {}), "status": response.status_code, "problem": problem.code}
+        refusal.context = bounded_data(context)
         return refusal
 
 

@@ -10,7 +10,7 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
-from ktrdr.cli.output import note, print_fields, print_json, print_table, say
+from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say
 from ktrdr.errors import InputError
 from ktrdr.formatting import NOTHING, correlation, count, counted, gain, percentage, score, signed_score
 
@@ -65,14 +65,14 @@ def _print(models: Sequence[Model], comparison: Comparison, results: Mapping[str
     print_fields(
         [(letter, f"{model.operation_id}  {_about(model)}") for letter, model in zip(letters, models, strict=True)]
     )
-    typer.echo()
+    print_line()
     if comparison.inputs:
         print_table(
             ("input", *letters), [(each.name, *(_short(value) for value in each.values)) for each in comparison.inputs]
         )
     else:
         say("The inputs are the same.")
-    typer.echo()
+    print_line()
     print_table(
         ("result", *(f">{letter}" for letter in letters)),
         [(name, *row) for name, row in results.items()],

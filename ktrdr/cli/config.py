@@ -58,8 +58,8 @@ def _sources() -> dict[str, str]:
 
 
 def _shown(name: str, value: Any) -> object:
-    from ktrdr.settings import masked
+    from ktrdr.settings import shown
 
     secret = getattr(value, "get_secret_value", None)
     plain = secret() if secret else value
-    return masked(name, plain if isinstance(plain, int | float) else str(plain))
+    return shown(name, plain if isinstance(plain, int | float) else str(plain))

@@ -185,7 +185,7 @@ def _files(paths: Sequence[str]) -> list[Path]:
     for path in paths:
         matching = sorted(glob(path, recursive=True)) if has_magic(path) and not Path(path).exists() else [path]
         if not matching:
-            raise InputError(f"no file matches {path}")
+            raise InputError(f"no file matches {path}", hint="check the folder and the pattern")
         files += map(Path, matching)
     return files
 
@@ -216,7 +216,7 @@ def _named_source(file: Path, template: re.Pattern[str], timeframe: str, pattern
 
 def _check_file(file: Path) -> None:
     if not file.is_file():
-        raise InputError(f"there is no file {file}")
+        raise InputError(f"there is no file {file}", hint="check the folder and the name")
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"{file} is neither .csv nor .parquet", hint="the name's ending says what a file holds")
 
@@ -230,7 +230,7 @@ def _send(client: Client, source: Source, query: Import) -> OperationStarted:
         named = query.model_copy(update={"filename": source.file.name})
         return client.import_file(source.file, source.symbol, source.timeframe, named)
     except OSError as error:
-        raise InputError(f"{source.file} cannot be read: {error.strerror}") from None
+        raise InputError(f"{source.file} cannot be read: {error.strerror}", hint="check its permissions") from None
 
 
 def _import_one(client: Client, source: Source, query: Import, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
-from ktrdr.cli.output import print_fields, print_json, print_table, say, text
+from ktrdr.cli.output import print_fields, print_json, print_line, print_table, say, text
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.strategies import Indicator, IndicatorParameter
@@ -68,8 +68,9 @@ def show(
             ("warm-up rows", indicator.warmup),
         ]
     )
-    typer.echo()
-    typer.echo(_yaml(indicator))
+    print_line()
+    for line in _yaml(indicator):
+        print_line(line)
 
 
 def _parameter(parameter: IndicatorParameter) -> str:
@@ -80,7 +81,6 @@ def _default(parameter: IndicatorParameter) -> str:
     return str(int(parameter.default)) if parameter.integer else text(parameter.default)
 
 
-def _yaml(indicator: Indicator) -> str:
+def _yaml(indicator: Indicator) -> list[str]:
     lines = ["indicators:", f"  - name: {indicator.name.lower()}"]
-    lines += [f"    {parameter.name}: {_default(parameter)}" for parameter in indicator.parameters]
-    return "\n".join(lines)
+    return lines + [f"    {parameter.name}: {_default(parameter)}" for parameter in indicator.parameters]

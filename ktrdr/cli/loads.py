@@ -18,6 +18,7 @@ from ktrdr.cli.output import (
     percent,
     print_fields,
     print_json,
+    print_line,
     print_table,
     say,
     show_error,
@@ -99,7 +100,7 @@ def follow_all(client: Client, loads: Sequence[Load]) -> None:
                 update()
     except KeyboardInterrupt:
         going = [load.operation.operation_id for load in loads if load.operation and not load.has_ended]
-        say("Detached; the loads go on. Come back with:\n" + "\n".join(f"  ktrdr operations watch {i}" for i in going))
+        say("Detached; the loads go on. Come back with:", *(f"  ktrdr operations watch {each}" for each in going))
         raise typer.Exit(DETACHED) from None
     for load in loads:
         _fetch_results(client, load)
@@ -331,7 +332,7 @@ def _round(client: Client, requests: Sequence[DataLoad]) -> None:
         elif (loaded := load.loaded) and loaded.last and (loaded.rows_new or loaded.rows_changed):
             more = f", {loaded.rows_changed} changed" if loaded.rows_changed else ""
             last = bar_time(loaded.last, loaded.timeframe)
-            typer.echo(f"{_clock()}  {load.series}  {loaded.rows_new:,} new{more}, to {last}")
+            print_line(f"{_clock()}  {load.series}  {loaded.rows_new:,} new{more}, to {last}")
 
 
 def _clock() -> str:

@@ -24,7 +24,7 @@ from ktrdr.cli.options import (
     split_list,
 )
 from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
-from ktrdr.cli.output import few, note, print_fields, print_json, print_table, say, shortened
+from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, shortened
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, TrainingDataError
@@ -180,7 +180,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     changed = "unknown" if model.bars_changed is None else model.bars_changed
     about = [("id", model.operation_id), ("created", model.created_at), *_about(model)]
     print_fields([*about, ("bars changed", changed)])
-    typer.echo()
+    print_line()
     print_results(model.results)
     if model.bars_changed:
         note("the stored bars are no longer those that it was trained on")
@@ -250,7 +250,7 @@ def export(
     try:
         written = output.write_bytes(client.artifact(operation.operation_id, "onnx"))
     except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+        raise InputError(f"{output} cannot be written: {error.strerror}", hint="choose another place") from None
     say(f"Saved {output} ({size_text(written)})")
 
 

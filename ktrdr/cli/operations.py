@@ -19,6 +19,7 @@ from ktrdr.cli.output import (
     percent,
     print_fields,
     print_json,
+    print_line,
     print_table,
     say,
     shortened,
@@ -131,7 +132,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
         fields.append(("resumed from", operation.parent_id))
     print_fields(fields + [(name.replace("_", " "), value) for name, value in operation.metadata.items()])
     if operation.error:
-        typer.echo()
+        print_line()
         print_fields([("error", operation.error.detail), ("hint", operation.error.hint)])
 
 

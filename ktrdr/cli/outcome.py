@@ -10,7 +10,7 @@ import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import note, print_fields, print_json, print_table, say, show_error, warn
+from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say, show_error, warn
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
@@ -119,7 +119,7 @@ def print_folds(results: FoldsResults) -> None:
         [_fold_row(fold) for fold in results.folds],
         title=f"{len(results.folds)} folds, each on its own validation samples",
     )
-    typer.echo()
+    print_line()
     _print_evaluated(results)
     final = results.final_metrics
     print_fields(
@@ -177,7 +177,7 @@ def _print_finished_folds(results: UnfinishedFoldsResults) -> None:
             ("fold", ">epochs", ">best epoch", ">best validation loss"),
             [(fold.fold, fold.total_epochs, fold.best_epoch, score(fold.best_val_loss)) for fold in results.folds],
         )
-        typer.echo()
+        print_line()
     print_fields([("status", results.status)])
 
 
@@ -191,7 +191,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         ],
         title=f"On {count(evaluation.samples)} {evaluation.part} samples",
     )
-    typer.echo()
+    print_line()
 
 
 def scores_by_name(evaluation: Evaluation) -> Iterator[tuple[str, Scores]]:
@@ -210,7 +210,7 @@ def _print_backtest(backtest: BacktestResult) -> None:
         ],
         title=f"Backtest on the {backtest.part} part, {100 * backtest.costs_percent:g} bps a trade",
     )
-    typer.echo()
+    print_line()
 
 
 def _performance(name: str, performance: Performance) -> tuple[object, ...]:

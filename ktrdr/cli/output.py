@@ -1,4 +1,7 @@
-"""What the terminal shows: data on stdout, words on stderr, colours on a terminal only."""
+"""What the terminal shows: data on stdout, words on stderr, colours on a terminal only.
+
+All output of the command line goes through this module, which escapes the control characters of text from outside.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import typer
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import NOTHING
 from ktrdr.instants import parse_instant
+from ktrdr.terminal import error_json, escaped, indented, json_text
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -28,22 +32,31 @@ _LEAST_PRICE_DIGITS = 2
 
 
 def words_console() -> Console:
-    from rich.console import Console
+    from ktrdr.cli.console import EscapingConsole
 
-    return Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
+    return EscapingConsole(sys.stderr)
 
 
 def data_console() -> Console:
-    from rich.console import Console
+    from ktrdr.cli.console import EscapingConsole
 
-    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    console = EscapingConsole(sys.stdout)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
 
 
-def say(message: str) -> None:
-    typer.echo(message, err=True)
+def say(*lines: str) -> None:
+    for line in lines:
+        typer.echo(escaped(line), err=True)
+
+
+def print_line(line: str = "") -> None:
+    typer.echo(escaped(line))
+
+
+def confirm(question: str) -> bool:
+    return typer.confirm(escaped(question), err=True)
 
 
 def note(text: str, about: str = "") -> None:
@@ -59,7 +72,7 @@ def warn(text: str) -> None:
 def _say_sentence(sentence: str) -> None:
     console = words_console()
     if console.is_terminal:
-        console.print(sentence)
+        console.print(escaped(sentence))
     else:
         say(sentence)  # one line, so that grep sees all of it
 
@@ -67,7 +80,7 @@ def _say_sentence(sentence: str) -> None:
 def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
     """`error: …`, one line for each fault where there are several, then `hint: …`; as JSON one object in one line."""
     if as_json:
-        say(_error_json(error))
+        say(error_json(error))
         return
     console, faults = words_console(), error.faults
     if len(faults) == 1:
@@ -75,7 +88,7 @@ def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
     elif faults:
         _labelled(console, "error", "bold red", f"{len(faults)} faults:")
         for each in faults:
-            console.print(f"  {each}", soft_wrap=True)
+            console.print(f"  {escaped(str(each))}", soft_wrap=True)
     else:
         _labelled(console, "error", "bold red", error.detail)
     if error.hint:
@@ -84,26 +97,14 @@ def show_error(error: KtrdrError, *, as_json: bool = False) -> None:
 
 def _labelled(console: Console, label: str, style: str, text: str) -> None:
     console.print(f"{label}:", style=style, end=" ")
-    console.print(text, soft_wrap=True)
-
-
-def _error_json(error: KtrdrError) -> str:
-    """The code of a refusal is the one that the server gave it."""
-    import json
-
-    context = {key: value for key, value in error.context.items() if key != "problem"}
-    code = error.context.get("problem", error.code)
-    shown = {"code": code, "detail": error.detail, "hint": error.hint, "context": context}
-    return json.dumps({"error": shown}, ensure_ascii=False, default=str)
+    console.print(indented(text), soft_wrap=True)
 
 
 def print_json(value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
-    import json
-
     from pydantic import BaseModel
 
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=str))
+    typer.echo(json_text(plain, indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -176,7 +177,7 @@ def text(value: object) -> str:
         case list() | tuple():
             return ", ".join(text(item) for item in value)
         case _:
-            return str(value)
+            return escaped(str(value))
 
 
 def number(value: float) -> str:

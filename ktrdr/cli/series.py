@@ -12,10 +12,9 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.downloads import write_download
 from ktrdr.cli.loads import FAILED
 from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range
-from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
+from ktrdr.cli.output import bar_time, confirm, note, print_fields, print_json, print_line, print_table, say
 from ktrdr.errors import InputError, SeriesNotFound
 from ktrdr.formatting import counted, size_text
-from ktrdr.payloads.data import GUESS
 
 if TYPE_CHECKING:
     from ktrdr.cli.client import Client
@@ -47,6 +46,8 @@ def check(
     """
     if plot and plot.suffix.lower() != ".png":
         raise InputError(f"{plot} is no .png", hint="pictures are written as PNG")
+    from ktrdr.payloads.data import GUESS
+
     client = connect(ctx)
     if calendar:
         client.name_calendar(symbol, None if calendar == GUESS else calendar)
@@ -57,7 +58,7 @@ def check(
         print_json(found)
         return
     print_fields(_fields(found))
-    typer.echo()
+    print_line()
     if found.faults:
         print_table(
             ("severity", "fault", ">count", "what"),
@@ -84,7 +85,7 @@ def _print_gaps(found: QualityReport) -> None:
     if found.gap_count < 2:
         return
     longest = sorted(found.gaps, key=lambda gap: -gap.bars)[:GAPS_SHOWN]
-    typer.echo()
+    print_line()
     print_table(
         ("from", "to", ">bars missing"),
         [
@@ -119,6 +120,7 @@ def resample(
       ktrdr data resample EURUSD 1h 1d --calendar 24/5
     """
     from ktrdr.api.schemas.data import Resample
+    from ktrdr.payloads.data import GUESS
 
     client = connect(ctx)
     if calendar == GUESS:
@@ -214,5 +216,5 @@ def _described(client: Client, symbol: str, timeframe: str) -> str:
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise InputError(f"{question} Without a terminal nobody can be asked", hint="say so with --yes")
-    if not typer.confirm(question, err=True):
+    if not confirm(question):
         raise typer.Exit(FAILED)

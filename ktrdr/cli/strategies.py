@@ -10,7 +10,7 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
 from ktrdr.cli.outcome import finish
-from ktrdr.cli.output import print_json, say, warn
+from ktrdr.cli.output import print_json, print_line, say, warn
 from ktrdr.cli.watch import watch
 from ktrdr.errors import Fault, InputError
 
@@ -39,14 +39,17 @@ def validate(
         print_json(verdict)
     else:
         for entry in verdict.faults:
-            typer.echo(str(Fault.from_dict(entry.model_dump())))
+            print_line(str(Fault.from_dict(entry.model_dump())))
     for warning in verdict.warnings:
         warn(warning)
     if verdict.valid:
         say(f"{file} is valid")
         return
     count = len(verdict.faults)
-    raise InputError(f"{file} has {count} {'fault' if count == 1 else 'faults'}")
+    raise InputError(
+        f"{file} has {count} {'fault' if count == 1 else 'faults'}",
+        hint="ktrdr strategies schema shows every key with its range",
+    )
 
 
 @app.command()
@@ -98,10 +101,13 @@ def read_strategy(file: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"there is no file {file}", hint="give the path of a strategy's YAML file") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+        raise InputError(f"{file} cannot be read: {error.strerror}", hint="give the path of a YAML file") from None
     if len(content) > LARGEST_BYTES:
-        raise InputError(f"{file} has {len(content):,} bytes; a strategy has at most {LARGEST_BYTES:,}")
+        raise InputError(
+            f"{file} has {len(content):,} bytes; a strategy has at most {LARGEST_BYTES:,}",
+            hint="give the strategy's YAML file",
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not text in UTF-8 (byte {error.start})") from None
+        raise InputError(f"{file} is not text in UTF-8 (byte {error.start})", hint="save it as UTF-8") from None

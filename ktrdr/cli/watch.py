@@ -96,7 +96,7 @@ def watch(client: Client, operation_id: str) -> Operation:
             for snapshot in snapshots(client, operation_id):
                 view.show(snapshot)
     except KeyboardInterrupt:
-        say(f"Detached; the operation goes on. Come back with:\n  ktrdr operations watch {operation_id}")
+        say("Detached; the operation goes on. Come back with:", f"  ktrdr operations watch {operation_id}")
         raise typer.Exit(DETACHED) from None
     return snapshot.operation
 

@@ -8,21 +8,24 @@ from collections.abc import Sequence
 from ktrdr.doctor.examination import examine, repair
 from ktrdr.doctor.report import as_json, as_text, note_on_repair
 from ktrdr.errors import InputError, KtrdrError
-from ktrdr.home import Home
+from ktrdr.home import Home, keep_files_private
 from ktrdr.launch import Doctor
 from ktrdr.settings import read_settings
+from ktrdr.terminal import error_json, error_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the doctor; the exit code is 0 for healthy or repaired, 1 for faults, 2 for wrong use."""
+    chosen = Doctor.parse(arguments)
     try:
-        return run(Doctor.parse(arguments))
+        return run(chosen)
     except KtrdrError as error:
-        sys.stderr.write(f"error: {error.detail}\nhint: {error.hint}\n")
+        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
         return 2
 
 
 def run(chosen: Doctor) -> int:
+    keep_files_private()
     settings = read_settings(**({"ktrdr_home": chosen.home} if chosen.home else {}))
     home = Home(settings.ktrdr_home)
     if not home.root.is_dir():

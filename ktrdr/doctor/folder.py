@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from ktrdr.files import drafts_within
 from ktrdr.findings import Finding, Level, finish_repairs, is_interrupted, subfolders
 from ktrdr.formatting import size_text
-from ktrdr.home import Home
+from ktrdr.home import Home, is_open_to_others
 
 _MIN_FREE_BYTES = 200 * 1024**2
 _ADVICE = "fix its permissions, or choose another folder with KTRDR_HOME"
@@ -24,6 +25,9 @@ def check(root: Path) -> Iterator[Finding]:
         what = "a repair was interrupted between its renames"
         advice = "the next start of the server finishes it, or --repair"
         yield Finding(Level.FAULT, "folder", what, advice, lambda backup: finish_repairs(root))
+    if is_open_to_others(Home(root)):
+        advice = f"close it with: chmod -R go= {shlex.quote(str(root))}"
+        yield Finding(Level.NOTE, "folder", f"{root} can be read by other users of this machine", advice)
     folders = (root, *subfolders(root).values())
     refused = [folder for folder in folders if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
     yield from (_fault(f"{folder} cannot be read and written", _ADVICE) for folder in refused)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from ktrdr.doctor.examination import Examination
 from ktrdr.findings import Finding
+from ktrdr.terminal import escaped, json_text
 
 _INDENT = " " * 19
 
@@ -21,11 +21,11 @@ def as_json(examination: Examination, note: str) -> str:
         "backup": str(examination.backup) if examination.backup else None,
         "note": note,
     }
-    return json.dumps(report, indent=2, ensure_ascii=False)
+    return json_text(report, indent=2)
 
 
 def as_text(examination: Examination, note: str) -> str:
-    return "\n".join(_lines(examination, note))
+    return "\n".join(map(escaped, _lines(examination, note)))
 
 
 def note_on_repair(examination: Examination, *, wants_repair: bool) -> str:

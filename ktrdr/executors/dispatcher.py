@@ -128,6 +128,7 @@ class Dispatcher:
         if operation.status.is_terminal:
             raise OperationTerminal(
                 f"operation {operation_id} is {operation.status} already; there is nothing to cancel",
+                hint=f"see how it ended with: ktrdr operations show {operation_id}",
                 operation_id=operation_id,
                 operation_status=str(operation.status),
             )

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path, PurePath
 from typing import Any, Literal, TextIO, get_args
 
-from ktrdr.errors import KtrdrError, rebuild
+from ktrdr.errors import KtrdrError, presentable, rebuild
 from ktrdr.files import write_atomically
 
 JOB = "job.json"
@@ -50,7 +50,8 @@ class Outcome:
 
     @classmethod
     def failed(cls, code: str, detail: str, hint: str = "", results: Mapping[str, Any] | None = None) -> Outcome:
-        return cls("failed", results or {}, error={"code": code, "detail": detail, "hint": hint})
+        error = {"code": code, "detail": presentable(detail), "hint": presentable(hint)}
+        return cls("failed", results or {}, error=error)
 
     @classmethod
     def from_error(cls, error: KtrdrError) -> Outcome:

@@ -209,7 +209,10 @@ def _lost(worker_exit: WorkerExit, crash: str, reached: str) -> Outcome:
     code = worker_exit.code
     hint = "its reported progress is kept; see ktrdr.log, and crash.log in the operation's folder"
     if code == OUTCOME_UNWRITABLE:
-        return Outcome.failed(StorageError.code, f'{crash}; it had reached "{reached}"', "make room; it can be resumed")
+        reason = crash or "the disk took neither the results nor the reason"
+        return Outcome.failed(
+            StorageError.code, f'{reason}; it had reached "{reached}"', "make room; it can be resumed"
+        )
     if code is None and crash:
         how = f"crashed ({crash})"
     elif code is None and not worker_exit.watched:

@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Self, TextIO
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.outcome import JOB, Outcome, begin_job, write_outcome
+from ktrdr.masking import masked
 
 logger = logging.getLogger(__name__)
 
@@ -188,15 +189,22 @@ def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) 
         function: JobFunction = resolve(job)
         return function(operation_id, _payload(folder / JOB), folder, stop)
     except KtrdrError as error:
+        if error.whole != error.detail:
+            _log_whole(folder, error.whole)
         return Outcome.from_error(error)
     except MemoryError:
         return Outcome.failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
     except Exception as error:  # noqa: BLE001
-        with suppress(OSError):
-            (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
+        _log_whole(folder, masked(traceback.format_exc()))
         return Outcome.failed(
             "worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder"
         )
+
+
+def _log_whole(folder: Path, text: str) -> None:
+    """Write what an outcome has no room for, or what no user has to read."""
+    with suppress(OSError):
+        (folder / "error.log").write_text(text, encoding="utf-8", errors="replace")
 
 
 def _payload(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ktrdr.market.ranges import BEGINNING
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import DataLoadResults, QualityReport
 from ktrdr.payloads.jobs import DataLoadJob
+from ktrdr.settings import read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
         calendar = named_calendar(job.calendar, store.calendar(job.symbol))
         return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar)
     stored = None if job.replace else store.find(job.symbol, job.timeframe)
-    return provider_for(job.provider, stored, Sources(**job.endpoints.model_dump()))
+    return provider_for(job.provider, stored, Sources.of(read_settings()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class JobService:
             raise ConflictError(
                 f"operation {operation_id} is {parent.status} ({parent.operation_type}); "
                 f"only these can be resumed, once they have failed or were cancelled: {what}",
+                hint="list those with: ktrdr operations list --status failed",
                 operation_status=str(parent.status),
             )
         if parent.error and parent.error["code"] in FINAL_ERRORS:

@@ -169,18 +169,10 @@ class ExportJob(ModelJob):
     format: Literal["onnx"] = "onnx"
 
 
-class Endpoints(BaseModel):
-    """Where providers are reached, as the server's settings say."""
-
-    model_config = ConfigDict(frozen=True)
-
-    ib_host: str = "127.0.0.1"
-    ib_port: int = 7497
-    yahoo_url: str = ""
-
-
 class DataLoadJob(Job):
     """Bars into the store, from a provider or from a file that was sent.
+
+    Where providers are reached is no part of it: such addresses may hold passwords, and the worker has the settings.
 
     start, end: the days asked for, both inclusive; None for no bound
     replace: drop what is stored of the series first
@@ -199,7 +191,6 @@ class DataLoadJob(Job):
     end: date | None = None
     replace: bool = False
     clip: bool = False
-    endpoints: Endpoints = Endpoints()
     filename: str | None = None
     content_sha256: str | None = None
     reading: FileReading = FileReading()
@@ -207,11 +198,13 @@ class DataLoadJob(Job):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_reading(cls, job: Any) -> Any:
-        """Jobs of 0.1.0 have the columns and the time zone by themselves."""
-        if not isinstance(job, Mapping) or not {"columns", "timezone"} & job.keys():
+    def _of_earlier_versions(cls, job: Any) -> Any:
+        """They had the providers' addresses, and those of 0.1.0 columns and time zone by themselves."""
+        if not isinstance(job, Mapping):
             return job
-        rest = {name: value for name, value in job.items() if name not in ("columns", "timezone")}
+        rest = {name: value for name, value in job.items() if name not in ("columns", "timezone", "endpoints")}
+        if not {"columns", "timezone"} & job.keys():
+            return rest
         return {**rest, "reading": {"columns": job.get("columns", {}), "timezone": job.get("timezone", "")}}
 
     def describe(self) -> Metadata:
@@ -256,8 +249,6 @@ def _from_0_1_0(payload: Mapping[str, Any]) -> Metadata:
     kinds = {"data": "data_load", "analysis": str(payload.get("kind", "")).lower()}
     lane: str = payload["lane"]
     job["kind"] = kinds.get(lane, lane)
-    if lane == "data":
-        job["endpoints"] = payload.get("sources", {})
     if "part_of" in payload:
         job |= {"part": payload["fold"], "folds": payload["fold"] + 2}
     if lane in ("folds", "analysis"):

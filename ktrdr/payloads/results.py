@@ -6,8 +6,9 @@ import re
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from ktrdr.errors import bounded
 from ktrdr.payloads.payload import Payload
 
 VERSION = 1
@@ -16,12 +17,16 @@ VERSION = 1
 _BEFORE_HOME = re.compile(r"^.*[\\/](?=(models|operations)[\\/][^\\/]+[\\/][^\\/]+$)")
 
 
+Bounded = Annotated[str, AfterValidator(bounded)]
+"""Records of 0.1.0 may hold an error that quotes a whole file."""
+
+
 class OperationError(Payload):
     """Why an operation failed."""
 
     code: str = Field(description="Stable name of the kind of error.")
-    detail: str = Field(description="What went wrong, and with what value.")
-    hint: str = Field("", description="What to do about it.")
+    detail: Bounded = Field(description="What went wrong, and with what value.")
+    hint: Bounded = Field("", description="What to do about it.")
 
 
 class RunningPart(Payload):

@@ -16,6 +16,7 @@ from ktrdr.reports.report_data import (
     sources,
     symbols_in_short,
 )
+from ktrdr.terminal import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def draw_title(figure: Figure, title: PlotTitle) -> None:
     """Draw name and facts at the same distance from the top edge of every figure."""
     line = " · ".join(fact for fact in title.facts if fact)
     inch = 1 / figure.get_figheight()
-    name = textwrap.shorten(title.name, 90, placeholder="…")
+    name = textwrap.shorten(escaped(title.name), 90, placeholder="…")
     figure.text(0.055, 1 - 0.405 * inch, literal(name), fontsize=15, fontweight="bold", color=INK)
     figure.text(0.055, 1 - 0.675 * inch, literal(textwrap.shorten(line, 150, placeholder="…")), fontsize=10, color=GREY)
 

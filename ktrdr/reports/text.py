@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ktrdr.terminal import escaped
+
 WIDTH = 100
 
 
@@ -43,4 +45,4 @@ def sections(bodies: Mapping[str, Iterable[str]]) -> str:
         if title and written:
             lines += ["", title, "-" * len(title)]
         lines += written
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(escaped(line.rstrip()) for line in lines) + "\n"

@@ -44,10 +44,13 @@ def market() -> Market:
 
 
 @pytest.fixture
-async def client(tmp_path: Path, market: Market) -> AsyncIterator[httpx.AsyncClient]:
+async def client(tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     yfinance.set_tz_cache_location(str(tmp_path))
     with yahoo(market.answer) as market.source:
-        settings = Settings(ktrdr_home=tmp_path / "home", ktrdr_yahoo_url=market.source.url, ktrdr_ib_port=1)
+        # Workers read them there.
+        monkeypatch.setenv("KTRDR_YAHOO_URL", market.source.url)
+        monkeypatch.setenv("KTRDR_IB_PORT", "1")
+        settings = Settings(ktrdr_home=tmp_path / "home")
         async with client_of(settings) as client:
             yield client
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-import ktrdr
 from ktrdr import errors
 from ktrdr.api import problems
 from ktrdr.errors import Fault, KtrdrError, StrategyError, TrainingDataError, rebuild
@@ -23,6 +21,7 @@ from ktrdr.market.quality import enforce
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Data
 from tests.features.series import made_bars
+from tests.raise_sites import error_classes, raise_sites
 from tests.refusals import check_refusal
 
 if TYPE_CHECKING:
@@ -42,38 +41,16 @@ EXIT_CODES = {
 }
 
 
-def tree(base: type[KtrdrError] = KtrdrError) -> Iterator[type[KtrdrError]]:
-    yield base
-    for kind in base.__subclasses__():
-        yield from tree(kind)
-
-
 def exit_code_of(kind: type[KtrdrError]) -> int:
     return next((EXIT_CODES[each] for each in kind.__mro__ if each in EXIT_CODES), 1)
-
-
-@cache
-def calls() -> tuple[tuple[str, ast.Call], ...]:
-    """`file:line` of every call that makes an error, `super().__init__` of `errors.py` included."""
-    names = {kind.__name__ for kind in tree()} | {"__init__"}
-    root = Path(ktrdr.__file__).parent
-    return tuple(
-        (f"{path.relative_to(root)}:{node.lineno}", node)
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and _name(node.func) in names
-    )
-
-
-def _name(called: ast.expr) -> str:
-    return called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
 
 
 @cache
 def places() -> Mapping[str, tuple[str, ...]]:
     """The places that add data to an error, with the keys of the data."""
     keys = {
-        place: tuple(each.arg for each in call.keywords if each.arg and each.arg != "hint") for place, call in calls()
+        site.name: tuple(each.arg for each in site.call.keywords if each.arg and each.arg != "hint")
+        for site in raise_sites()
     }
     return {place: own for place, own in keys.items() if own}
 
@@ -82,9 +59,9 @@ def places() -> Mapping[str, tuple[str, ...]]:
 def lists_of_faults() -> frozenset[str]:
     """Places where `faults` is written as a list, and not as a count."""
     return frozenset(
-        place
-        for place, call in calls()
-        if any(each.arg == "faults" and isinstance(each.value, ast.List | ast.ListComp) for each in call.keywords)
+        site.name
+        for site in raise_sites()
+        if any(each.arg == "faults" and isinstance(each.value, ast.List | ast.ListComp) for each in site.call.keywords)
     )
 
 
@@ -119,7 +96,7 @@ def check_walk(error: KtrdrError, server: FakeServer, ktrdr: Run, *words: str) -
 
 
 def test_every_error_is_told(server: FakeServer, ktrdr: Run) -> None:
-    for kind in tree():
+    for kind in error_classes():
         error = rebuild(kind.code, "something is wrong", "mend it", {"rows": [3, 7], "status": 7, "detail": "no"})
 
         content = check_walk(error, server, ktrdr, "error: something is wrong", "hint: mend it")

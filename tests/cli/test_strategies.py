@@ -25,7 +25,7 @@ def test_faults_are_data_and_exit_code_2(server: FakeServer, ktrdr: Run, strateg
 
     assert ran.code == 2
     assert ran.out == "line 2: model.type is unknown: 'lstn'; did you mean 'lstm'?\n"
-    assert ran.err == f"error: {strategy} has 1 fault\n"
+    assert ran.err.startswith(f"error: {strategy} has 1 fault\nhint: ")
     assert ktrdr("strategies", "validate", str(strategy), "--json").json["faults"] == [FAULT]
 
 

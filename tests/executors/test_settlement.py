@@ -23,7 +23,7 @@ from ktrdr.errors import StorageError
 from ktrdr.executors.executor import WorkerExit
 from ktrdr.executors.identity import identify, is_alive, send_signal
 from ktrdr.executors.outcome import Outcome, begin_job, crash_log_of, outcome_of, write_job, write_outcome
-from ktrdr.executors.worker import JOB_UNREADABLE
+from ktrdr.executors.worker import JOB_UNREADABLE, OUTCOME_UNWRITABLE
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
@@ -323,6 +323,19 @@ else:
     worker.write_outcome = refuse
 worker.run_job(worker.Order("tests.contracts.jobs:run", "op", Path(sys.argv[1])), worker.StopSignal())
 """
+
+
+async def test_a_disk_that_takes_no_reason_either_is_named(rig: Rig) -> None:
+    await rig.dispatcher.start()
+    operation, _ = await left_waiting(rig)
+    await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
+
+    await rig.dispatcher._on_exited(WorkerExit(operation.operation_id, OUTCOME_UNWRITABLE))
+
+    failed = await rig.end_of(operation)
+    assert failed.error
+    assert failed.error["detail"].startswith("the disk took neither the results nor the reason; it had reached")
+    await rig.close()
 
 
 @pytest.mark.processes

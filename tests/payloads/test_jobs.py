@@ -13,7 +13,6 @@ from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
     DataLoadJob,
-    Endpoints,
     ExportJob,
     FoldsJob,
     PredictionJob,
@@ -40,7 +39,7 @@ JOBS: tuple[AnyJob, ...] = (
     AuditJob(**ON_BARS),
     PredictionJob(**MODEL, symbol="AAPL", last=5),
     ExportJob(**MODEL),
-    DataLoadJob(symbol="AAPL", timeframe="1d", provider="auto", endpoints=Endpoints(yahoo_url="http://localhost")),
+    DataLoadJob(symbol="AAPL", timeframe="1d", provider="auto"),
 )
 
 
@@ -127,7 +126,6 @@ NEW_ON_BARS: dict[str, Any] = {
                 timeframe="1d",
                 provider="yahoo",
                 clip=True,
-                endpoints=Endpoints(ib_host="gateway", ib_port=4002),
                 start=date(2023, 1, 1),
             ),
         ),
@@ -135,6 +133,14 @@ NEW_ON_BARS: dict[str, Any] = {
 )
 def test_what_0_1_0_stored_is_read_without_its_absolute_paths(payload: dict[str, Any], job: AnyJob) -> None:
     assert parse_job(payload) == job
+
+
+def test_an_address_with_a_password_is_not_read_from_a_stored_job() -> None:
+    payload = DataLoadJob(symbol="AAPL", timeframe="1d", provider="yahoo").model_dump(mode="json")
+
+    job = parse_job(payload | {"endpoints": {"yahoo_url": "http://me:hunter2@proxy"}})
+
+    assert "hunter2" not in job.model_dump_json()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path, PurePath
 
@@ -27,7 +26,7 @@ from ktrdr.market.store import BarStore, check_provider
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.data import QualitySummary
 from ktrdr.payloads.files import FileReading
-from ktrdr.payloads.jobs import DataLoadJob, Endpoints
+from ktrdr.payloads.jobs import DataLoadJob
 from ktrdr.timeframe import Timeframe
 
 
@@ -96,7 +95,6 @@ class DataService:
             end=request.end_date,
             replace=request.replace,
             clip=request.clip,
-            endpoints=Endpoints(**asdict(self._sources)),
             calendar=calendar,
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)

@@ -82,6 +82,7 @@ class TrainingService:
             raise ConflictError(
                 f"operation {operation_id} is {original.status} ({original.operation_type}); "
                 "only completed trainings can be reproduced",
+                hint="list models with: ktrdr models list",
                 operation_status=str(original.status),
             )
         again = job.model_copy(update={"reproduces": operation_id, "resume_from": None, "part": None})

@@ -22,6 +22,8 @@ _TIME = re.compile(
     r"\d{4}[-/.]\d|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[-/ ]?[A-Za-z]{3}|([A-Za-z]{3,9}\.?,? ){1,2}\d{1,2},? \d{4}"
     r"|-?\d{5,20}(\.\d+)?([eE]\+\d+)?$|\d{8}[T ]"
 )
+# Beyond it the expressions take quadratic time.
+_LONGEST_FIELD = 100
 _NUMBER = re.compile(r"[$€£¥]?\s?[-+]?[\d.,' \u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?[KMB%]?\s?[€]?$")
 
 
@@ -111,7 +113,7 @@ def _is_below_header(row: Sequence[str], line: str) -> bool:
     """Whether a line below the names is data and not another line of names, such as those of units or symbols."""
     if _is_void(line) or (row[0] and is_known(row[0]) and len(row[0]) > 1) or _is_header(row, line):
         return False
-    return any(_TIME.match(field) or _NUMBER.match(field) for field in row)
+    return any(_is_time(field) or _is_number(field) for field in row)
 
 
 def split(line: str, delimiter: str) -> list[str]:
@@ -125,9 +127,17 @@ def is_data(row: Sequence[str], line: str = "") -> bool:
     """Whether a row has a time and numbers, and not the names of columns."""
     if line.startswith(_COMMENTS) or (row and is_known(row[0]) and len(row[0]) > 1) or sum(map(is_known, row)) > 2:
         return False
-    times = [field for field in row if _TIME.match(field)]
-    others = [field for field in row if field and not _TIME.match(field)]
-    return bool(times) and (not others or any(_NUMBER.match(field) for field in others) or len(times) > 2)
+    times = [field for field in row if _is_time(field)]
+    others = [field for field in row if field and not _is_time(field)]
+    return bool(times) and (not others or any(map(_is_number, others)) or len(times) > 2)
+
+
+def _is_time(field: str) -> bool:
+    return len(field) <= _LONGEST_FIELD and _TIME.match(field) is not None
+
+
+def _is_number(field: str) -> bool:
+    return len(field) <= _LONGEST_FIELD and _NUMBER.match(field) is not None
 
 
 def _delimiter(sample: Sequence[str]) -> str:

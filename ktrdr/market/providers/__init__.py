@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 from ktrdr.errors import InputError, nearest
 from ktrdr.market.provider import Capabilities, Provider
@@ -16,6 +17,7 @@ from ktrdr.market.providers.synthetic import SyntheticProvider
 from ktrdr.market.providers.yahoo import YahooProvider
 from ktrdr.market.series_file import SeriesInfo
 from ktrdr.market.store import check_provider
+from ktrdr.settings import Settings
 from ktrdr.timeframe import Timeframe
 
 
@@ -26,6 +28,10 @@ class Sources:
     ib_host: str = "127.0.0.1"
     ib_port: int = 7497
     yahoo_url: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.ktrdr_ib_host, settings.ktrdr_ib_port, settings.ktrdr_yahoo_url)
 
 
 def _yahoo(sources: Sources) -> YahooProvider:
