@@ -115,9 +115,10 @@ class Invariants:
         self.world.kernel.begun.pop(operation_id, None)
 
     def _check_order(self, started: Operation) -> None:
-        """In a lane, whoever was created first starts first, except one that could not be started just now."""
+        """In a lane, whoever was created first starts first, except one that waits again since it could not start."""
         world, server = self.world, self.world.server
-        is_put_back = world.registry.faults or world.clock.now - world.kernel.refused_at < 1.0
+        is_failing = world.registry.faults or world.disk.faults
+        is_put_back = is_failing or world.clock.now - world.kernel.refused_at < 1.0
         if server is None or started.worker is None or is_put_back:
             return
         lane = world.lane(started.operation_id)
