@@ -60,6 +60,7 @@ class OperationsService:
         self._unconfirmed: set[str] = set()
         self._unsure: set[str] = set()
         self._ending = asyncio.Lock()
+        self._creating = asyncio.Lock()
         self._relating = asyncio.Lock()
         """Held while an operation becomes the parent of another, or is removed."""
         self._listeners: list[Callable[[Operation], None]] = []
@@ -100,9 +101,20 @@ class OperationsService:
         parent_id: str | None,
         idempotency_key: str | None,
     ) -> tuple[Operation, bool]:
-        await self.withdraw_unconfirmed()
+        async with self._creating:
+            return await self._create_alone(operation_type, metadata, payload, parent_id, idempotency_key)
+
+    async def _create_alone(
+        self,
+        operation_type: str,
+        metadata: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        parent_id: str | None,
+        idempotency_key: str | None,
+    ) -> tuple[Operation, bool]:
+        await self._withdraw_unconfirmed()
         while True:
-            if earlier := await self.find_repeated(operation_type, payload, idempotency_key):
+            if earlier := await self._find_repeated(operation_type, payload, idempotency_key):
                 return earlier, False
             instant = self._views.next_creation()
             operation = Operation(
@@ -131,6 +143,11 @@ class OperationsService:
 
     async def withdraw_unconfirmed(self) -> None:
         """Remove records of operations whose creation failed, so that none waits for ever. Raises StorageError."""
+        if self._unconfirmed:
+            async with self._creating:
+                await self._withdraw_unconfirmed()
+
+    async def _withdraw_unconfirmed(self) -> None:
         for operation_id in list(self._unconfirmed):
             await self._store.remove(operation_id)
             self._unconfirmed.discard(operation_id)
@@ -139,6 +156,15 @@ class OperationsService:
         self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
     ) -> Operation | None:
         """The operation created earlier with this key, if any. Raises ConflictError when its request was different."""
+        if idempotency_key is None:
+            return None
+        async with self._creating:  # a creation that is under way may fail, though its record is there
+            await self._withdraw_unconfirmed()
+            return await self._find_repeated(operation_type, payload, idempotency_key)
+
+    async def _find_repeated(
+        self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
+    ) -> Operation | None:
         if idempotency_key is None or (earlier := await self._store.find_by_key(idempotency_key)) is None:
             return None
         _check_same_request(earlier, operation_type, payload)
