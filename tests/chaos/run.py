@@ -520,9 +520,11 @@ class Chaos:
         self._check_partial(operation_id, "failed")
 
     def _is_touched(self, operation_id: str) -> bool:
-        """Whether a storage fault was in its worker, or in the server that created it."""
-        created_at = datetime.fromisoformat(self.system.operation(operation_id)["created_at"])
-        return operation_id in self._touched or any(began <= created_at <= ended for began, ended in self._windows)
+        """Whether a storage fault was in its worker, or in a server while that created, started or ended it."""
+        operation = self.system.operation(operation_id)
+        created_at, completed_at = (datetime.fromisoformat(operation[name]) for name in ("created_at", "completed_at"))
+        overlaps = (began <= completed_at and created_at <= ended for began, ended in self._windows)
+        return operation_id in self._touched or any(overlaps)
 
     def _death_of_idle(self, operation_id: str) -> _Death | None:
         """Of a worker that got its job between being chosen as an idle one and being killed."""
@@ -534,7 +536,10 @@ class Chaos:
         if operation_id not in self._cancelled:
             self.ledger.blame(UNTRUE, operation_id, "nobody asked for CANCELLED")
         results = self._check_partial(operation_id, "cancelled")
-        if results["metrics_recorded"] and not Path(results.get("model_path", "-")).is_file():
+        is_excused = "note" in results and self._is_touched(
+            operation_id
+        )  # it names the fault, and so the missing files
+        if results["metrics_recorded"] and not is_excused and not Path(results.get("model_path", "-")).is_file():
             self.ledger.blame(UNTRUE, operation_id, f"CANCELLED after an epoch and without a model: {results}")
 
     def _check_partial(self, operation_id: str, status: str) -> dict[str, Any]:

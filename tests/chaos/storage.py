@@ -29,8 +29,9 @@ KINDS = (*_CALLS, SHORT)
 TEXTS = (
     *(os.strerror(number) for number in (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EFBIG)),
     *("disk I/O error", "disk is full", "unable to open database file"),
+    "exit code 127",
 )
-"""How errors are named that come from these faults, the last ones by SQLite."""
+"""How errors are named that come from these faults; by SQLite, and by the loader of a process that cannot begin."""
 
 
 def can_inject() -> bool:
