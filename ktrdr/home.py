@@ -123,19 +123,29 @@ class HomeLock:
         self._close()
 
     def check(self) -> None:
-        """Write a deleted lock file again. Raises StorageError when another folder has taken the place of this one."""
+        """Write a deleted lock file again.
+
+        Raises StorageError when another folder has taken the place of this one, and when the file cannot be written.
+        """
+        try:
+            self._check_folder()
+            if self._file and not _is_same(self._file.fileno(), self._home.lock_file):
+                self._write_file()
+        except OSError as error:
+            raise StorageError(f"{self._home.lock_file} cannot be written: {error}", hint="make room") from error
+
+    def _check_folder(self) -> None:
         if self._folder is not None and not _is_same(self._folder, self._home.root):
             raise StorageError(
                 f"{self._home.root} is no longer the folder that this server was started on",
                 hint="stop the server, put the folder back and start it again",
             )
-        if self._file and not _is_same(self._file.fileno(), self._home.lock_file):
-            self._file.close()
-            self._write_file()
 
     def _write_file(self) -> None:
         """Raises OSError, BlockingIOError where another process holds the lock."""
-        self._file = self._home.lock_file.open("a+", encoding="ascii")
+        deleted, self._file = self._file, self._home.lock_file.open("a+", encoding="ascii")
+        if deleted:
+            deleted.close()
         _lock(self._file.fileno())
         self._file.truncate(0)
         self._file.write(str(os.getpid()))

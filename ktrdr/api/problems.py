@@ -35,6 +35,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(BodyTooLarge, _on_body_too_large)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(OSError, _on_system_error)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -123,6 +124,14 @@ async def _on_body_too_large(request: Request, error: Exception) -> Response:
 async def _on_disconnect(request: Request, error: Exception) -> Response:
     logger.info("%s %s: the client went away before its request was complete", request.method, request.url.path)
     return problem(request, 422, "incomplete_request", "the request ended before it was complete")
+
+
+async def _on_system_error(request: Request, error: Exception) -> Response:
+    """The disk fails, or no descriptor is free: the same request may succeed later."""
+    logger.error("%s %s met an error of the system", request.method, request.url.path, exc_info=error)
+    return await _on_ktrdr_error(
+        request, errors.StorageError(f"the system cannot do this just now: {error}", hint="try again; see ktrdr.log")
+    )
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

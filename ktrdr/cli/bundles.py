@@ -10,7 +10,7 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.downloads import write_download
 from ktrdr.cli.options import AsJson, OperationId
-from ktrdr.cli.output import note, print_json, say
+from ktrdr.cli.output import note, print_json, print_line, say
 from ktrdr.errors import ConflictError, InputError, KtrdrError
 from ktrdr.formatting import counted, size_text
 

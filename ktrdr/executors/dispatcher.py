@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from ktrdr.errors import KtrdrError, OperationTerminal, StorageError
+from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
 from ktrdr.executors.identity import works_in
@@ -53,6 +53,7 @@ class Dispatcher:
         self.plans = PlanRunner(operations, table, home.operations, launch=self.launch, submit=self._submit)
         self._settlement = Settlement(operations, home, self)
         self._postponed: dict[str, Operation] = {}
+        self._held: list[Operation] | None = None
         self._records: set[asyncio.Task[None]] = set()
         operations.place_by(executor.place)
 
@@ -60,30 +61,54 @@ class Dispatcher:
         """Start the executor, then recover the operations that an earlier server left unfinished."""
         await self._executor.start(self._on_started, self._on_exited)
         unfinished = await self._operations.unfinished()
-        # Running operations come first, because waiting ones may only start in the room that these leave.
-        for operation in sorted(unfinished, key=lambda operation: operation.status is OperationStatus.PENDING):
-            await self._take_up_or_postpone(operation)
+        async with self._submitting_later():
+            for operation in unfinished:
+                await self._take_up_or_postpone(operation)
         for operation in unfinished:
             if operation.operation_id in self.plans:
-                await self._continue_plan(operation.operation_id)
+                await self._continue_plan(operation)
 
     async def look_again(self) -> None:
         """Look once more at what could not be read or written before, in this server's time or at its start."""
         await self._settlement.settle_again()
-        for operation_id in list(self._postponed):
-            operation = await self._operations.get_operation(operation_id)
-            del self._postponed[operation_id]
-            if not operation.status.is_terminal:
-                await self._take_up_or_postpone(operation)
-                if operation_id in self.plans:
-                    await self._continue_plan(operation_id)
+        async with self._submitting_later():
+            for operation_id in list(self._postponed):
+                await self._take_up_again(await self._operations.get_operation(operation_id))
+        await self._operations.withdraw_unconfirmed()
 
-    async def _continue_plan(self, whole_id: str) -> None:
+    async def _take_up_again(self, operation: Operation) -> None:
+        operation_id = operation.operation_id
+        del self._postponed[operation_id]
+        if not operation.status.is_terminal:
+            await self._take_up_or_postpone(operation)
+            if operation_id in self.plans:
+                await self._continue_plan(operation)
+        if operation_id not in self._postponed:
+            self._executor.release(operation_id)
+
+    @asynccontextmanager
+    async def _submitting_later(self) -> AsyncIterator[None]:
+        """Submit no job before the end of the block: until then it is not known how much room running ones leave."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for operation in held:
+                try:
+                    await self._submit(operation)
+                except StorageError as problem:
+                    self._postpone(operation, problem)
+
+    async def _continue_plan(self, whole: Operation) -> None:
         """Continue a whole that an earlier server left unfinished or was cancelling."""
-        if self.plans.is_cancelled(whole_id):
-            with suppress(OperationTerminal):
-                await self.cancel(whole_id)
-        self.plans.advance_soon(whole_id)
+        try:
+            if self.plans.is_cancelled(whole.operation_id):
+                with suppress(OperationTerminal):
+                    await self.cancel(whole.operation_id)
+        except StorageError as problem:
+            self._postpone(whole, problem)
+        self.plans.advance_soon(whole.operation_id)
 
     def folder(self, operation_id: str) -> Path:
         return self._home.operations / operation_id
@@ -134,7 +159,7 @@ class Dispatcher:
             )
         if self._table.plan(operation) and operation.worker is None:
             return await self._cancel_plan(operation_id)
-        if self._executor.withdraw(operation_id) or self._drop_postponed(operation):
+        if self._executor.withdraw(operation_id) or self._drop_held(operation) or self._drop_postponed(operation):
             self._settlement.remove_leftovers(operation_id)
             await self._settlement.record(operation_id, Outcome("cancelled"))
         elif operation_id in self._settlement:
@@ -143,9 +168,28 @@ class Dispatcher:
             self._stop(operation_id)
         return await self._operations.get_operation(operation_id)
 
+    def _drop_held(self, operation: Operation) -> bool:
+        """Forget an operation that is about to be submitted; False when it is none."""
+        held = [each for each in self._held or () if each.operation_id != operation.operation_id]
+        if self._held is None or len(held) == len(self._held):
+            return False
+        self._held = held
+        return True
+
     def _drop_postponed(self, operation: Operation) -> bool:
-        is_pending = operation.status is OperationStatus.PENDING
-        return is_pending and self._postponed.pop(operation.operation_id, None) is not None
+        """Forget a waiting operation that was not taken up yet; False when it is none.
+
+        Raises StorageError where its folder shows that it has run: its end must be recorded first.
+        """
+        operation_id = operation.operation_id
+        if operation.status is not OperationStatus.PENDING or operation_id not in self._postponed:
+            return False
+        with suppress(OSError, BridgeError):
+            if has_run(self.folder(operation_id), is_plan=self.is_plan(operation_id)):
+                what = f"operation {operation_id} has run, and the registry cannot record that just now"
+                raise StorageError(what, hint="try again in a few seconds")
+        del self._postponed[operation_id]
+        return True
 
     def _stop(self, operation_id: str) -> None:
         if operation_id not in self._cancelling:
@@ -172,7 +216,8 @@ class Dispatcher:
 
     async def settle_lost(self, operation: Operation) -> None:
         """End an operation whose worker is gone and whose exit was not observed."""
-        if operation.operation_id not in self._settlement:  # else `look_again` does it
+        # Else `look_again` does it; one that is not taken up yet has no bridge, and its metrics would be lost.
+        if operation.operation_id not in self._settlement and operation.operation_id not in self._postponed:
             await self._settle(WorkerExit(operation.operation_id, None, watched=False))
 
     def fail_stalled(self, operation: Operation) -> None:
@@ -217,7 +262,7 @@ class Dispatcher:
 
     async def adopt(self, operation_id: str, worker: WorkerIdentity) -> bool:
         operation = await self._operations.get_operation(operation_id)
-        if not await self._executor.adopt(self._job(operation), worker):
+        if not await self._adopt(operation, worker):
             return False
         await self._operations.start_operation(operation_id, worker)
         logger.info("Found operation %s running (pid %d)", operation_id, worker.pid)
@@ -273,10 +318,14 @@ class Dispatcher:
                 return
 
     async def _submit(self, operation: Operation) -> None:
+        if self._held is not None:
+            self._held.append(operation)
+            return
         await self._executor.submit(self._job(operation))
 
     def _job(self, operation: Operation) -> Job:
-        return Job(operation.operation_id, self._table.lane(operation), self.folder(operation.operation_id))
+        folder = self.folder(operation.operation_id)
+        return Job(operation.operation_id, self._table.lane(operation), folder, operation.created_at)
 
     async def _take_up_or_postpone(self, operation: Operation) -> None:
         operation_id = operation.operation_id
@@ -288,10 +337,17 @@ class Dispatcher:
                 self._fail_soon(operation_id, problem)
             return
         try:
-            await self._take_up(operation, is_plan)
+            with suppress(OperationTerminal):  # its end was recorded, and only the registry's answer was lost
+                await self._take_up(operation, is_plan)
         except (StorageError, OSError) as problem:
-            self._postponed[operation_id] = operation
-            logger.warning("Operation %s cannot be taken up yet: %s", operation_id, problem)
+            self._postpone(operation, problem)
+
+    def _postpone(self, operation: Operation, problem: Exception) -> None:
+        self._postponed[operation.operation_id] = operation
+        with suppress(StorageError):  # its job is damaged
+            if operation.status is OperationStatus.RUNNING and operation.worker:
+                self._executor.reserve(self._job(operation))  # no waiting one may start in its place
+        logger.warning("Operation %s cannot be taken up yet: %s", operation.operation_id, problem)
 
     async def _take_up(self, operation: Operation, is_plan: bool) -> None:
         operation_id = operation.operation_id
@@ -317,7 +373,13 @@ class Dispatcher:
     async def _adopt_recorded(self, operation: Operation, worker: WorkerIdentity) -> bool:
         """Adopt the worker that the record names, unless it works for the home that this one was copied from."""
         is_ours = works_in(worker, self.folder(operation.operation_id))
-        return is_ours and await self._executor.adopt(self._job(operation), worker)
+        return is_ours and await self._adopt(operation, worker)
+
+    async def _adopt(self, operation: Operation, worker: WorkerIdentity) -> bool:
+        is_adopted = await self._executor.adopt(self._job(operation), worker)
+        if is_adopted and operation.operation_id in self._cancelling:  # while it was not taken up yet
+            self._executor.stop(operation.operation_id)
+        return is_adopted
 
     async def _settle_or_wait(self, worker_exit: WorkerExit) -> None:
         try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from ktrdr.operations.operation import WorkerIdentity
+
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class Job:
     operation_id: the operation
     lane: the name of the lane that it runs in
     folder: the operation's folder, which holds `job.json` and receives `outcome.json`
+    created_at: when the operation was created; waiting jobs start in this order
     """
 
     operation_id: str
     lane: str
     folder: Path
+    created_at: datetime = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ class Executor(Protocol):
     """Runs jobs in processes that outlive it.
 
     Thread safety: called from one event loop. Ownership: of its idle processes; a process that runs a job belongs to
-    the job. Consistency: jobs of a lane start in the order of their submission. Durability: none; the caller
-    remembers its jobs, and after a restart adopts those that still run.
+    the job. Consistency: waiting jobs of a lane start in the order of their creation, then of their submission.
+    Durability: none; the caller remembers its jobs, and after a restart adopts those that still run.
     """
 
     async def start(self, on_started: OnStarted, on_exited: OnExited) -> None: ...
@@ -79,6 +84,11 @@ class Executor(Protocol):
 
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
         """Watch a job that another executor started; False when its process is gone."""
+
+    def reserve(self, job: Job) -> None:
+        """Count a job as running whose process cannot be examined just now, until `release`."""
+
+    def release(self, operation_id: str) -> None: ...
 
     async def run_aside(self, lane: str, function: str, folder: Path) -> None:
         """Run a short job to its end in a process of the lane, outside limits and queues.

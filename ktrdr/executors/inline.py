@@ -31,13 +31,19 @@ class InlineExecutor:
 
     async def submit(self, job: Job) -> bool:
         if self._waiting[job.lane] or not self._has_room(job.lane):
-            self._waiting[job.lane].append(job)
+            self._waiting[job.lane].add(job)
             return False
         await self._launch(job)
         return True
 
     async def adopt(self, job: Job, worker: WorkerIdentity) -> bool:
         return False
+
+    def reserve(self, job: Job) -> None:
+        """Do nothing: the jobs of another process are none of this one's."""
+
+    def release(self, operation_id: str) -> None:
+        pass
 
     async def run_aside(self, lane: str, function: str, folder: Path) -> None:
         write_outcome(folder, await asyncio.to_thread(run_to_outcome, function, "", folder, StopSignal()))

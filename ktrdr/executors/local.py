@@ -33,16 +33,18 @@ class _Pool:
     waiting: queued jobs, oldest first
     starting: ids of operations whose process is being created
     running: the worker of each running operation, by operation id
+    reserved: ids of operations that may be running, and cannot be examined just now
     """
 
     lane: Lane
     waiting: JobQueue = field(default_factory=JobQueue)
     starting: set[str] = field(default_factory=set)
     running: dict[str, WorkerIdentity] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
 
     @property
     def has_room(self) -> bool:
-        return len(self.starting) + len(self.running) < self.lane.limit
+        return len(self.starting) + len(self.running.keys() | self.reserved) < self.lane.limit
 
 
 class LocalExecutor:
@@ -63,7 +65,7 @@ class LocalExecutor:
     async def submit(self, job: Job) -> bool:
         pool = self._pools[job.lane]
         if pool.waiting or not pool.has_room:
-            pool.waiting.append(job)
+            pool.waiting.add(job)
             return False
         return await self._launch(pool, job)
 
@@ -74,6 +76,13 @@ class LocalExecutor:
         pool.running[job.operation_id] = worker
         self._spawn_task(self._watch(pool, job.operation_id, worker))
         return True
+
+    def reserve(self, job: Job) -> None:
+        self._pools[job.lane].reserved.add(job.operation_id)
+
+    def release(self, operation_id: str) -> None:
+        for pool in self._pools.values():
+            pool.reserved.discard(operation_id)
 
     async def run_aside(self, lane: str, function: str, folder: Path) -> None:
         process = await self._processes.take(lane)
@@ -174,7 +183,7 @@ class LocalExecutor:
             try:
                 await self._launch(pool, job)
             except StorageError as error:
-                pool.waiting.put_first(job)
+                pool.waiting.put_back(job)
                 logger.warning("Operation %s cannot be started yet: %s", job.operation_id, error.detail)
                 return
             except KtrdrError as error:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ktrdr.errors import BridgeError, KtrdrError, OperationNotFound
-from ktrdr.executors.outcome import PARTS
+from ktrdr.errors import BridgeError, KtrdrError, OperationNotFound, StorageError
+from ktrdr.executors.evidence import has_job
+from ktrdr.executors.outcome import PARTS, write_job
 from ktrdr.executors.work import WorkTable
 from ktrdr.files import write_atomically
 from ktrdr.operations.bridge import BridgeFileError, BridgeReadError
@@ -104,7 +105,7 @@ class PlanRunner:
         return dict(sorted(parts.items()))
 
     async def cancel(self, whole_id: str) -> list[str]:
-        """Start no more parts of a whole, and return the ids of its parts that have not ended."""
+        """Start no more parts of a whole, and return the ids of its parts that have not ended. Raises StorageError."""
         whole = self._wholes.get(whole_id)
         if whole is None:  # it is being launched, and sees the mark when it begins
             self._mark_cancelled(whole_id)
@@ -115,15 +116,18 @@ class PlanRunner:
 
     def _mark_cancelled(self, whole_id: str) -> None:
         mark = self._root / whole_id / _CANCELLED
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        with _disk_errors():
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
 
     def __contains__(self, operation_id: str) -> bool:
         """Whether the operation is a whole that has not ended."""
         return operation_id in self._wholes
 
     def is_cancelled(self, whole_id: str) -> bool:
-        return (self._root / whole_id / _CANCELLED).exists()
+        """Whether a cancel of the whole was requested. Raises StorageError."""
+        with _disk_errors():
+            return (self._root / whole_id / _CANCELLED).exists()
 
     def advance_soon(self, whole_id: str) -> None:
         if self._is_closed:
@@ -195,10 +199,16 @@ class PlanRunner:
             await self._launch(part)
 
     async def _finish(self, operation: Operation, whole: _Whole, ended: Sequence[Part]) -> None:
-        members = json.dumps([part.operation_id for part in ended]).encode()
-        await asyncio.to_thread(write_atomically, self._root / operation.operation_id / PARTS, members)
+        with _disk_errors():
+            await asyncio.to_thread(self._prepare_final_job, operation, [part.operation_id for part in ended])
         await self._submit(operation)
         whole.is_finishing = True
+
+    def _prepare_final_job(self, operation: Operation, members: Sequence[str]) -> None:
+        folder = self._root / operation.operation_id
+        if not has_job(folder):  # somebody has removed the folder
+            write_job(folder, operation.payload)
+        write_atomically(folder / PARTS, json.dumps(members).encode())
 
     # -- the state of parts --------------------------------------------------------------------------------------
 
@@ -213,6 +223,14 @@ class PlanRunner:
     def _part_views(self, whole: _Whole) -> dict[int, Operation]:
         """The parts as clients see them now, by index."""
         return {index: self._operations.peek(part.operation_id) or part for index, part in whole.parts.items()}
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"the whole's folder cannot be used: {error}", hint="make room, and try again") from error
 
 
 def _record(whole: _Whole, plan: Plan, ended: Sequence[Part]) -> None:

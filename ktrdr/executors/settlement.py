@@ -31,6 +31,7 @@ from ktrdr.operations.service import OperationsService
 logger = logging.getLogger(__name__)
 
 _AGAIN = "it is looked at again every few seconds; a cancel ends it with what can be read"
+_NO_JOB = "the server stopped while this operation was being created, or its folder was removed: there is no job in it"
 
 
 class Queue(Protocol):
@@ -61,6 +62,7 @@ class Settlement:
         self._cancelled: set[str] = set()
         self._forced: dict[str, Outcome] = {}
         self._insisted: set[str] = set()
+        self._unrecorded: dict[str, Outcome] = {}
         self._settling: set[str] = set()
 
     def note_cancel(self, operation_id: str) -> None:
@@ -72,8 +74,8 @@ class Settlement:
         self._forced[operation_id] = outcome
 
     def __contains__(self, operation_id: str) -> bool:
-        """Whether the operation's worker has ended and its end could not be settled yet."""
-        return operation_id in self._exits
+        """Whether the operation has ended and its end could not be settled or recorded yet."""
+        return operation_id in self._exits or operation_id in self._unrecorded
 
     async def settle(self, worker_exit: WorkerExit) -> None:
         """End the operation of a worker that has ended.
@@ -100,28 +102,42 @@ class Settlement:
         self._forget(operation_id)
 
     async def settle_again(self) -> None:
-        """Look once more at every end that could not be settled."""
+        """Look once more at every end that could not be settled or recorded."""
+        for operation_id, outcome in list(self._unrecorded.items()):
+            with suppress(StorageError):
+                await self.record(operation_id, outcome)
         for worker_exit in list(self._exits.values()):
-            with suppress(StorageError):  # it was logged when it happened first
+            # An error was logged when it happened first, and the operation may have ended meanwhile.
+            with suppress(StorageError, OperationTerminal):
                 await self.settle(worker_exit)
 
     async def insist(self, operation_id: str) -> None:
         """Settle an end with what can be read, because somebody asked for its cancel. Raises StorageError."""
+        if operation_id in self._unrecorded:
+            await self.record(operation_id, self._unrecorded[operation_id])
+            return
         self._insisted.add(operation_id)
         self._cancelled.add(operation_id)
         self._operations.accept_losses(operation_id)
         await self.settle(self._exits[operation_id])
 
     async def record(self, operation_id: str, outcome: Outcome) -> None:
-        """Write an outcome for an operation whose worker wrote none, and end the operation with it."""
+        """Write an outcome for an operation whose worker wrote none, and end the operation with it.
+
+        Raises StorageError when that cannot be recorded; `settle_again` tries once more.
+        """
         self._write_outcome(operation_id, outcome)
-        await self._record(operation_id, outcome)
+        self._unrecorded[operation_id] = outcome
+        with suppress(OperationTerminal):
+            await self._record(operation_id, outcome)
+        self._unrecorded.pop(operation_id, None)
 
     def remove_leftovers(self, operation_id: str) -> None:
-        """Delete the files that an ended operation no longer needs."""
+        """Delete the files that an ended operation no longer needs, as far as the disk lets them go."""
         folder = self._folder(operation_id)
         shutil.rmtree(folder / INPUT, ignore_errors=True)
-        free_reserved_space(folder)
+        with suppress(OSError):
+            free_reserved_space(folder)
 
     async def _settle(self, worker_exit: WorkerExit) -> None:
         operation_id = worker_exit.operation_id
@@ -167,6 +183,8 @@ class Settlement:
         """The outcome of an operation whose worker wrote none."""
         operation_id = worker_exit.operation_id
         outcome = self._forced.get(operation_id)
+        if outcome is None and worker_exit.code is None and not has_job(self._folder(operation_id)):
+            outcome = Outcome.failed("worker_died", _NO_JOB, "start it again")
         if outcome is None:
             crash = read_crash_reason(self._folder(operation_id))
             reached = await self._operations.get_operation(operation_id, force_refresh=True)

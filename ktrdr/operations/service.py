@@ -7,12 +7,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal
+from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal, StorageError
 from ktrdr.operations.bridge import BridgeFileError, BridgeReadError, ProgressBridge
 from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
@@ -57,7 +57,12 @@ class OperationsService:
         self._queue_place: Callable[[str], int | None] = lambda operation_id: None
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._removed: set[str] = set()
+        self._unconfirmed: set[str] = set()
+        self._unsure: set[str] = set()
         self._ending = asyncio.Lock()
+        self._creating = asyncio.Lock()
+        self._relating = asyncio.Lock()
+        """Held while an operation becomes the parent of another, or is removed."""
         self._listeners: list[Callable[[Operation], None]] = []
 
     def place_by(self, queue_place: Callable[[str], int | None]) -> None:
@@ -81,10 +86,35 @@ class OperationsService:
     ) -> tuple[Operation, bool]:
         """A new operation and True, or the one created earlier with the same key and False.
 
-        Raises ConflictError when the key was used for another request.
+        Raises ConflictError when the key was used for another request, OperationNotFound when its parent was removed.
         """
+        async with self._relating if parent_id else nullcontext():
+            if parent_id:
+                await self._load(parent_id)
+            return await self._create(operation_type, metadata, payload, parent_id, idempotency_key)
+
+    async def _create(
+        self,
+        operation_type: str,
+        metadata: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        parent_id: str | None,
+        idempotency_key: str | None,
+    ) -> tuple[Operation, bool]:
+        async with self._creating:
+            return await self._create_alone(operation_type, metadata, payload, parent_id, idempotency_key)
+
+    async def _create_alone(
+        self,
+        operation_type: str,
+        metadata: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        parent_id: str | None,
+        idempotency_key: str | None,
+    ) -> tuple[Operation, bool]:
+        await self._withdraw_unconfirmed()
         while True:
-            if earlier := await self.find_repeated(operation_type, payload, idempotency_key):
+            if earlier := await self._find_repeated(operation_type, payload, idempotency_key):
                 return earlier, False
             instant = self._views.next_creation()
             operation = Operation(
@@ -99,15 +129,42 @@ class OperationsService:
                 payload=payload,
                 idempotency_key=idempotency_key,
             )
-            if await self._store.add(operation):
+            if await self._add(operation):
                 self._views.put(operation)
                 logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
                 return operation, True
+
+    async def _add(self, operation: Operation) -> bool:
+        try:
+            return await self._store.add(operation)
+        except StorageError:  # the record may be there nonetheless, where only the answer was lost
+            self._unconfirmed.add(operation.operation_id)
+            raise
+
+    async def withdraw_unconfirmed(self) -> None:
+        """Remove records of operations whose creation failed, so that none waits for ever. Raises StorageError."""
+        if self._unconfirmed:
+            async with self._creating:
+                await self._withdraw_unconfirmed()
+
+    async def _withdraw_unconfirmed(self) -> None:
+        for operation_id in list(self._unconfirmed):
+            await self._store.remove(operation_id)
+            self._unconfirmed.discard(operation_id)
 
     async def find_repeated(
         self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
     ) -> Operation | None:
         """The operation created earlier with this key, if any. Raises ConflictError when its request was different."""
+        if idempotency_key is None:
+            return None
+        async with self._creating:  # a creation that is under way may fail, though its record is there
+            await self._withdraw_unconfirmed()
+            return await self._find_repeated(operation_type, payload, idempotency_key)
+
+    async def _find_repeated(
+        self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
+    ) -> Operation | None:
         if idempotency_key is None or (earlier := await self._store.find_by_key(idempotency_key)) is None:
             return None
         _check_same_request(earlier, operation_type, payload)
@@ -115,6 +172,8 @@ class OperationsService:
 
     def register_local_bridge(self, operation_id: str, bridge: LocalBridge, level: int = logging.INFO) -> None:
         """Read the operation's progress from `bridge` from now on; logged at `level`."""
+        if earlier := self._local_bridges.get(operation_id):
+            earlier.close()
         self._local_bridges[operation_id] = bridge
         self._metrics_cursors[operation_id] = 0
         logger.log(level, "Registered local bridge for operation %s", operation_id)
@@ -138,8 +197,10 @@ class OperationsService:
         return started
 
     async def queue_again(self, operation_id: str) -> Operation:
-        """Return an operation to the queue because its worker never received its job."""
+        """Return an operation to the queue because its worker never received its job; one that waits stays as it is."""
         running = await self._load(operation_id)
+        if running.status is OperationStatus.PENDING:
+            return running
         queued = running.moved_to(OperationStatus.PENDING, progress=INITIAL_PROGRESS, started_at=None, worker=None)
         await self._store.update(queued)
         self._views.put(queued)
@@ -227,7 +288,16 @@ class OperationsService:
             ending |= {"progress": progress, "metrics_recorded": len(metrics)}
         if error:
             ending["error"] = error
-        await self._store.finish(ended, ending, metrics)
+        try:
+            await self._store.finish(ended, ending, metrics)
+        except StorageError:  # it may be stored nonetheless, where only the answer was lost
+            self._unsure.add(operation_id)
+            raise
+        self._show_end(ended)
+        return ended
+
+    def _show_end(self, ended: Operation) -> None:
+        operation_id = ended.operation_id
         self._forget(operation_id)
         self._views.put(ended)
         for waiter in self._waiters.get(operation_id, ()):
@@ -235,13 +305,18 @@ class OperationsService:
                 waiter.set_result(None)
         for listener in self._listeners:
             listener(ended)
-        return ended
 
     async def remove_operation(self, operation_id: str) -> None:
         """Forget an operation that has ended, with its results and metrics.
 
-        Raises OperationNotFound, and OperationNotTerminal while it has not ended.
+        Raises OperationNotFound, OperationNotTerminal while it has not ended, and ConflictError while an operation
+        that continues it has not ended.
         """
+        async with self._relating:
+            await self._remove(operation_id)
+        logger.info("Removed operation %s", operation_id)
+
+    async def _remove(self, operation_id: str) -> None:
         operation = await self._load(operation_id)
         if not operation.status.is_terminal:
             raise OperationNotTerminal(
@@ -249,10 +324,14 @@ class OperationsService:
                 hint=f"end it first with: ktrdr operations cancel {operation_id}",
                 operation_status=str(operation.status),
             )
+        if operation_id in self.in_use():
+            raise ConflictError(
+                f"operation {operation_id} is continued by another, which has not ended",
+                hint="wait until that has ended, or cancel it",
+            )
         await self._store.remove(operation_id)
         self._removed.add(operation_id)
         self._views.remove(operation_id)
-        logger.info("Removed operation %s", operation_id)
 
     async def add_ended(self, ended: Sequence[EndedOperation]) -> None:
         """Take over operations that ended elsewhere, all or none. Raises ConflictError when an id of them is taken."""
@@ -534,6 +613,8 @@ class OperationsService:
     # -- views ---------------------------------------------------------------------------------------------------
 
     async def _load(self, operation_id: str) -> Operation:
+        if operation_id in self._unsure:
+            await self._look_for_end(operation_id)
         operation = self._views.get(operation_id) or await self._store.get(operation_id)
         # Another task may have made a newer view while the store answered.
         operation = self._views.get(operation_id) or operation
@@ -543,6 +624,13 @@ class OperationsService:
             )
         self._views.put(operation)
         return operation
+
+    async def _look_for_end(self, operation_id: str) -> None:
+        """Show the end of an operation that was stored although the store had answered with an error."""
+        stored = await self._store.get(operation_id)
+        if operation_id in self._unsure and stored and stored.status.is_terminal:
+            self._show_end(stored)
+        self._unsure.discard(operation_id)
 
 
 def _read_status(bridge: LocalBridge) -> dict[str, Any]:

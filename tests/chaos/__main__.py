@@ -16,6 +16,7 @@ from tests.chaos.ledger import EPOCHS, TORN, UNTRUE
 from tests.chaos.reference import train_undisturbed
 from tests.chaos.run import Chaos, Report
 from tests.chaos.surroundings import Surroundings
+from tests.chaos.tools import ToolReport, Tools
 from tests.e2e.system import System
 
 NONE = below(1)
@@ -24,6 +25,8 @@ NONE = below(1)
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="how often something is killed")
+    parser.add_argument("--faults", type=int, default=0, help="how often the disk of a process fails")
+    parser.add_argument("--tools", type=int, default=0, help="how often an import, a prune or a repair is killed")
     parser.add_argument("--resumes", type=int, default=20, help="how many trainings are ended and resumed")
     parser.add_argument("--seed", type=int, default=None, help="what is drawn at random; one that is drawn is told")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no kill after so many")
@@ -40,14 +43,19 @@ def main() -> int:
             system.load_sample("--start-date", "2023-06-01")
             references = train_undisturbed(system)
             trials = resume.prove(system, references, chosen.resumes, seed, _say)
-            chaos = Chaos(system, surroundings, references, seed)
-            report = chaos.run(chaos.plan(chosen.kills), chosen.minutes * 60, _say)
+            chaos = Chaos(system, surroundings, references, seed, others=chosen.faults > 0)
+            report = chaos.run(chaos.plan(chosen.kills, chosen.faults), chosen.minutes * 60, _say)
+        except BaseException:
+            _say(system.log()[-5000:])
+            raise
         finally:
             system.close()
-    for problem in (*report.faults, *(trial for trial in trials if trial.differing)):
+        tools = _kill_tools(Path(folder) / "tools", chosen.tools, seed)
+    for problem in (*report.faults, *tools.faults, *(trial for trial in trials if trial.differing)):
         _say(f"{problem}")
     figures = {
         "chaos": [Figure("seed", seed, ""), *_figures(report)],
+        "tools": _tools_figures(tools),
         "resume": _resume_figures(trials),
         "restart": restart.run(),
     }
@@ -63,6 +71,11 @@ def _figures(report: Report) -> list[Figure]:
     return [
         Figure("kills", report.kills.total(), ""),
         *(Figure(f"  {what}", times, "") for what, times in sorted(report.kills.items())),
+        Figure("storage faults", report.injected.total(), ""),
+        *(
+            Figure(f"  {what}, {report.failed_calls[what]} calls", times, "")
+            for what, times in sorted(report.injected.items())
+        ),
         Figure("cancels", report.cancels, ""),
         Figure("operations in an untrue state", report.count(UNTRUE), "", NONE),
         Figure("reported epochs lost or doubled", report.count(EPOCHS), "", NONE),
@@ -77,11 +90,28 @@ def _figures(report: Report) -> list[Figure]:
         Figure("  CANCELLED, as was asked", ended["CANCELLED"], ""),
         Figure("  resumed from one that had ended early", report.resumed, ""),
         Figure("  started again, since their worker had not got its job", report.started_again, ""),
+        *(Figure(f"besides, {what}", count, "") for what, count in sorted(report.others.items())),
         Figure("requests repeated, since no answer came", report.repeated_requests, ""),
         Figure("killed worker to FAILED, slowest", max(report.failed_after_s, default=0.0), "s", below(2)),
         Figure("server started to serving, slowest", max(report.served_after_s, default=0.0), "s"),
         Figure("took", report.seconds, "s"),
     ]
+
+
+def _kill_tools(folder: Path, kills: int, seed: int) -> ToolReport:
+    system = System(folder, LOG_LEVEL="INFO")
+    try:
+        system.start()
+        return Tools(system, seed).prove(kills, _say)
+    finally:
+        system.close()
+
+
+def _tools_figures(tools: ToolReport) -> list[Figure]:
+    killed = (
+        Figure(f"{name} killed, {tools.in_time[name]} before its end", times, "") for name, times in tools.kills.items()
+    )
+    return [*killed, Figure("untrue afterwards", len(tools.faults), "", NONE)]
 
 
 def _resume_figures(trials: list[resume.Trial]) -> list[Figure]:

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 
 from tests.chaos.ledger import UNTRUE, Ledger
-from tests.chaos.reference import request
-from tests.e2e.system import System
+from tests.chaos.reference import FOLDS, LOAD, request
+from tests.e2e.system import TERMINAL, System
 
 _BREATH_S = 0.05
+_BETWEEN_OTHERS_S = 4.0
 
 
 class Client(threading.Thread):
@@ -53,8 +54,15 @@ class Client(threading.Thread):
     def url(self, path: str) -> str:
         return f"{self._system.url}/api/v1{path}"
 
-    def found(self, path: str, **query: Any) -> dict[str, Any]:
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        """Raises TransportError for an answer that says to try again."""
         response = self.http.get(self.url(path), params=query)
+        if response.status_code == 503:
+            raise httpx.TransportError(response.text)
+        return response
+
+    def found(self, path: str, **query: Any) -> dict[str, Any]:
+        response = self.get(path, **query)
         assert response.status_code == 200, response.text
         content: dict[str, Any] = response.json()
         return content
@@ -81,7 +89,7 @@ class Watcher(Client):
     def _follow(self, operation_id: str) -> None:
         known = self._cursors.get(operation_id, 0)
         cursor = known if self.random.random() < 0.7 else self.random.randint(0, known)
-        response = self.http.get(self.url(f"/operations/{operation_id}/metrics"), params={"cursor": cursor})
+        response = self.get(f"/operations/{operation_id}/metrics", cursor=cursor)
         if response.status_code == 422:
             self.ledger.hear_refused_cursor(operation_id, cursor, response.text)
             return
@@ -150,3 +158,40 @@ class Starter(Client):
             self._tried.add(chosen)
             return f"/operations/{chosen}/resume", None
         return "/training/start", request(self.random.choice(list(self.ledger.references.values())).strategy)
+
+
+class OthersStarter(Client):
+    """Keeps one training in folds and one load going, which compete with the trainings for disk and workers."""
+
+    def __init__(
+        self, system: System, ledger: Ledger, serving: threading.Event, seed: int, paused: threading.Lock
+    ) -> None:
+        super().__init__(system, ledger, serving, seed)
+        self.started: dict[str, str] = {}
+        """What they are, "folds" or "load", by operation."""
+        self._paused = paused
+        self._pending: dict[str, str] = {}
+        self._latest: dict[str, str] = {}
+
+    def act(self) -> None:
+        for kind, path, body in (("folds", "/training/start", FOLDS), ("load", "/data/load", LOAD)):
+            with self._paused:
+                if self._is_free(kind):
+                    self._start(kind, path, body)
+        self._leaving.wait(_BETWEEN_OTHERS_S)
+
+    def _is_free(self, kind: str) -> bool:
+        latest = self._latest.get(kind)
+        return latest is None or self.found(f"/operations/{latest}")["status"] in TERMINAL
+
+    def _start(self, kind: str, path: str, body: Any) -> None:
+        key = self._pending.setdefault(kind, str(uuid.UUID(int=self.random.getrandbits(128))))
+        response = self.http.post(self.url(path), json=body, headers={"Idempotency-Key": key})
+        if response.status_code == 503:
+            return
+        del self._pending[kind]
+        if response.status_code == 409:
+            return  # the series is being loaded
+        assert response.status_code == 202, response.text
+        self._latest[kind] = response.json()["operation_id"]
+        self.started[self._latest[kind]] = kind

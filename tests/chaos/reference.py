@@ -45,6 +45,14 @@ def _strategies(share: float) -> dict[str, str]:
 
 STRATEGIES = _strategies(1.0)
 BRIEF = _strategies(0.4)
+_IN_FOLDS = """
+name: in_folds
+training: {epochs: 40, batch_size: 64, seed: 7}
+model: {type: mlp, layers: 1, hidden_size: 8, sequence_length: 5}
+indicators: [{name: rsi, period: 14}]
+validation: {type: walk_forward, folds: 2}
+"""
+LOAD = {"symbol": "MADE", "timeframe": "1h", "provider": "synthetic", "start_date": "2024-01-01", "replace": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,9 @@ def measured(record: dict[str, Any]) -> dict[str, Any]:
 def request(strategy: str, symbol: str = "AAPL") -> dict[str, Any]:
     """The body that starts a training."""
     return {"strategy": strategy, "symbols": [symbol], "timeframes": ["1d"]}
+
+
+FOLDS = request(_IN_FOLDS)
 
 
 def train_undisturbed(system: System, strategies: Mapping[str, str] = STRATEGIES) -> dict[str, Reference]:

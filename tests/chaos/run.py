@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +21,10 @@ import psutil
 
 from ktrdr.executors.identity import is_alive
 from ktrdr.operations.operation import WorkerIdentity
-from tests.chaos.clients import Client, Starter, Watcher
+from tests.chaos.clients import Client, OthersStarter, Starter, Watcher
 from tests.chaos.ledger import EPOCHS, UNTRUE, Ledger
-from tests.chaos.reference import Reference
+from tests.chaos.reference import Reference, measured
+from tests.chaos.storage import KINDS, TEXTS, Injection, can_inject
 from tests.chaos.surroundings import (
     Surroundings,
     copy_registry,
@@ -41,6 +43,9 @@ _ORPHANED_S = 60.0
 _KILLS_FOR_A_CANCEL = 4
 """Among so many kills one operation is cancelled, at a random instant too."""
 
+_SHARE_ENDED = 0.5
+"""Share of the storage faults during which an operation is cancelled, so that its end meets them."""
+
 _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 _HOW_UNSEEN = ("ended while no server was watching", "its exit code is known only to the server that started it")
 _CRASHES = {signal.SIGSEGV: "crashed (Segmentation fault)", signal.SIGABRT: "crashed (Aborted)"}
@@ -53,10 +58,13 @@ class Report:
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
+    failed_calls: Counter[str] = field(default_factory=Counter)
     cancels: int = 0
     failed_after_s: list[float] = field(default_factory=list)
     served_after_s: list[float] = field(default_factory=list)
     operations: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     started_again: int = 0
     repeated_requests: int = 0
@@ -89,7 +97,9 @@ class Chaos:
         seed: int,
         *,
         queue: int = 4,
+        others: bool = False,
     ) -> None:
+        """`others`: loads and trainings in folds run besides."""
         self.system = system
         self._surroundings = surroundings
         self.report = Report(seed)
@@ -101,10 +111,14 @@ class Chaos:
         self._idle_killed: set[int] = set()
         self._cancelled: set[str] = set()
         self._orphans: dict[int, float] = {}
+        self._touched: set[str] = set()
+        self._figures: dict[tuple[str, int], dict[str, Any]] = {}
+        self._windows: list[tuple[datetime, datetime]] = []
         self._before = {operation["operation_id"] for operation in system.operations()}
         self._starter = Starter(system, self.ledger, self._serving, seed, queue)
         watchers = [Watcher(system, self.ledger, self._serving, seed + number) for number in (1, 2)]
-        self._clients: list[Client] = [self._starter, *watchers]
+        self._others = OthersStarter(system, self.ledger, self._serving, seed + 3, self._starter.paused)
+        self._clients: list[Client] = [self._starter, *watchers, *([self._others] if others else [])]
         self.deeds: dict[str, Callable[[], None]] = {
             **{f"worker {number.name}": partial(self._kill_worker, number) for number in _SIGNALS},
             "idle worker SIGKILL": self._kill_idle_worker,
@@ -119,6 +133,14 @@ class Chaos:
         }
         if surroundings.wrapper:
             self.deeds["clock step"] = self._step_clock
+        self.stops: dict[str, Callable[[], None]] = {
+            "worker SIGSTOP, SIGCONT": self._pause_worker,
+            "server SIGSTOP, SIGCONT": self._pause_server,
+        }
+        self.faults: dict[str, Callable[[], None]] = {}
+        if can_inject():
+            self.faults = {f"worker, {kind}": partial(self._fail_worker, kind) for kind in KINDS}
+            self.faults |= {f"server, {kind}": partial(self._fail_server, kind) for kind in KINDS}
 
     def run(
         self, plan: Sequence[str], limit_s: float = float("inf"), said: Callable[[str], None] = lambda _: None
@@ -130,22 +152,30 @@ class Chaos:
         for number, deed in enumerate(plan, start=1):
             if time.monotonic() - began > limit_s:
                 break
+            known = len(self.ledger.faults)
             time.sleep(self._random.uniform(0.0, 1.5))
-            self.deeds[deed]()
-            self.report.kills[deed] += 1
+            {**self.deeds, **self.stops, **self.faults}[deed]()
+            if deed not in self.faults:
+                self.report.kills[deed] += 1
             if number % _KILLS_FOR_A_CANCEL == 0:
                 self._cancel()
             self._look_after()
-            said(f"{self.report.kills.total()} kills, {len(self.ledger.faults)} faults, last: {deed}")
+            for fault in self.ledger.faults[known:]:
+                said(f"{fault}")
+            done = f"{self.report.kills.total()} kills, {self.report.injected.total()} storage faults"
+            said(f"{done}, {len(self.ledger.faults)} broken promises, last: {deed}")
         self._finish()
         self.report.seconds = time.monotonic() - began
         return self.report
 
-    def plan(self, kills: int) -> list[str]:
-        """So many deeds, each kind as often as the others."""
-        rounds = -(-kills // len(self.deeds))
-        plan = [name for _ in range(rounds) for name in self._random.sample(list(self.deeds), len(self.deeds))]
-        return plan[:kills]
+    def plan(self, kills: int, faults: int = 0) -> list[str]:
+        """So many kills, and so many attempts at storage faults, each kind as often as the others, in any order."""
+        plan = self._in_rounds([*self.deeds, *self.stops], kills) + self._in_rounds(list(self.faults), faults)
+        return self._random.sample(plan, len(plan)) if faults else plan
+
+    def _in_rounds(self, kinds: list[str], count: int) -> list[str]:
+        rounds = -(-count // len(kinds)) if kinds else 0
+        return [name for _ in range(rounds) for name in self._random.sample(kinds, len(kinds))][:count]
 
     # -- deeds ---------------------------------------------------------------------------------------------------
 
@@ -220,6 +250,50 @@ class Chaos:
         if (code := start_second_server(self.system)) != 2:
             self.ledger.blame(UNTRUE, "", f"a second server on the same home ended with {code}")
 
+    def _pause_worker(self) -> None:
+        _, worker = self._some_worker()
+        self._pause(worker)
+
+    def _pause_server(self) -> None:
+        self._pause(psutil.Process(self.system.pid))
+
+    def _pause(self, process: psutil.Process) -> None:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+            time.sleep(self._random.uniform(0.1, 3.0))
+            process.resume()
+
+    def _fail_worker(self, kind: str) -> None:
+        operation_id, worker = self._some_worker()
+        self._touched.add(operation_id)
+        if self._random.random() < _SHARE_ENDED:
+            self._end_early(operation_id)  # so that it has something to write
+        self._inject("worker", kind, worker)
+
+    def _fail_server(self, kind: str) -> None:
+        began = datetime.now(UTC)
+        if self._random.random() < _SHARE_ENDED:
+            self._end_early(self._some_worker()[0])
+        self._inject("server", kind, psutil.Process(self.system.pid))
+        self._windows.append((began, datetime.now(UTC)))
+        if (code := self.system.exit_code()) is not None:
+            self.ledger.blame(
+                UNTRUE, "", f"the server ended with {code}, at a fault of {kind}: {self.system.log()[-2000:]}"
+            )
+            self._start_server()
+        until(lambda: self.system.get("/operations").status_code == 200)
+
+    def _inject(self, target: str, kind: str, process: psutil.Process) -> None:
+        injection = Injection.draw(kind, self._random, is_in_worker=target == "worker")
+        failed = injection.happen(process, self._random, self.system.folder)
+        self.report.injected[f"{target}, {kind}"] += failed > 0
+        self.report.failed_calls[f"{target}, {kind}"] += failed
+
+    def _end_early(self, operation_id: str) -> None:
+        if self.system.post(f"/operations/{operation_id}/cancel").status_code == 200:
+            self.report.cancels += 1
+            self._cancelled.add(operation_id)
+
     def _restore_older_registry(self) -> None:
         """The one from before something started or ended: its folders know better."""
         copy = self.system.home.with_name("older.sqlite")
@@ -276,7 +350,8 @@ class Chaos:
 
     def _look_after(self) -> None:
         for operation in self.system.get("/operations", status="RUNNING", limit=1000).json()["operations"]:
-            self._check_has_worker(operation["operation_id"])
+            if self._others.started.get(operation["operation_id"]) != "folds":
+                self._check_has_worker(operation["operation_id"])
         ended = self.ledger.ended()
         for operation_id in self.ledger.unfinished() + self._random.sample(ended, min(3, len(ended))):
             self._read_again(operation_id)
@@ -328,10 +403,15 @@ class Chaos:
     def _finish(self) -> None:
         self._starter.leave()
         ledger = self.ledger
-        until(lambda: not ledger.unfinished(), PATIENCE_S * 5)
         for client in self._clients[1:]:
             client.leave()
+        until(lambda: not self._unfinished(), PATIENCE_S * 5)
         operations = [o for o in self.system.operations() if o["operation_id"] not in self._before]
+        others = [o for o in operations if self._is_other(o)]
+        operations = [o for o in operations if o not in others]
+        for operation in others:
+            self._check_other(operation)
+            self.report.others[f"{operation['operation_type']} {operation['status']}"] += 1
         self._check_requests(operations)
         self._check_order(operations)
         for operation in operations:
@@ -375,6 +455,43 @@ class Chaos:
         else:
             self._check_cancelled(operation["operation_id"])
 
+    def _is_other(self, operation: dict[str, Any]) -> bool:
+        """Whether it is a load, a training in folds, or one of these folds."""
+        is_training: bool = operation["operation_type"] == "TRAINING"
+        return not is_training or operation["metadata"]["strategy"] == "in_folds"
+
+    def _check_other(self, operation: dict[str, Any]) -> None:
+        operation_id, status = operation["operation_id"], operation["status"]
+        epochs = [record.get("epoch", record.get("page")) for record in self.system.metrics(operation_id)["metrics"]]
+        if None not in epochs and epochs != list(range(1, len(epochs) + 1)):
+            self.ledger.blame(EPOCHS, operation_id, f"records {epochs}")
+        if "folds" in operation["metadata"]:
+            self._check_folds(operation)
+        elif status == "FAILED":
+            self._check_failed(operation_id, operation["error"]["detail"])
+        elif status == "CANCELLED" and not {operation_id, operation["parent_id"]} & self._cancelled:
+            self.ledger.blame(UNTRUE, operation_id, "nobody asked for CANCELLED")
+        elif status == "COMPLETED" and operation["operation_type"] == "TRAINING":
+            self._check_bits("fold", operation["metadata"]["fold"], operation_id)
+
+    def _check_folds(self, whole: dict[str, Any]) -> None:
+        """The whole is COMPLETED with all of its folds, and always with the same figures."""
+        operation_id = whole["operation_id"]
+        page = self.system.get("/operations", parent=operation_id, limit=100).json()["operations"]
+        completed = sum(part["status"] == "COMPLETED" for part in page)
+        if whole["status"] == "COMPLETED":
+            if completed != whole["metadata"]["folds"]:
+                self.ledger.blame(UNTRUE, operation_id, f"COMPLETED with {completed} folds")
+            self._check_bits("folds", 0, operation_id)
+        elif whole["status"] == "FAILED" and completed == whole["metadata"]["folds"]:
+            self._check_failed(operation_id, whole["error"]["detail"])
+
+    def _check_bits(self, kind: str, number: int, operation_id: str) -> None:
+        """All that completed of the same work has come to the same figures."""
+        figures = measured(self.system.results(operation_id)["final_metrics"])
+        if self._figures.setdefault((kind, number), figures) != figures:
+            self.ledger.blame(UNTRUE, operation_id, f"{figures} differ from {self._figures[kind, number]}")
+
     def _check_completed(self, operation_id: str, strategy: str) -> None:
         reference, results = self.ledger.references[strategy], self.system.results(operation_id)
         if len(self.ledger.told[operation_id]) != reference.epochs:
@@ -389,8 +506,10 @@ class Chaos:
 
     def _check_failed(self, operation_id: str, said: str) -> None:
         death = self._deaths.get(operation_id) or self._death_of_idle(operation_id)
-        if death is None:
-            is_true = said == _UNBORN
+        if self._is_touched(operation_id) and any(text in said for text in TEXTS):
+            is_true = True
+        elif death is None:
+            is_true = _UNBORN in said
         elif death.is_seen:
             is_true = f"was killed by {death.by.name}" in said
         else:
@@ -399,6 +518,13 @@ class Chaos:
         if not is_true:
             self.ledger.blame(UNTRUE, operation_id, f"it says {said!r}, and was ended by {death}")
         self._check_partial(operation_id, "failed")
+
+    def _is_touched(self, operation_id: str) -> bool:
+        """Whether a storage fault was in its worker, or in a server while that created, started or ended it."""
+        operation = self.system.operation(operation_id)
+        created_at, completed_at = (datetime.fromisoformat(operation[name]) for name in ("created_at", "completed_at"))
+        overlaps = (began <= completed_at and created_at <= ended for began, ended in self._windows)
+        return operation_id in self._touched or any(overlaps)
 
     def _death_of_idle(self, operation_id: str) -> _Death | None:
         """Of a worker that got its job between being chosen as an idle one and being killed."""
@@ -410,11 +536,15 @@ class Chaos:
         if operation_id not in self._cancelled:
             self.ledger.blame(UNTRUE, operation_id, "nobody asked for CANCELLED")
         results = self._check_partial(operation_id, "cancelled")
-        if results["metrics_recorded"] and not Path(results.get("model_path", "-")).is_file():
+        is_excused = "note" in results and self._is_touched(
+            operation_id
+        )  # it names the fault, and so the missing files
+        if results["metrics_recorded"] and not is_excused and not Path(results.get("model_path", "-")).is_file():
             self.ledger.blame(UNTRUE, operation_id, f"CANCELLED after an epoch and without a model: {results}")
 
     def _check_partial(self, operation_id: str, status: str) -> dict[str, Any]:
         results = self.system.results(operation_id)
-        if results["status"] != status or results["metrics_recorded"] != len(self.ledger.told[operation_id]):
+        told = self.ledger.told.get(operation_id)  # None of those that no client follows
+        if results["status"] != status or (told is not None and results["metrics_recorded"] != len(told)):
             self.ledger.blame(EPOCHS, operation_id, f"partial results say {results}")
         return results

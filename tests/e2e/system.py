@@ -89,6 +89,11 @@ class System:
         assert self._process
         return self._process.pid
 
+    def exit_code(self) -> int | None:
+        """How the server ended; None while it runs."""
+        assert self._process
+        return self._process.poll()
+
     def start(self, before: Sequence[str] = ()) -> None:
         """`before` is a command that ends by running the rest of its arguments."""
         seen = self.mark()

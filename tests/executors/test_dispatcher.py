@@ -22,7 +22,7 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
 from ktrdr.executors.identity import identify, is_gone
 from ktrdr.executors.inline import InlineExecutor
-from ktrdr.executors.outcome import INPUT, Outcome, write_outcome
+from ktrdr.executors.outcome import INPUT, Outcome, begin_job, write_job, write_outcome
 from ktrdr.executors.template import PR_SET_CHILD_SUBREAPER, prctl
 from ktrdr.executors.work import WorkTable
 from ktrdr.home import Home
@@ -372,6 +372,8 @@ async def test_leftovers_go_once_the_end_is_recorded(tmp_path: Path) -> None:
 async def test_health_ends_only_what_is_lost_twice(tmp_path: Path) -> None:
     rig = build(InMemoryOperationStore(), tmp_path)
     operation = await rig.create()
+    write_job(rig.dispatcher.folder(operation.operation_id), {})
+    begin_job(rig.dispatcher.folder(operation.operation_id)).close()
     await rig.operations.start_operation(operation.operation_id, WorkerIdentity(1, 1.0))
     refills: list[None] = []
     health = health_of(rig, is_gone=lambda worker: True, refill=lambda: refills.append(None))

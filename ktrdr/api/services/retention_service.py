@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ktrdr.api.schemas.operations import Prune, Pruned, PrunedOperation
-from ktrdr.errors import StorageError
+from ktrdr.errors import ConflictError, StorageError
 from ktrdr.jobs.kinds import has_model
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
@@ -63,13 +63,22 @@ class RetentionService:
         if not dry_run:
             if self._operations.in_use() & {operation.operation_id for operation in family}:
                 return []  # resumed since the list was made, or ending just now
-            for operation in family:
+            family = [operation async for operation in self._removed(family, leftovers)]
+        return [_told(operation, size_bytes) for operation, size_bytes in zip(family, sizes, strict=False)]
+
+    async def _removed(self, family: _Family, leftovers: list[str]) -> AsyncIterator[Operation]:
+        """Remove a family, as far as nobody resumes a member meanwhile: its ancestors stay then."""
+        for operation in family:
+            try:
                 await self._remove(operation, leftovers)
-        return [_told(operation, size_bytes) for operation, size_bytes in zip(family, sizes, strict=True)]
+            except ConflictError:
+                return
+            yield operation
 
     async def _remove(self, operation: Operation, leftovers: list[str]) -> None:
+        folders = self._folders(operation)
         await self._operations.remove_operation(operation.operation_id)
-        for folder in self._folders(operation):
+        for folder in folders:
             try:
                 await asyncio.to_thread(shutil.rmtree, folder)
             except OSError as error:
@@ -85,7 +94,10 @@ class RetentionService:
             raise StorageError(
                 f"the registry names an operation {name!r}", hint="ktrdr gives no such names; nothing is removed"
             )
-        return [folder for root in self._roots if (folder := root / name).is_dir() and not folder.is_symlink()]
+        try:
+            return [folder for root in self._roots if (folder := root / name).is_dir() and not folder.is_symlink()]
+        except OSError as error:
+            raise StorageError(f"the folders of {name} cannot be read: {error}", hint="try again") from error
 
 
 def _removable(every: Sequence[Operation], cutoff: datetime, keep_best: int) -> list[_Family]:

@@ -1,0 +1,123 @@
+"""Schedules that once broke a promise, as the long simulation printed them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulation.machine import FOR_A_WHILE, Simulation
+
+Schedule = Callable[[Simulation], None]
+
+
+def waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=2, pause=6.0)
+    state.end_the_server(how="at a file", calls=7, away_s=5.0)
+    state.fail_files(actor="server", name="crash.log", calls="reads", number=28, left=FOR_A_WHILE)
+    state.wait(seconds=0.0)
+    state.start_trainings(how="complete", count=3, pause=0.0)
+    state.wait_longer(seconds=10.0)
+
+
+def a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=1, pause=0.05)
+    state.start(kind="training", how="hang", size=1)
+    state.start_trainings(how="hang", count=2, pause=2.0)
+    state.signal_a_worker(number=3, signal="ABRT")
+    state.fail_the_registry(calls="writes", is_late=True, left=2)
+    state.end_the_server(how="politely", calls=30, away_s=5.0)
+    state.wait_longer(seconds=10.0)
+    state.end_the_server(how="at a file", calls=9, away_s=5.0)
+
+
+def an_operation_that_is_not_taken_up_yet_does_not_end_without_its_epochs(state: Simulation) -> None:
+    state.start_trainings(how="complete", count=2, pause=0.05)
+    state.fail_files(actor="server", name="crash.log", calls="both", number=24, left=FOR_A_WHILE)
+    state.fail_files(actor="worker", name="outcome.json", calls="writes", number=28, left=FOR_A_WHILE)
+    state.end_the_server(how="now", calls=1, away_s=0.0)
+    state.wait_longer(seconds=60.0)
+
+
+def an_end_whose_record_got_no_answer_stays(state: Simulation) -> None:
+    state.end_the_server(how="at a file", calls=12, away_s=None)
+    state.start_trainings(how="exit", count=3, pause=2.0)
+    state.start_the_server()
+    state.fail_the_registry(calls="writes", is_late=True, left=FOR_A_WHILE)
+    state.wait_longer(seconds=10.0)
+
+
+def a_creation_whose_record_got_no_answer_leaves_nothing(state: Simulation) -> None:
+    state.fail_the_registry(calls="writes", is_late=True, left=1)
+    state.start(kind="training", how="complete", size=1)
+    state.wait_longer(seconds=60.0)
+
+
+def a_cancel_does_not_take_the_results_of_one_that_has_run(state: Simulation) -> None:
+    state.start_trainings(how="complete", count=3, pause=0.0)
+    state.happen(event="copy", number=1)
+    state.wait_longer(seconds=60.0)
+    state.end_the_server(how="now", calls=20, away_s=None)
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.fail_the_registry(calls="writes", is_late=False, left=FOR_A_WHILE)
+    state.wait_for_epochs(seconds=3.0)
+    state.cancel(number=1)
+    state.turn(callbacks=20)
+    state.truth.ledger.with_losses.clear()
+
+
+def a_cancel_that_cannot_be_recorded_is_recorded_later(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=3, pause=1.0)
+    state.fail_the_registry(calls="writes", is_late=False, left=1)
+    state.cancel(number=0)
+    state.wait_longer(seconds=60.0)
+
+
+def a_job_waits_again_where_no_process_can_be_started(state: Simulation) -> None:
+    state.start_trainings(how="complete", count=1, pause=0.05)
+    state.end_the_server(how="now", calls=1, away_s=None)
+    state.start_the_server()
+    state.happen(event="no processes", number=7)
+    state.wait_longer(seconds=60.0)
+
+
+def a_whole_goes_on_without_its_folder(state: Simulation) -> None:
+    state.start(kind="folds", how="complete", size=1)
+    state.happen(event="copy", number=3)
+    state.wait_longer(seconds=60.0)
+    state.prune()
+    state.wait(seconds=0.01)
+    state.end_the_server(how="now", calls=8, away_s=None)
+    state.restore_the_older_registry()
+
+
+def a_whole_waits_for_its_folder(state: Simulation) -> None:
+    state.start(kind="folds", how="complete", size=1)
+    state.fail_files(actor="server", name="parts.json", calls="writes", number=28, left=2)
+    state.fail_files(actor="server", name="cancelled", calls="reads", number=5, left=3)
+    state.wait_longer(seconds=60.0)
+
+
+SCHEDULES: tuple[Schedule, ...] = (
+    waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
+    a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
+    an_operation_that_is_not_taken_up_yet_does_not_end_without_its_epochs,
+    an_end_whose_record_got_no_answer_stays,
+    a_creation_whose_record_got_no_answer_leaves_nothing,
+    a_cancel_does_not_take_the_results_of_one_that_has_run,
+    a_cancel_that_cannot_be_recorded_is_recorded_later,
+    a_job_waits_again_where_no_process_can_be_started,
+    a_whole_goes_on_without_its_folder,
+    a_whole_waits_for_its_folder,
+)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.__name__)
+def test_no_promise_is_broken(schedule: Schedule) -> None:
+    state = Simulation()
+    try:
+        schedule(state)
+        state.check_invariants()
+    finally:
+        state.teardown()
