@@ -107,7 +107,7 @@ def _verify(ctx: typer.Context, model: str) -> Verification:
     try:
         return verify_bundle(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
 
 
 def _check_file(path: Path) -> None:

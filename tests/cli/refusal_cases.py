@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import count
 
 FAILED, WRONG = 1, 2
-WITHOUT_JSON = ("data watch", "data export", "strategies schema", "serve")
+WITHOUT_JSON = ("data watch", "data export", "models pack", "strategies schema", "serve")
 BAR = "2024-01-02,10,11,9,10.5,100\n"
 HEADER = "timestamp,open,high,low,close,volume\n"
 STRATEGY = "name: A walk\nmodel: {type: mlp, layers: 1, hidden_size: 4}\ntraining: {epochs: 1}\n"
@@ -309,6 +309,14 @@ OPTIONS = [
     Case("models train --strategy far.yaml --symbols AAPL --timeframes 1d --end-date 2023-08-01", ("AAPL", "bars")),
     Case("models train --strategy flat.yaml --symbols AAPL --timeframes 1d --dry-run", ("'flat'", "threshold")),
     Case("models train --strategy far.yaml --symbols LATE --timeframes 1d --dry-run", ("LATE", "too few bars")),
+    Case("models pack TRAINING --to good.csv", ("good.csv is there already", "--to")),
+    Case("models pack LOAD --to load.ktrdr.tar", ("LOAD",)),
+    Case("models unpack absent.ktrdr.tar", ("absent.ktrdr.tar", "ktrdr models pack")),
+    Case("models unpack good.csv", ("bundle",)),
+    Case("models verify good.csv", ("no sound bundle", "ktrdr models pack")),
+    Case("models verify LOAD", ("LOAD", "ktrdr models list")),
+    Case("home backup there --home absent", ("absent", "--home")),
+    Case("home backup good.csv --home .", ("good.csv",)),
     Case("strategies validate absent.yaml", ("absent.yaml",)),
     Case("strategies validate s17.yaml", ("s17.yaml has 1 fault", "strategies schema")),
     Case("strategies audit good.yaml --symbols NOPE --timeframes 1d", ("NOPE",)),

@@ -17,9 +17,10 @@ import typer
 import typer.main
 
 from ktrdr import logs
+from ktrdr.backup import __main__ as backup
 from ktrdr.cli import app, main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Doctor
+from ktrdr.launch import Backup, Doctor
 from ktrdr.terminal import escaped, json_text
 from tests.api.live import Live, with_a_year
 from tests.cli.refusal_cases import BAR, HEADER, STRATEGY
@@ -51,6 +52,10 @@ COMMANDS = [
     ["models", "predict", "TRAINING", "AAPL", "1d", "--last", "1"],
     ["models", "export", "TRAINING", "--format", HOSTILE],
     ["models", "reproduce", HOSTILE],
+    ["models", "pack", HOSTILE],
+    ["models", "unpack", HOSTILE],
+    ["models", "verify", FILE],
+    ["home", "backup", HOSTILE, "--home", HOSTILE],
     ["operations", "list"],
     ["operations", "show", "TRAINING"],
     ["operations", "show", "FAILED"],
@@ -87,6 +92,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setenv("KTRDR_API_URL", live.url)
         patch.setenv("KTRDR_YAHOO_URL", f"http://proxy/{HOSTILE}")
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        patch.setattr(Backup, "launch", lambda chosen: typer.Exit(backup.main([*chosen.arguments()])))
         patch.setattr(Doctor, "launch", lambda chosen: typer.Exit(doctor.main([*chosen.arguments()])))
         _write_files(folder)
         yield {"TRAINING": _training(live), "FAILED": _failed(live)}

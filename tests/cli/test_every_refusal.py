@@ -16,9 +16,10 @@ import pytest
 import typer.main
 
 from ktrdr import bootstrap
+from ktrdr.backup import __main__ as backup
 from ktrdr.cli import main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Doctor, Server
+from ktrdr.launch import Backup, Doctor, Server
 from ktrdr.strategy import validation_errors
 from tests.api.live import START, Live, with_a_year
 from tests.cli.conftest import BROKEN, FakeServer, Ran, serving
@@ -31,9 +32,14 @@ ELSEWHERE = {
     "api/routes/": "over HTTP alone: tests/api/test_results.py",
     "api/schemas/base.py": "over HTTP alone; options read dates first: tests/api/test_bad_input.py",
     "api/services/analysis_service.py AnalysisService.export 2": "without packages: tests/api/test_analysis.py",
+    "api/services/bundle": "of bundles that are no more what was packed: tests/api/test_bundles.py",
+    "backup/copying.py": "of places and disks: tests/backup/test_copying.py",
+    "backup/__main__.py": "of a folder that the command line always names: tests/backup/test_copying.py",
+    "bundles.py": "of bundles that are no more what was packed: tests/api/test_bundles.py",
+    "cli/bundles.py": "of a file that vanishes, or arrives damaged: tests/cli/test_bundles.py",
     "api/services/chart_service.py": "for the dashboard alone: tests/api/test_charts.py",
     "api/services/data_service.py DataService.start_import": "options read names first: tests/api/test_loads.py",
-    "api/services/data_service.py _receive": "of a full disk: tests/api/test_loads.py",
+    "api/services/uploads.py": "of a full disk: tests/api/test_loads.py",
     "api/services/log_service.py": "for the dashboard alone: tests/api/test_operations.py",
     "api/services/result_service.py": "of a damaged record: tests/api/test_results.py",
     "api/services/retention_service.py": "of a damaged record: tests/api/test_retention.py",
@@ -132,6 +138,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         patch.setattr("ktrdr.cli.watch.FASTEST_S", 0.01)
         # These become other programs, whose refusals are theirs.
         patch.setattr(Doctor, "launch", lambda chosen: _end(doctor.main([*chosen.arguments()])))
+        patch.setattr(Backup, "launch", lambda chosen: _end(backup.main([*chosen.arguments()])))
         patch.setattr(Server, "launch", lambda chosen: _end(bootstrap.main([*chosen.arguments()])))
         lines = stack.enter_context(reached_lines())
         patch.setattr(validation_errors, "RULES", rules := _Noted(validation_errors.RULES))
