@@ -19,6 +19,9 @@ from tests.simulation.world import LIMITS, World
 CALM_S = 45.0
 """After so long without a disturbance everything must have come to where it belongs."""
 
+_WAITS_AGAIN_S = 15.0
+"""For so long after a fault a job that could not start may wait again, and be overtaken by one that is starting."""
+
 COMPLETED, FAILED, CANCELLED = OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED
 _AS_LEFT = {"completed": COMPLETED, "failed": FAILED, "cancelled": CANCELLED}
 _UNSEEN = ("ended while no server was watching", "its exit code is known only to the server that started it", "crashed")
@@ -118,7 +121,7 @@ class Invariants:
         """In a lane, whoever was created first starts first, except one that waits again since it could not start."""
         world, server = self.world, self.world.server
         is_failing = world.registry.faults or world.disk.faults
-        is_put_back = is_failing or world.clock.now - world.kernel.refused_at < 1.0
+        is_put_back = is_failing or world.clock.now - world.kernel.refused_at < _WAITS_AGAIN_S
         if server is None or started.worker is None or is_put_back:
             return
         lane = world.lane(started.operation_id)

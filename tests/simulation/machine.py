@@ -253,6 +253,7 @@ class Simulation(RuleBasedStateMachine):
     def _heal(self) -> None:
         self.world.disk.faults.clear()
         self.world.registry.faults.clear()
+        self.world.kernel.refused_at = self.world.clock.now
         self.world.disk.calls_until_kill = None
 
     @step(event=("clock", "clock", "copy", "copy", "second server", "no processes"), number=numbers)
