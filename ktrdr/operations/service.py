@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal
+from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal, StorageError
 from ktrdr.operations.bridge import BridgeFileError, BridgeReadError, ProgressBridge
 from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
 from ktrdr.operations.silence import SilenceWatch
 from ktrdr.operations.status import OperationStatus
-from ktrdr.operations.store import EndedOperation, OperationStore
+from ktrdr.operations.store import EndedOperation, OperationPage, OperationStore
 from ktrdr.operations.views import Views
 
 logger = logging.getLogger(__name__)
@@ -470,14 +470,15 @@ class OperationsService:
         parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[Operation], int]:
-        """Matching operations, newest first, running ones with current progress; and the number of all matches."""
+    ) -> OperationPage:
+        """Matching operations, newest first, running ones with current progress."""
         if before is not None:
-            await self._load(before)
-        stored, total = await self._store.list(
+            with suppress(StorageError):  # its place in the order can be read where its record cannot
+                await self._load(before)
+        stored = await self._store.list(
             status=status, operation_type=operation_type, parent_id=parent_id, limit=limit, before=before
         )
-        return [await self._latest_view(operation) for operation in stored], total
+        return replace(stored, operations=[await self._latest_view(operation) for operation in stored.operations])
 
     async def _latest_view(self, stored: Operation) -> Operation:
         is_live = self._views.get(stored.operation_id) is not None and not stored.status.is_terminal
@@ -488,9 +489,14 @@ class OperationsService:
         return await self._store.results_by_id([operation.operation_id for operation in operations])
 
     async def children(self, operation_id: str) -> Sequence[Operation]:
-        """The operations that name this one as their parent, oldest first."""
-        children, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
-        return [await self._latest_view(child) for child in reversed(children)]
+        """The operations that name this one as their parent, oldest first.
+
+        Raises StorageError when one of them cannot be read: left out, it would seem never to have been started.
+        """
+        children = await self._store.list(parent_id=operation_id, limit=1_000_000)
+        for child in children.unreadable:
+            raise child.as_error()
+        return [await self._latest_view(child) for child in reversed(children.operations)]
 
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without reading their bridges."""
@@ -511,11 +517,13 @@ class OperationsService:
         return [operation for operation in seen if "stalled" in operation.progress]
 
     async def unfinished(self) -> Sequence[Operation]:
-        """Operations that have not ended, oldest first."""
+        """Operations that have not ended, oldest first; those that cannot be read are logged and left as they are."""
         unfinished: list[Operation] = []
         for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
-            operations, _ = await self._store.list(status=status, limit=1_000_000)
-            unfinished.extend(operations)
+            page = await self._store.list(status=status, limit=1_000_000)
+            unfinished.extend(page.operations)
+            for record in page.unreadable:
+                logger.warning("Operation %s is left as it is: %s", record.operation_id, record.as_error().detail)
         for operation in unfinished:
             self._views.put(operation)
         return sorted(unfinished, key=lambda operation: (operation.created_at, operation.operation_id))

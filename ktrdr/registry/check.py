@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.formatting import size_text
 from ktrdr.operations.check import RecordedOperation
 from ktrdr.operations.operation import WorkerIdentity
-from ktrdr.registry import layout
+from ktrdr.operations.store import UnreadableRecord
+from ktrdr.registry import schema
+from ktrdr.registry.records import read_records
+from ktrdr.registry.sqlite_file import connected, log_files, salvage
+from ktrdr.registry.tables import OperationRow
 
 _REGISTRY = "registry"
 _RECORDS = (
     "SELECT operation_id, operation_type, status, worker_pid, worker_started_at,"
-    " json_extract(details, '$.boot_id'), parent_id FROM operations"
+    " CASE WHEN json_valid(details) THEN json_extract(details, '$.boot_id') END, parent_id FROM operations"
 )
-_RECORD_COLUMNS = {
-    f"operations.{name}"
-    for name in ("operation_type", "status", "worker_pid", "worker_started_at", "parent_id", "details", "results")
-}
 _RESTORE = "restore a copy of it; or --repair makes a new one from the records that can still be read"
+_NO_JSON = (
+    "SELECT operation_id, 'its results are no JSON' FROM operations WHERE results NOT NULL AND NOT json_valid(results)"
+    " UNION SELECT operation_id, 'a metric of it is no JSON' FROM metrics WHERE NOT json_valid(record)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,12 @@ def elsewhere() -> RegistryCheck:
 
 
 def check(path: Path) -> RegistryCheck:
+    """Check the registry of a home without changing it. Raises StorageError for one of a newer version."""
     if not path.exists():
         advice = "normal for a new home; else restore a copy of it before the next start"
         return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", advice)])
     try:
-        with layout.connected(path) as connection:
+        with connected(path) as connection:
             return _check_tables(path, connection)
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error)
@@ -84,18 +90,36 @@ def _check_tables(path: Path, connection: Connection) -> RegistryCheck:
     damage = list(connection.execute(text("PRAGMA integrity_check(5)")).scalars())
     if damage != ["ok"]:
         return RegistryCheck(None, [_damaged(path, "; ".join(damage))])
-    if tables := layout.missing_tables(connection):
-        return RegistryCheck(None, [_damaged(path, f"it has no table {', '.join(tables)}")])
-    columns = layout.missing_columns(connection)
-    older = [_older_layout(path, columns)] if columns else []
-    if _RECORD_COLUMNS.intersection(columns):
-        return RegistryCheck(None, older)
-    if broken := layout.unreadable_records(connection):
-        how = f"{len(broken):,} records cannot be read, such as that of {broken[0]}"
-        return RegistryCheck(None, [_damaged(path, how), *older])
+    version = schema.read_version(connection)
+    if version is None:
+        what = f"{path.name} has no tables yet"
+        return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, what, "the next start makes them: ktrdr serve")])
+    is_newest = version == schema.NEWEST
+    if missing := schema.missing_columns(connection) if is_newest else schema.missing_after_upgrade(connection):
+        return RegistryCheck(None, [_damaged(path, f"it has no {', '.join(missing)}")])
     records = [_record(row) for row in connection.execute(text(_RECORDS))]
     sound = Finding(Level.OK, _REGISTRY, f"{len(records):,} operations, {size_text(path.stat().st_size)}")
-    return RegistryCheck(records, older or [sound])
+    return RegistryCheck(records, list(_unreadable(connection)) or [sound] if is_newest else [_older(path, version)])
+
+
+def _unreadable(connection: Connection) -> Iterator[Finding]:
+    every = read_records(Session(connection), select(OperationRow))
+    for record in every:
+        if isinstance(record, UnreadableRecord):
+            yield _unreadable_record(record.operation_id, record.reason)
+    for operation_id, reason in connection.execute(text(_NO_JSON)):
+        yield _unreadable_record(operation_id, reason)
+
+
+def _unreadable_record(operation_id: str, reason: str) -> Finding:
+    advice = "it stays as it is: use the version of ktrdr that wrote it, or restore a copy of the registry"
+    return Finding(Level.FAULT, _REGISTRY, f"the record of {operation_id} is unreadable: {reason}", advice)
+
+
+def _older(path: Path, version: str) -> Finding:
+    what = f"{path.name} has the older layout {version}"
+    advice = "the next start of the server brings it up to date, and leaves a copy in backup: ktrdr serve"
+    return Finding(Level.NOTE, _REGISTRY, what, advice)
 
 
 def _record(row: Sequence[Any]) -> RecordedOperation:
@@ -104,30 +128,14 @@ def _record(row: Sequence[Any]) -> RecordedOperation:
     return RecordedOperation(operation_id, operation_type, status, worker, parent_id)
 
 
-def _older_layout(path: Path, columns: Sequence[str]) -> Finding:
-    what = f"{path.name} is of an older layout: it has no {', '.join(columns)}"
-    advice = "--repair adds them, or makes a new registry from the readable records"
-    return Finding(Level.FAULT, _REGISTRY, what, advice, lambda backup: _bring_up_to_date(path, backup))
-
-
 def _damaged(path: Path, how: str) -> Finding:
     what = f"{path.name} is damaged: {how}"
     return Finding(Level.FAULT, _REGISTRY, what, _RESTORE, lambda backup: _rebuild(path, backup))
 
 
-def _bring_up_to_date(path: Path, backup: Backup) -> str:
-    backup.copy(path, *layout.log_files(path))
-    try:
-        with layout.connected(path, writes=True) as connection:
-            layout.add_missing_columns(connection)
-    except SQLAlchemyError:
-        return _rebuild(path, backup)
-    return f"added the columns; the file as it was is in {backup.folder}"
-
-
 def _rebuild(path: Path, backup: Backup) -> str:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    operations, metrics = layout.salvage(path, fresh)
-    backup.replace(path, fresh, *layout.log_files(path))
+    operations, metrics = salvage(path, fresh)
+    backup.replace(path, fresh, *log_files(path))
     return f"made a new one with {operations:,} operations and {metrics:,} metrics; the old one is in {backup.folder}"

@@ -23,15 +23,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def opened(url: object, home: Home) -> SqlOperationStore:
-    """As a server opens it; it is closed where that is refused."""
+    """As a server opens it."""
     home.root.mkdir(parents=True, exist_ok=True)
     store = SqlOperationStore(str(url) if isinstance(url, str) else sqlite_url(Path(str(url))))
-    try:
-        await store.open()
-        await store.claim(home)
-    except BaseException:
-        await store.close()
-        raise
+    await store.open(home)
     return store
 
 
@@ -130,7 +125,7 @@ async def test_a_registry_of_an_earlier_version_is_claimed_by_the_home_that_open
     home, _ = homes
     await serve_once(home.registry, home)
     with closing(sqlite3.connect(home.registry)) as database:
-        database.execute("DROP TABLE home")
+        database.executescript("DROP TABLE home; DROP TABLE registry_version")
     home.id_file.unlink()
 
     await serve_once(home.registry, home)
