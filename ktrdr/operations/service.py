@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal, StorageError
@@ -151,8 +151,10 @@ class OperationsService:
         operation_id: str,
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata)
+        """Record the end of a job that ended at `ended_at`, by default now."""
+        completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata, ended_at=ended_at)
         logger.info("Completed operation %s with results", operation_id)
         return completed
 
@@ -170,8 +172,9 @@ class OperationsService:
         operation_id: str,
         error: Mapping[str, Any],
         results: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        failed = await self._end(operation_id, OperationStatus.FAILED, results or {}, None, error)
+        failed = await self._end(operation_id, OperationStatus.FAILED, results or {}, None, error, ended_at)
         logger.error("Operation %s ended FAILED: %s", operation_id, error.get("detail"))
         return failed
 
@@ -180,8 +183,9 @@ class OperationsService:
         operation_id: str,
         results: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        cancelled = await self._end(operation_id, OperationStatus.CANCELLED, results or {}, metadata)
+        cancelled = await self._end(operation_id, OperationStatus.CANCELLED, results or {}, metadata, ended_at=ended_at)
         logger.info("Cancelled operation %s", operation_id)
         return cancelled
 
@@ -192,10 +196,11 @@ class OperationsService:
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None,
         error: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
         """Refresh once more, store record, results and metrics in one transaction, then close the bridge."""
         async with self._ending:
-            return await self._end_alone(operation_id, status, results, metadata, error)
+            return await self._end_alone(operation_id, status, results, metadata, error, ended_at)
 
     async def _end_alone(
         self,
@@ -204,6 +209,7 @@ class OperationsService:
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None,
         error: Mapping[str, Any] | None,
+        ended_at: datetime | None,
     ) -> Operation:
         operation = await self._load(operation_id)
         bridge = self._local_bridges.get(operation_id)
@@ -220,6 +226,7 @@ class OperationsService:
             progress=progress,
             error=error,
             metadata={**operation.metadata, **(metadata or {})},
+            completed_at=_end_of(operation, ended_at),
         )
         metrics = await self._all_metrics(operation_id)
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
@@ -558,6 +565,12 @@ def _read_status(bridge: LocalBridge) -> dict[str, Any]:
     with suppress(BridgeFileError):
         return bridge.get_status()
     return {}
+
+
+def _end_of(operation: Operation, ended_at: datetime | None) -> datetime:
+    """When its job ended, and not when that was recorded; within the operation's time, in case the clock was set."""
+    now = datetime.now(UTC)
+    return now if ended_at is None else min(max(ended_at, operation.started_at or operation.created_at), now)
 
 
 def _describe_cancellation(operation: Operation, bridge: LocalBridge | None) -> str:

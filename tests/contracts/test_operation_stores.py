@@ -14,21 +14,32 @@ from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdenti
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import EndedOperation, InMemoryOperationStore, OperationStore
 from ktrdr.registry.store import SqlOperationStore
+from tests.postgres import Cluster
 
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2025, 1, 23, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+POSTGRES = pytest.param("postgres", marks=pytest.mark.processes)
+
+
+@pytest.fixture(params=["memory", "sqlite", POSTGRES])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OperationStore]:
     if request.param == "memory":
         yield InMemoryOperationStore()
         return
-    sqlite = SqlOperationStore(f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite'}")
-    await sqlite.open()
-    yield sqlite
-    await sqlite.close()
+    sql = SqlOperationStore(_url(request, tmp_path))
+    await sql.open()
+    yield sql
+    await sql.close()
+
+
+def _url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{folder / 'registry.sqlite'}"
+    postgres: Cluster = request.getfixturevalue("postgres")
+    return postgres.new_database()
 
 
 def operation(name: str = "a", *, minutes: int = 0, kind: str = "TRAINING") -> Operation:

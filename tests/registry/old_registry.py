@@ -5,27 +5,37 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COLUMNS = (
-    "operation_id VARCHAR(64) NOT NULL, operation_type VARCHAR(32) NOT NULL, status VARCHAR(16) NOT NULL,"
-    " created_at {instant} NOT NULL, updated_at {instant} NOT NULL, started_at {instant}, completed_at {instant},"
-    " parent_id VARCHAR(64), {key}worker_pid INTEGER, worker_started_at {double},"
-    " details JSON NOT NULL, results JSON, PRIMARY KEY (operation_id){unique}"
-)
-KEY = {"key": "idempotency_key VARCHAR(128), ", "unique": ", UNIQUE (idempotency_key)"}
-NO_KEY = {"key": "", "unique": ""}
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The names of a database's types."""
+
+    instant: str
+    double: str
+    position: str
 
 
-def tables(*, instant: str = "DATETIME", double: str = "DOUBLE", has_keys: bool = True) -> list[str]:
+SQLITE = Types("DATETIME", "DOUBLE", "INTEGER")
+POSTGRES = Types("TIMESTAMP WITH TIME ZONE", "DOUBLE PRECISION", "BIGINT")
+
+
+def tables(types: Types = SQLITE, *, has_keys: bool = True) -> list[str]:
     """The statements that 0.1.0 made its tables by; its first registries knew no idempotency keys."""
+    key, unique = ("idempotency_key VARCHAR(128), ", ", UNIQUE (idempotency_key)") if has_keys else ("", "")
     return [
-        f"CREATE TABLE operations ({COLUMNS.format(instant=instant, double=double, **(KEY if has_keys else NO_KEY))})",
+        "CREATE TABLE operations (operation_id VARCHAR(64) NOT NULL, operation_type VARCHAR(32) NOT NULL,"
+        f" status VARCHAR(16) NOT NULL, created_at {types.instant} NOT NULL, updated_at {types.instant} NOT NULL,"
+        f" started_at {types.instant}, completed_at {types.instant}, parent_id VARCHAR(64), {key}worker_pid INTEGER,"
+        f" worker_started_at {types.double}, details JSON NOT NULL, results JSON, PRIMARY KEY (operation_id){unique})",
         "CREATE INDEX operations_by_status ON operations (status)",
         "CREATE INDEX operations_by_creation ON operations (created_at, operation_id)",
-        "CREATE TABLE metrics (operation_id VARCHAR(64) NOT NULL, position INTEGER NOT NULL, record JSON NOT NULL,"
-        " PRIMARY KEY (operation_id, position), FOREIGN KEY(operation_id) REFERENCES operations (operation_id))",
+        f"CREATE TABLE metrics (operation_id VARCHAR(64) NOT NULL, position {types.position} NOT NULL,"
+        " record JSON NOT NULL, PRIMARY KEY (operation_id, position),"
+        " FOREIGN KEY(operation_id) REFERENCES operations (operation_id))",
         "CREATE TABLE ping (at INTEGER)",
     ]
 
