@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Select, delete, event, func, insert, select, text, tuple_
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ktrdr.errors import StorageError
 from ktrdr.home import Home
@@ -22,6 +22,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import EndedOperation, OperationPage, UnreadableRecord
 from ktrdr.registry import schema
+from ktrdr.registry.engine import open_engine
 from ktrdr.registry.ownership import ServerLock, claim
 from ktrdr.registry.records import READ_ERRORS, read_records, read_results, to_columns
 from ktrdr.registry.sqlite_file import back_up, connected, log_files
@@ -46,14 +47,7 @@ class SqlOperationStore:
     """
 
     def __init__(self, url: str | URL) -> None:
-        try:
-            # A connection that the database has ended is replaced before it is used.
-            self._engine = create_async_engine(url, pool_pre_ping=True)
-        except (ArgumentError, ImportError) as error:
-            raise StorageError(
-                f"KTRDR_DATABASE_URL cannot be used: {error}",
-                hint="for example sqlite+aiosqlite:///registry.sqlite or postgresql+asyncpg://user@host/ktrdr",
-            ) from error
+        self._engine = open_engine(url)
         self._file: Path | None = None
         self._opened: tuple[int, int] | None = None
         self._is_open = False

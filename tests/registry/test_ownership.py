@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
@@ -182,3 +183,24 @@ async def test_a_server_whose_connection_was_lost_takes_its_lock_again_or_stops_
         await store.add(operation("b"))
     await rival.close()
     await store.close()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_of_two_homes_that_race_for_a_new_registry_one_is_served(
+    homes: tuple[Home, Home], tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    url: object
+    for race in range(5):
+        if database == "sqlite":
+            url = tmp_path / f"{race}.sqlite"
+        else:
+            url = request.getfixturevalue("postgres").new_database()
+        results = await asyncio.gather(*(opened(url, home) for home in homes), return_exceptions=True)
+
+        (refusal,) = (result for result in results if isinstance(result, BaseException))
+        assert isinstance(refusal, RegistryInUse)
+        for winner in results:
+            if isinstance(winner, SqlOperationStore):
+                assert await winner.add(operation())
+                await winner.close()
