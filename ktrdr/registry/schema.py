@@ -71,16 +71,22 @@ def missing_columns(connection: Connection) -> list[str]:
     return [str(column) for column in columns if (column.table.name, column.name) not in present]
 
 
-def missing_after_upgrade(connection: Connection) -> list[str]:
-    """The columns that a SQLite registry of an older layout would lack once it was brought up to date.
+def missing_columns_once_upgraded(connection: Connection) -> list[str]:
+    """The columns that a SQLite registry would lack even after it was brought up to date.
 
-    The migrations run on a copy of its empty tables in memory. Raises SQLAlchemyError.
+    For an older layout the migrations run on a copy of its empty tables in memory. Raises StorageError for a newer one,
+    and SQLAlchemyError.
     """
+    version = read_version(connection)
+    if version is None:
+        return []
+    if version == NEWEST:
+        return missing_columns(connection)
     statements = connection.execute(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")).scalars()
     with create_engine("sqlite://").begin() as rehearsal:
         for statement in statements:
             rehearsal.exec_driver_sql(statement)
-        if VersionRow.__tablename__ in inspect(rehearsal).get_table_names():
-            rehearsal.execute(insert(VersionRow).values(version_num=read_version(connection)))
+        if version != UNVERSIONED:
+            rehearsal.execute(insert(VersionRow).values(version_num=version))
         migrations.upgrade(rehearsal)
         return missing_columns(rehearsal)
