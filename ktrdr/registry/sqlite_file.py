@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ktrdr.registry.tables import HomeRow, MetricRow, OperationRow
 logger = logging.getLogger(__name__)
 
 _LOG_SUFFIXES = ("-wal", "-shm")
+_PATIENCE_S = 5.0
 _SALVAGED = (OperationRow, MetricRow, HomeRow)
 
 
@@ -43,6 +45,24 @@ def connected(path: Path, *, writes: bool = False) -> Iterator[Connection]:
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     with engine.begin() as connection:
         yield connection
+
+
+def enable_log(path: Path) -> None:
+    """Switch to write-ahead logging, with which a process may die at any instant without losing a transaction.
+
+    SQLite refuses that at once while anybody reads or writes, whatever its timeout is, so this tries for as long as a
+    statement would wait. Raises sqlite3.Error.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    with closing(sqlite3.connect(path)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
 
 def back_up(path: Path, version: str) -> None:

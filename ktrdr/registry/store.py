@@ -25,7 +25,7 @@ from ktrdr.registry import schema
 from ktrdr.registry.engine import open_engine
 from ktrdr.registry.ownership import ServerLock, claim
 from ktrdr.registry.records import READ_ERRORS, read_records, read_results, to_columns
-from ktrdr.registry.sqlite_file import back_up, connected, log_files
+from ktrdr.registry.sqlite_file import back_up, connected, enable_log, log_files
 from ktrdr.registry.tables import MetricRow, OperationRow, PingRow
 
 logger = logging.getLogger(__name__)
@@ -300,7 +300,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
-    """Enable write-ahead logging, with which a process may die at any instant without losing a transaction."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -312,6 +311,7 @@ def _prepare_file(path: Path, home: Home | None) -> None:
     is_inside = home is not None and path.resolve().is_relative_to(home.root.resolve())
     with connected(path, writes=True) as connection:
         _prepare(connection, home, is_inside=is_inside, back_up=partial(back_up, path))
+    enable_log(path)
 
 
 def _prepare(connection: Connection, home: Home | None, *, is_inside: bool, back_up: Callable[[str], None]) -> None:

@@ -198,7 +198,7 @@ async def test_of_two_homes_that_race_for_a_new_registry_one_is_served(
             url = request.getfixturevalue("postgres").new_database()
         results = await asyncio.gather(*(opened(url, home) for home in homes), return_exceptions=True)
 
-        (refusal,) = (result for result in results if isinstance(result, BaseException))
+        (refusal,) = [result for result in results if isinstance(result, BaseException)]
         assert isinstance(refusal, RegistryInUse)
         for winner in results:
             if isinstance(winner, SqlOperationStore):
