@@ -261,12 +261,24 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
         ):
             # Before uvicorn runs, which would print a failure as a stack trace.
             runner.run(registry.open(home))
+            server = uvicorn.Server(config)
+            _stop_at_signals(server)
             host, port = listener.getsockname()[:2]
             logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
-            # After its shutdown uvicorn raises the signal again; a requested stop must not end as death by that signal.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: None)
-            runner.run(uvicorn.Server(config).serve(sockets=[listener]))
+            runner.run(server.serve(sockets=[listener]))
+
+
+def _stop_at_signals(server: uvicorn.Server) -> None:
+    """Handle signals before uvicorn does, and after its shutdown, when it raises the signal again.
+
+    A requested stop must neither be lost nor end as death by that signal.
+    """
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def build_server(settings: Settings, services: Services) -> uvicorn.Config:
