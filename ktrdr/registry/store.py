@@ -123,7 +123,9 @@ class SqlOperationStore:
     async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
         try:
             async with self._writing_session() as session:
-                session.add_all(OperationRow(**to_columns(each.operation), results=dict(each.results)) for each in ended)
+                session.add_all(
+                    OperationRow(**to_columns(each.operation), results=dict(each.results)) for each in ended
+                )
                 with _duplicates_detected():
                     await session.flush()
                 for each in ended:
