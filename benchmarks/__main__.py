@@ -43,6 +43,7 @@ BENCHMARKS = (
     "variants",
     "restart",
     "startup",
+    "ownership",
 )
 RESULTS = Path(__file__).with_name("results")
 

@@ -100,8 +100,7 @@ class Runtime:
         self.home.root.mkdir(parents=True, exist_ok=True)
         for leftover in (self.home.uploads, self.home.scratch):  # unfinished work of an earlier server
             shutil.rmtree(leftover, ignore_errors=True)
-        await self.registry.open()
-        await self.registry.claim(self.home)
+        await self.registry.open(self.home)
         await self.dispatcher.start()
         self.health.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
@@ -137,16 +136,21 @@ async def _describe_state(check: Awaitable[None]) -> str:
     return "ok"
 
 
-def build_services(settings: Settings, executor: Executor | None = None, lock: HomeLock | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    executor: Executor | None = None,
+    lock: HomeLock | None = None,
+    registry: SqlOperationStore | None = None,
+) -> Services:
     """Construct everything behind the API; nothing runs before its `start` is awaited.
 
     Operations run in worker processes of this machine, or in `executor`, whose lanes are those of `build_lanes`.
-    `lock` is the caller's lock on the home, which is watched.
+    `lock` is the caller's lock on the home, which is watched; `registry` is one that the caller has opened.
     """
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)
     catalogue = IndicatorCatalogue()
-    registry = _registry(settings)
+    registry = registry or _registry(settings)
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
     )
@@ -248,15 +252,32 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
         finish_repairs(home.root)
         logs.configure(home.log_file, settings.log_level, rotates=True)
         close_to_others(home)
-        asyncio.run(_prepare_registry(settings))
-        config = build_server(settings, build_services(settings, lock=lock))
-        listener = _listen(settings.ktrdr_api_host, settings.ktrdr_api_port)
-        host, port = listener.getsockname()[:2]
-        logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
-        # After its shutdown uvicorn raises the signal again; a requested stop must not end as death by that signal.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listener])
+        registry = _registry(settings)
+        config = build_server(settings, build_services(settings, lock=lock, registry=registry))
+        with (
+            _listen(settings.ktrdr_api_host, settings.ktrdr_api_port) as listener,
+            asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+        ):
+            # Before uvicorn runs, which would print a failure as a stack trace.
+            runner.run(registry.open(home))
+            server = uvicorn.Server(config)
+            _stop_at_signals(server)
+            host, port = listener.getsockname()[:2]
+            logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
+            runner.run(server.serve(sockets=[listener]))
+
+
+def _stop_at_signals(server: uvicorn.Server) -> None:
+    """Handle signals before uvicorn does, and after its shutdown, when it raises the signal again.
+
+    A requested stop must neither be lost nor end as death by that signal.
+    """
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def build_server(settings: Settings, services: Services) -> uvicorn.Config:
@@ -281,16 +302,6 @@ def build_server(settings: Settings, services: Services) -> uvicorn.Config:
 
 def _registry(settings: Settings) -> SqlOperationStore:
     return SqlOperationStore(settings.ktrdr_database_url or sqlite_url(Home(settings.ktrdr_home).registry))
-
-
-async def _prepare_registry(settings: Settings) -> None:
-    """Open the registry before uvicorn runs, which would print a failure as a stack trace. Raises StorageError."""
-    registry = _registry(settings)
-    try:
-        await registry.open()
-        await registry.claim(Home(settings.ktrdr_home))
-    finally:
-        await registry.close()
 
 
 def _allow_many_files() -> None:

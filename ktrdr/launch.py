@@ -104,3 +104,16 @@ class Backup(Program):
     to: Path | None = None
     home: Path | None = None
     json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryMove(Program):
+    """The move of a home's registry into another database.
+
+    to: the URL of that database
+    """
+
+    command = "registry move"
+    module = "ktrdr.registry"
+
+    to: str | None = None

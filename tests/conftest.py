@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.postgres import WHY_NOT, Cluster, cluster
+
 SYSTEMS = {"chaos", "e2e"}
 """The folders whose tests drive whole systems."""
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
@@ -56,6 +58,14 @@ def _check_processes(item: pytest.Item) -> Iterator[None]:
     yield
     if started and not {"e2e", "processes"} & {marker.name for marker in item.iter_markers()}:
         pytest.fail(f"this test starts processes and is not marked so: {started[0]}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    if WHY_NOT:
+        pytest.skip(WHY_NOT)
+    with cluster() as running:
+        yield running
 
 
 @pytest.fixture

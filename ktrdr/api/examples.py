@@ -161,7 +161,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     Problem: _PROBLEM,
     Progress: _PROGRESS,
     Operation: _OPERATION,
-    OperationList: {"operations": [_OPERATION], "total": 1, "next_page_token": None},
+    OperationList: {"operations": [_OPERATION], "total": 1, "next_page_token": None, "unreadable": []},
     MetricsPage: {"metrics": [_METRIC], "new_cursor": 1},
     OperationStarted: {
         "operation_id": "op_training_20250123_abc123",

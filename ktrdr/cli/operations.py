@@ -62,8 +62,10 @@ def list_operations(
     if as_json:
         print_json(found)
         return
+    for record in found.unreadable:
+        say(f"{record.operation_id} is unreadable: {record.reason}")
     if not found.operations:
-        say("No operations.")
+        say("No operations." if not found.unreadable else "No others.")
         return
     print_table(
         ("id", "status", ">", "created", ">time", "what"),

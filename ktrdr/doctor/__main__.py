@@ -31,10 +31,10 @@ def run(chosen: Doctor) -> int:
     if not home.root.is_dir():
         hint = "name one with --home, or see KTRDR_HOME with: ktrdr config show"
         raise InputError(f"there is no folder {home.root}", hint=hint)
-    registry_elsewhere = bool(settings.ktrdr_database_url) and not chosen.home
-    examination = examine(home, registry_elsewhere=registry_elsewhere)
+    registry_url = "" if chosen.home else settings.ktrdr_database_url
+    examination = examine(home, registry_url=registry_url)
     if chosen.repair and not examination.is_in_use:
-        examination = repair(examination, registry_elsewhere=registry_elsewhere)
+        examination = repair(examination, registry_url=registry_url)
     note = note_on_repair(examination, wants_repair=chosen.repair)
     sys.stdout.write((as_json if chosen.json else as_text)(examination, note) + "\n")
     return 1 if examination.faults else 0

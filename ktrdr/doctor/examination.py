@@ -52,16 +52,16 @@ class Examination:
         return self.is_served or any(finding.subject == executors_check.WORKERS for finding in self.findings)
 
 
-def examine(home: Home, *, registry_elsewhere: bool = False) -> Examination:
-    """Examine a home without changing it; `registry_elsewhere` means that its own registry file is not in use."""
+def examine(home: Home, *, registry_url: str = "") -> Examination:
+    """Examine a home without changing it; `registry_url` names its registry where that is not the file in it."""
     is_served = is_held(home)
-    findings = tuple(_findings(home, is_served, registry_elsewhere))
+    findings = tuple(_findings(home, is_served, registry_url))
     return Examination(home, is_served, read_holder(home) if is_served else None, findings)
 
 
-def _findings(home: Home, is_served: bool, registry_elsewhere: bool) -> Iterator[Finding]:
+def _findings(home: Home, is_served: bool, registry_url: str) -> Iterator[Finding]:
     yield from folder.check(home.root)
-    registry = registry_check.elsewhere() if registry_elsewhere else registry_check.check(home.registry)
+    registry = registry_check.check_database(registry_url) if registry_url else registry_check.check(home.registry)
     yield from registry.findings
     yield from executors_check.check(home.operations, registry.records)
     yield from market_check.check(home.bars)
@@ -70,7 +70,7 @@ def _findings(home: Home, is_served: bool, registry_elsewhere: bool) -> Iterator
         yield from folder.check_leftovers(home)
 
 
-def repair(examination: Examination, *, registry_elsewhere: bool = False) -> Examination:
+def repair(examination: Examination, *, registry_url: str = "") -> Examination:
     """Make all possible repairs in a home that is not in use, and examine it again.
 
     Raises StorageError when the disk fails, and HomeInUse; repairs made until then remain.
@@ -81,7 +81,7 @@ def repair(examination: Examination, *, registry_elsewhere: bool = False) -> Exa
     with HomeLock(examination.home):
         repaired = tuple(_repaired(examination.findings, backup))
     # A file that was moved away may be missing now.
-    after = examine(examination.home, registry_elsewhere=registry_elsewhere)
+    after = examine(examination.home, registry_url=registry_url)
     return replace(
         after, findings=(*repaired, *after.findings), backup=backup.folder if backup.folder.is_dir() else None
     )

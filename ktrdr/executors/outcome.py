@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal, TextIO, get_args
 
@@ -88,6 +88,13 @@ def read_outcome(folder: Path) -> Outcome | None:
     if not all(isinstance(part, dict) for part in parts) or (outcome.status == "failed" and not outcome.error):
         raise ValueError("its results, metadata or error is not a JSON object")
     return outcome
+
+
+def read_end(folder: Path) -> datetime | None:
+    """When the outcome in `folder` was written; None where there is none."""
+    with suppress(OSError):
+        return datetime.fromtimestamp(outcome_of(folder).stat().st_mtime, UTC)
+    return None
 
 
 def write_job(folder: Path, payload: Mapping[str, Any]) -> None:

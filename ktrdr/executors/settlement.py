@@ -20,6 +20,7 @@ from ktrdr.executors.outcome import (
     Outcome,
     free_reserved_space,
     read_crash_reason,
+    read_end,
     read_outcome,
     write_outcome,
 )
@@ -199,14 +200,15 @@ class Settlement:
             write_outcome(self._folder(operation_id), outcome)
 
     async def _record(self, operation_id: str, outcome: Outcome) -> None:
+        ended_at = read_end(self._folder(operation_id))
         if outcome.status == "completed":
-            await self._operations.complete_operation(operation_id, outcome.results, outcome.metadata)
+            await self._operations.complete_operation(operation_id, outcome.results, outcome.metadata, ended_at)
             for name in outcome.leftovers:
                 await self._remove_below_home(self._home.root / name)
         elif outcome.status == "cancelled":
-            await self._operations.cancel_operation(operation_id, outcome.results, outcome.metadata)
+            await self._operations.cancel_operation(operation_id, outcome.results, outcome.metadata, ended_at)
         else:
-            await self._operations.fail_operation(operation_id, outcome.error, outcome.results)
+            await self._operations.fail_operation(operation_id, outcome.error, outcome.results, ended_at)
 
     async def _remove_below_home(self, folder: Path) -> None:
         """Delete a folder of this home only: outcomes of 0.1.0 hold absolute paths, and a copied home keeps them."""

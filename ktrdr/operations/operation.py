@@ -79,7 +79,7 @@ class Operation:
             stamps["started_at"] = instant
         if status.is_terminal:
             stamps["completed_at"] = instant
-        return replace(self, status=status, **stamps, **changes)
+        return replace(self, status=status, **(stamps | changes))
 
 
 INITIAL_PROGRESS: Mapping[str, Any] = {

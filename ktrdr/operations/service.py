@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal, StorageError
@@ -18,7 +18,7 @@ from ktrdr.operations.lazy_bridge import LazyProgressBridge
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
 from ktrdr.operations.silence import SilenceWatch
 from ktrdr.operations.status import OperationStatus
-from ktrdr.operations.store import EndedOperation, OperationStore
+from ktrdr.operations.store import EndedOperation, OperationPage, OperationStore
 from ktrdr.operations.views import Views
 
 logger = logging.getLogger(__name__)
@@ -212,8 +212,10 @@ class OperationsService:
         operation_id: str,
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata)
+        """Record the end of a job that ended at `ended_at`, by default now."""
+        completed = await self._end(operation_id, OperationStatus.COMPLETED, results, metadata, ended_at=ended_at)
         logger.info("Completed operation %s with results", operation_id)
         return completed
 
@@ -231,8 +233,9 @@ class OperationsService:
         operation_id: str,
         error: Mapping[str, Any],
         results: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        failed = await self._end(operation_id, OperationStatus.FAILED, results or {}, None, error)
+        failed = await self._end(operation_id, OperationStatus.FAILED, results or {}, None, error, ended_at)
         logger.error("Operation %s ended FAILED: %s", operation_id, error.get("detail"))
         return failed
 
@@ -241,8 +244,9 @@ class OperationsService:
         operation_id: str,
         results: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
-        cancelled = await self._end(operation_id, OperationStatus.CANCELLED, results or {}, metadata)
+        cancelled = await self._end(operation_id, OperationStatus.CANCELLED, results or {}, metadata, ended_at=ended_at)
         logger.info("Cancelled operation %s", operation_id)
         return cancelled
 
@@ -253,10 +257,11 @@ class OperationsService:
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None,
         error: Mapping[str, Any] | None = None,
+        ended_at: datetime | None = None,
     ) -> Operation:
         """Refresh once more, store record, results and metrics in one transaction, then close the bridge."""
         async with self._ending:
-            return await self._end_alone(operation_id, status, results, metadata, error)
+            return await self._end_alone(operation_id, status, results, metadata, error, ended_at)
 
     async def _end_alone(
         self,
@@ -265,6 +270,7 @@ class OperationsService:
         results: Mapping[str, Any],
         metadata: Mapping[str, Any] | None,
         error: Mapping[str, Any] | None,
+        ended_at: datetime | None,
     ) -> Operation:
         operation = await self._load(operation_id)
         bridge = self._local_bridges.get(operation_id)
@@ -281,6 +287,7 @@ class OperationsService:
             progress=progress,
             error=error,
             metadata={**operation.metadata, **(metadata or {})},
+            completed_at=_end_of(operation, ended_at),
         )
         metrics = await self._all_metrics(operation_id)
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
@@ -549,14 +556,15 @@ class OperationsService:
         parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[Operation], int]:
-        """Matching operations, newest first, running ones with current progress; and the number of all matches."""
+    ) -> OperationPage:
+        """Matching operations, newest first, running ones with current progress."""
         if before is not None:
-            await self._load(before)
-        stored, total = await self._store.list(
+            with suppress(StorageError):  # its place in the order can be read where its record cannot
+                await self._load(before)
+        stored = await self._store.list(
             status=status, operation_type=operation_type, parent_id=parent_id, limit=limit, before=before
         )
-        return [await self._latest_view(operation) for operation in stored], total
+        return replace(stored, operations=[await self._latest_view(operation) for operation in stored.operations])
 
     async def _latest_view(self, stored: Operation) -> Operation:
         is_live = self._views.get(stored.operation_id) is not None and not stored.status.is_terminal
@@ -567,9 +575,14 @@ class OperationsService:
         return await self._store.results_by_id([operation.operation_id for operation in operations])
 
     async def children(self, operation_id: str) -> Sequence[Operation]:
-        """The operations that name this one as their parent, oldest first."""
-        children, _ = await self._store.list(parent_id=operation_id, limit=1_000_000)
-        return [await self._latest_view(child) for child in reversed(children)]
+        """The operations that name this one as their parent, oldest first.
+
+        Raises StorageError when one of them cannot be read: left out, it would seem never to have been started.
+        """
+        children = await self._store.list(parent_id=operation_id, limit=1_000_000)
+        for child in children.unreadable:
+            raise child.as_error()
+        return [await self._latest_view(child) for child in reversed(children.operations)]
 
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without reading their bridges."""
@@ -590,11 +603,13 @@ class OperationsService:
         return [operation for operation in seen if "stalled" in operation.progress]
 
     async def unfinished(self) -> Sequence[Operation]:
-        """Operations that have not ended, oldest first."""
+        """Operations that have not ended, oldest first; those that cannot be read are logged and left as they are."""
         unfinished: list[Operation] = []
         for status in (OperationStatus.RUNNING, OperationStatus.PENDING):
-            operations, _ = await self._store.list(status=status, limit=1_000_000)
-            unfinished.extend(operations)
+            page = await self._store.list(status=status, limit=1_000_000)
+            unfinished.extend(page.operations)
+            for record in page.unreadable:
+                logger.warning("Operation %s is left as it is: %s", record.operation_id, record.as_error().detail)
         for operation in unfinished:
             self._views.put(operation)
         return sorted(unfinished, key=lambda operation: (operation.created_at, operation.operation_id))
@@ -638,6 +653,12 @@ def _read_status(bridge: LocalBridge) -> dict[str, Any]:
     with suppress(BridgeFileError):
         return bridge.get_status()
     return {}
+
+
+def _end_of(operation: Operation, ended_at: datetime | None) -> datetime:
+    """When its job ended, and not when that was recorded; within the operation's time, in case the clock was set."""
+    now = datetime.now(UTC)
+    return now if ended_at is None else min(max(ended_at, operation.started_at or operation.created_at), now)
 
 
 def _describe_cancellation(operation: Operation, bridge: LocalBridge | None) -> str:

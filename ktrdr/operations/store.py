@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from ktrdr.errors import StorageError
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
 
@@ -19,12 +20,55 @@ class EndedOperation:
     metrics: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """An operation whose record is damaged, or of a newer version; it stays as it is.
+
+    operation_id: the operation
+    reason: why it cannot be read
+    """
+
+    operation_id: str
+    reason: str
+
+    def as_error(self) -> StorageError:
+        what = f"the record of {self.operation_id} cannot be read: {self.reason}"
+        return StorageError(what, hint="see what is wrong with: ktrdr doctor")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPage:
+    """Some of the operations that match a query, newest first.
+
+    operations: those that can be read
+    unreadable: those in the same range that cannot
+    total: the number of all matches, on every page
+    last_id: the last of both kinds, after which the next page begins; None on the last page
+    """
+
+    operations: Sequence[Operation]
+    total: int
+    unreadable: Sequence[UnreadableRecord]
+    last_id: str | None
+
+    @classmethod
+    def of(cls, records: Sequence[Operation | UnreadableRecord], *, limit: int, total: int) -> Self:
+        """The page of `records`, which are the last ones when they are fewer than `limit`."""
+        return cls(
+            operations=[record for record in records if isinstance(record, Operation)],
+            total=total,
+            unreadable=[record for record in records if isinstance(record, UnreadableRecord)],
+            last_id=records[-1].operation_id if len(records) >= limit else None,
+        )
+
+
 class OperationStore(Protocol):
     """Stores operations until they are removed.
 
     Thread safety: called from one event loop. Ownership: arguments and return values are immutable or copies.
     Consistency: a call sees the effect of every earlier call that has returned. Durability: once a call has returned,
-    its effect survives the death of the process. Raises StorageError when the store cannot be used.
+    its effect survives the death of the process. Raises StorageError when the store cannot be used, and when the one
+    operation that is asked for cannot be read.
     """
 
     async def add(self, operation: Operation) -> bool:
@@ -70,8 +114,8 @@ class OperationStore(Protocol):
         parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[Operation], int]:
-        """At most `limit` matching operations, newest first, from after `before` on; and the number of all matches."""
+    ) -> OperationPage:
+        """At most `limit` matching operations, from after `before` on."""
 
     async def ping(self) -> None:
         """Check that the store answers and can be written. Raises StorageError."""
@@ -148,7 +192,7 @@ class InMemoryOperationStore:
         parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[Operation], int]:
+    ) -> OperationPage:
         matching = [
             operation
             for operation in sorted(
@@ -162,7 +206,7 @@ class InMemoryOperationStore:
         if before is not None:
             edge = self._operations[before]
             page = [o for o in matching if (o.created_at, o.operation_id) < (edge.created_at, edge.operation_id)]
-        return page[:limit], len(matching)
+        return OperationPage.of(page[:limit], limit=limit, total=len(matching))
 
     async def ping(self) -> None:
         pass

@@ -1,32 +1,36 @@
-"""Checks and repairs a SQLite registry, and reads the records that other checks need."""
+"""Checks a registry, repairs one in SQLite, and reads the records that other checks need."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, case, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
 
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.formatting import size_text
 from ktrdr.operations.check import RecordedOperation
 from ktrdr.operations.operation import WorkerIdentity
-from ktrdr.registry import layout
+from ktrdr.operations.store import UnreadableRecord
+from ktrdr.registry import schema
+from ktrdr.registry.engine import open_engine
+from ktrdr.registry.records import read_records
+from ktrdr.registry.sqlite_file import connected, log_files, salvage
+from ktrdr.registry.tables import OperationRow
 
 _REGISTRY = "registry"
-_RECORDS = (
-    "SELECT operation_id, operation_type, status, worker_pid, worker_started_at,"
-    " json_extract(details, '$.boot_id'), parent_id FROM operations"
-)
-_RECORD_COLUMNS = {
-    f"operations.{name}"
-    for name in ("operation_type", "status", "worker_pid", "worker_started_at", "parent_id", "details", "results")
-}
 _RESTORE = "restore a copy of it; or --repair makes a new one from the records that can still be read"
+_NO_JSON = (
+    "SELECT operation_id, 'its results are no JSON' FROM operations WHERE results NOT NULL AND NOT json_valid(results)"
+    " UNION SELECT operation_id, 'a metric of it is no JSON' FROM metrics WHERE NOT json_valid(record)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +53,48 @@ class RegistryCheck:
         return {record.operation_id for record in self.records or () if record.is_completed_training}
 
 
-def elsewhere() -> RegistryCheck:
-    """The result where the settings name a registry outside the home, which is not checked."""
-    note = "KTRDR_DATABASE_URL names another place; records are not compared with folders"
-    return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, note)])
-
-
 def check(path: Path) -> RegistryCheck:
+    """Check a SQLite registry without changing it. Raises StorageError for one of a newer version."""
     if not path.exists():
         advice = "normal for a new home; else restore a copy of it before the next start"
         return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", advice)])
     try:
-        with layout.connected(path) as connection:
-            return _check_tables(path, connection)
+        with connected(path) as connection:
+            return _check_file(path, connection)
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error)
         if "locked" in cause:
-            locked = Finding(Level.FAULT, _REGISTRY, f"{path.name} is locked", "look again later")
-            return RegistryCheck(None, [locked])
+            return _fault(f"{path.name} is locked", "look again later")
         if _is_of_the_system(getattr(error, "orig", None)):
-            what = f"{path.name} cannot be read just now: {cause}"
             advice = "look again later; if it stays so, check the disk and restore a copy"
-            return RegistryCheck(None, [Finding(Level.FAULT, _REGISTRY, what, advice)])
+            return _fault(f"{path.name} cannot be read just now: {cause}", advice)
         return RegistryCheck(None, [_damaged(path, cause)])
+
+
+def check_database(url: str) -> RegistryCheck:
+    """Check the registry that a URL names, which no repair touches. Raises StorageError for one of a newer version."""
+    engine = open_engine(url)
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        checked = check(Path(engine.url.database))
+        return replace(checked, findings=[replace(finding, repair=None) for finding in checked.findings])
+    try:
+        return asyncio.run(_check_database(engine))
+    except (SQLAlchemyError, OSError) as error:
+        cause = str(getattr(error, "orig", None) or error)
+        what = f"the database that KTRDR_DATABASE_URL names cannot be read: {cause}"
+        return _fault(what, "start it, or correct the setting: ktrdr config show")
+
+
+async def _check_database(engine: AsyncEngine) -> RegistryCheck:
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_check_tables, "the database")
+    finally:
+        await engine.dispose()
+
+
+def _fault(what: str, advice: str) -> RegistryCheck:
+    return RegistryCheck(None, [Finding(Level.FAULT, _REGISTRY, what, advice)])
 
 
 def _is_of_the_system(error: BaseException | None) -> bool:
@@ -80,22 +103,59 @@ def _is_of_the_system(error: BaseException | None) -> bool:
     return primary_code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
-def _check_tables(path: Path, connection: Connection) -> RegistryCheck:
+def _check_file(path: Path, connection: Connection) -> RegistryCheck:
     damage = list(connection.execute(text("PRAGMA integrity_check(5)")).scalars())
     if damage != ["ok"]:
         return RegistryCheck(None, [_damaged(path, "; ".join(damage))])
-    if tables := layout.missing_tables(connection):
-        return RegistryCheck(None, [_damaged(path, f"it has no table {', '.join(tables)}")])
-    columns = layout.missing_columns(connection)
-    older = [_older_layout(path, columns)] if columns else []
-    if _RECORD_COLUMNS.intersection(columns):
-        return RegistryCheck(None, older)
-    if broken := layout.unreadable_records(connection):
-        how = f"{len(broken):,} records cannot be read, such as that of {broken[0]}"
-        return RegistryCheck(None, [_damaged(path, how), *older])
-    records = [_record(row) for row in connection.execute(text(_RECORDS))]
-    sound = Finding(Level.OK, _REGISTRY, f"{len(records):,} operations, {size_text(path.stat().st_size)}")
-    return RegistryCheck(records, older or [sound])
+    if missing := schema.missing_columns_once_upgraded(connection):
+        return RegistryCheck(None, [_damaged(path, f"it has no {', '.join(missing)}")])
+    return _check_tables(connection, path.name, f", {size_text(path.stat().st_size)}")
+
+
+def _check_tables(connection: Connection, name: str, size: str = "") -> RegistryCheck:
+    version = schema.read_version(connection)
+    if version is None:
+        what = f"{name} has no tables yet"
+        return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, what, "the next start makes them: ktrdr serve")])
+    records = _records(connection)
+    if version != schema.NEWEST:
+        what = f"{name} has the older layout {version}"
+        older = Finding(Level.NOTE, _REGISTRY, what, "the next start of the server brings it up to date: ktrdr serve")
+        return RegistryCheck(records, [older])
+    sound = Finding(Level.OK, _REGISTRY, f"{len(records):,} operations{size}")
+    return RegistryCheck(records, list(_unreadable(connection)) or [sound])
+
+
+def _records(connection: Connection) -> list[RecordedOperation]:
+    """Of every operation, from columns that can be read whatever its details hold."""
+    boot_id = OperationRow.details["boot_id"].as_string()
+    if connection.dialect.name == "sqlite":
+        boot_id = case((func.json_valid(OperationRow.details) == 1, boot_id))
+    rows = select(
+        OperationRow.operation_id,
+        OperationRow.operation_type,
+        OperationRow.status,
+        OperationRow.worker_pid,
+        OperationRow.worker_started_at,
+        boot_id,
+        OperationRow.parent_id,
+    )
+    return [_record(row) for row in connection.execute(rows)]
+
+
+def _unreadable(connection: Connection) -> Iterator[Finding]:
+    every = read_records(Session(connection), select(OperationRow))
+    for record in every:
+        if isinstance(record, UnreadableRecord):
+            yield _unreadable_record(record.operation_id, record.reason)
+    broken = connection.execute(text(_NO_JSON)) if connection.dialect.name == "sqlite" else ()  # others check JSON
+    for operation_id, reason in broken:
+        yield _unreadable_record(operation_id, reason)
+
+
+def _unreadable_record(operation_id: str, reason: str) -> Finding:
+    advice = "it stays as it is: use the version of ktrdr that wrote it, or restore a copy of the registry"
+    return Finding(Level.FAULT, _REGISTRY, f"the record of {operation_id} is unreadable: {reason}", advice)
 
 
 def _record(row: Sequence[Any]) -> RecordedOperation:
@@ -104,30 +164,14 @@ def _record(row: Sequence[Any]) -> RecordedOperation:
     return RecordedOperation(operation_id, operation_type, status, worker, parent_id)
 
 
-def _older_layout(path: Path, columns: Sequence[str]) -> Finding:
-    what = f"{path.name} is of an older layout: it has no {', '.join(columns)}"
-    advice = "--repair adds them, or makes a new registry from the readable records"
-    return Finding(Level.FAULT, _REGISTRY, what, advice, lambda backup: _bring_up_to_date(path, backup))
-
-
 def _damaged(path: Path, how: str) -> Finding:
     what = f"{path.name} is damaged: {how}"
     return Finding(Level.FAULT, _REGISTRY, what, _RESTORE, lambda backup: _rebuild(path, backup))
 
 
-def _bring_up_to_date(path: Path, backup: Backup) -> str:
-    backup.copy(path, *layout.log_files(path))
-    try:
-        with layout.connected(path, writes=True) as connection:
-            layout.add_missing_columns(connection)
-    except SQLAlchemyError:
-        return _rebuild(path, backup)
-    return f"added the columns; the file as it was is in {backup.folder}"
-
-
 def _rebuild(path: Path, backup: Backup) -> str:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    operations, metrics = layout.salvage(path, fresh)
-    backup.replace(path, fresh, *layout.log_files(path))
+    operations, metrics = salvage(path, fresh)
+    backup.replace(path, fresh, *log_files(path))
     return f"made a new one with {operations:,} operations and {metrics:,} metrics; the old one is in {backup.folder}"

@@ -6,23 +6,27 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Select, delete, event, func, insert, select, text, tuple_
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy import URL, Connection, Select, delete, event, func, insert, select, text, tuple_
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ktrdr.errors import StorageError
 from ktrdr.home import Home
-from ktrdr.operations.operation import Operation, WorkerIdentity
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
-from ktrdr.operations.store import EndedOperation
-from ktrdr.registry.layout import create_tables, log_files, missing_columns
+from ktrdr.operations.store import EndedOperation, OperationPage, UnreadableRecord
+from ktrdr.registry import schema
+from ktrdr.registry.engine import open_engine
 from ktrdr.registry.ownership import ServerLock, claim
-from ktrdr.registry.tables import MetricRow, OperationRow
+from ktrdr.registry.records import READ_ERRORS, read_records, read_results, to_columns
+from ktrdr.registry.sqlite_file import back_up, connected, enable_log, log_files
+from ktrdr.registry.tables import MetricRow, OperationRow, PingRow
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +47,10 @@ class SqlOperationStore:
     """
 
     def __init__(self, url: str | URL) -> None:
-        try:
-            # A connection that the database has ended is replaced before it is used.
-            self._engine = create_async_engine(url, pool_pre_ping=True)
-        except (ArgumentError, ImportError) as error:
-            raise StorageError(
-                f"KTRDR_DATABASE_URL cannot be used: {error}",
-                hint="for example sqlite+aiosqlite:///registry.sqlite or postgresql+asyncpg://user@host/ktrdr",
-            ) from error
+        self._engine = open_engine(url)
         self._file: Path | None = None
         self._opened: tuple[int, int] | None = None
+        self._is_open = False
         self._writing = asyncio.Lock()
         self._server_lock: ServerLock | None = None
         if self._engine.dialect.name == "sqlite":
@@ -61,41 +59,43 @@ class SqlOperationStore:
             if (self._engine.url.database or "") not in _IN_MEMORY:
                 self._file = Path(self._engine.url.database or "")
 
-    async def open(self) -> None:
-        """Connect and create missing tables.
+    async def open(self, home: Home | None = None) -> None:
+        """Connect, create the tables or bring older ones up to date, and use them for `home` alone, as the only server.
 
-        Raises StorageError, also when the tables are of another version or cannot be written.
+        Without a home, as in tests, the registry is bound to none. Does nothing when it is open already.
+
+        Raises RegistryInUse when it serves another home or another server, and StorageError when it cannot be used or
+        is of a newer version.
         """
-        if self._file:
+        if self._is_open:
+            return
+        try:
             async with _as_storage_errors():
-                await asyncio.to_thread(_try_sqlite_file, self._file)
-                self._opened = _identity(self._file)
-        async with self._connection() as connection:
-            if missing := await connection.run_sync(missing_columns):
-                raise StorageError(
-                    f"the registry {self._file or ''} is of an older layout: it has no {', '.join(missing)}",
-                    hint="bring it up to date with: ktrdr doctor --repair",
-                )
-            await connection.run_sync(create_tables)
-        await self.ping()
+                await self._prepare(home)
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+        self._is_open = True
 
-    async def claim(self, home: Home) -> None:
-        """Use the registry for `home` alone, as the only server; to be called after `open`.
+    async def _prepare(self, home: Home | None) -> None:
+        if self._file:
+            await asyncio.to_thread(_prepare_file, self._file, home)
+            self._opened = _identity(self._file)
+        else:
+            await self._prepare_database(home)
 
-        Raises RegistryInUse when it serves another home or another server, and StorageError.
-        """
-        async with _as_storage_errors():
-            if self._engine.dialect.name == "postgresql":
-                self._server_lock = ServerLock(self._engine)
-                await self._server_lock.take()
-        is_inside = self._file is not None and self._file.resolve().is_relative_to(home.root.resolve())
-        async with self._connection() as connection:
-            await connection.run_sync(claim, home, is_inside=is_inside)
+    async def _prepare_database(self, home: Home | None) -> None:
+        if self._engine.dialect.name == "postgresql":
+            self._server_lock = ServerLock(self._engine)
+            await self._server_lock.take()
+        async with self._engine.begin() as connection:
+            await connection.run_sync(_prepare, home, is_inside=False, back_up=_leave_copies_to_the_database)
 
     async def add(self, operation: Operation) -> bool:
         try:
             async with self._writing_session() as session:
-                session.add(OperationRow(**_columns(operation)))
+                session.add(OperationRow(**to_columns(operation)))
                 with _duplicates_detected():
                     await session.flush()
         except _Duplicate:
@@ -103,14 +103,11 @@ class SqlOperationStore:
         return True
 
     async def find_by_key(self, idempotency_key: str) -> Operation | None:
-        async with self._session() as session:
-            query = select(OperationRow).where(OperationRow.idempotency_key == idempotency_key)
-            row = (await session.execute(query)).scalar_one_or_none()
-            return _operation(row) if row else None
+        return await self._find(select(OperationRow).where(OperationRow.idempotency_key == idempotency_key))
 
     async def update(self, operation: Operation) -> None:
         async with self._writing_session() as session:
-            await session.merge(OperationRow(**_columns(operation)))
+            await session.merge(OperationRow(**to_columns(operation)))
 
     async def finish(
         self,
@@ -119,14 +116,16 @@ class SqlOperationStore:
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
         async with self._writing_session() as session:
-            await session.merge(OperationRow(**_columns(operation), results=dict(results)))
+            await session.merge(OperationRow(**to_columns(operation), results=dict(results)))
             await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation.operation_id))
             await _insert_metrics(session, operation.operation_id, metrics)
 
     async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
         try:
             async with self._writing_session() as session:
-                session.add_all(OperationRow(**_columns(each.operation), results=dict(each.results)) for each in ended)
+                session.add_all(
+                    OperationRow(**to_columns(each.operation), results=dict(each.results)) for each in ended
+                )
                 with _duplicates_detected():
                     await session.flush()
                 for each in ended:
@@ -141,9 +140,14 @@ class SqlOperationStore:
             await session.execute(delete(OperationRow).where(OperationRow.operation_id == operation_id))
 
     async def get(self, operation_id: str) -> Operation | None:
+        return await self._find(select(OperationRow).where(OperationRow.operation_id == operation_id))
+
+    async def _find(self, one: Select[OperationRow]) -> Operation | None:
         async with self._session() as session:
-            row = await session.get(OperationRow, operation_id)
-            return _operation(row) if row else None
+            record = next(iter(await session.run_sync(read_records, one)), None)
+        if isinstance(record, UnreadableRecord):
+            raise record.as_error()
+        return record
 
     async def results(self, operation_id: str) -> dict[str, Any] | None:
         async with self._session() as session:
@@ -162,10 +166,7 @@ class SqlOperationStore:
 
     async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         async with self._session() as session:
-            query = select(OperationRow.operation_id, OperationRow.results).where(
-                OperationRow.operation_id.in_(operation_ids), OperationRow.results.is_not(None)
-            )
-            return {operation_id: results for operation_id, results in await session.execute(query) if results}
+            return await session.run_sync(read_results, operation_ids)
 
     async def count_by_status(self) -> dict[str, int]:
         async with self._session() as session:
@@ -186,7 +187,7 @@ class SqlOperationStore:
         parent_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[Operation], int]:
+    ) -> OperationPage:
         matching = select(OperationRow)
         if status is not None:
             matching = matching.where(OperationRow.status == str(status))
@@ -196,13 +197,12 @@ class SqlOperationStore:
             matching = matching.where(OperationRow.parent_id == parent_id)
         async with self._session() as session:
             total = (await session.execute(select(func.count()).select_from(matching.subquery()))).scalar_one()
-            rows = await session.execute(_page(matching, limit, before))
-            return [_operation(row) for row in rows.scalars()], total
+            records = await session.run_sync(read_records, _page(matching, limit, before))
+        return OperationPage.of(records, limit=limit, total=total)
 
     async def ping(self) -> None:
         async with self._writing_session() as session:
-            await session.execute(text("CREATE TABLE IF NOT EXISTS ping (at INTEGER)"))
-            await session.execute(text("DELETE FROM ping"))
+            await session.execute(delete(PingRow))
 
     async def close(self) -> None:
         if self._server_lock:
@@ -224,11 +224,6 @@ class SqlOperationStore:
                     await self._server_lock.check()
             async with self._session() as session:
                 yield session
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        async with _as_storage_errors(), self._engine.begin() as connection:
-            yield connection
 
     async def _restore_deleted_file(self) -> None:
         if self._file is None or self._opened is None or (present := _identity(self._file)) == self._opened:
@@ -283,7 +278,7 @@ async def _as_storage_errors() -> AsyncIterator[None]:
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = str(getattr(error, "orig", None) or error)
         raise StorageError(f"the registry cannot be used: {cause}", hint=_hint(cause)) from error
-    except (ValueError, TypeError, KeyError) as error:
+    except READ_ERRORS as error:
         raise StorageError(f"the registry holds a record that cannot be read: {error}", hint=_DOCTOR) from error
 
 
@@ -307,17 +302,29 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
-    """Enable write-ahead logging, with which a process may die at any instant without losing a transaction."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _try_sqlite_file(path: Path) -> None:
-    """Open the file once, because aiosqlite's thread would outlive a failed connection."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA schema_version")
+def _prepare_file(path: Path, home: Home | None) -> None:
+    """Outside the event loop, because aiosqlite's thread would outlive a failed connection."""
+    is_inside = home is not None and path.resolve().is_relative_to(home.root.resolve())
+    with connected(path, writes=True) as connection:
+        _prepare(connection, home, is_inside=is_inside, back_up=partial(back_up, path))
+    enable_log(path)
+
+
+def _prepare(connection: Connection, home: Home | None, *, is_inside: bool, back_up: Callable[[str], None]) -> None:
+    """One transaction: a registry that serves another home is not brought up to date either."""
+    schema.prepare(connection, back_up)
+    if home:
+        claim(connection, home, is_inside=is_inside)
+
+
+def _leave_copies_to_the_database(version: str) -> None:
+    logger.info("The registry has layout %s and is brought up to date in one transaction", version)
 
 
 def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Select[OperationRow]:
@@ -326,47 +333,3 @@ def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Sel
         edge = select(*order).where(OperationRow.operation_id == before).scalar_subquery()
         matching = matching.where(tuple_(*order) < edge)
     return matching.order_by(*(column.desc() for column in order)).limit(limit)
-
-
-def _columns(operation: Operation) -> dict[str, Any]:
-    return {
-        "operation_id": operation.operation_id,
-        "operation_type": operation.operation_type,
-        "status": str(operation.status),
-        "created_at": operation.created_at,
-        "updated_at": operation.updated_at,
-        "started_at": operation.started_at,
-        "completed_at": operation.completed_at,
-        "parent_id": operation.parent_id,
-        "idempotency_key": operation.idempotency_key,
-        "worker_pid": operation.worker.pid if operation.worker else None,
-        "worker_started_at": operation.worker.started_at if operation.worker else None,
-        "details": {
-            "metadata": dict(operation.metadata),
-            "progress": dict(operation.progress),
-            "error": dict(operation.error) if operation.error else None,
-            "payload": dict(operation.payload),
-            "boot_id": operation.worker.boot_id if operation.worker else "",
-        },
-    }
-
-
-def _operation(row: OperationRow) -> Operation:
-    details = dict(row.details)
-    boot_id = details.pop("boot_id", "")  # records before 0.2 have none
-    worker = None
-    if row.worker_pid is not None and row.worker_started_at is not None:
-        worker = WorkerIdentity(row.worker_pid, row.worker_started_at, boot_id)
-    return Operation(
-        operation_id=row.operation_id,
-        operation_type=row.operation_type,
-        status=OperationStatus(row.status),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        started_at=row.started_at,
-        completed_at=row.completed_at,
-        parent_id=row.parent_id,
-        idempotency_key=row.idempotency_key,
-        worker=worker,
-        **details,
-    )

@@ -68,3 +68,22 @@ class HomeRow(Base):
     home_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     location: Mapped[str]
     """Where the home lay when a server last opened it, as an absolute path."""
+
+
+class PingRow(Base):
+    """No row stays here: deleting from it shows that the registry can be written."""
+
+    __tablename__ = "ping"
+
+    at: Mapped[int] = mapped_column(primary_key=True)
+
+
+VERSION_TABLE = "registry_version"
+
+
+class VersionRow(Base):
+    """The version of these tables' layout, in the form that Alembic reads and writes; one row."""
+
+    __tablename__ = VERSION_TABLE
+
+    version_num: Mapped[str] = mapped_column(String(32), primary_key=True)

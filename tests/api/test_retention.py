@@ -94,7 +94,7 @@ async def test_what_ended_long_ago_goes_with_its_folders(archive: Archive) -> No
 
     assert archive.folders == {"young", "old_running"}
     assert await archive.store.get("old") is None
-    assert (await archive.operations.list_operations())[1] == 2
+    assert (await archive.operations.list_operations()).total == 2
 
 
 async def test_a_dry_run_says_what_would_go_and_touches_nothing(archive: Archive) -> None:
@@ -154,7 +154,7 @@ async def test_a_removal_cut_short_leaves_no_operation_without_its_files(archive
         await archive.prune(older_than_days=30)
 
     assert archive.folders == {"op_2", "op_3"}
-    assert {o.operation_id for o in (await archive.operations.list_operations())[0]} == {"op_2", "op_3"}
+    assert {o.operation_id for o in (await archive.operations.list_operations()).operations} == {"op_2", "op_3"}
 
 
 async def test_a_folder_that_cannot_go_is_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,21 +14,32 @@ from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdenti
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import EndedOperation, InMemoryOperationStore, OperationStore
 from ktrdr.registry.store import SqlOperationStore
+from tests.postgres import Cluster
 
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2025, 1, 23, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+POSTGRES = pytest.param("postgres", marks=pytest.mark.processes)
+
+
+@pytest.fixture(params=["memory", "sqlite", POSTGRES])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OperationStore]:
     if request.param == "memory":
         yield InMemoryOperationStore()
         return
-    sqlite = SqlOperationStore(f"sqlite+aiosqlite:///{tmp_path / 'registry.sqlite'}")
-    await sqlite.open()
-    yield sqlite
-    await sqlite.close()
+    sql = SqlOperationStore(_url(request, tmp_path))
+    await sql.open()
+    yield sql
+    await sql.close()
+
+
+def _url(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{folder / 'registry.sqlite'}"
+    postgres: Cluster = request.getfixturevalue("postgres")
+    return postgres.new_database()
 
 
 def operation(name: str = "a", *, minutes: int = 0, kind: str = "TRAINING") -> Operation:
@@ -42,6 +54,12 @@ def operation(name: str = "a", *, minutes: int = 0, kind: str = "TRAINING") -> O
         progress=INITIAL_PROGRESS,
         payload={"lane": "training", "strategy": "name: ü"},
     )
+
+
+async def ids(store: OperationStore, **query: Any) -> list[str]:
+    page = await store.list(**query)
+    assert page.total == len(page.operations)
+    return [found.operation_id for found in page.operations]
 
 
 async def test_what_is_added_comes_back_equal(store: OperationStore) -> None:
@@ -109,12 +127,13 @@ async def test_list_pages_newest_first_without_gaps(store: OperationStore) -> No
     seen: list[str] = []
     before = None
     while True:
-        page, total = await store.list(limit=3, before=before)
-        assert total == 10
-        if not page:
+        page = await store.list(limit=3, before=before)
+        assert page.total == 10
+        seen += [found.operation_id for found in page.operations]
+        if page.last_id is None:
             break
-        seen += [found.operation_id for found in page]
-        before = seen[-1]
+        assert page.last_id == seen[-1]
+        before = page.last_id
 
     assert len(seen) == len(set(seen)) == 10
     assert [name[3] for name in seen] == list("4433221100")
@@ -126,13 +145,9 @@ async def test_list_filters_by_status_type_and_parent(store: OperationStore) -> 
     await store.add(replace(operation("fold"), parent_id="op_whole"))
     await store.update(replace(operation("train"), status=OperationStatus.RUNNING))
 
-    running, total = await store.list(status=OperationStatus.RUNNING)
-    loads, _ = await store.list(operation_type="DATA_LOAD")
-
-    assert ([found.operation_id for found in running], total) == (["op_train"], 1)
-    assert [found.operation_id for found in loads] == ["op_load"]
-    folds, total = await store.list(parent_id="op_whole")
-    assert ([found.operation_id for found in folds], total) == (["op_fold"], 1)
+    assert await ids(store, status=OperationStatus.RUNNING) == ["op_train"]
+    assert await ids(store, operation_type="DATA_LOAD") == ["op_load"]
+    assert await ids(store, parent_id="op_whole") == ["op_fold"]
 
 
 async def test_it_answers(store: OperationStore) -> None:
@@ -167,7 +182,7 @@ async def test_what_is_removed_is_gone_with_results_and_metrics(store: Operation
     assert await store.count_metrics("op_a") == 0
     assert await store.find_by_key("a") is None
     assert (await store.results("op_b"), await store.count_metrics("op_b")) == ({"status": "success"}, 1)
-    assert [found.operation_id for found in (await store.list())[0]] == ["op_b"]
+    assert await ids(store) == ["op_b"]
 
 
 async def test_operations_that_ended_elsewhere_are_added_all_or_none(store: OperationStore) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import URL
 
 from ktrdr.doctor.__main__ import main
 from ktrdr.executors.identity import identify
@@ -33,6 +34,7 @@ from ktrdr.saved_models.writing import write_model
 from ktrdr.training.checkpoint import Checkpoint, write
 from tests.contracts.test_operation_stores import operation
 from tests.damage import cut, fill
+from tests.postgres import Cluster
 from tests.training.test_checkpoint import FINGERPRINT, state_of
 
 DONE, LEFT = "op_training_a", "op_training_b"
@@ -43,8 +45,8 @@ def training(name: str, status: OperationStatus, worker: WorkerIdentity | None =
     return replace(operation(name.removeprefix("op_")), status=status, worker=worker)
 
 
-async def record(home: Home, *operations: Operation) -> None:
-    store = SqlOperationStore(sqlite_url(home.registry))
+async def record(url: str | URL, *operations: Operation) -> None:
+    store = SqlOperationStore(url)
     await store.open()
     for each in operations:
         await store.add(each)
@@ -58,7 +60,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with bars, a completed training, and one that was left running when everything was killed."""
     home = Home(tmp_path_factory.mktemp("sound"))
     left = training(LEFT, OperationStatus.RUNNING, WorkerIdentity(os.getpid(), 1.0))
-    asyncio.run(record(home, training(DONE, OperationStatus.COMPLETED), left))
+    asyncio.run(record(sqlite_url(home.registry), training(DONE, OperationStatus.COMPLETED), left))
     for name in (DONE, LEFT):
         folder = home.operations / name
         folder.mkdir(parents=True)
@@ -227,7 +229,7 @@ def test_a_home_in_use_is_examined_and_not_repaired(home: Path) -> None:
 
 def test_a_worker_without_a_server_keeps_a_home_from_repair_too(home: Path) -> None:
     worker = identify(os.getpid())
-    asyncio.run(record(Home(home), training("op_live", OperationStatus.RUNNING, worker)))
+    asyncio.run(record(sqlite_url(Home(home).registry), training("op_live", OperationStatus.RUNNING, worker)))
     fill(home / "bars/AAPL/1d.parquet")
 
     code, report = examined(home, "--repair")
@@ -250,7 +252,7 @@ def test_it_is_told_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_walk_forward_is_healthy_without_weights_of_its_own(home: Path) -> None:
     whole = "op_training_folds"
-    asyncio.run(record(Home(home), training(whole, OperationStatus.COMPLETED)))
+    asyncio.run(record(sqlite_url(Home(home).registry), training(whole, OperationStatus.COMPLETED)))
     for root in (home / "models", home / "operations"):
         (root / whole).mkdir()
     (home / "models" / whole / "model.json").write_text(json.dumps({"operation_ids": [DONE, LEFT]}))
@@ -260,16 +262,64 @@ def test_a_walk_forward_is_healthy_without_weights_of_its_own(home: Path) -> Non
     assert (code, faults(report)) == (0, [])
 
 
-def test_a_registry_elsewhere_is_not_compared_with_folders(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (home / "models" / "op_unknown").mkdir()
+def examined_with(url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
+    """As a server with this KTRDR_DATABASE_URL would be examined."""
     monkeypatch.setenv("KTRDR_HOME", str(home))
-    monkeypatch.setenv("KTRDR_DATABASE_URL", "postgresql+asyncpg://localhost/ktrdr")
-
+    monkeypatch.setenv("KTRDR_DATABASE_URL", url)
     with redirect_stdout(io.StringIO()) as out:
-        assert main(["--json"]) == 0
+        code = main(["--json", "--repair"])
+    report: dict[str, Any] = json.loads(out.getvalue())
+    return code, report
 
-    notes = [finding["what"] for finding in json.loads(out.getvalue())["findings"] if finding["level"] == "note"]
-    assert notes == ["KTRDR_DATABASE_URL names another place; records are not compared with folders"]
+
+@pytest.mark.processes
+def test_a_registry_in_postgresql_is_examined_and_not_repaired(
+    home: Path, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.new_database()
+    assert examined_with(url, home, monkeypatch)[0] == 0, "a database without tables is a new one"
+    asyncio.run(record(url, training(DONE, OperationStatus.COMPLETED), training(LEFT, OperationStatus.CANCELLED)))
+
+    code, report = examined_with(url, home, monkeypatch)
+    assert (code, [finding["what"] for finding in report["findings"] if finding["subject"] == "registry"]) == (
+        0,
+        ["2 operations"],
+    )
+
+    shutil.rmtree(home / "models" / DONE)
+    postgres.query(f"UPDATE operations SET status='PAUSED' WHERE operation_id='{LEFT}'", url)
+    code, report = examined_with(url, home, monkeypatch)
+    assert code == 1
+    unreadable, gone = faults(report)
+    assert (unreadable["what"].split(":")[0], unreadable["repairable"]) == (
+        f"the record of {LEFT} is unreadable",
+        False,
+    )
+    assert gone["what"] == f"{DONE} is COMPLETED and its folder is gone"
+
+    postgres.query("UPDATE registry_version SET version_num='3'", url)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["--repair"]) == 2
+
+
+def test_a_database_that_does_not_answer_is_a_fault(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("asyncpg")
+
+    code, report = examined_with("postgresql+asyncpg://nobody@127.0.0.1:1/ktrdr", home, monkeypatch)
+
+    assert code == 1
+    assert "the database that KTRDR_DATABASE_URL names cannot be read: " in faults(report)[0]["what"]
+
+
+def test_a_sqlite_registry_outside_the_home_is_examined_and_not_repaired(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "outside.sqlite")
+
+    code, report = examined_with(f"sqlite+aiosqlite:///{tmp_path}/outside.sqlite", home, monkeypatch)
+
+    assert (code, faults(report)[0]["repairable"]) == (1, False)
+    assert "outside.sqlite is damaged" in faults(report)[0]["what"]
 
 
 def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -473,3 +474,23 @@ async def test_an_operation_that_is_cancelled_in_the_queue_never_began(service: 
     cancelled = await service.cancel_operation((await create(service)).operation_id)
 
     assert cancelled.progress["message"] == "Cancelled while it waited"
+
+
+@pytest.mark.parametrize("offset_s", [-3600, 0, 3600])
+async def test_an_operation_ended_when_its_outcome_says_but_within_its_time(
+    service: OperationsService, offset_s: float
+) -> None:
+    operation_id = (await create(service)).operation_id
+    started = await service.start_operation(operation_id, None)
+    assert started.started_at
+    began = datetime.now(UTC)
+
+    ended = await service.complete_operation(operation_id, {}, ended_at=began + timedelta(seconds=offset_s))
+
+    assert ended.completed_at
+    if offset_s < 0:
+        assert ended.completed_at == started.started_at
+    elif offset_s == 0:
+        assert ended.completed_at == began
+    else:
+        assert began <= ended.completed_at <= datetime.now(UTC)

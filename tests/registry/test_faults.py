@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ktrdr.errors import StorageError
-from ktrdr.registry.layout import log_files
+from ktrdr.operations.store import UnreadableRecord
+from ktrdr.registry.sqlite_file import log_files
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.contracts.test_operation_stores import operation
 
@@ -61,7 +62,7 @@ async def test_a_file_in_its_place_is_left_alone_and_nothing_is_recorded_beside_
     assert await store.get("op_early") == operation("early")
 
 
-async def test_one_of_an_older_layout_is_refused_with_the_command_that_mends_it(path: Path) -> None:
+async def test_one_that_lacks_a_column_is_refused_with_the_command_that_mends_it(path: Path) -> None:
     first = SqlOperationStore(sqlite_url(path))
     await first.open()
     await first.close()
@@ -69,7 +70,7 @@ async def test_one_of_an_older_layout_is_refused_with_the_command_that_mends_it(
         database.execute("ALTER TABLE operations DROP COLUMN started_at")
 
     second = SqlOperationStore(sqlite_url(path))
-    with pytest.raises(StorageError, match=r"older layout: it has no operations\.started_at") as refused:
+    with pytest.raises(StorageError, match=r"damaged: it has no operations\.started_at") as refused:
         await second.open()
 
     assert "ktrdr doctor --repair" in refused.value.hint
@@ -81,7 +82,24 @@ async def test_a_record_of_garbage_is_an_error_of_the_registry(store: SqlOperati
         database.execute("UPDATE operations SET details='{'")
         database.commit()
 
-    with pytest.raises(StorageError, match="holds a record that cannot be read") as told:
+    with pytest.raises(StorageError, match="the record of op_early cannot be read: Expecting") as refused:
         await store.get("op_early")
 
-    assert "ktrdr doctor" in told.value.hint
+    assert "ktrdr doctor" in refused.value.hint
+
+
+async def test_an_unreadable_record_costs_a_list_that_record_only(store: SqlOperationStore, path: Path) -> None:
+    for minute, name in enumerate(("odd", "late"), start=1):
+        await store.add(operation(name, minutes=minute))
+        await store.finish(operation(name, minutes=minute), {"name": name}, [])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE operations SET status='PAUSED', results='{' WHERE operation_id='op_odd'")
+        database.commit()
+
+    page = await store.list()
+    assert [readable.operation_id for readable in page.operations] == ["op_late", "op_early"]
+    assert page.unreadable == [UnreadableRecord("op_odd", "its status is 'PAUSED', which this version does not know")]
+    assert (page.total, page.last_id) == (3, None)
+    assert (await store.list(limit=2)).last_id == "op_odd"
+    assert [o.operation_id for o in (await store.list(limit=2, before="op_odd")).operations] == ["op_early"]
+    assert await store.results_by_id(["op_late", "op_odd", "op_early"]) == {"op_late": {"name": "late"}}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import shutil
 import sqlite3
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,20 +15,16 @@ from ktrdr.home import Home
 from ktrdr.registry.ownership import read_id
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.contracts.test_operation_stores import operation
+from tests.postgres import Cluster
 
 pytestmark = pytest.mark.anyio
 
 
 async def opened(url: object, home: Home) -> SqlOperationStore:
-    """As a server opens it; it is closed where that is refused."""
+    """As a server opens it."""
     home.root.mkdir(parents=True, exist_ok=True)
     store = SqlOperationStore(str(url) if isinstance(url, str) else sqlite_url(Path(str(url))))
-    try:
-        await store.open()
-        await store.claim(home)
-    except BaseException:
-        await store.close()
-        raise
+    await store.open(home)
     return store
 
 
@@ -130,7 +123,7 @@ async def test_a_registry_of_an_earlier_version_is_claimed_by_the_home_that_open
     home, _ = homes
     await serve_once(home.registry, home)
     with closing(sqlite3.connect(home.registry)) as database:
-        database.execute("DROP TABLE home")
+        database.executescript("DROP TABLE home; DROP TABLE registry_version")
     home.id_file.unlink()
 
     await serve_once(home.registry, home)
@@ -147,81 +140,67 @@ async def test_an_id_file_of_garbage_is_named(homes: tuple[Home, Home]) -> None:
         await serve_once(home.registry, home)
 
 
-POSTGRES = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
-
-
-@contextmanager
-def cluster() -> Iterator[tuple[str, Path]]:
-    """The URL of a PostgreSQL of its own, and its data folder."""
-    assert POSTGRES
-    with tempfile.TemporaryDirectory(prefix="ktrdr-pg-") as name:
-        folder = Path(name)
-        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        if user:
-            shutil.chown(folder, "postgres")
-        control = [*user, str(POSTGRES / "pg_ctl"), "-D", f"{name}/data", "-w"]
-        commands = (
-            [*user, str(POSTGRES / "initdb"), "-D", f"{name}/data", "-A", "trust", "-U", "ktrdr", "-N"],
-            [*control, "-o", f"-c listen_addresses='' -k {name}", "-l", f"{name}/log", "start"],
-        )
-        for command in commands:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
-        try:
-            yield f"postgresql+asyncpg://ktrdr@/postgres?host={name}", folder
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-
 @pytest.mark.processes
-@pytest.mark.skipif(POSTGRES is None, reason="there is no PostgreSQL here")
-async def test_a_postgresql_registry_serves_one_home_and_one_server(homes: tuple[Home, Home]) -> None:
-    pytest.importorskip("asyncpg")
-    first, second = homes
-    with cluster() as (url, _):
-        store = await opened(url, first)
-        with pytest.raises(RegistryInUse, match="another server uses the registry"):
-            await opened(url, first)
-        with pytest.raises(RegistryInUse, match="another server uses the registry"):
-            await opened(url, second)
-        assert await store.add(operation())
-        assert await store.get("op_a") == operation()
-
-        await store.close()
-
-        with pytest.raises(RegistryInUse, match="serves another home"):
-            await opened(url, second)
-        heir = await opened(url, first)
-        assert await heir.get("op_a") == operation()
-        await heir.close()
-
-
-@pytest.mark.processes
-@pytest.mark.skipif(POSTGRES is None, reason="there is no PostgreSQL here")
-async def test_a_server_whose_connection_was_lost_takes_its_lock_again_or_stops_writing(
-    homes: tuple[Home, Home],
+async def test_a_postgresql_registry_serves_one_home_and_one_server(
+    homes: tuple[Home, Home], postgres: Cluster
 ) -> None:
-    pytest.importorskip("asyncpg")
+    first, second = homes
+    url = postgres.new_database()
+    store = await opened(url, first)
+    with pytest.raises(RegistryInUse, match="another server uses the registry"):
+        await opened(url, first)
+    with pytest.raises(RegistryInUse, match="another server uses the registry"):
+        await opened(url, second)
+    assert await store.add(operation())
+    assert await store.get("op_a") == operation()
+
+    await store.close()
+
+    with pytest.raises(RegistryInUse, match="serves another home"):
+        await opened(url, second)
+    heir = await opened(url, first)
+    assert await heir.get("op_a") == operation()
+    await heir.close()
+
+
+@pytest.mark.processes
+async def test_a_server_whose_connection_was_lost_takes_its_lock_again_or_stops_writing(
+    homes: tuple[Home, Home], postgres: Cluster
+) -> None:
     home, _ = homes
-    with cluster() as (url, folder):
-        store = await opened(url, home)
-        _end_connections(folder)
-        assert await store.add(operation("a"))  # with the lock, taken again
+    url = postgres.new_database()
+    store = await opened(url, home)
+    postgres.end_connections()
+    assert await store.get("op_a") is None  # on a connection that replaced the lost one
+    assert await store.add(operation("a"))  # with the lock, taken again
 
-        with pytest.raises(RegistryInUse):
-            await opened(url, home)
-        _end_connections(folder)
-        rival = await opened(url, home)
+    with pytest.raises(RegistryInUse):
+        await opened(url, home)
+    postgres.end_connections()
+    rival = await opened(url, home)
 
-        with pytest.raises(RegistryInUse, match="another server uses"):
-            await store.add(operation("b"))
-        await rival.close()
-        await store.close()
+    with pytest.raises(RegistryInUse, match="another server uses"):
+        await store.add(operation("b"))
+    await rival.close()
+    await store.close()
 
 
-def _end_connections(folder: Path) -> None:
-    assert POSTGRES
-    others = (
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename='ktrdr' AND pid<>pg_backend_pid()"
-    )
-    command = [str(POSTGRES / "psql"), "-h", str(folder), "-U", "ktrdr", "-c", others, "postgres"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+@pytest.mark.processes
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_of_two_homes_that_race_for_a_new_registry_one_is_served(
+    homes: tuple[Home, Home], tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    url: object
+    for race in range(5):
+        if database == "sqlite":
+            url = tmp_path / f"{race}.sqlite"
+        else:
+            url = request.getfixturevalue("postgres").new_database()
+        results = await asyncio.gather(*(opened(url, home) for home in homes), return_exceptions=True)
+
+        (refusal,) = [result for result in results if isinstance(result, BaseException)]
+        assert isinstance(refusal, RegistryInUse)
+        for winner in results:
+            if isinstance(winner, SqlOperationStore):
+                assert await winner.add(operation())
+                await winner.close()

@@ -45,7 +45,7 @@ async def test_an_unusable_file_is_a_storage_error(tmp_path: Path, content: byte
     await store.close()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "oracle+nothing://x"])
+@pytest.mark.parametrize("url", ["nonsense", "oracle+nothing://x", "sqlite:///x", "postgresql+nothing://x"])
 def test_an_unusable_url_is_a_storage_error(url: str) -> None:
     with pytest.raises(StorageError, match="KTRDR_DATABASE_URL"):
         SqlOperationStore(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -88,19 +89,19 @@ async def list_operations(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     page_token: Annotated[str | None, Query(description="`next_page_token` of the page before.")] = None,
 ) -> Response:
-    """All operations, newest first."""
-    operations, total = await services.operations.list_operations(
+    """All operations, newest first; those of the page that cannot be read are in `unreadable`."""
+    page = await services.operations.list_operations(
         status=status,
         operation_type=type.upper() if type else None,
         parent_id=parent,
         limit=limit,
         before=page_token,
     )
-    token = operations[-1].operation_id if len(operations) == limit else None
     body = {
-        "operations": [operation_fields(operation) for operation in operations],
-        "total": total,
-        "next_page_token": token,
+        "operations": [operation_fields(operation) for operation in page.operations],
+        "total": page.total,
+        "next_page_token": page.last_id,
+        "unreadable": [asdict(record) for record in page.unreadable],
     }
     return Response(json_of(body), media_type="application/json")
 

@@ -25,10 +25,18 @@ class Operation(BaseModel):
     parent_id: str | None = None
 
 
+class UnreadableOperation(BaseModel):
+    """An operation whose record is damaged, or of a newer version; it stays as it is."""
+
+    operation_id: str
+    reason: str
+
+
 class OperationList(BaseModel):
     operations: list[Operation]
     total: int
     next_page_token: str | None = None
+    unreadable: list[UnreadableOperation] = Field([], description="Those of this page that cannot be read.")
 
 
 class MetricsPage(BaseModel):

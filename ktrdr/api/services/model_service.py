@@ -31,11 +31,12 @@ class ModelService:
 
     async def list(self, limit: int) -> tuple[list[Model], int]:
         """The newest, and how many there are in all."""
-        completed, total = await self._operations.list_operations(
+        page = await self._operations.list_operations(
             status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=limit
         )
-        results = await self._results.get_completed(completed)
-        return [model_of(operation, results[operation.operation_id]) for operation in completed], total
+        results = await self._results.get_completed(page.operations)
+        models = [model_of(operation, results[operation.operation_id]) for operation in page.operations]
+        return models, page.total
 
     async def get(self, operation_id: str) -> Model:
         """Raises NotFoundError when there is no such operation, or no model of it."""

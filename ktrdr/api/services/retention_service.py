@@ -42,19 +42,19 @@ class RetentionService:
     async def prune(self, request: Prune) -> Pruned:
         """Remove what ended before so many days, or with `dry_run` tell what that would be. Raises StorageError."""
         async with self._pruning:
-            every, _ = await self._operations.list_operations(limit=_EVERY)
+            every = await self._operations.list_operations(limit=_EVERY)
             cutoff = datetime.now(UTC) - timedelta(days=request.older_than_days)
             leftovers: list[str] = []
             gone = [
                 operation
-                for family in _removable(every, cutoff, request.keep_best)
+                for family in _removable(every.operations, cutoff, request.keep_best)
                 for operation in await self._prune_family(family, request.dry_run, leftovers)
             ]
         return Pruned(
             dry_run=request.dry_run,
             operations=gone,
             size_bytes=sum(operation.size_bytes for operation in gone),
-            kept=len(every) - len(gone),
+            kept=every.total - len(gone),
             leftovers=leftovers,
         )
 

@@ -1,0 +1,78 @@
+"""The program `python -m ktrdr.registry`, which `ktrdr registry move` becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+
+from ktrdr.errors import InputError, KtrdrError
+from ktrdr.findings import BACKUP
+from ktrdr.home import Home, HomeLock
+from ktrdr.launch import RegistryMove
+from ktrdr.registry.engine import open_engine
+from ktrdr.registry.moving import move
+from ktrdr.registry.sqlite_file import log_files
+from ktrdr.registry.store import SqlOperationStore, sqlite_url
+from ktrdr.settings import masked, read_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Move the registry; the exit code is 0 for done, 2 for wrong use and for what could not be done."""
+    try:
+        _run(RegistryMove.parse(arguments).to or "")
+    except KtrdrError as error:
+        sys.stderr.write(f"error: {error.detail}\nhint: {error.hint}\n")
+        return 2
+    return 0
+
+
+def _run(to: str) -> None:
+    settings = read_settings()
+    home = Home(settings.ktrdr_home)
+    is_inside = not settings.ktrdr_database_url
+    if is_inside and not home.registry.is_file():
+        raise InputError(f"there is no registry in {home.root}", hint="see KTRDR_HOME with: ktrdr config show")
+    source = sqlite_url(home.registry) if is_inside else make_url(settings.ktrdr_database_url)
+    with HomeLock(home):
+        rows = asyncio.run(_move(source, to, home))
+        left = _put_away(home.registry) if is_inside else masked("url", settings.ktrdr_database_url)
+    sys.stdout.write(f"Moved {rows['operations']:,} operations and {rows['metrics']:,} metrics; all compared.\n")
+    sys.stdout.write(f"The registry as it was: {left}\n")
+    sys.stdout.write(f"From now on set: KTRDR_DATABASE_URL={masked('url', to)}\n")
+
+
+async def _move(source: URL, to: str, home: Home) -> dict[str, int]:
+    target = open_engine(to, named="--to")
+    if target.url == source:
+        raise InputError("--to names the registry that is in use", hint="name another database")
+    # Opened as a server opens it: an older layout is brought up to date, one of another home or server is refused.
+    store = SqlOperationStore(source)
+    await store.open(home)
+    engine = open_engine(source)
+    try:
+        return await move(engine, target)
+    finally:
+        for opened in (engine, target):
+            await opened.dispose()
+        await store.close()
+
+
+def _put_away(registry: Path) -> Path:
+    """Move the file into the folder `backup`, so that no server goes on with it; SQLite's log has been written back."""
+    place = registry.parent / BACKUP / f"{registry.stem}-moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{registry.suffix}"
+    place.parent.mkdir(exist_ok=True)
+    for log, kept in zip(log_files(registry), log_files(place), strict=True):
+        if log.exists():
+            os.rename(log, kept)
+    os.rename(registry, place)
+    return place
+
+
+if __name__ == "__main__":
+    sys.exit(main())
