@@ -22,6 +22,7 @@ from ktrdr.market.ranges import BEGINNING
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import DataLoadResults, QualityReport
 from ktrdr.payloads.jobs import DataLoadJob
+from ktrdr.timeframe import Timeframe
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted)
 
 def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults:
     stored = store.find(wanted.symbol, wanted.timeframe)
-    quality, why_not = _check(store, wanted) if stored else (None, "")
+    quality, why_not = _check(store, wanted.symbol, wanted.timeframe) if stored else (None, "")
+    _check_days_again(store, wanted)
     return DataLoadResults(
         status="cancelled" if loaded.was_stopped else "failed" if loaded.failure else "success",
         symbol=wanted.symbol,
@@ -108,13 +110,20 @@ def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults
     )
 
 
-def _check(store: BarStore, wanted: Wanted) -> tuple[QualityReport | None, str]:
+def _check(store: BarStore, symbol: str, timeframe: Timeframe) -> tuple[QualityReport | None, str]:
     """The report on the whole series; None where it cannot be checked, and why not."""
     try:
-        return check_stored(store, wanted.symbol, wanted.timeframe), ""
+        return check_stored(store, symbol, timeframe), ""
     except KtrdrError as error:
-        logger.warning("%s %s is not checked: %s", wanted.symbol, wanted.timeframe, error.detail)
+        logger.warning("%s %s is not checked: %s", symbol, timeframe, error.detail)
         return None, f"not checked: {error.detail}"
+
+
+def _check_days_again(store: BarStore, wanted: Wanted) -> None:
+    """Check days and weeks, which are held against shorter bars, after these have changed."""
+    if not wanted.timeframe.is_by_date:
+        for days in filter(lambda stored: stored.is_by_date, store.timeframes(wanted.symbol)):
+            _check(store, wanted.symbol, days)
 
 
 def upload_in(folder: Path, filename: str) -> Path:
