@@ -19,6 +19,7 @@ import uvicorn
 
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
+from ktrdr.api.connections import BoundedConnection, ConnectionLimits
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.chart_service import ChartService
@@ -243,7 +244,7 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
             hint="set KTRDR_API_TOKEN, listen on 127.0.0.1, or say --insecure",
         )
     home = Home(settings.ktrdr_home)
-    _allow_many_files()
+    limits = _connection_limits(settings, _allow_many_files())
     with HomeLock(home) as lock:
         finish_repairs(home.root)
         logs.configure(home.log_file, settings.log_level, rotates=True)
@@ -258,7 +259,14 @@ def serve(settings: Settings, *, is_insecure: bool = False) -> None:
         host, port = listener.getsockname()[:2]
         logger.info("Serving on http://%s:%d, home %s", host, port, home.root)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+            app,
+            http=partial(BoundedConnection, limits=limits),  # type: ignore[arg-type]
+            ws="none",
+            backlog=limits.count,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
         )
         # After its shutdown uvicorn raises the signal again; a requested stop must not end as death by that signal.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -280,16 +288,24 @@ async def _prepare_registry(settings: Settings) -> None:
         await registry.close()
 
 
-def _allow_many_files() -> None:
-    """Raise the limit of open files, often 256 or 1024 by default, to what the system allows this process."""
+def _allow_many_files() -> int:
+    """Raise the limit of open files, often 256 or 1024 by default, to what the system allows; the limit then."""
     if resource is None:
-        return
+        return _OPEN_MAX
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (hard, _OPEN_MAX):
         with suppress(ValueError, OSError):  # macOS refuses an infinite one
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            return
+            return _OPEN_MAX if limit == resource.RLIM_INFINITY else limit
     logger.warning("The limit of open files stays at %d", soft)
+    return soft
+
+
+def _connection_limits(settings: Settings, open_files: int) -> ConnectionLimits:
+    """At most a quarter of the open files: as many may wait to be accepted, and half are for the work."""
+    return ConnectionLimits(
+        timeout_s=settings.ktrdr_request_timeout, count=min(settings.ktrdr_max_connections, open_files // 4)
+    )
 
 
 def _is_loopback(host: str) -> bool:

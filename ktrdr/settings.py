@@ -68,6 +68,19 @@ class Settings(BaseSettings):
         "localhost,127.0.0.1,::1",
         description="Names, separated by commas, under which a server without a token may be called; * for any.",
     )
+    ktrdr_max_connections: int = Field(
+        2000,
+        ge=8,
+        le=1_000_000,
+        description="Open connections to the server, at most a quarter of the files that it may open; "
+        "beyond them the one that has waited the longest for its client is closed.",
+    )
+    ktrdr_request_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Seconds in which a request's header must be whole, and for which its body may stand still.",
+    )
     ktrdr_database_url: str = Field(
         "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."
     )
