@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     )
     ktrdr_stall_fails: bool = Field(False, description="Whether a stalled operation is ended as FAILED.")
 
+    ktrdr_import_max_rows: int = Field(
+        20_000_000, ge=1, description="Rows of a file that is imported; a larger one is refused before it is read."
+    )
     ktrdr_ib_host: str = Field("127.0.0.1", description="Where TWS or IB Gateway runs, for the provider ib.")
     ktrdr_ib_port: int = Field(
         7497, ge=1, le=65535, description="Its port: TWS 7497 (paper) or 7496, Gateway 4002 (paper) or 4001."

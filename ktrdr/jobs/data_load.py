@@ -22,6 +22,7 @@ from ktrdr.market.ranges import BEGINNING
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import DataLoadResults, QualityReport
 from ktrdr.payloads.jobs import DataLoadJob
+from ktrdr.settings import read_settings
 from ktrdr.timeframe import Timeframe
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def run(job: DataLoadJob, context: JobContext) -> Outcome:
 def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
     if job.filename:
         calendar = named_calendar(job.calendar, store.calendar(job.symbol))
-        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar)
+        max_rows = read_settings().ktrdr_import_max_rows
+        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar, max_rows)
     stored = None if job.replace else store.find(job.symbol, job.timeframe)
     return provider_for(job.provider, stored, Sources(**job.endpoints.model_dump()))
 
