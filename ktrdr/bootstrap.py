@@ -52,6 +52,7 @@ from ktrdr.launch import Server
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
+from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
@@ -78,6 +79,7 @@ class Runtime:
     lock: the lock on the home; None where the caller holds none
     registry: the store of records, results and metrics
     operations: the service over records and bridges
+    removal: removes operations, and finishes what an earlier server began to
     store: the stored bars
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
@@ -89,6 +91,7 @@ class Runtime:
     lock: HomeLock | None
     registry: SqlOperationStore
     operations: OperationsService
+    removal: Removal
     store: BarStore
     executor: Executor
     dispatcher: Dispatcher
@@ -101,6 +104,7 @@ class Runtime:
             shutil.rmtree(leftover, ignore_errors=True)
         await self.registry.open()
         await self.registry.claim(self.home)
+        await self.removal.finish()
         await self.dispatcher.start()
         self.health.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
@@ -161,7 +165,8 @@ def build_services(settings: Settings, executor: Executor | None = None, lock: H
         refill=executor.refill,
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
-    runtime = Runtime(home, lock, registry, operations, store, executor, dispatcher, health, catalogue)
+    removal = Removal(operations, home)
+    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
     models = ModelService(operations, results, store, models=home.models)
@@ -177,7 +182,7 @@ def build_services(settings: Settings, executor: Executor | None = None, lock: H
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,
-        retention=RetentionService(operations, roots=(home.operations, home.models)),
+        retention=RetentionService(operations, removal),
         charts=ChartService(operations, results, store, catalogue),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),

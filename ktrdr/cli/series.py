@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.client import connect
-from ktrdr.cli.loads import FAILED
+from ktrdr.cli.confirm import confirm
 from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range
 from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_table, say
 from ktrdr.errors import InputError, SeriesNotFound, StorageError
@@ -206,7 +205,7 @@ def remove(
     """
     client = connect(ctx)
     if not yes:
-        _confirm(f"Remove {_described(client, symbol, timeframe)}?")
+        confirm(f"Remove {_described(client, symbol, timeframe)}?")
     removed = client.remove_series(symbol, timeframe or None)
     if as_json:
         print_json(removed)
@@ -227,10 +226,3 @@ def _described(client: Client, symbol: str, timeframe: str) -> str:
             hint="see what is with: ktrdr data list",
         )
     return ", ".join(f"{each.symbol} {each.timeframe} ({counted(each.rows, 'bar')})" for each in stored)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise InputError(f"{question} Without a terminal nobody can be asked", hint="say so with --yes")
-    if not typer.confirm(question, err=True):
-        raise typer.Exit(FAILED)

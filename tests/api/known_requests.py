@@ -56,6 +56,14 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/models/{{operation_id}}/reproduce": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/training/preflight": [_json(START), _json(START | {"timeframes": []})],
         f"POST {API}/strategies/audit": [_json(START)],
+        f"DELETE {API}/operations": [
+            {"query": {"id": [server.training], "dry_run": True}},
+            {"query": {"id": ["op_x"]}},
+        ],
+        f"DELETE {API}/operations/{{operation_id}}": [
+            {"path_parameters": one, "query": {"dry_run": True}},
+            {"path_parameters": {"operation_id": "op_x"}},
+        ],
         f"POST {API}/operations/prune": [_json({"older_than_days": 0, "dry_run": True})],
     }
     return by_path

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.api.known_requests import known_requests
-from tests.api.live import Live, furnished
+from tests.api.live import API, Live, furnished
 
 CHECKS = [
     not_a_server_error,
@@ -53,16 +53,19 @@ def survey(server: Live, *, examples: int, number: int = 0) -> Survey:
     found = Survey()
     with requests.Session() as session:
         session.trust_env = False
-        for operation in _pruning_last(schema):
+        for operation in _removing_last(schema):
             for known in known_requests(server).get(operation.label, [{}]):
                 _check(found, session, operation.Case(**known))
             _made_up(found, session, server, operation, examples, number)
     return found
 
 
-def _pruning_last(schema: Any) -> list[Any]:
+def _removing_last(schema: Any) -> list[Any]:
     operations = [result.ok() for result in schema.get_all_operations()]
-    return sorted(operations, key=lambda operation: operation.path.endswith("/prune"))
+    return sorted(
+        operations,
+        key=lambda each: each.path.endswith("/prune") or each.label.startswith(f"DELETE {API}/operations"),
+    )
 
 
 def _made_up(
