@@ -23,7 +23,7 @@ async function attack(server, requests) {
   const sockets = requests.slice(0, SOCKETS).map(({ path }) => socket(server + path, (what) => learned.push(what)));
   for (const request of requests) {
     const url = server + request.path;
-    const learn = (what) => learned.push(`${request.method} ${url}: ${what}`);
+    const learn = (/** @type {string} */ what) => learned.push(`${request.method} ${url}: ${what}`);
     await Promise.all(means.map((mean) => mean(url, request, learn)));
   }
   await Promise.all(sockets);
