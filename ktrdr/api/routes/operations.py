@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
+from pydantic import StringConstraints
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ktrdr.api.examples import RESULTS
@@ -203,7 +204,10 @@ DryRun = Annotated[bool, Query(description="Remove nothing, and say what would g
 @router.delete("", responses=refusals(403, 404, 409, 422, 503))
 async def remove_operations(
     services: Injected,
-    id: Annotated[list[str], Query(min_length=1, max_length=1000, description="An operation; once for each.")],
+    id: Annotated[
+        list[Annotated[str, StringConstraints(max_length=64)]],
+        Query(min_length=1, max_length=50, description="An operation; once for each."),
+    ],
     dry_run: DryRun = False,
 ) -> Pruned:
     """Remove these operations and their parts, which must have ended: records, metrics and files, models too."""
