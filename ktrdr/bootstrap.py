@@ -19,6 +19,7 @@ import uvicorn
 
 from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
+from ktrdr.api.connections import BoundedConnection, ConnectionLimits
 from ktrdr.api.schemas.system import Readiness
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.bundle_service import BundleService
@@ -52,6 +53,7 @@ from ktrdr.launch import Server
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
+from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
@@ -79,6 +81,7 @@ class Runtime:
     lock: the lock on the home; None where the caller holds none
     registry: the store of records, results and metrics
     operations: the service over records and bridges
+    removal: removes operations, and finishes what an earlier server began to
     store: the stored bars
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
@@ -90,6 +93,7 @@ class Runtime:
     lock: HomeLock | None
     registry: SqlOperationStore
     operations: OperationsService
+    removal: Removal
     store: BarStore
     executor: Executor
     dispatcher: Dispatcher
@@ -101,6 +105,7 @@ class Runtime:
         for leftover in (self.home.uploads, self.home.scratch):  # unfinished work of an earlier server
             shutil.rmtree(leftover, ignore_errors=True)
         await self.registry.open(self.home)
+        await self.removal.finish()
         await self.dispatcher.start()
         self.health.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
@@ -166,7 +171,8 @@ def build_services(
         refill=executor.refill,
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
-    runtime = Runtime(home, lock, registry, operations, store, executor, dispatcher, health, catalogue)
+    removal = Removal(operations, home)
+    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
     models = ModelService(operations, results, store, models=home.models)
@@ -183,7 +189,7 @@ def build_services(
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,
-        retention=RetentionService(operations, roots=(home.operations, home.models)),
+        retention=RetentionService(operations, removal),
         charts=ChartService(operations, results, store, catalogue),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),
@@ -289,8 +295,12 @@ def build_server(settings: Settings, services: Services) -> uvicorn.Config:
         allowed_hosts=settings.ktrdr_allowed_hosts.split(","),
         root_path=settings.ktrdr_root_path,
     )
+    limits = _connection_limits(settings)
     return uvicorn.Config(
         app,
+        http=partial(BoundedConnection, limits=limits),  # type: ignore[arg-type]
+        ws="none",
+        backlog=limits.count,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -314,6 +324,16 @@ def _allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             return
     logger.warning("The limit of open files stays at %d", soft)
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    """At most a quarter of the open files: as many may wait to be accepted, and half are for the work."""
+    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else _OPEN_MAX
+    if resource and open_files == resource.RLIM_INFINITY:
+        open_files = _OPEN_MAX
+    return ConnectionLimits(
+        timeout_s=settings.ktrdr_request_timeout, count=min(settings.ktrdr_max_connections, open_files // 4)
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -77,6 +77,19 @@ class Settings(BaseSettings):
         description="Addresses, separated by commas, of reverse proxies whose X-Forwarded headers are believed; * for "
         "any.",
     )
+    ktrdr_max_connections: int = Field(
+        2000,
+        ge=8,
+        le=1_000_000,
+        description="Open connections to the server, at most a quarter of the files that it may open; "
+        "beyond them the one that has waited the longest for its client is closed.",
+    )
+    ktrdr_request_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Seconds in which a request's header must be whole, and for which its body may stand still.",
+    )
     ktrdr_database_url: str = Field(
         "", description="SQLAlchemy URL of the registry; default: a SQLite file in KTRDR_HOME."
     )
@@ -98,6 +111,9 @@ class Settings(BaseSettings):
     )
     ktrdr_stall_fails: bool = Field(False, description="Whether a stalled operation is ended as FAILED.")
 
+    ktrdr_import_max_rows: int = Field(
+        20_000_000, ge=1, description="Rows of a file that is imported; a larger one is refused before it is read."
+    )
     ktrdr_ib_host: str = Field("127.0.0.1", description="Where TWS or IB Gateway runs, for the provider ib.")
     ktrdr_ib_port: int = Field(
         7497, ge=1, le=65535, description="Its port: TWS 7497 (paper) or 7496, Gateway 4002 (paper) or 4001."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,3 +55,16 @@ def stored(home: Path) -> Mapping[str, str]:
         for path in files
         if not path.name.endswith(".lock")
     }
+
+
+def everything(home: Path) -> Mapping[str, str]:
+    """All that a home holds but its logs: each file with its content, and each row of the registry."""
+    files = {
+        str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in home.rglob("*")
+        if path.is_file() and "logs" not in path.relative_to(home).parts and not path.name.startswith("registry.sqlite")
+    }
+    with closing(sqlite3.connect(f"file:{home / 'registry.sqlite'}?mode=ro", uri=True)) as registry:
+        tables = [name for (name,) in registry.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: str(sorted(registry.execute(f'SELECT * FROM "{name}"'), key=repr)) for name in tables}
+    return files | rows

@@ -53,11 +53,17 @@ def problem(
         "code": code,
         "detail": detail,
         "hint": hint,
-        "instance": request.url.path,
+        "instance": _path(request),
         **{key: value for key, value in (context or {}).items() if key not in _MEMBERS},
     }
     content = to_json(_sendable(errors.bounded_data(body)), inf_nan_mode="strings", fallback=str)
     return Response(content, status_code=status, media_type="application/problem+json")
+
+
+def _path(request: Request) -> str:
+    """The path alone: `request.url` raises for a query that is no UTF-8."""
+    path: str = request.scope["path"]
+    return path
 
 
 def _sendable(value: Any) -> Any:
@@ -75,7 +81,7 @@ async def _on_ktrdr_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.KtrdrError)
     status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
     if status >= 500:
-        logger.error("%s %s: %s", request.method, request.url.path, error.detail)
+        logger.error("%s %s: %s", request.method, _path(request), error.detail)
     return problem(request, status, error.code, error.detail, error.hint, error.context)
 
 
@@ -106,9 +112,9 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         hint = "send a JSON document in UTF-8 as the body"
         return problem(request, 422, "invalid_request", "the body cannot be read as JSON", hint)
     if status == 404:
-        detail = f"there is nothing at {request.url.path}"
+        detail = f"there is nothing at {_path(request)}"
     elif status == 405:
-        detail = f"{request.method} is not allowed at {request.url.path}"
+        detail = f"{request.method} is not allowed at {_path(request)}"
     else:
         detail = str(error.detail)
     response = problem(request, status, HTTPStatus(status).name.lower(), detail, "the routes are listed at /docs")
@@ -122,7 +128,7 @@ async def _on_body_too_large(request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:
-    logger.info("%s %s: the client went away before its request was complete", request.method, request.url.path)
+    logger.info("%s %s: the client went away before its request was complete", request.method, _path(request))
     return problem(request, 422, "incomplete_request", "the request ended before it was complete")
 
 
@@ -135,7 +141,7 @@ async def _on_system_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s ended in an unexpected error", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s ended in an unexpected error", request.method, _path(request), exc_info=error)
     return problem(
         request,
         500,

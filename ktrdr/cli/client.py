@@ -119,6 +119,12 @@ class Client:
 
         return self._post(Pruned, "operations", "prune", body=request, wait_s=PRUNE_TIMEOUT_S)
 
+    def remove_operations(self, operation_ids: Sequence[str], *, dry_run: bool) -> Pruned:
+        from ktrdr.api.schemas.operations import Pruned
+
+        query = {"id": list(operation_ids), "dry_run": str(dry_run).lower()}
+        return self._read(Pruned, self._send("DELETE", _path("operations"), params=query, wait_s=PRUNE_TIMEOUT_S))
+
     def start_training(self, request: TrainingStart) -> OperationStarted:
         return self._start("training", "start", content=_json(request))
 

@@ -1,13 +1,14 @@
-"""`ktrdr operations`: list, show, watch, metrics, results, cancel, resume, prune."""
+"""`ktrdr operations`: list, show, watch, metrics, results, cancel, resume, rm, prune."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ktrdr.cli.ages import parse_older_than
 from ktrdr.cli.client import connect
+from ktrdr.cli.confirm import confirm, is_terminal
 from ktrdr.cli.models import tell_started
 from ktrdr.cli.options import AsJson, Follow, OperationId
 from ktrdr.cli.outcome import finish, print_results, print_results_json
@@ -25,13 +26,14 @@ from ktrdr.cli.output import (
     shortened,
 )
 from ktrdr.cli.watch import watch as watch_live
-from ktrdr.formatting import duration, size_text
+from ktrdr.errors import InputError
+from ktrdr.formatting import counted, duration, size_text
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ktrdr.api.schemas.operations import Operation
+    from ktrdr.api.schemas.operations import Operation, Pruned
 
 CANCEL_WAIT_S = 10.0
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
@@ -214,11 +216,40 @@ def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False
     tell_started(client, client.resume(operation_id), follow=follow, as_json=as_json)
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Remove nothing; say what would go, and how large.")
+]
+EndedStatus = Literal["COMPLETED", "FAILED", "CANCELLED"]
+
+
+@app.command("rm")
+def remove(
+    ctx: typer.Context,
+    operation_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Operations that have ended.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove operations that have ended, with their metrics, files and models; bars stay.
+
+    A training in folds goes with its folds. One that was resumed goes only
+    together with what it was resumed as.
+
+    Example:
+      ktrdr operations rm op_training_20261124_yeo1ea --dry-run
+    """
+    client = connect(ctx)
+    if not dry_run and not yes:
+        confirm(f"Remove {_described(client.remove_operations(operation_ids, dry_run=True))}?")
+    _report(client.remove_operations(operation_ids, dry_run=dry_run), as_json)
+
+
 @app.command()
 def prune(
     ctx: typer.Context,
     older_than: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--older-than",
             metavar="30d",
@@ -226,7 +257,21 @@ def prune(
             help="Only what ended longer ago: 12h, 30d, 8w, 6mo, 1y.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    status: Annotated[
+        EndedStatus | None, typer.Option("--status", case_sensitive=False, help="Only those.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Only these, such as DATA_LOAD.", show_default=False),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", "--name", metavar="NAME", help="Only those of this strategy.", show_default=False),
+    ] = None,
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", metavar="N", min=0, max=1_000_000, help="Keep the N newest of what matches.")
+    ] = 0,
     keep_best: Annotated[
         int,
         typer.Option(
@@ -237,22 +282,48 @@ def prune(
             help="Keep the N models with the least validation loss of each strategy, symbols and timeframe.",
         ),
     ] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Remove nothing; tell what would go, and how large it is.")
-    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old operations that have ended, with their metrics, files and models; bars stay.
+    """Remove operations that have ended, with their metrics, files and models; bars stay.
 
-    What runs stays, and so does what a kept one was resumed from, or was
-    resumed into. Nothing is ever removed but by this command.
+    At least one option must say which. What runs stays, and so does what a
+    kept one was resumed from, or was resumed as. On a terminal it asks first.
 
     Example:
       ktrdr operations prune --older-than 30d --keep-best 3 --dry-run
+      ktrdr operations prune --status failed --keep-last 10
     """
     from ktrdr.api.schemas.operations import Prune
 
-    pruned = connect(ctx).prune(Prune(older_than_days=older_than, keep_best=keep_best, dry_run=dry_run))
+    if older_than is None and not (status or kind or strategy or keep_last):
+        raise InputError(
+            "nothing says what is to go",
+            hint="name --older-than, --status, --type, --strategy or --keep-last; see ktrdr operations prune --help",
+        )
+    client = connect(ctx)
+    request = Prune(
+        older_than_days=older_than,
+        status=status,
+        type=kind.upper() if kind else None,
+        strategy=strategy,
+        keep_last=keep_last,
+        keep_best=keep_best,
+        dry_run=dry_run,
+    )
+    if not dry_run and not yes and is_terminal():
+        confirm(f"Remove {_described(client.prune(request.model_copy(update={'dry_run': True})))}?")
+    _report(client.prune(request), as_json)
+
+
+def _described(pruned: Pruned) -> str:
+    models = sum(gone.has_model for gone in pruned.operations)
+    with_models = f" with {counted(models, 'model')}" if models else ""
+    return f"{counted(len(pruned.operations), 'operation')}{with_models} ({size_text(pruned.size_bytes)})"
+
+
+def _report(pruned: Pruned, as_json: bool) -> None:
     if as_json:
         print_json(pruned)
     elif pruned.operations:
@@ -263,7 +334,6 @@ def prune(
                 for gone in pruned.operations
             ],
         )
-    count = f"{len(pruned.operations):,} {'operation' if len(pruned.operations) == 1 else 'operations'}"
-    say(f"{'Would remove' if dry_run else 'Removed'} {count} ({size_text(pruned.size_bytes)}); {pruned.kept:,} stay")
+    say(f"{'Would remove' if pruned.dry_run else 'Removed'} {_described(pruned)}; {pruned.kept:,} stay")
     for folder in pruned.leftovers:
         note(f"{folder} could not be removed; see ktrdr.log")

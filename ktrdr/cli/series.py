@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ktrdr.cli.client import connect
+from ktrdr.cli.confirm import confirm
 from ktrdr.cli.downloads import write_download
-from ktrdr.cli.loads import FAILED
 from ktrdr.cli.options import AsJson, Calendar, EndDate, StartDate, Symbol, Timeframe, check_range
-from ktrdr.cli.output import bar_time, confirm, note, print_fields, print_json, print_line, print_table, say
+from ktrdr.cli.output import bar_time, note, print_fields, print_json, print_line, print_table, say
 from ktrdr.errors import InputError, SeriesNotFound
 from ktrdr.formatting import counted, size_text
 
@@ -190,7 +189,7 @@ def remove(
     """
     client = connect(ctx)
     if not yes:
-        _confirm(f"Remove {_described(client, symbol, timeframe)}?")
+        confirm(f"Remove {_described(client, symbol, timeframe)}?")
     removed = client.remove_series(symbol, timeframe or None)
     if as_json:
         print_json(removed)
@@ -211,10 +210,3 @@ def _described(client: Client, symbol: str, timeframe: str) -> str:
             hint="see what is with: ktrdr data list",
         )
     return ", ".join(f"{each.symbol} {each.timeframe} ({counted(each.rows, 'bar')})" for each in stored)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise InputError(f"{question} Without a terminal nobody can be asked", hint="say so with --yes")
-    if not confirm(question):
-        raise typer.Exit(FAILED)

@@ -23,6 +23,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import DataLoadResults, QualityReport
 from ktrdr.payloads.jobs import DataLoadJob
 from ktrdr.settings import read_settings
+from ktrdr.timeframe import Timeframe
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def run(job: DataLoadJob, context: JobContext) -> Outcome:
 def _provider(job: DataLoadJob, folder: Path, store: BarStore) -> Provider:
     if job.filename:
         calendar = named_calendar(job.calendar, store.calendar(job.symbol))
-        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar)
+        max_rows = read_settings().ktrdr_import_max_rows
+        return FileProvider(upload_in(folder, job.filename), job.filename, job.reading, calendar, max_rows)
     stored = None if job.replace else store.find(job.symbol, job.timeframe)
     return provider_for(job.provider, stored, Sources.of(read_settings()))
 
@@ -89,7 +91,8 @@ def _outcome(operation_id: str, loaded: Loaded, store: BarStore, wanted: Wanted)
 
 def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults:
     stored = store.find(wanted.symbol, wanted.timeframe)
-    quality, why_not = _check(store, wanted) if stored else (None, "")
+    quality, why_not = _check(store, wanted.symbol, wanted.timeframe) if stored else (None, "")
+    _check_days_again(store, wanted)
     return DataLoadResults(
         status="cancelled" if loaded.was_stopped else "failed" if loaded.failure else "success",
         symbol=wanted.symbol,
@@ -109,13 +112,20 @@ def _results(loaded: Loaded, store: BarStore, wanted: Wanted) -> DataLoadResults
     )
 
 
-def _check(store: BarStore, wanted: Wanted) -> tuple[QualityReport | None, str]:
+def _check(store: BarStore, symbol: str, timeframe: Timeframe) -> tuple[QualityReport | None, str]:
     """The report on the whole series; None where it cannot be checked, and why not."""
     try:
-        return check_stored(store, wanted.symbol, wanted.timeframe), ""
+        return check_stored(store, symbol, timeframe), ""
     except KtrdrError as error:
-        logger.warning("%s %s is not checked: %s", wanted.symbol, wanted.timeframe, error.detail)
+        logger.warning("%s %s is not checked: %s", symbol, timeframe, error.detail)
         return None, f"not checked: {error.detail}"
+
+
+def _check_days_again(store: BarStore, wanted: Wanted) -> None:
+    """Check days and weeks, which are held against shorter bars, after these have changed."""
+    if not wanted.timeframe.is_by_date:
+        for days in filter(lambda stored: stored.is_by_date, store.timeframes(wanted.symbol)):
+            _check(store, wanted.symbol, days)
 
 
 def upload_in(folder: Path, filename: str) -> Path:

@@ -15,11 +15,12 @@ from ktrdr.errors import InputError, KtrdrError
 from ktrdr.findings import BACKUP
 from ktrdr.home import Home, HomeLock
 from ktrdr.launch import RegistryMove
+from ktrdr.masking import masked
 from ktrdr.registry.engine import open_engine
 from ktrdr.registry.moving import move
 from ktrdr.registry.sqlite_file import log_files
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
-from ktrdr.settings import masked, read_settings
+from ktrdr.settings import read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,10 +42,10 @@ def _run(to: str) -> None:
     source = sqlite_url(home.registry) if is_inside else make_url(settings.ktrdr_database_url)
     with HomeLock(home):
         rows = asyncio.run(_move(source, to, home))
-        left = _put_away(home.registry) if is_inside else masked("url", settings.ktrdr_database_url)
+        left = _put_away(home.registry) if is_inside else masked(settings.ktrdr_database_url)
     sys.stdout.write(f"Moved {rows['operations']:,} operations and {rows['metrics']:,} metrics; all compared.\n")
     sys.stdout.write(f"The registry as it was: {left}\n")
-    sys.stdout.write(f"From now on set: KTRDR_DATABASE_URL={masked('url', to)}\n")
+    sys.stdout.write(f"From now on set: KTRDR_DATABASE_URL={masked(to)}\n")
 
 
 async def _move(source: URL, to: str, home: Home) -> dict[str, int]:

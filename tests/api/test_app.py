@@ -51,8 +51,8 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
         ("GET", "/indicators/smaa", 404, "indicator_not_found"),
         ("GET", "/models/op_none", 404, "operation_not_found"),
         ("GET", "/nothing/here", 404, "not_found"),
-        ("DELETE", "/operations", 405, "method_not_allowed"),
-        ("DELETE", "/operations/op_none", 405, "method_not_allowed"),
+        ("PATCH", "/operations", 405, "method_not_allowed"),
+        ("DELETE", "/operations/op_none", 404, "operation_not_found"),
     ],
 )
 async def test_errors_are_problems(client: httpx.AsyncClient, method: str, path: str, status: int, code: str) -> None:

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.live import Live, furnished
+from tests.api.known_requests import known_requests
+from tests.api.live import API, Live, furnished
 from tests.api.mutations import mutate
 from tests.api.survey import survey
+from tests.e2e.system import until
+from tests.refusals import everything
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +23,36 @@ pytestmark = pytest.mark.slow
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with furnished(tmp_path_factory.mktemp("home")) as server:
         yield server
+
+
+def test_reading_changes_nothing(server: Live) -> None:
+    until(lambda: not [*server.home.glob("models/*/checkpoints")])  # they go after the end is recorded
+    before = everything(server.home)
+
+    answers = [
+        (path, server.http.request(method, path, params=query).status_code)
+        for path, query in _reads(server)
+        for method in ("GET", "HEAD", "OPTIONS")
+    ]
+
+    assert everything(server.home) == before
+    answered = {path for path, status in answers if status == 200}
+    without_content = {f"{API}/models/compare", f"{API}/operations/{server.load}/strategy"}
+    assert {path for path, _ in answers} - answered == without_content
+    assert len(answered) > 30
+
+
+def _reads(server: Live) -> Iterator[tuple[str, dict[str, str]]]:
+    """Path and query of every GET that there is, such that it is answered."""
+    known = known_requests(server)
+    for route, methods in server.http.get("/openapi.json").json()["paths"].items():
+        for request in known.get(f"GET {route}", [{}]) if "get" in methods else ():
+            query = request.get("query", {})
+            path = route.format(**request.get("path_parameters", {}))
+            yield path, query
+            if "quality" in path:
+                yield path, query | {"calendar": "24/7"}
+    yield from ((path, {}) for path in ("/", "/docs", "/metrics", "/openapi.json"))
 
 
 def test_wrong_documents_are_refused_in_words(server: Live) -> None:

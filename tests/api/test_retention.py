@@ -13,11 +13,14 @@ import pytest
 
 from ktrdr.api.schemas.operations import Prune
 from ktrdr.api.services.retention_service import RetentionService
-from ktrdr.errors import StorageError
+from ktrdr.errors import ConflictError, OperationNotFound, OperationNotTerminal, StorageError
+from ktrdr.home import Home
 from ktrdr.operations.operation import INITIAL_PROGRESS, Operation
+from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import InMemoryOperationStore
+from ktrdr.payloads.jobs import PredictionJob, TrainingJob
 from tests.api.test_app import API, assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +70,10 @@ class Archive:
         pruned = await self.retention.prune(Prune(**request))
         return {operation.operation_id for operation in pruned.operations}
 
+    async def remove(self, *names: str) -> list[str]:
+        pruned = await self.retention.remove(names, dry_run=False)
+        return [operation.operation_id for operation in pruned.operations]
+
     @property
     def folders(self) -> set[str]:
         first, second = ({folder.name for folder in root.iterdir()} for root in self.roots)
@@ -79,7 +86,8 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
     roots = (tmp_path / "operations", tmp_path / "models")
     store = _BreakingStore()
     operations = OperationsService(store)
-    yield Archive(store, operations, RetentionService(operations, roots=roots), roots)
+    retention = RetentionService(operations, Removal(operations, Home(tmp_path)))
+    yield Archive(store, operations, retention, roots)
     await operations.close()
 
 
@@ -163,7 +171,7 @@ async def test_a_folder_that_cannot_go_is_told(archive: Archive, monkeypatch: py
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("ktrdr.api.services.retention_service.shutil.rmtree", refuse)
+    monkeypatch.setattr("ktrdr.operations.removal.shutil.rmtree", refuse)
 
     pruned = await archive.retention.prune(Prune(older_than_days=30))
 
@@ -182,6 +190,121 @@ async def test_nothing_outside_the_home_is_removed(archive: Archive, name: str) 
         await archive.prune(older_than_days=30)
 
     assert archive.folders == {"young"}
+
+
+async def test_what_the_filters_describe_goes(archive: Archive) -> None:
+    for number in range(3):
+        await archive.keep(f"failed_{number}", 10 + number, FAILED)
+        await archive.keep(f"completed_{number}", 10 + number)
+        await archive.keep(f"load_{number}", 10 + number, operation_type="DATA_LOAD", metadata={"strategy": "t"})
+
+    assert await archive.prune(status="FAILED", keep_last=1, dry_run=True) == {"failed_1", "failed_2"}
+    assert await archive.prune(type="DATA_LOAD", older_than_days=11.5, dry_run=True) == {"load_2"}
+    assert await archive.prune(strategy="t", dry_run=True) == {"load_0", "load_1", "load_2"}
+    assert len(await archive.prune(keep_last=8, dry_run=True)) == 1
+
+
+def job_of(**payload: Any) -> dict[str, Any]:
+    job = TrainingJob(strategy="", strategy_name="s", symbols=("AAPL",), timeframes=("1d",), **payload)
+    return {"payload": job.model_dump(mode="json")}
+
+
+async def test_a_whole_goes_with_its_parts_and_they_only_with_it(archive: Archive) -> None:
+    await archive.keep("whole", 10, FAILED)
+    await archive.keep("part_1", 9, parent_id="whole", **job_of(part=0))
+    await archive.keep("part_2", 8, parent_id="whole", **job_of(part=1))
+
+    with pytest.raises(ConflictError, match="part_1 is a part of whole"):
+        await archive.remove("part_1")
+    assert await archive.prune(status="COMPLETED") == set()
+
+    assert await archive.remove("whole") == ["part_2", "part_1", "whole"]
+    assert archive.folders == set()
+
+
+async def test_what_was_resumed_goes_with_its_continuation(archive: Archive) -> None:
+    await archive.keep("parent", 10, FAILED)
+    await archive.keep("child", 9, parent_id="parent")
+
+    with pytest.raises(ConflictError, match="parent was resumed as child") as refused:
+        await archive.remove("parent")
+
+    assert refused.value.hint == "remove both with: ktrdr operations rm parent child"
+    assert archive.folders == {"parent", "child"}
+    assert await archive.remove("parent", "child") == ["child", "parent"]
+
+
+async def test_what_runs_or_is_needed_is_not_removed(archive: Archive) -> None:
+    await archive.keep("model", 10)
+    await archive.keep("running", 1, RUNNING)
+    job = PredictionJob(model="model", folder="model", symbol="AAPL", last=1)
+    await archive.keep("predicting", 1, RUNNING, operation_type="PREDICTION", payload=job.model_dump(mode="json"))
+
+    with pytest.raises(OperationNotTerminal) as running:
+        await archive.remove("running")
+    with pytest.raises(ConflictError, match="uses the model of model"):
+        await archive.remove("model")
+    with pytest.raises(OperationNotFound, match="'nothing'"):
+        await archive.remove("model", "nothing")
+
+    assert running.value.hint == "end it first with: ktrdr operations cancel running"
+    assert await archive.prune(older_than_days=0) == set()
+    assert archive.folders == {"model", "running", "predicting"}
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("dies_at", ["the list", "the first record", "the second record", "a folder"])
+async def test_after_a_kill_an_operation_is_whole_or_goes_at_the_next_start(
+    archive: Archive, dies_at: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        await archive.keep(name, 10)
+
+    def die(*_: object) -> None:
+        raise _Killed
+
+    removed = archive.operations.remove_operation
+
+    async def remove_or_die(operation_id: str) -> None:
+        if dies_at == ("the first record" if operation_id == "two" else "the second record"):
+            raise _Killed
+        await removed(operation_id)
+
+    async def die_at_folders(*_: object) -> None:
+        raise _Killed
+
+    monkeypatch.setattr(archive.operations, "remove_operation", remove_or_die)
+    monkeypatch.setattr(Removal, "_remove_folders", die_at_folders)
+    if dies_at == "the list":
+        monkeypatch.setattr("ktrdr.operations.removal.write_atomically", die)
+    with pytest.raises(_Killed):
+        await archive.remove("one", "two")
+    monkeypatch.undo()
+
+    operations = OperationsService(archive.store)
+    await Removal(operations, Home(tmp_path)).finish()
+
+    recorded = {operation.operation_id for operation in (await operations.list_operations()).operations}
+    assert archive.folders == recorded
+    assert recorded == {"the second record": {"one"}, "a folder": set()}.get(dies_at, {"one", "two"})
+    assert not (tmp_path / "removing.json").exists()
+
+
+async def test_one_operation_over_http(client: httpx.AsyncClient, loaded: dict[str, Any], tmp_path: Path) -> None:
+    path = f"{API}/operations/{loaded['operation_id']}"
+    dry = (await client.delete(path, params={"dry_run": True})).json()
+    assert (await client.get(path)).status_code == 200
+
+    removed = (await client.delete(path)).json()
+
+    assert removed == {**dry, "dry_run": False}
+    assert [gone["has_model"] for gone in removed["operations"]] == [False]
+    assert_problem(await client.delete(path), 404, "operation_not_found")
+    assert_problem(await client.delete(f"{API}/operations"), 422, "invalid_request")
+    assert not list((tmp_path / "home" / "operations").iterdir())
 
 
 async def test_over_http(client: httpx.AsyncClient, loaded: dict[str, Any], tmp_path: Path) -> None:

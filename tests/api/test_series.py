@@ -52,6 +52,8 @@ async def test_a_calendar_is_named_by_put_and_by_no_get(client: httpx.AsyncClien
 
     answer = await client.put(f"{API}/data/AAPL/calendar", json={"calendar": "lse"})
     assert (answer.status_code, answer.json()) == (200, {"calendar": "XLON"})
+    (listed,) = (await client.get(f"{API}/data")).json()["series"]
+    assert (listed["quality"]["calendar"], listed["quality"]["verdict"]) == ("XLON", "faulty")
     assert await calendar() == {"name": "XLON", "why": "named for AAPL", "is_guess": False}
 
     assert (await client.put(f"{API}/data/AAPL/calendar", json={"calendar": None})).json() == {"calendar": None}

@@ -108,6 +108,7 @@ def pruned(**changes: Any) -> dict[str, Any]:
         "status": "COMPLETED",
         "completed_at": "2023-06-30T10:00:05Z",
         "size_bytes": 2_500_000,
+        "has_model": True,
     }
     return {"dry_run": False, "operations": [gone], "size_bytes": 2_500_000, "kept": 3, "leftovers": [], **changes}
 
@@ -118,9 +119,10 @@ def test_prune_sends_an_age_in_days(server: FakeServer, ktrdr: Run, age: str, da
 
     ran = ktrdr("operations", "prune", "--older-than", age, "--keep-best", "2")
 
-    assert server.asked[0].json == {"older_than_days": days, "keep_best": 2, "dry_run": False}
+    sent = {name: value for name, value in server.asked[0].json.items() if value}
+    assert sent == {"older_than_days": days, "keep_best": 2} if days else {"keep_best": 2}
     assert ran.out.splitlines()[1].split() == [TRAINING, "COMPLETED", "2023-06-30", "2.5", "MB"]
-    assert ran.err == "Removed 1 operation (2.5 MB); 3 stay\n"
+    assert ran.err == "Removed 1 operation with 1 model (2.5 MB); 3 stay\n"
 
 
 def test_a_dry_run_of_prune_is_told_as_one(server: FakeServer, ktrdr: Run) -> None:
@@ -130,11 +132,53 @@ def test_a_dry_run_of_prune_is_told_as_one(server: FakeServer, ktrdr: Run) -> No
 
     assert server.asked[0].json["dry_run"] is True
     assert ran.json["operations"][0]["operation_id"] == TRAINING
-    assert ran.err == "Would remove 1 operation (2.5 MB); 3 stay\n"
+    assert ran.err == "Would remove 1 operation with 1 model (2.5 MB); 3 stay\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--older-than", "30"], ["--older-than", "-1d"], ["--older-than", "d"]])
-def test_prune_asks_for_an_age(server: FakeServer, ktrdr: Run, arguments: list[str]) -> None:
+def test_prune_sends_its_filters(server: FakeServer, ktrdr: Run) -> None:
+    server.on("POST", "/operations/prune", pruned())
+
+    ktrdr("operations", "prune", "--status", "failed", "--type", "training", "--name", "s", "--keep-last", "3")
+
+    sent = {name: value for name, value in server.asked[0].json.items() if value}
+    assert sent == {"status": "FAILED", "type": "TRAINING", "strategy": "s", "keep_last": 3}
+
+
+def test_rm_removes_what_is_named(server: FakeServer, ktrdr: Run) -> None:
+    server.on("DELETE", "/operations", pruned())
+
+    ran = ktrdr("operations", "rm", TRAINING, "op_2", "--yes")
+
+    assert server.asked[0].query == {"id": "op_2", "dry_run": "false"}  # the last of both ids
+    assert ran.err == "Removed 1 operation with 1 model (2.5 MB); 3 stay\n"
+
+
+def test_rm_asks_and_without_a_terminal_refuses(server: FakeServer, ktrdr: Run) -> None:
+    server.on("DELETE", "/operations", pruned(dry_run=True))
+
+    ran = ktrdr("operations", "rm", TRAINING)
+
+    assert (ran.code, len(server.asked)) == (2, 1)
+    assert "Remove 1 operation with 1 model (2.5 MB)?" in ran.err
+    assert "--yes" in ran.err
+
+
+def test_a_question_on_a_terminal_can_be_denied(
+    server: FakeServer, ktrdr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("POST", "/operations/prune", pruned(dry_run=True))
+    monkeypatch.setattr("ktrdr.cli.operations.is_terminal", lambda: True)
+    monkeypatch.setattr("ktrdr.cli.confirm.is_terminal", lambda: True)
+
+    ran = ktrdr("operations", "prune", "--keep-last", "3")  # standard input is empty
+
+    assert (ran.code, len(server.asked)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--keep-best", "2"], ["--older-than", "30"], ["--older-than", "-1d"], ["--older-than", "d"]]
+)
+def test_prune_asks_what_is_to_go(server: FakeServer, ktrdr: Run, arguments: list[str]) -> None:
     ran = ktrdr("operations", "prune", *arguments)
 
     assert (ran.code, server.asked) == (2, [])

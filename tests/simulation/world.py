@@ -29,6 +29,7 @@ from ktrdr.jobs.service import JobService
 from ktrdr.operations import bridge, health, operation, plan_bridge, service, silence, views
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation
+from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationStore
@@ -77,7 +78,8 @@ class Server:
         self.jobs.resume_with("training", self._resume_training)
         self.jobs.resume_with("folds", self._resume_folds)
         self.jobs.resume_with("data_load", self._resume_load)
-        self.retention = RetentionService(self.operations, roots=(home.operations, home.models))
+        self.removal = Removal(self.operations, home)
+        self.retention = RetentionService(self.operations, self.removal)
         self.health = HealthService(
             self.operations,
             is_gone=world.kernel.is_gone,
@@ -112,6 +114,7 @@ class Server:
         await self.operations.close()
 
     async def _start(self) -> None:
+        await self.removal.finish()
         await self.dispatcher.start()
         self.health.start()
         self.is_serving = True

@@ -171,7 +171,9 @@ def test_trainings_are_compared(tab: Tab, trainings: list[str]) -> None:
     tab.picture("compare")
 
 
-def test_a_running_training_is_live_and_can_be_cancelled_and_resumed(tab: Tab, long_training: str) -> None:
+def test_a_running_training_is_live_and_can_be_cancelled_resumed_and_removed(
+    tab: Tab, system: System, long_training: str
+) -> None:
     page = tab.open(f"operations/{long_training}")
     message = page.locator(".progress-line span").first
     until(lambda: "Epoch" in message.inner_text())
@@ -192,6 +194,12 @@ def test_a_running_training_is_live_and_can_be_cancelled_and_resumed(tab: Tab, l
     page.get_by_role("button", name="Cancel it").click()
     page.locator(".state.cancelled").wait_for()
     assert resumed != long_training
+
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("go for good").wait_for()
+    page.get_by_role("button", name="Remove it").click()
+    page.wait_for_url(re.compile(r"#/operations$"))
+    until(lambda: resumed not in {operation["operation_id"] for operation in system.operations()})
 
 
 FOLDS = """name: In folds

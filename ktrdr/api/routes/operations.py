@@ -1,4 +1,4 @@
-"""Operations: list, one, metrics, results, artifacts, cancel, resume, prune."""
+"""Operations: list, one, metrics, results, artifacts, cancel, resume, prune, remove."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import FileResponse
+from pydantic import StringConstraints
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ktrdr.api.examples import RESULTS
@@ -194,5 +195,27 @@ async def resume_operation(
 
 @router.post("/prune", responses=refusals(403, 413, 422, 503))
 async def prune_operations(request: Prune, services: Injected) -> Pruned:
-    """Remove old operations that have ended: their records, metrics and files, models too. Bars stay."""
+    """Remove operations that have ended: their records, metrics and files, models too. Bars stay."""
     return await services.retention.prune(request)
+
+
+DryRun = Annotated[bool, Query(description="Remove nothing, and say what would go.")]
+
+
+@router.delete("", responses=refusals(403, 404, 409, 422, 503))
+async def remove_operations(
+    services: Injected,
+    id: Annotated[
+        list[Annotated[str, StringConstraints(max_length=64)]],
+        Query(min_length=1, max_length=50, description="An operation; once for each."),
+    ],
+    dry_run: DryRun = False,
+) -> Pruned:
+    """Remove these operations and their parts, which must have ended: records, metrics and files, models too."""
+    return await services.retention.remove(id, dry_run=dry_run)
+
+
+@router.delete("/{operation_id}", responses=refusals(403, 404, 409, 422, 503))
+async def remove_operation(operation_id: str, services: Injected, dry_run: DryRun = False) -> Pruned:
+    """Remove one operation and its parts, which must have ended: record, metrics and files, its model too."""
+    return await services.retention.remove([operation_id], dry_run=dry_run)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ktrdr.api.schemas.base import Instant, Request
 from ktrdr.operations.status import OperationStatus
@@ -56,17 +56,35 @@ class OperationStarted(BaseModel):
     created_at: Instant
 
 
+EndedStatus = Literal["COMPLETED", "FAILED", "CANCELLED"]
+
+
 class Prune(Request):
     model_config = ConfigDict(strict=True)  # what removes something guesses nothing
 
-    older_than_days: float = Field(ge=0, le=36_500, description="Only operations that ended longer ago.")
+    older_than_days: float | None = Field(None, ge=0, le=36_500, description="Only operations that ended longer ago.")
+    status: EndedStatus | None = Field(None, description="Only operations that ended so.")
+    type: str | None = Field(None, description="Only operations of this type, for example TRAINING.")
+    strategy: str | None = Field(None, description="Only operations with a strategy of this name.")
+    keep_last: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Of what matches, so many of the newest stay; a whole counts once, and so does what was resumed.",
+    )
     keep_best: int = Field(
         0,
         ge=0,
         le=1_000_000,
         description="Completed trainings to keep of each strategy, symbols and timeframe, by validation loss.",
     )
-    dry_run: bool = Field(False, description="Remove nothing, and tell what would go.")
+    dry_run: bool = Field(False, description="Remove nothing, and say what would go.")
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> Self:
+        if self.older_than_days is None and not (self.status or self.type or self.strategy or self.keep_last):
+            raise ValueError("name older_than_days, status, type, strategy or keep_last; all of it never goes at once")
+        return self
 
 
 class PrunedOperation(BaseModel):
@@ -75,6 +93,7 @@ class PrunedOperation(BaseModel):
     status: Literal[OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED]
     completed_at: Instant
     size_bytes: int
+    has_model: bool = Field(False, description="Whether a trained model goes with it.")
 
 
 class Pruned(BaseModel):

@@ -1,121 +1,180 @@
-"""RetentionService: forget old operations, when somebody asks for it."""
+"""RetentionService: which operations are removed, when somebody asks for it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
-import re
-import shutil
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ktrdr.api.schemas.operations import Prune, Pruned, PrunedOperation
-from ktrdr.errors import ConflictError, StorageError
-from ktrdr.jobs.kinds import has_model
+from ktrdr.errors import ConflictError, OperationNotFound, OperationNotTerminal, StorageError
+from ktrdr.jobs.kinds import has_model, job_of
 from ktrdr.operations.operation import Operation
+from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
-
-logger = logging.getLogger(__name__)
+from ktrdr.payloads.jobs import AnyJob, ModelJob, TrainingJob
 
 _EVERY = 1_000_000_000
-_NAME = re.compile(r"\w{1,64}", re.ASCII)
 
 _Family = Sequence[Operation]
 
 
 class RetentionService:
-    """Removes records with their folders, `<root>/<operation_id>` under each of `roots`.
+    """Chooses what is removed: operations by their ids, or whole families by what a request says of them.
 
-    The record goes first: a removal that is cut short leaves folders that nothing names, never an operation whose
-    files are gone.
+    A family are operations that descend from one another: what was resumed, and the parts of a whole. Pruning removes
+    them together or not at all.
     """
 
-    def __init__(self, operations: OperationsService, *, roots: Sequence[Path]) -> None:
+    def __init__(self, operations: OperationsService, removal: Removal) -> None:
         self._operations = operations
-        self._roots = tuple(roots)
-        self._pruning = asyncio.Lock()
+        self._removal = removal
+        self._choosing = asyncio.Lock()
 
     async def prune(self, request: Prune) -> Pruned:
-        """Remove what ended before so many days, or with `dry_run` tell what that would be. Raises StorageError."""
-        async with self._pruning:
-            every = await self._operations.list_operations(limit=_EVERY)
-            cutoff = datetime.now(UTC) - timedelta(days=request.older_than_days)
-            leftovers: list[str] = []
-            gone = [
-                operation
-                for family in _removable(every.operations, cutoff, request.keep_best)
-                for operation in await self._prune_family(family, request.dry_run, leftovers)
-            ]
+        """Remove what the request describes, or with `dry_run` say what that would be. Raises StorageError."""
+        async with self._choosing:
+            every = await self._all()
+            return await self._remove(_removable(every, request), len(every), request.dry_run)
+
+    async def remove(self, operation_ids: Sequence[str], *, dry_run: bool) -> Pruned:
+        """Remove these operations with their parts, or with `dry_run` say what that would be.
+
+        Raises OperationNotFound, OperationNotTerminal for one that has not ended, ConflictError for one that another
+        operation needs which stays, and StorageError.
+        """
+        async with self._choosing:
+            every = await self._all()
+            return await self._remove([_chosen(every, operation_ids)], len(every), dry_run)
+
+    async def _all(self) -> Sequence[Operation]:
+        return (await self._operations.list_operations(limit=_EVERY)).operations
+
+    async def _remove(self, families: Sequence[_Family], count: int, dry_run: bool) -> Pruned:
+        chosen = [member for family in families for member in family]
+        entries = await asyncio.to_thread(lambda: [self._entry(operation) for operation in chosen])
+        leftovers: list[str] = []
+        if not dry_run:
+            removed = await self._removal.remove([[member.operation_id for member in family] for family in families])
+            leftovers = [str(folder) for folder in removed.leftovers]
+            gone = set(removed.operation_ids)
+            entries = [entry for entry in entries if entry.operation_id in gone]
         return Pruned(
-            dry_run=request.dry_run,
-            operations=gone,
-            size_bytes=sum(operation.size_bytes for operation in gone),
-            kept=every.total - len(gone),
+            dry_run=dry_run,
+            operations=entries,
+            size_bytes=sum(entry.size_bytes for entry in entries),
+            kept=count - len(entries),
             leftovers=leftovers,
         )
 
-    async def _prune_family(self, family: _Family, dry_run: bool, leftovers: list[str]) -> list[PrunedOperation]:
-        sizes = await asyncio.to_thread(lambda: [self._size_bytes(operation) for operation in family])
-        if not dry_run:
-            if self._operations.in_use() & {operation.operation_id for operation in family}:
-                return []  # resumed since the list was made, or ending just now
-            family = [operation async for operation in self._removed(family, leftovers)]
-        return [_told(operation, size_bytes) for operation, size_bytes in zip(family, sizes, strict=False)]
+    def _entry(self, operation: Operation) -> PrunedOperation:
+        return PrunedOperation(
+            operation_id=operation.operation_id,
+            operation_type=operation.operation_type,
+            status=operation.status.value,
+            completed_at=_ended_at(operation),
+            size_bytes=sum(_size_bytes(folder) for folder in self._removal.folders(operation.operation_id)),
+            has_model=has_model(operation),
+        )
 
-    async def _removed(self, family: _Family, leftovers: list[str]) -> AsyncIterator[Operation]:
-        """Remove a family, as far as nobody resumes a member meanwhile: its ancestors stay then."""
-        for operation in family:
-            try:
-                await self._remove(operation, leftovers)
-            except ConflictError:
-                return
-            yield operation
 
-    async def _remove(self, operation: Operation, leftovers: list[str]) -> None:
-        folders = self._folders(operation)
-        await self._operations.remove_operation(operation.operation_id)
-        for folder in folders:
-            try:
-                await asyncio.to_thread(shutil.rmtree, folder)
-            except OSError as error:
-                logger.error("The folder %s of a removed operation is left: %s", folder, error)
-                leftovers.append(str(folder))
+def _chosen(every: Sequence[Operation], operation_ids: Sequence[str]) -> _Family:
+    """These and their parts, children before their parents. Raises as `RetentionService.remove`."""
+    by_id = {operation.operation_id: operation for operation in every}
+    for operation_id in operation_ids:
+        if operation_id not in by_id:
+            hint = "list them with: ktrdr operations list"
+            raise OperationNotFound(f"there is no operation {operation_id!r}", hint=hint)
+    named = set(operation_ids)
+    chosen = [each for each in every if each.operation_id in named or (each.parent_id in named and _is_part(each))]
+    needed = _models_in_use(every)
+    for operation in chosen:
+        _check_removable(operation, chosen, every, needed)
+    return sorted(chosen, key=_age, reverse=True)
 
-    def _size_bytes(self, operation: Operation) -> int:
-        return sum(_size_bytes(folder) for folder in self._folders(operation))
 
-    def _folders(self, operation: Operation) -> list[Path]:
-        name = operation.operation_id
-        if not _NAME.fullmatch(name):
-            raise StorageError(
-                f"the registry names an operation {name!r}", hint="ktrdr gives no such names; nothing is removed"
+def _check_removable(
+    operation: Operation, chosen: Sequence[Operation], every: Sequence[Operation], needed: set[str]
+) -> None:
+    operation_id, going = operation.operation_id, {each.operation_id for each in chosen}
+    if not operation.status.is_terminal:
+        raise OperationNotTerminal(
+            f"operation {operation_id} is {operation.status}; only one that has ended can be removed",
+            hint=f"end it first with: ktrdr operations cancel {operation_id}",
+            operation_status=str(operation.status),
+        )
+    if operation_id in needed:
+        hint = "wait until it has ended, or cancel it: ktrdr operations list"
+        raise ConflictError(f"an operation that has not ended uses the model of {operation_id}", hint=hint)
+    if operation.parent_id and operation.parent_id not in going and _is_part(operation):
+        whole_id = operation.parent_id
+        raise ConflictError(
+            f"operation {operation_id} is a part of {whole_id} and goes only with it",
+            hint=f"remove the whole with: ktrdr operations rm {whole_id}",
+            operation_id=whole_id,
+        )
+    for child in every:
+        if child.parent_id == operation_id and child.operation_id not in going:
+            raise ConflictError(
+                f"operation {operation_id} was resumed as {child.operation_id}, which is {child.status} and needs it",
+                hint=f"remove both with: ktrdr operations rm {operation_id} {child.operation_id}",
+                operation_id=child.operation_id,
             )
-        try:
-            return [folder for root in self._roots if (folder := root / name).is_dir() and not folder.is_symlink()]
-        except OSError as error:
-            raise StorageError(f"the folders of {name} cannot be read: {error}", hint="try again") from error
 
 
-def _removable(every: Sequence[Operation], cutoff: datetime, keep_best: int) -> list[_Family]:
-    """Those of whom none must stay: a training and those that were resumed from it stay or go together."""
-    best = {operation.operation_id for operation in _best(every, keep_best)}
-    return [
+def _removable(every: Sequence[Operation], request: Prune) -> list[_Family]:
+    """The families that a request describes and of which none must stay."""
+    stay = {operation.operation_id for operation in _best(every, request.keep_best)} | _models_in_use(every)
+    cutoff = datetime.now(UTC) - timedelta(days=request.older_than_days or 0)
+    matching = [
         family
         for family in _families(every)
-        if all(_is_old(member, cutoff) and member.operation_id not in best for member in family)
+        if all(member.status.is_terminal and member.operation_id not in stay for member in family)
+        and all(_is_part(member) or _matches(member, request, cutoff) for member in family)
     ]
+    newest_last = sorted(matching, key=lambda family: _age(family[0]))
+    return newest_last[: len(newest_last) - request.keep_last] if request.keep_last else matching
 
 
-def _is_old(operation: Operation, cutoff: datetime) -> bool:
-    return operation.status.is_terminal and _ended_at(operation) < cutoff
+def _matches(operation: Operation, request: Prune, cutoff: datetime) -> bool:
+    return (
+        _ended_at(operation) < cutoff
+        and request.status in (None, operation.status.value)
+        and request.type in (None, operation.operation_type)
+        and request.strategy in (None, operation.metadata.get("strategy"))
+    )
 
 
 def _ended_at(operation: Operation) -> datetime:
     return operation.completed_at or operation.updated_at
+
+
+def _age(operation: Operation) -> tuple[datetime, str]:
+    return operation.created_at, operation.operation_id
+
+
+def _is_part(operation: Operation) -> bool:
+    """Whether it is a part of its parent, rather than its continuation."""
+    job = _job(operation) if operation.parent_id else None
+    return job is not None and job.part is not None
+
+
+def _models_in_use(every: Iterable[Operation]) -> set[str]:
+    """Operations whose models unfinished operations work with."""
+    jobs = [_job(operation) for operation in every if not operation.status.is_terminal]
+    used = {name for job in jobs if isinstance(job, ModelJob) for name in (job.model, job.folder)}
+    return used | {job.reproduces for job in jobs if isinstance(job, TrainingJob) and job.reproduces}
+
+
+def _job(operation: Operation) -> AnyJob | None:
+    try:
+        return job_of(operation)
+    except StorageError:
+        return None
 
 
 def _best(every: Iterable[Operation], count: int) -> list[Operation]:
@@ -136,7 +195,7 @@ def _families(every: Sequence[Operation]) -> list[_Family]:
     """Those that descend from one another, children before their parents."""
     families: dict[str, list[Operation]] = {}
     # A parent is older than its children, so it has its family already.
-    for operation in sorted(every, key=lambda operation: (operation.created_at, operation.operation_id)):
+    for operation in sorted(every, key=_age):
         family = families.get(operation.parent_id or "", [])
         family.insert(0, operation)
         families[operation.operation_id] = family
@@ -152,13 +211,3 @@ def _size_bytes(folder: Path) -> int:
             except OSError:
                 continue
     return size_bytes
-
-
-def _told(operation: Operation, size_bytes: int) -> PrunedOperation:
-    return PrunedOperation(
-        operation_id=operation.operation_id,
-        operation_type=operation.operation_type,
-        status=operation.status.value,
-        completed_at=_ended_at(operation),
-        size_bytes=size_bytes,
-    )

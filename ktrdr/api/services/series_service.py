@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -12,12 +13,12 @@ from typing import Literal
 import polars as pl
 
 from ktrdr.api.schemas.data import NamedCalendar, Resample
-from ktrdr.errors import SeriesNotFound
+from ktrdr.errors import SeriesNotFound, StorageError
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.calendars import check_usable
 from ktrdr.market.closings import without_instants
 from ktrdr.market.quality.chart import draw
-from ktrdr.market.quality.stored import check_stored
+from ktrdr.market.quality.stored import check_stored, inspect_stored
 from ktrdr.market.resample import resample
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import QualityReport, Resampled
@@ -41,15 +42,19 @@ class SeriesService:
     async def quality(self, symbol: str, timeframe: str, calendar: str | None) -> QualityReport:
         """Raises InputError, SeriesNotFound, StorageError."""
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
-        return await asyncio.to_thread(check_stored, self._store, symbol, timeframe, calendar)
+        return await asyncio.to_thread(inspect_stored, self._store, symbol, timeframe, calendar)
 
     async def name_calendar(self, symbol: str, request: NamedCalendar) -> NamedCalendar:
-        """Raises InputError, SeriesNotFound, StorageError."""
+        """Name the calendar of a symbol and check its series by it. Raises InputError, SeriesNotFound, StorageError."""
         symbol = check_symbol(symbol)
-        if not await asyncio.to_thread(self._store.timeframes, symbol):
+        timeframes = await asyncio.to_thread(self._store.timeframes, symbol)
+        if not timeframes:
             raise SeriesNotFound(f"no bars of {symbol} are stored", hint="see what is with: ktrdr data list")
         name = None if request.calendar is None else await asyncio.to_thread(check_usable, request.calendar)
         await asyncio.to_thread(self._store.set_calendar, symbol, name)
+        for timeframe in timeframes:
+            with suppress(StorageError):  # of a damaged series, which its next reader hears of
+                await asyncio.to_thread(check_stored, self._store, symbol, timeframe)
         return NamedCalendar(calendar=name)
 
     async def quality_chart(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
@@ -69,7 +74,7 @@ class SeriesService:
         return Exported(f"{symbol}_{timeframe}.{kind}", _csv(frame) if kind == "csv" else _parquet(frame))
 
     def _draw(self, symbol: str, timeframe: str, calendar: str | None) -> bytes:
-        report = check_stored(self._store, symbol, timeframe, calendar)
+        report = inspect_stored(self._store, symbol, timeframe, calendar)
         return draw(report, self._store.read(symbol, timeframe))
 
     def _resample(self, symbol: str, timeframe: Timeframe, request: Resample) -> Resampled:

@@ -14,6 +14,7 @@ from ktrdr.errors import InputError
 from ktrdr.market.bars import check_bars, check_range, check_spacing, check_symbol, in_range
 from ktrdr.market.days import DayClock, trading_days
 from ktrdr.market.files.reader import FileBars, Request, read_bars
+from ktrdr.market.files.size import MAX_ROWS, check_size
 from ktrdr.market.provider import Capabilities, Page, Pages, Wait, notes
 from ktrdr.payloads.files import FileReading
 from ktrdr.timeframe import Timeframe
@@ -26,12 +27,14 @@ class FileProvider:
     filename: what the user calls the file, when it was stored under another name on its way here
     reading: what the user says about how it is written
     calendar: the one that is named for the symbol, None where none is
+    max_rows: a larger file is refused before it is read
     """
 
     path: Path
     filename: str = ""
     reading: FileReading = field(default_factory=FileReading)
     calendar: str | None = None
+    max_rows: int = MAX_ROWS
     capabilities: ClassVar[Capabilities] = Capabilities(
         source="file", timeframes=tuple(Timeframe), adjusted="unknown", symbols="whatever the file holds", whole=True
     )
@@ -50,7 +53,9 @@ class FileProvider:
         symbol, timeframe = check_symbol(symbol), Timeframe.parse(timeframe)
         _, until = check_range(start, end)
         request = Request(symbol, timeframe, self.reading, self.calendar)
-        read = read_bars(self._content(), self._called, request)
+        content = self._content()
+        check_size(content, self._called, self.max_rows)
+        read = read_bars(content, self._called, request)
         bars, clock = self._checked(read, symbol, timeframe)
         frame = in_range(bars, start, end)
         if frame.is_empty():

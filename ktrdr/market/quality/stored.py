@@ -13,29 +13,37 @@ from ktrdr.files import write_atomically
 from ktrdr.market.bars import folder_name
 from ktrdr.market.quality.check import check
 from ktrdr.market.quality.early import ShorterBars, early_faults
-from ktrdr.market.series_file import SeriesInfo, storage_errors
+from ktrdr.market.series_file import SeriesInfo, StoredBars, storage_errors
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.data import QualityFault, QualityReport, QualitySummary
 from ktrdr.timeframe import Timeframe
 
 
-def check_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
-    """The report on all bars of a series, by `calendar` or else the symbol's own or a guess.
+def check_stored(store: BarStore, symbol: str, timeframe: str) -> QualityReport:
+    """The report on all bars of a series, whose verdict is stored until the bars change.
 
-    The verdict is stored until the bars change, unless it is by another calendar than the symbol's own.
-
-    Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
+    Raises what `inspect_stored` raises.
     """
     stored = store.read_stored(symbol, timeframe)
+    report = _inspect(store, stored, symbol, timeframe, None)
     path = _path(store, symbol, timeframe)
-    shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
-    report = check(stored.frame, symbol, timeframe, calendar, shorter, stored.calendar)
-    if calendar is not None and report.calendar.name != stored.calendar:
-        return report
     content = {"version": stored.version, "verdict": report.summary.model_dump()}
     with storage_errors(path):
         write_atomically(path, json.dumps(content).encode())
     return report
+
+
+def inspect_stored(store: BarStore, symbol: str, timeframe: str, calendar: str | None = None) -> QualityReport:
+    """The report on all bars of a series, by `calendar` or else the symbol's own or a guess; nothing is stored.
+
+    Raises what `BarStore.read_stored` raises, and InputError when there is no such calendar.
+    """
+    return _inspect(store, store.read_stored(symbol, timeframe), symbol, timeframe, calendar)
+
+
+def _inspect(store: BarStore, stored: StoredBars, symbol: str, timeframe: str, calendar: str | None) -> QualityReport:
+    shorter = _shorter_bars(store, stored.frame, symbol, Timeframe.parse(timeframe))
+    return check(stored.frame, symbol, timeframe, calendar, shorter, stored.calendar)
 
 
 def _shorter_bars(store: BarStore, frame: pl.DataFrame, symbol: str, timeframe: Timeframe) -> ShorterBars | None:

@@ -4,6 +4,7 @@
 
 import * as api from "./api.js";
 import { confirmed, showProblem } from "./dialogs.js";
+import { bytes } from "./format.js";
 import { describe, hasEnded, isTraining } from "./record.js";
 
 /**
@@ -33,6 +34,23 @@ export async function resume(operation) {
   if (!(await confirmed({ title: `Resume ${title}?`, text, action: "Resume it" }))) return;
   const started = await attempt(() => api.resume(operation.operation_id));
   if (started) location.hash = `#/operations/${started.operation_id}`;
+}
+
+/**
+ * Asks, then removes it with its files and its model; the list is shown.
+ * @param {Operation} operation
+ */
+export async function remove(operation) {
+  const id = operation.operation_id;
+  const planned = await attempt(() => api.removeOperation(id, { isTrial: true }));
+  if (!planned) return;
+  const { operations, size_bytes: size } = planned;
+  const parts = operations.length > 1 ? ` with its ${operations.length - 1} parts` : "";
+  const models = operations.some((gone) => gone.has_model) ? "files and models" : "files";
+  const { title } = describe(operation);
+  const text = `${title}${parts}: record, metrics, ${models} (${bytes(size)}) go for good. Bars stay.`;
+  const isAgreed = await confirmed({ title: "Remove this operation?", text, action: "Remove it", isDangerous: true });
+  if (isAgreed && (await attempt(() => api.removeOperation(id, { isTrial: false })))) location.hash = "#/operations";
 }
 
 /**

@@ -3,12 +3,12 @@
 /**
  * @import {
  *   ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
- *   Operation, OperationList, OperationStarted, Quality, Results, Series, StrategyVerdict, System, TrainingStart
+ *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, Series, StrategyVerdict, System, TrainingStart
  * } from "./types.d.ts"
  */
 /** @import { Query } from "./http.js" */
 
-import { get, getBlob, getText, post, start } from "./http.js";
+import { get, getBlob, getText, post, remove, start } from "./http.js";
 
 // -- operations ------------------------------------------------------------------------------------------------------
 
@@ -88,6 +88,13 @@ export const cancel = (id) => post(`/operations/${id}/cancel`);
  * @returns {Promise<OperationStarted>}
  */
 export const resume = (id) => start(`/operations/${id}/resume`);
+
+/**
+ * @param {string} id
+ * @param {{ isTrial: boolean }} options whether only to say what would go
+ * @returns {Promise<Pruned>}
+ */
+export const removeOperation = (id, { isTrial }) => remove(`/operations/${id}`, { dry_run: String(isTrial) });
 
 /**
  * @param {TrainingStart} request

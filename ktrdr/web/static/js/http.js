@@ -61,6 +61,12 @@ export const getBlob = async (path) => (await request("GET", path, {})).blob();
 export const post = async (path, body, signal) => (await request("POST", path, { body, signal })).json();
 
 /**
+ * @param {string} path
+ * @param {Query} [query]
+ */
+export const remove = async (path, query) => (await request("DELETE", path, { query })).json();
+
+/**
  * A post that starts an operation.
  * @param {string} path
  * @param {Blob | object} [body]
@@ -69,7 +75,7 @@ export const post = async (path, body, signal) => (await request("POST", path, {
 export const start = async (path, body, query) => (await request("POST", path, { body, query, key: newKey() })).json();
 
 /**
- * @param {"GET" | "POST"} method
+ * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
  * @param {Call} call
  * @returns {Promise<Response>}
@@ -83,7 +89,7 @@ async function request(method, path, call) {
 }
 
 /**
- * @param {"GET" | "POST"} method
+ * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
  * @param {Call} call
  */

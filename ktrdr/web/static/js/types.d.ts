@@ -24,6 +24,17 @@ export interface RunningPart {
   message: string;
 }
 
+export interface Pruned {
+  operations: PrunedOperation[];
+  size_bytes: number;
+}
+
+export interface PrunedOperation {
+  operation_id: string;
+  /** Whether a trained model goes with it. */
+  has_model: boolean;
+}
+
 export interface OperationError {
   code: string;
   detail: string;

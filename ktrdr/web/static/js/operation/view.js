@@ -5,7 +5,7 @@
  * @import { Child } from "../dom.js"
  */
 
-import { cancel, resume } from "../actions.js";
+import { cancel, remove, resume } from "../actions.js";
 import * as api from "../api.js";
 import { copyButton } from "../clipboard.js";
 import { h, panel, problemCard, replace, setText, showIf } from "../dom.js";
@@ -142,11 +142,14 @@ class OperationView {
   #drawActions() {
     const stop = h("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
     const goOn = h("button", { type: "button", class: "primary", onclick: () => resume(this.#operation) }, "Resume");
+    const drop = h("button", { type: "button", onclick: () => remove(this.#operation) }, "Remove");
+    const isWhole = !this.#operation.metadata.fold;
     replace(
       this.#actions,
       isTraining(this.#operation) && links(this.#operation),
       canCancel(this.#operation) && stop,
       canResume(this.#operation) && goOn,
+      hasEnded(this.#operation) && isWhole && drop,
     );
   }
 
