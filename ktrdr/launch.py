@@ -111,9 +111,11 @@ class RegistryMove(Program):
     """The move of a home's registry into another database.
 
     to: the URL of that database
+    json: whether to print JSON
     """
 
     command = "registry move"
     module = "ktrdr.registry"
 
     to: str | None = None
+    json: bool = False

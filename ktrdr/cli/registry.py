@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ktrdr.cli.options import AsJson
 from ktrdr.launch import RegistryMove
 
 app = typer.Typer(no_args_is_help=True, help="The database of records, results and metrics.")
@@ -22,6 +23,7 @@ def move(
         str,
         typer.Option("--to", metavar="URL", help="An empty database: postgresql+asyncpg://… or sqlite+aiosqlite:///…"),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Move all records into another database, while no server runs.
 
@@ -34,4 +36,4 @@ def move(
     from ktrdr.settings import read_settings
 
     read_settings()
-    RegistryMove(to=to).launch()
+    RegistryMove(to=to, json=as_json).launch()

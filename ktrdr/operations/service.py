@@ -282,12 +282,14 @@ class OperationsService:
             progress["percentage"] = 100.0
         if status is OperationStatus.CANCELLED:
             progress["message"] = _describe_cancellation(operation, bridge)
+        completed_at = _end_of(operation, ended_at)
         ended = operation.moved_to(
             status,
             progress=progress,
             error=error,
             metadata={**operation.metadata, **(metadata or {})},
-            completed_at=_end_of(operation, ended_at),
+            completed_at=completed_at,
+            updated_at=completed_at,
         )
         metrics = await self._all_metrics(operation_id)
         ending: dict[str, Any] = {"status": _RESULT_STATUS[status], **results}
@@ -658,7 +660,7 @@ def _read_status(bridge: LocalBridge) -> dict[str, Any]:
 def _end_of(operation: Operation, ended_at: datetime | None) -> datetime:
     """When its job ended, and not when that was recorded; within the operation's time, in case the clock was set."""
     now = datetime.now(UTC)
-    return now if ended_at is None else min(max(ended_at, operation.started_at or operation.created_at), now)
+    return now if ended_at is None else min(max(ended_at, operation.updated_at), now)
 
 
 def _describe_cancellation(operation: Operation, bridge: LocalBridge | None) -> str:

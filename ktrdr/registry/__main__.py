@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,19 +22,45 @@ from ktrdr.registry.moving import move
 from ktrdr.registry.sqlite_file import log_files
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import read_settings
+from ktrdr.terminal import error_json, error_text, escaped, json_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Move the registry; the exit code is 0 for done, 2 for wrong use and for what could not be done."""
+    chosen = RegistryMove.parse(arguments)
     try:
-        _run(RegistryMove.parse(arguments).to or "")
+        moved = _run(chosen.to or "")
     except KtrdrError as error:
-        sys.stderr.write(f"error: {error.detail}\nhint: {error.hint}\n")
+        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
         return 2
+    if chosen.json:
+        sys.stdout.write(json_text(asdict(moved), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{escaped(line)}\n" for line in _lines(moved)))
     return 0
 
 
-def _run(to: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move came to.
+
+    registry_before: the file or address that the records were copied from
+    database_url: where they are now, as KTRDR_DATABASE_URL names it; passwords are masked
+    """
+
+    operations: int
+    metrics: int
+    registry_before: str
+    database_url: str
+
+
+def _lines(moved: Moved) -> Iterator[str]:
+    yield f"Moved {moved.operations:,} operations and {moved.metrics:,} metrics; all compared."
+    yield f"The registry as it was: {moved.registry_before}"
+    yield f"From now on set: KTRDR_DATABASE_URL={moved.database_url}"
+
+
+def _run(to: str) -> Moved:
     settings = read_settings()
     home = Home(settings.ktrdr_home)
     is_inside = not settings.ktrdr_database_url
@@ -42,10 +69,8 @@ def _run(to: str) -> None:
     source = sqlite_url(home.registry) if is_inside else make_url(settings.ktrdr_database_url)
     with HomeLock(home):
         rows = asyncio.run(_move(source, to, home))
-        left = _put_away(home.registry) if is_inside else masked(settings.ktrdr_database_url)
-    sys.stdout.write(f"Moved {rows['operations']:,} operations and {rows['metrics']:,} metrics; all compared.\n")
-    sys.stdout.write(f"The registry as it was: {left}\n")
-    sys.stdout.write(f"From now on set: KTRDR_DATABASE_URL={masked(to)}\n")
+        before = _put_away(home.registry) if is_inside else masked(settings.ktrdr_database_url)
+    return Moved(rows["operations"], rows["metrics"], str(before), masked(to))
 
 
 async def _move(source: URL, to: str, home: Home) -> dict[str, int]:

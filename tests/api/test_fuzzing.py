@@ -37,7 +37,12 @@ def test_reading_changes_nothing(server: Live) -> None:
 
     assert everything(server.home) == before
     answered = {path for path, status in answers if status == 200}
-    without_content = {f"{API}/models/compare", f"{API}/operations/{server.load}/strategy"}
+    without_content = {
+        f"{API}/models/compare",
+        f"{API}/operations/{server.load}/strategy",
+        f"{API}/models/{server.load}/bundle",
+        f"{API}/models/{server.load}/verification",
+    }
     assert {path for path, _ in answers} - answered == without_content
     assert len(answered) > 30
 

@@ -330,6 +330,8 @@ OPTIONS = [
     Case("config show", ("KTRDR_API_PORT is 'x'", "environment"), env=(("KTRDR_API_PORT", "x"),)),
     Case("serve --port 1", ("good.csv cannot be used as KTRDR_HOME", "KTRDR_HOME"), env=(("KTRDR_HOME", "good.csv"),)),
     Case("models list --limt 3", ("--limt",)),
+    Case("operations prune", ("nothing says what is to go", "--older-than")),
+    Case("registry move --to sqlite+aiosqlite:///moved.sqlite", ("registry", "KTRDR_HOME")),
     Case("doctor --home absent", ("absent",)),
     Case("serve --host 0.0.0.0", ("0.0.0.0", "KTRDR_API_TOKEN")),
 ]

@@ -20,7 +20,8 @@ from ktrdr import logs
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import app, main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor
+from ktrdr.launch import Backup, Doctor, RegistryMove
+from ktrdr.registry import __main__ as registry
 from ktrdr.terminal import escaped, json_text
 from tests.api.live import Live, with_a_year
 from tests.cli.refusal_cases import BAR, HEADER, STRATEGY
@@ -66,6 +67,8 @@ COMMANDS = [
     ["operations", "cancel", HOSTILE],
     ["operations", "resume", HOSTILE],
     ["operations", "prune", "--older-than", HOSTILE],
+    ["operations", "rm", HOSTILE, "--yes"],
+    ["registry", "move", "--to", HOSTILE],
     ["strategies", "validate", f"s{HOSTILE}.yaml"],
     ["strategies", "validate", f"bad{HOSTILE}.yaml"],
     ["strategies", "audit", f"bad{HOSTILE}.yaml", "--symbols", "AAPL"],
@@ -94,6 +97,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         patch.setattr(Backup, "launch", lambda chosen: typer.Exit(backup.main([*chosen.arguments()])))
         patch.setattr(Doctor, "launch", lambda chosen: typer.Exit(doctor.main([*chosen.arguments()])))
+        patch.setattr(RegistryMove, "launch", lambda chosen: typer.Exit(registry.main([*chosen.arguments()])))
         _write_files(folder)
         yield {"TRAINING": _training(live), "FAILED": _failed(live)}
 

@@ -19,7 +19,8 @@ from ktrdr import bootstrap
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor, Server
+from ktrdr.launch import Backup, Doctor, RegistryMove, Server
+from ktrdr.registry import __main__ as registry
 from ktrdr.strategy import validation_errors
 from tests.api.live import START, Live, with_a_year
 from tests.cli.conftest import BROKEN, FakeServer, Ran, serving
@@ -29,6 +30,7 @@ from tests.refusals import check_refusal, stored
 
 CASES = tuple(cases())
 ELSEWHERE = {
+    "api/problems.py": "of a disk that fails while a request is answered: tests/api/test_app.py",
     "api/routes/": "over HTTP alone: tests/api/test_results.py",
     "api/schemas/base.py": "over HTTP alone; options read dates first: tests/api/test_bad_input.py",
     "api/services/analysis_service.py AnalysisService.export 2": "without packages: tests/api/test_analysis.py",
@@ -67,6 +69,7 @@ ELSEWHERE = {
     "market/days.py": "of days in several zones: tests/market/test_days.py",
     "market/exchanges.py": "of a library that fails: tests/market/test_calendars.py",
     "market/files/frames.py": "of a provider's bars: tests/market/test_csv.py",
+    "market/files/size.py": "of a huge file: tests/market/files/test_size.py",
     "market/files/table.py read_table 1": "options read names first: tests/market/files/test_reader.py",
     "market/loading.py": "of prices that are adjusted anew: tests/market/test_loading.py",
     "market/provider.py": "of a provider's answers: tests/market/test_loading.py",
@@ -139,6 +142,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         # These become other programs, whose refusals are theirs.
         patch.setattr(Doctor, "launch", lambda chosen: _end(doctor.main([*chosen.arguments()])))
         patch.setattr(Backup, "launch", lambda chosen: _end(backup.main([*chosen.arguments()])))
+        patch.setattr(RegistryMove, "launch", lambda chosen: _end(registry.main([*chosen.arguments()])))
         patch.setattr(Server, "launch", lambda chosen: _end(bootstrap.main([*chosen.arguments()])))
         lines = stack.enter_context(reached_lines())
         patch.setattr(validation_errors, "RULES", rules := _Noted(validation_errors.RULES))

@@ -92,13 +92,13 @@ def test_all_kinds_of_faults_are_listed_at_once_with_their_rows() -> None:
 
     rows = {fault["message"]: (fault["count"], fault["rows"]) for fault in refused.value.context["faults"]}
     assert rows == {
-        "close is missing or not a number": (2, (2, 9)),
-        "open is infinite": (1, (3,)),
-        "low is zero or negative": (1, (4,)),
-        "volume is negative": (1, (5,)),
-        "high is below open, low or close": (1, (10,)),
-        "timestamp was seen before": (2, (7, 8)),
-        "timestamp is earlier than the row before": (1, (8,)),
+        "close is missing or not a number": (2, [2, 9]),
+        "open is infinite": (1, [3]),
+        "low is zero or negative": (1, [4]),
+        "volume is negative": (1, [5]),
+        "high is below open, low or close": (1, [10]),
+        "timestamp was seen before": (2, [7, 8]),
+        "timestamp is earlier than the row before": (1, [8]),
     }
     assert "row 1 is the first row of data, the header is not counted" in refused.value.detail
 

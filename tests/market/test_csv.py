@@ -119,12 +119,12 @@ def test_several_faults_are_told_in_one_go(tmp_path: Path) -> None:
     assert refused.value.detail.startswith("prices.csv, line 6, '2023-01-06,-5,14,-6,NaN,inf': close is missing")
     lines_by_message = {fault["message"]: fault["places"] for fault in refused.value.context["faults"]}
     assert lines_by_message == {
-        "timestamp is earlier than the row before": (4,),
-        "timestamp was seen before": (5,),
-        "open is zero or negative": (6,),
-        "low is zero or negative": (6,),
-        "close is missing or not a number": (6,),
-        "volume is infinite": (6,),
+        "timestamp is earlier than the row before": [4],
+        "timestamp was seen before": [5],
+        "open is zero or negative": [6],
+        "low is zero or negative": [6],
+        "close is missing or not a number": [6],
+        "volume is infinite": [6],
     }
 
 

@@ -56,7 +56,7 @@ def test_bars_are_loaded_and_drawn(tab: Tab) -> None:
 
 def test_what_went_wrong_is_told_with_reason_and_hint(tab: Tab, system: System, bars: None) -> None:
     page = tab.open("market")
-    page.locator("details.load summary").click()
+    page.get_by_text("Load more bars").click()
     page.get_by_label("Symbol", exact=True).fill("NOPE")
     page.get_by_label("Provider", exact=True).fill("sample")
     page.get_by_role("button", name="Load bars").click()
