@@ -9,6 +9,7 @@ from pathlib import Path
 from ktrdr.executors.identity import find_worker, is_gone, works_in
 from ktrdr.executors.outcome import read_outcome
 from ktrdr.findings import Finding, Level, check_json, damage, damaged_file, subfolders, summarised
+from ktrdr.formatting import counted
 from ktrdr.operations.check import RecordedOperation, bridge_damage
 
 WORKERS = "workers"
@@ -29,7 +30,7 @@ def check(root: Path, records: Sequence[RecordedOperation] | None) -> list[Findi
         *_without_folder(folders, known),
         *_damaged_files(folders, known),
     ]
-    return summarised(_OPERATIONS, f"{len(folders):,} folders", findings)
+    return summarised(_OPERATIONS, counted(len(folders), "folder"), findings)
 
 
 def _unrecorded(folders: Folders, records: Records) -> Iterator[Finding]:

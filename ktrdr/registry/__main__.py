@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 
 from ktrdr.errors import InputError, KtrdrError
 from ktrdr.findings import BACKUP
+from ktrdr.formatting import counted
 from ktrdr.home import Home, HomeLock
 from ktrdr.launch import RegistryMove
 from ktrdr.masking import masked
@@ -55,7 +56,7 @@ class Moved:
 
 
 def _lines(moved: Moved) -> Iterator[str]:
-    yield f"Moved {moved.operations:,} operations and {moved.metrics:,} metrics; all compared."
+    yield f"Moved {counted(moved.operations, 'operation')} and {counted(moved.metrics, 'metric')}; all compared."
     yield f"The registry as it was: {moved.registry_before}"
     yield f"From now on set: KTRDR_DATABASE_URL={moved.database_url}"
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
-from ktrdr.findings import Backup, Finding, Level
+from ktrdr.findings import BACKUP, Backup, Finding, Level
 from ktrdr.formatting import size_text
 from ktrdr.operations.check import RecordedOperation
 from ktrdr.operations.operation import WorkerIdentity
@@ -56,8 +56,7 @@ class RegistryCheck:
 def check(path: Path) -> RegistryCheck:
     """Check a SQLite registry without changing it. Raises StorageError for one of a newer version."""
     if not path.exists():
-        advice = "normal for a new home; else restore a copy of it before the next start"
-        return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", advice)])
+        return RegistryCheck(None, [Finding(Level.NOTE, _REGISTRY, f"{path.name} does not exist", _how_it_went(path))])
     try:
         with connected(path) as connection:
             return _check_file(path, connection)
@@ -69,6 +68,18 @@ def check(path: Path) -> RegistryCheck:
             advice = "look again later; if it stays so, check the disk and restore a copy"
             return _fault(f"{path.name} cannot be read just now: {cause}", advice)
         return RegistryCheck(None, [_damaged(path, cause)])
+
+
+def _how_it_went(missing: Path) -> str:
+    copies = sorted(
+        missing.with_name(BACKUP).glob(f"{missing.stem}-*{missing.suffix}"), key=lambda copy: copy.stat().st_mtime
+    )
+    if not copies:
+        return "normal for a new home; else restore a copy of it before the next start"
+    newest = f"{BACKUP}/{copies[-1].name}"
+    if copies[-1].name.startswith(f"{missing.stem}-moved-"):
+        return f"it was moved: set KTRDR_DATABASE_URL to where it is now; {newest} is how it was"
+    return f"restore a copy of it before the next start; the newest is {newest}"
 
 
 def check_database(url: str) -> RegistryCheck:

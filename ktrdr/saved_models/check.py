@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 from ktrdr.findings import Finding, Level, check_each, check_json, damage, damaged_file, subfolders, summarised
+from ktrdr.formatting import counted
 from ktrdr.training import check as training_check
 from ktrdr.training.check import MODELS
 from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
@@ -29,7 +30,7 @@ def check(root: Path, recorded: Set[str] | None, completed: Set[str]) -> list[Fi
         *(_without_record(name) for name in unrecorded),
         *check_each(lambda name: _check_model(folders[name], name in completed), folders),
     ]
-    return summarised(MODELS, f"{len(folders):,} folders", findings)
+    return summarised(MODELS, counted(len(folders), "folder"), findings)
 
 
 def _without_folder(name: str) -> Finding:

@@ -16,6 +16,7 @@ from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationPage
 from ktrdr.registry import moving
 from ktrdr.registry.__main__ import main
+from ktrdr.registry.check import check
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.contracts.test_operation_stores import operation
 from tests.postgres import Cluster
@@ -78,6 +79,8 @@ def test_all_records_arrive_in_postgresql_and_come_back(
     assert str(kept) in printed
     assert f"KTRDR_DATABASE_URL={url}" in printed
     assert not home.registry.exists()
+    (finding,) = check(home.registry).findings
+    assert f"it was moved: set KTRDR_DATABASE_URL to where it is now; backup/{kept.name}" in finding.advice
     with closing(sqlite3.connect(kept)) as database:
         assert database.execute("SELECT count(*) FROM operations").fetchone() == (2,)
     assert content(url, home) == before

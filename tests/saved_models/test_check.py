@@ -31,7 +31,7 @@ def messages(findings: list[Finding], level: Level = Level.FAULT) -> list[str]:
 
 
 def test_a_whole_model_is_sound(root: Path) -> None:
-    assert [(finding.level, finding.what) for finding in check(root, IDS, IDS)] == [(Level.OK, "1 folders")]
+    assert [(finding.level, finding.what) for finding in check(root, IDS, IDS)] == [(Level.OK, "1 folder")]
 
 
 DAMAGED: dict[str, tuple[Damage, str]] = {
