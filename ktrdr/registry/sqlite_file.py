@@ -15,6 +15,7 @@ from sqlalchemy import Connection, NullPool, create_engine, event
 
 from ktrdr.findings import BACKUP
 from ktrdr.registry import schema
+from ktrdr.registry.backup import copy_registry
 from ktrdr.registry.tables import HomeRow, MetricRow, OperationRow
 
 logger = logging.getLogger(__name__)
@@ -68,14 +69,13 @@ def enable_log(path: Path) -> None:
 def back_up(path: Path, version: str) -> None:
     """Copy the registry into the folder `backup` beside it, under a name with its version and the time.
 
-    Raises OSError and sqlite3.Error; what a killed copy left is replaced by the next one.
+    Raises OSError and StorageError; what a killed copy left is replaced by the next one.
     """
     folder = path.with_name(BACKUP)
     folder.mkdir(exist_ok=True)
     draft = folder / f"{path.name}.new"
     draft.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as copy:
-        source.backup(copy)
+    copy_registry(path, draft)
     copied = folder / f"{path.stem}-{version}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{path.suffix}"
     os.replace(draft, copied)
     logger.info("The registry has layout %s and is brought up to date; as it was, it is in %s", version, copied)
