@@ -350,7 +350,7 @@ class Chaos:
 
     def _look_after(self) -> None:
         for operation in self.system.get("/operations", status="RUNNING", limit=1000).json()["operations"]:
-            if self._others.started.get(operation["operation_id"]) != "folds":
+            if "folds" not in operation["metadata"]:  # a whole has no worker between its folds
                 self._check_has_worker(operation["operation_id"])
         ended = self.ledger.ended()
         for operation_id in self.ledger.unfinished() + self._random.sample(ended, min(3, len(ended))):
