@@ -107,8 +107,9 @@ async def _multiply(home: Path, operation_id: str, waiting: int) -> None:
     assert original
     for number in range(waiting):
         instant = original.created_at + timedelta(seconds=1 + number / 1000)
-        copy = replace(original, operation_id=new_operation_id("TRAINING"), created_at=instant, updated_at=instant)
-        await store.add(copy)
+        copy = replace(original, created_at=instant, updated_at=instant)
+        while not await store.add(copy := replace(copy, operation_id=new_operation_id("TRAINING"))):
+            pass
         _copy_folder(home, original, copy)
     await store.close()
 

@@ -112,7 +112,7 @@ class Runtime:
         asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
     async def close(self) -> None:
-        logger.info("Stopping while %d operations run", len(self.operations.running()))
+        logger.info("Stopping; running: %d", len(self.operations.running()))
         await self.health.close()
         await self.dispatcher.close()
         await self.operations.close()
