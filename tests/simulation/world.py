@@ -296,6 +296,11 @@ class World:
 
             server.do(work(), what, on_answer)
 
+    @property
+    def unanswered(self) -> set[str]:
+        """The requests, by their text, that the server has not answered yet."""
+        return {call.what for call in self.server.calls} if self.server else set()
+
     def prune(self, on_answer: Callable[[Any], None]) -> None:
         self.ask("prune", lambda server: server.retention.prune(Prune(older_than_days=0.0)), on_answer)
 
