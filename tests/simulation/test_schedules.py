@@ -99,6 +99,13 @@ def a_whole_waits_for_its_folder(state: Simulation) -> None:
     state.wait_longer(seconds=60.0)
 
 
+def a_whole_whose_failure_cannot_be_recorded_starts_no_parts(state: Simulation) -> None:
+    state.start(kind="folds", how="hang", size=3)
+    state.end_the_server(how="at a file", calls=4, away_s=0.0)
+    state.fail_the_registry(calls="writes", is_late=False, left=1)
+    state.wait(seconds=0.01)
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -110,6 +117,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_job_waits_again_where_no_process_can_be_started,
     a_whole_goes_on_without_its_folder,
     a_whole_waits_for_its_folder,
+    a_whole_whose_failure_cannot_be_recorded_starts_no_parts,
 )
 
 
