@@ -165,7 +165,7 @@ class Dispatcher:
         elif operation_id in self._settlement:
             await self._settlement.insist(operation_id)
         else:
-            self._stop(operation_id)
+            self.stop(operation_id)
         return await self._operations.get_operation(operation_id)
 
     def _drop_held(self, operation: Operation) -> bool:
@@ -190,15 +190,6 @@ class Dispatcher:
                 raise StorageError(what, hint="try again in a few seconds")
         del self._postponed[operation_id]
         return True
-
-    def _stop(self, operation_id: str) -> None:
-        if operation_id not in self._cancelling:
-            self._settlement.note_cancel(operation_id)
-            loop = asyncio.get_running_loop()
-            self._cancelling[operation_id] = loop.call_later(
-                self._cancel_grace_s, self._kill_unresponsive, operation_id
-            )
-            self._executor.stop(operation_id)
 
     async def _cancel_plan(self, operation_id: str) -> Operation:
         self._executor.withdraw(operation_id)  # where its final job was waiting for a worker
@@ -267,6 +258,15 @@ class Dispatcher:
         await self._operations.start_operation(operation_id, worker)
         logger.info("Found operation %s running (pid %d)", operation_id, worker.pid)
         return True
+
+    def stop(self, operation_id: str) -> None:
+        if operation_id not in self._cancelling:
+            self._settlement.note_cancel(operation_id)
+            loop = asyncio.get_running_loop()
+            self._cancelling[operation_id] = loop.call_later(
+                self._cancel_grace_s, self._kill_unresponsive, operation_id
+            )
+            self._executor.stop(operation_id)
 
     async def queue_again(self, operation_id: str) -> None:
         if self.is_plan(operation_id):

@@ -106,6 +106,22 @@ def a_whole_whose_failure_cannot_be_recorded_starts_no_parts(state: Simulation) 
     state.wait(seconds=0.01)
 
 
+def a_cancel_does_not_end_one_whose_worker_goes_on(state: Simulation) -> None:
+    state.start(kind="folds", how="hang", size=2)
+    state.start_trainings(how="complete", count=2, pause=0.05)
+    state.happen(event="copy", number=1)
+    state.fail_files(actor="server", name="outcome.json", calls="reads", number=24, left=FOR_A_WHILE)
+    state.wait_longer(seconds=10.0)
+    state.fail_the_registry(calls="reads", is_late=True, left=1)
+    state.end_the_server(how="now", calls=1, away_s=0.5)
+    state.wait(seconds=0.3)
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.wait(seconds=0.0)
+    state.cancel(number=1)
+    state.wait_for_epochs(seconds=4.0)
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -118,6 +134,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_whole_goes_on_without_its_folder,
     a_whole_waits_for_its_folder,
     a_whole_whose_failure_cannot_be_recorded_starts_no_parts,
+    a_cancel_does_not_end_one_whose_worker_goes_on,
 )
 
 
