@@ -485,6 +485,8 @@ class OperationsService:
         available = await self._count_metrics(operation_id)
         if cursor >= available:
             self._check_readable(operation)
+        if cursor > available:
+            self._check_taken_up(operation)
         if not 0 <= cursor <= available:
             raise CursorError(
                 f"cursor must be within 0 and {available}; it is {cursor}",
@@ -521,6 +523,12 @@ class OperationsService:
             return
         if damage := operation.progress.get("unreadable"):
             raise BridgeError(damage, hint=_WORKER_GOES_ON)
+
+    def _check_taken_up(self, operation: Operation) -> None:
+        """Raise BridgeError while a restarted server could not open its bridge: cursors from before are valid."""
+        if not operation.status.is_terminal and operation.operation_id not in self._local_bridges:
+            what = f"the progress of operation {operation.operation_id} cannot be read yet"
+            raise BridgeError(what, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
         """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed.
