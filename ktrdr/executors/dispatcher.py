@@ -78,7 +78,8 @@ class Dispatcher:
 
     async def _take_up_again(self, operation: Operation) -> None:
         operation_id = operation.operation_id
-        del self._postponed[operation_id]
+        if self._postponed.pop(operation_id, None) is None:  # it was cancelled meanwhile
+            return
         if not operation.status.is_terminal:
             await self._take_up_or_postpone(operation)
             if operation_id in self.plans:
