@@ -12,6 +12,7 @@ from pathlib import Path
 from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
+from ktrdr.executors.failures import Failures
 from ktrdr.executors.identity import works_in
 from ktrdr.executors.outcome import Outcome, reserve_disk_space, write_job
 from ktrdr.executors.plans import PlanRunner
@@ -24,8 +25,6 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 
 logger = logging.getLogger(__name__)
-
-_RECORD_RETRY_S = 5.0
 
 
 class Dispatcher:
@@ -54,7 +53,7 @@ class Dispatcher:
         self._settlement = Settlement(operations, home, self)
         self._postponed: dict[str, Operation] = {}
         self._held: list[Operation] | None = None
-        self._records: set[asyncio.Task[None]] = set()
+        self._failures = Failures(operations)
         operations.place_by(executor.place)
 
     async def start(self) -> None:
@@ -131,7 +130,7 @@ class Dispatcher:
         except StorageError as problem:
             self._executor.withdraw(operation_id)
             shutil.rmtree(self.folder(operation_id), ignore_errors=True)
-            await self._fail(operation_id, problem)
+            await self._failures.record(operation_id, problem)
             raise
         return await self._operations.get_operation(operation_id)
 
@@ -226,8 +225,7 @@ class Dispatcher:
     async def close(self) -> None:
         for timer in self._cancelling.values():
             timer.cancel()
-        for record in self._records:
-            record.cancel()
+        self._failures.close()
         await self.plans.close()
         await self._executor.close()
 
@@ -299,25 +297,6 @@ class Dispatcher:
         bridge = LazyProgressBridge(self.folder(operation_id) / BRIDGE)
         self._operations.register_local_bridge(operation_id, bridge, level)
 
-    async def _fail(self, operation_id: str, problem: StorageError) -> None:
-        """Record the failure now or, while the registry cannot be written, as soon as it can."""
-        try:
-            await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
-        except StorageError:
-            self._fail_soon(operation_id, problem)
-
-    def _fail_soon(self, operation_id: str, problem: StorageError) -> None:
-        self._records.add(task := asyncio.get_running_loop().create_task(self._fail_later(operation_id, problem)))
-        task.add_done_callback(self._records.discard)
-
-    async def _fail_later(self, operation_id: str, problem: StorageError) -> None:
-        while True:
-            await asyncio.sleep(_RECORD_RETRY_S)
-            with suppress(StorageError):
-                with suppress(OperationTerminal):
-                    await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
-                return
-
     async def _submit(self, operation: Operation) -> None:
         if self._held is not None:
             self._held.append(operation)
@@ -335,7 +314,7 @@ class Dispatcher:
         except StorageError as problem:  # its job is damaged, or of a newer version
             logger.error("Operation %s cannot be taken up: %s", operation_id, problem.detail)
             if operation.status is OperationStatus.PENDING:
-                self._fail_soon(operation_id, problem)
+                self._failures.record_soon(operation_id, problem)
             return
         try:
             with suppress(OperationTerminal):  # its end was recorded, and only the registry's answer was lost
