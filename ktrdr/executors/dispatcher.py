@@ -79,12 +79,12 @@ class Dispatcher:
         operation_id = operation.operation_id
         if self._postponed.pop(operation_id, None) is None:  # it was cancelled meanwhile
             return
-        if not operation.status.is_terminal:
-            await self._take_up_or_postpone(operation)
-            if operation_id in self.plans:
-                await self._continue_plan(operation)
-        if operation_id not in self._postponed:
+        if operation.status.is_terminal:
             self._executor.release(operation_id)
+            return
+        await self._take_up_or_postpone(operation)
+        if operation_id in self.plans:
+            await self._continue_plan(operation)
 
     @asynccontextmanager
     async def _submitting_later(self) -> AsyncIterator[None]:
@@ -189,6 +189,7 @@ class Dispatcher:
                 what = f"operation {operation_id} has run, and the registry cannot record that just now"
                 raise StorageError(what, hint="try again in a few seconds")
         del self._postponed[operation_id]
+        self._executor.release(operation_id)
         return True
 
     async def _cancel_plan(self, operation_id: str) -> Operation:
@@ -321,11 +322,14 @@ class Dispatcher:
                 await self._take_up(operation, is_plan)
         except (StorageError, OSError) as problem:
             self._postpone(operation, problem)
+        else:
+            self._executor.release(operation_id)
 
     def _postpone(self, operation: Operation, problem: Exception) -> None:
         self._postponed[operation.operation_id] = operation
         with suppress(StorageError):  # its job is damaged
-            if operation.status is OperationStatus.RUNNING and operation.worker:
+            has_worker = operation.worker is not None or self._table.plan(operation) is None
+            if operation.status is OperationStatus.RUNNING and has_worker:
                 self._executor.reserve(self._job(operation))  # no waiting one may start in its place
         logger.warning("Operation %s cannot be taken up yet: %s", operation.operation_id, problem)
 
@@ -344,6 +348,7 @@ class Dispatcher:
             logger.warning(
                 "Operation %s has begun, and the registry has it as waiting; its folder decides", operation_id
             )
+            self._executor.reserve(self._job(operation))  # where its start cannot be recorded now, its worker goes on
             operation = await self._operations.start_operation(operation_id, worker=None)
         if operation.worker and await self._adopt_recorded(operation, operation.worker):
             logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)

@@ -153,6 +153,22 @@ def a_cursor_is_valid_while_the_bridge_cannot_be_opened(state: Simulation) -> No
     state.look(number=4, force=False)
 
 
+def a_worker_that_the_older_registry_does_not_know_keeps_its_place(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=2, pause=6.0)
+    state.start_trainings(how="hang", count=2, pause=0.05)
+    state.happen(event="copy", number=5)
+    state.signal_a_worker(number=0, signal="SEGV")
+    state.start_trainings(how="fail", count=3, pause=6.0)
+    state.end_the_server(how="politely", calls=28, away_s=0.0)
+    state.fail_the_registry(calls="reads", is_late=True, left=2)
+    state.turn(callbacks=8)
+    state.heal()
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.fail_the_registry(calls="writes", is_late=True, left=2)
+    state.wait_for_epochs(seconds=3.0)
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -168,6 +184,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_cancel_does_not_end_one_whose_worker_goes_on,
     a_cancel_may_drop_what_is_about_to_be_taken_up_again,
     a_cursor_is_valid_while_the_bridge_cannot_be_opened,
+    a_worker_that_the_older_registry_does_not_know_keeps_its_place,
 )
 
 
