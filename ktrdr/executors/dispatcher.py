@@ -12,6 +12,7 @@ from pathlib import Path
 from ktrdr.errors import BridgeError, KtrdrError, OperationTerminal, StorageError
 from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
+from ktrdr.executors.failures import Failures
 from ktrdr.executors.identity import works_in
 from ktrdr.executors.outcome import Outcome, reserve_disk_space, write_job
 from ktrdr.executors.plans import PlanRunner
@@ -24,8 +25,6 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 
 logger = logging.getLogger(__name__)
-
-_RECORD_RETRY_S = 5.0
 
 
 class Dispatcher:
@@ -54,7 +53,7 @@ class Dispatcher:
         self._settlement = Settlement(operations, home, self)
         self._postponed: dict[str, Operation] = {}
         self._held: list[Operation] | None = None
-        self._records: set[asyncio.Task[None]] = set()
+        self._failures = Failures(operations)
         operations.place_by(executor.place)
 
     async def start(self) -> None:
@@ -78,13 +77,14 @@ class Dispatcher:
 
     async def _take_up_again(self, operation: Operation) -> None:
         operation_id = operation.operation_id
-        del self._postponed[operation_id]
-        if not operation.status.is_terminal:
-            await self._take_up_or_postpone(operation)
-            if operation_id in self.plans:
-                await self._continue_plan(operation)
-        if operation_id not in self._postponed:
+        if self._postponed.pop(operation_id, None) is None:  # it was cancelled meanwhile
+            return
+        if operation.status.is_terminal:
             self._executor.release(operation_id)
+            return
+        await self._take_up_or_postpone(operation)
+        if operation_id in self.plans:
+            await self._continue_plan(operation)
 
     @asynccontextmanager
     async def _submitting_later(self) -> AsyncIterator[None]:
@@ -130,7 +130,7 @@ class Dispatcher:
         except StorageError as problem:
             self._executor.withdraw(operation_id)
             shutil.rmtree(self.folder(operation_id), ignore_errors=True)
-            await self._fail(operation_id, problem)
+            await self._failures.record(operation_id, problem)
             raise
         return await self._operations.get_operation(operation_id)
 
@@ -165,7 +165,7 @@ class Dispatcher:
         elif operation_id in self._settlement:
             await self._settlement.insist(operation_id)
         else:
-            self._stop(operation_id)
+            self.stop(operation_id)
         return await self._operations.get_operation(operation_id)
 
     def _drop_held(self, operation: Operation) -> bool:
@@ -189,16 +189,8 @@ class Dispatcher:
                 what = f"operation {operation_id} has run, and the registry cannot record that just now"
                 raise StorageError(what, hint="try again in a few seconds")
         del self._postponed[operation_id]
+        self._executor.release(operation_id)
         return True
-
-    def _stop(self, operation_id: str) -> None:
-        if operation_id not in self._cancelling:
-            self._settlement.note_cancel(operation_id)
-            loop = asyncio.get_running_loop()
-            self._cancelling[operation_id] = loop.call_later(
-                self._cancel_grace_s, self._kill_unresponsive, operation_id
-            )
-            self._executor.stop(operation_id)
 
     async def _cancel_plan(self, operation_id: str) -> Operation:
         self._executor.withdraw(operation_id)  # where its final job was waiting for a worker
@@ -234,8 +226,7 @@ class Dispatcher:
     async def close(self) -> None:
         for timer in self._cancelling.values():
             timer.cancel()
-        for record in self._records:
-            record.cancel()
+        self._failures.close()
         await self.plans.close()
         await self._executor.close()
 
@@ -268,6 +259,15 @@ class Dispatcher:
         logger.info("Found operation %s running (pid %d)", operation_id, worker.pid)
         return True
 
+    def stop(self, operation_id: str) -> None:
+        if operation_id not in self._cancelling:
+            self._settlement.note_cancel(operation_id)
+            loop = asyncio.get_running_loop()
+            self._cancelling[operation_id] = loop.call_later(
+                self._cancel_grace_s, self._kill_unresponsive, operation_id
+            )
+            self._executor.stop(operation_id)
+
     async def queue_again(self, operation_id: str) -> None:
         if self.is_plan(operation_id):
             await self._submit(await self._operations.start_operation(operation_id, worker=None))
@@ -298,25 +298,6 @@ class Dispatcher:
         bridge = LazyProgressBridge(self.folder(operation_id) / BRIDGE)
         self._operations.register_local_bridge(operation_id, bridge, level)
 
-    async def _fail(self, operation_id: str, problem: StorageError) -> None:
-        """Record the failure now or, while the registry cannot be written, as soon as it can."""
-        try:
-            await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
-        except StorageError:
-            self._fail_soon(operation_id, problem)
-
-    def _fail_soon(self, operation_id: str, problem: StorageError) -> None:
-        self._records.add(task := asyncio.get_running_loop().create_task(self._fail_later(operation_id, problem)))
-        task.add_done_callback(self._records.discard)
-
-    async def _fail_later(self, operation_id: str, problem: StorageError) -> None:
-        while True:
-            await asyncio.sleep(_RECORD_RETRY_S)
-            with suppress(StorageError):
-                with suppress(OperationTerminal):
-                    await self._operations.fail_operation(operation_id, Outcome.from_error(problem).error)
-                return
-
     async def _submit(self, operation: Operation) -> None:
         if self._held is not None:
             self._held.append(operation)
@@ -334,18 +315,21 @@ class Dispatcher:
         except StorageError as problem:  # its job is damaged, or of a newer version
             logger.error("Operation %s cannot be taken up: %s", operation_id, problem.detail)
             if operation.status is OperationStatus.PENDING:
-                self._fail_soon(operation_id, problem)
+                self._failures.record_soon(operation_id, problem)
             return
         try:
             with suppress(OperationTerminal):  # its end was recorded, and only the registry's answer was lost
                 await self._take_up(operation, is_plan)
         except (StorageError, OSError) as problem:
             self._postpone(operation, problem)
+        else:
+            self._executor.release(operation_id)
 
     def _postpone(self, operation: Operation, problem: Exception) -> None:
         self._postponed[operation.operation_id] = operation
         with suppress(StorageError):  # its job is damaged
-            if operation.status is OperationStatus.RUNNING and operation.worker:
+            has_worker = operation.worker is not None or self._table.plan(operation) is None
+            if operation.status is OperationStatus.RUNNING and has_worker:
                 self._executor.reserve(self._job(operation))  # no waiting one may start in its place
         logger.warning("Operation %s cannot be taken up yet: %s", operation.operation_id, problem)
 
@@ -364,6 +348,7 @@ class Dispatcher:
             logger.warning(
                 "Operation %s has begun, and the registry has it as waiting; its folder decides", operation_id
             )
+            self._executor.reserve(self._job(operation))  # where its start cannot be recorded now, its worker goes on
             operation = await self._operations.start_operation(operation_id, worker=None)
         if operation.worker and await self._adopt_recorded(operation, operation.worker):
             logger.info("Found operation %s running (pid %d)", operation_id, operation.worker.pid)

@@ -25,6 +25,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Part, PartRequest, Plan, Start
 from ktrdr.operations.plan_bridge import PlanBridge
 from ktrdr.operations.service import OperationsService
+from ktrdr.operations.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,8 @@ class PlanRunner:
         async with whole.lock:
             operation = await self._operations.get_operation(whole_id)
             plan = self._table.plan(operation)
-            if operation.status.is_terminal or operation.worker or plan is None:
+            # One that waits has a start, or its failure, that cannot be recorded yet: parts would outlive it.
+            if operation.status is not OperationStatus.RUNNING or operation.worker or plan is None:
                 return
             ended = await self._load_ended_parts(whole)
             _record(whole, plan, ended)

@@ -24,7 +24,7 @@ from ktrdr.executors.outcome import (
     read_outcome,
     write_outcome,
 )
-from ktrdr.executors.worker import JOB_UNREADABLE, OUTCOME_UNWRITABLE
+from ktrdr.executors.worker import ALREADY_BEGUN, JOB_UNREADABLE, OUTCOME_UNWRITABLE
 from ktrdr.home import Home
 from ktrdr.operations.operation import WorkerIdentity
 from ktrdr.operations.service import OperationsService
@@ -40,6 +40,9 @@ class Queue(Protocol):
 
     async def adopt(self, operation_id: str, worker: WorkerIdentity) -> bool:
         """Record that this process works on the operation, and watch it; False when it is gone."""
+
+    def stop(self, operation_id: str) -> None:
+        """Ask the operation's worker to end, and kill it after the grace time."""
 
     async def queue_again(self, operation_id: str) -> None:
         """Queue an operation whose worker never received its job."""
@@ -90,6 +93,9 @@ class Settlement:
             return
         self._settling.add(operation_id)
         try:
+            if await self._is_still_at_work(remembered):
+                self._exits.pop(operation_id, None)  # what is known of its cancel stays
+                return
             await self._settle(remembered)
         except OSError as error:
             reason = f"what its worker left cannot be read just now: {error}"
@@ -143,8 +149,6 @@ class Settlement:
     async def _settle(self, worker_exit: WorkerExit) -> None:
         operation_id = worker_exit.operation_id
         outcome = self._read_outcome(operation_id)
-        if outcome is None and await self._is_still_at_work(operation_id):
-            return
         if outcome is None and operation_id not in self._cancelled and self._never_began(worker_exit):
             await self._queue.queue_again(operation_id)
             return
@@ -165,10 +169,20 @@ class Settlement:
                 raise
             return Outcome("cancelled", {"note": f"what its worker left could not be read: {error}"})
 
-    async def _is_still_at_work(self, operation_id: str) -> bool:
-        """Whether another process than the recorded one works on it, as with a record of an earlier version."""
+    async def _is_still_at_work(self, worker_exit: WorkerExit) -> bool:
+        """Whether another process than the recorded one works on it, as with a record of an earlier version.
+
+        It is asked before the outcome is read: where that fails, a cancel must not end one whose worker goes on.
+        """
+        if worker_exit.watched and worker_exit.code != ALREADY_BEGUN:
+            return False
+        operation_id = worker_exit.operation_id
         worker = await asyncio.to_thread(find_worker, self._folder(operation_id))
-        return worker is not None and await self._queue.adopt(operation_id, worker)
+        if worker is None or not await self._queue.adopt(operation_id, worker):
+            return False
+        if operation_id in self._insisted:
+            self._queue.stop(operation_id)
+        return True
 
     def _never_began(self, worker_exit: WorkerExit) -> bool:
         """Whether a server ended before it sent the worker its job, or the worker could not read the job."""

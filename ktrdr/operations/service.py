@@ -14,8 +14,9 @@ from typing import Any
 
 from ktrdr.errors import BridgeError, ConflictError, CursorError, OperationNotFound, OperationNotTerminal, StorageError
 from ktrdr.operations.bridge import BridgeFileError, BridgeReadError, ProgressBridge
+from ktrdr.operations.creation import Creation
 from ktrdr.operations.lazy_bridge import LazyProgressBridge
-from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity, new_operation_id
+from ktrdr.operations.operation import INITIAL_PROGRESS, Operation, WorkerIdentity
 from ktrdr.operations.silence import SilenceWatch
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import EndedOperation, OperationPage, OperationStore
@@ -51,16 +52,15 @@ class OperationsService:
         self._metrics_cursors: dict[str, int] = {}
         self._last_refresh: dict[str, float] = {}
         self._views = Views()
+        self._creation = Creation(store, self._views, self.get_operation)
         self._silence = SilenceWatch()
         self._unreadable: dict[str, str] = {}
         self._losses_accepted: set[str] = set()
         self._queue_place: Callable[[str], int | None] = lambda operation_id: None
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._removed: set[str] = set()
-        self._unconfirmed: set[str] = set()
         self._unsure: set[str] = set()
         self._ending = asyncio.Lock()
-        self._creating = asyncio.Lock()
         self._relating = asyncio.Lock()
         """Held while an operation becomes the parent of another, or is removed."""
         self._listeners: list[Callable[[Operation], None]] = []
@@ -91,84 +91,17 @@ class OperationsService:
         async with self._relating if parent_id else nullcontext():
             if parent_id:
                 await self._load(parent_id)
-            return await self._create(operation_type, metadata, payload, parent_id, idempotency_key)
-
-    async def _create(
-        self,
-        operation_type: str,
-        metadata: Mapping[str, Any],
-        payload: Mapping[str, Any],
-        parent_id: str | None,
-        idempotency_key: str | None,
-    ) -> tuple[Operation, bool]:
-        async with self._creating:
-            return await self._create_alone(operation_type, metadata, payload, parent_id, idempotency_key)
-
-    async def _create_alone(
-        self,
-        operation_type: str,
-        metadata: Mapping[str, Any],
-        payload: Mapping[str, Any],
-        parent_id: str | None,
-        idempotency_key: str | None,
-    ) -> tuple[Operation, bool]:
-        await self._withdraw_unconfirmed()
-        while True:
-            if earlier := await self._find_repeated(operation_type, payload, idempotency_key):
-                return earlier, False
-            instant = self._views.next_creation()
-            operation = Operation(
-                operation_id=new_operation_id(operation_type),
-                operation_type=operation_type,
-                status=OperationStatus.PENDING,
-                created_at=instant,
-                updated_at=instant,
-                metadata=metadata,
-                progress=INITIAL_PROGRESS,
-                parent_id=parent_id,
-                payload=payload,
-                idempotency_key=idempotency_key,
-            )
-            if await self._add(operation):
-                self._views.put(operation)
-                logger.info("Created operation %s (type=%s)", operation.operation_id, operation_type)
-                return operation, True
-
-    async def _add(self, operation: Operation) -> bool:
-        try:
-            return await self._store.add(operation)
-        except StorageError:  # the record may be there nonetheless, where only the answer was lost
-            self._unconfirmed.add(operation.operation_id)
-            raise
+            return await self._creation.create(operation_type, metadata, payload, parent_id, idempotency_key)
 
     async def withdraw_unconfirmed(self) -> None:
         """Remove records of operations whose creation failed, so that none waits for ever. Raises StorageError."""
-        if self._unconfirmed:
-            async with self._creating:
-                await self._withdraw_unconfirmed()
-
-    async def _withdraw_unconfirmed(self) -> None:
-        for operation_id in list(self._unconfirmed):
-            await self._store.remove(operation_id)
-            self._unconfirmed.discard(operation_id)
+        await self._creation.withdraw_unconfirmed()
 
     async def find_repeated(
         self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
     ) -> Operation | None:
         """The operation created earlier with this key, if any. Raises ConflictError when its request was different."""
-        if idempotency_key is None:
-            return None
-        async with self._creating:  # a creation that is under way may fail, though its record is there
-            await self._withdraw_unconfirmed()
-            return await self._find_repeated(operation_type, payload, idempotency_key)
-
-    async def _find_repeated(
-        self, operation_type: str, payload: Mapping[str, Any], idempotency_key: str | None
-    ) -> Operation | None:
-        if idempotency_key is None or (earlier := await self._store.find_by_key(idempotency_key)) is None:
-            return None
-        _check_same_request(earlier, operation_type, payload)
-        return await self.get_operation(earlier.operation_id)
+        return await self._creation.find_repeated(operation_type, payload, idempotency_key)
 
     def register_local_bridge(self, operation_id: str, bridge: LocalBridge, level: int = logging.INFO) -> None:
         """Read the operation's progress from `bridge` from now on; logged at `level`."""
@@ -487,6 +420,8 @@ class OperationsService:
         available = await self._count_metrics(operation_id)
         if cursor >= available:
             self._check_readable(operation)
+        if cursor > available:
+            self._check_taken_up(operation)
         if not 0 <= cursor <= available:
             raise CursorError(
                 f"cursor must be within 0 and {available}; it is {cursor}",
@@ -523,6 +458,12 @@ class OperationsService:
             return
         if damage := operation.progress.get("unreadable"):
             raise BridgeError(damage, hint=_WORKER_GOES_ON)
+
+    def _check_taken_up(self, operation: Operation) -> None:
+        """Raise BridgeError while a restarted server could not open its bridge: cursors from before are valid."""
+        if not operation.status.is_terminal and operation.operation_id not in self._local_bridges:
+            what = f"the progress of operation {operation.operation_id} cannot be read yet"
+            raise BridgeError(what, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
         """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed.
@@ -678,16 +619,6 @@ def _bridge_errors() -> Iterator[None]:
         yield
     except BridgeFileError as damage:
         raise BridgeError(str(damage), hint=_WORKER_GOES_ON) from damage
-
-
-def _check_same_request(earlier: Operation, operation_type: str, payload: Mapping[str, Any]) -> None:
-    if (earlier.operation_type, earlier.payload) != (operation_type, payload):
-        raise ConflictError(
-            f"the idempotency key {earlier.idempotency_key!r} was used for another request, "
-            f"which started {earlier.operation_id}",
-            hint="use a new key for each request",
-            operation_id=earlier.operation_id,
-        )
 
 
 def _tenths(age_s: float) -> float:

@@ -235,13 +235,19 @@ class Simulation(RuleBasedStateMachine):
     def fail_files(self, actor: str, name: str, calls: str, number: int, left: int) -> None:
         which = {"reads": READS, "writes": WRITES, "both": READS | WRITES}[calls]
         self.world.disk.faults.append(DiskFault(actor, name, which, number, left))
-        self.truth.disturbed()
+        self._note_fault()
 
     @step(calls=("reads", "writes", "both"), is_late=(False, True), left=times)
     def fail_the_registry(self, calls: str, is_late: bool, left: int) -> None:
         which = {"reads": _READ_CALLS, "writes": _WRITE_CALLS, "both": _READ_CALLS + _WRITE_CALLS}[calls]
         self.world.registry.faults.append(StoreFault(which, is_late, left))
+        self._note_fault()
+
+    def _note_fault(self) -> None:
+        """A cancel that has no answer yet may meet it, and then ends its operation with what can be read."""
         self.truth.disturbed()
+        ledger, unanswered = self.truth.ledger, self.world.unanswered
+        ledger.with_losses |= {name for name in ledger.cancels if f"cancel {name}" in unanswered}
 
     @step(
         when=lambda self: self._is_failing(),

@@ -99,6 +99,76 @@ def a_whole_waits_for_its_folder(state: Simulation) -> None:
     state.wait_longer(seconds=60.0)
 
 
+def a_whole_whose_failure_cannot_be_recorded_starts_no_parts(state: Simulation) -> None:
+    state.start(kind="folds", how="hang", size=3)
+    state.end_the_server(how="at a file", calls=4, away_s=0.0)
+    state.fail_the_registry(calls="writes", is_late=False, left=1)
+    state.wait(seconds=0.01)
+
+
+def a_cancel_does_not_end_one_whose_worker_goes_on(state: Simulation) -> None:
+    state.start(kind="folds", how="hang", size=2)
+    state.start_trainings(how="complete", count=2, pause=0.05)
+    state.happen(event="copy", number=1)
+    state.fail_files(actor="server", name="outcome.json", calls="reads", number=24, left=FOR_A_WHILE)
+    state.wait_longer(seconds=10.0)
+    state.fail_the_registry(calls="reads", is_late=True, left=1)
+    state.end_the_server(how="now", calls=1, away_s=0.5)
+    state.wait(seconds=0.3)
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.wait(seconds=0.0)
+    state.cancel(number=1)
+    state.wait_for_epochs(seconds=4.0)
+
+
+def a_cancel_may_drop_what_is_about_to_be_taken_up_again(state: Simulation) -> None:
+    state.start(kind="folds", how="complete", size=1)
+    state.turn(callbacks=18)
+    state.start(kind="folds", how="hang", size=1)
+    state.turn(callbacks=9)
+    state.end_the_server(how="now", calls=2, away_s=0.0)
+    state.fail_files(actor="worker", name="job.json", calls="reads", number=24, left=2)
+    state.wait_longer(seconds=10.0)
+    state.fail_files(actor="server", name="outcome.json", calls="both", number=28, left=FOR_A_WHILE)
+    state.cancel(number=5)
+    state.end_the_server(how="politely", calls=19, away_s=0.5)
+    state.wait_longer(seconds=5.0)
+
+
+def a_cursor_is_valid_while_the_bridge_cannot_be_opened(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=1, pause=0.0)
+    state.start(kind="folds", how="complete", size=4)
+    state.wait_longer(seconds=5.0)
+    state.fail_the_registry(calls="writes", is_late=True, left=FOR_A_WHILE)
+    state.start_trainings(how="exit", count=2, pause=0.05)
+    state.wait_longer(seconds=60.0)
+    state.repeat_a_request(number=4)
+    state.look(number=6, force=True)
+    state.turn(callbacks=12)
+    state.fail_files(actor="server", name="bridge", calls="both", number=28, left=FOR_A_WHILE)
+    state.end_the_server(how="politely", calls=1, away_s=0.0)
+    state.turn(callbacks=16)
+    state.start_trainings(how="hang", count=3, pause=0.0)
+    state.look(number=4, force=False)
+
+
+def a_worker_that_the_older_registry_does_not_know_keeps_its_place(state: Simulation) -> None:
+    state.start_trainings(how="hang", count=2, pause=6.0)
+    state.start_trainings(how="hang", count=2, pause=0.05)
+    state.happen(event="copy", number=5)
+    state.signal_a_worker(number=0, signal="SEGV")
+    state.start_trainings(how="fail", count=3, pause=6.0)
+    state.end_the_server(how="politely", calls=28, away_s=0.0)
+    state.fail_the_registry(calls="reads", is_late=True, left=2)
+    state.turn(callbacks=8)
+    state.heal()
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.fail_the_registry(calls="writes", is_late=True, left=2)
+    state.wait_for_epochs(seconds=3.0)
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -110,6 +180,11 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_job_waits_again_where_no_process_can_be_started,
     a_whole_goes_on_without_its_folder,
     a_whole_waits_for_its_folder,
+    a_whole_whose_failure_cannot_be_recorded_starts_no_parts,
+    a_cancel_does_not_end_one_whose_worker_goes_on,
+    a_cancel_may_drop_what_is_about_to_be_taken_up_again,
+    a_cursor_is_valid_while_the_bridge_cannot_be_opened,
+    a_worker_that_the_older_registry_does_not_know_keeps_its_place,
 )
 
 

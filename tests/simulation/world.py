@@ -26,7 +26,7 @@ from ktrdr.executors.local import LocalExecutor
 from ktrdr.home import Home, HomeLock
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable, job_of
 from ktrdr.jobs.service import JobService
-from ktrdr.operations import bridge, health, operation, plan_bridge, service, silence, views
+from ktrdr.operations import bridge, creation, health, operation, plan_bridge, service, silence, views
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.removal import Removal
@@ -164,7 +164,7 @@ class World:
         for module in (service, silence):
             self._stack.enter_context(patch.object(module, "time", self.clock))
         self._stack.enter_context(patch.object(bridge, "now", self.clock.time))
-        self._stack.enter_context(patch.object(service, "new_operation_id", self._new_id))
+        self._stack.enter_context(patch.object(creation, "new_operation_id", self._new_id))
         self._stack.enter_context(patch.object(health.logger, "exception", self._on_health_exception))
         self._stack.enter_context(self.disk.installed())
         self._stack.enter_context(self.kernel.installed(lambda: self.server))
@@ -295,6 +295,11 @@ class World:
                 return await request(server)
 
             server.do(work(), what, on_answer)
+
+    @property
+    def unanswered(self) -> set[str]:
+        """The requests, by their text, that the server has not answered yet."""
+        return {call.what for call in self.server.calls} if self.server else set()
 
     def prune(self, on_answer: Callable[[Any], None]) -> None:
         self.ask("prune", lambda server: server.retention.prune(Prune(older_than_days=0.0)), on_answer)
