@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from ktrdr.errors import StorageError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -40,6 +42,12 @@ def literal(text: str) -> str:
 
 
 def png(figure: Figure) -> bytes:
+    """Draw it as a PNG. Raises StorageError when a font cannot be read, which happens while it is drawn."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 4})
+    try:
+        figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 4})
+    except RuntimeError as error:  # FreeType's
+        raise StorageError(
+            f"a plot cannot be drawn, as its fonts cannot be read: {error}", hint="check the disk, then resume"
+        ) from error
     return buffer.getvalue()

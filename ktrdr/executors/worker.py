@@ -184,7 +184,7 @@ def _leave_outcome(folder: Path, outcome: Outcome, crash_log: TextIO) -> bool:
 
 
 def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) -> Outcome:
-    """Run a job and return its outcome; every exception, also of its import, becomes a failed one."""
+    """Run a job and return its outcome; every exception, also of its import, and every panic becomes a failed one."""
     try:
         function: JobFunction = resolve(job)
         return function(operation_id, _payload(folder / JOB), folder, stop)
@@ -194,7 +194,9 @@ def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) 
         return Outcome.from_error(error)
     except MemoryError:
         return Outcome.failed("out_of_memory", "the worker ran out of memory", "train on fewer rows")
-    except Exception as error:  # noqa: BLE001
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 (the panic of a library in Rust is no Exception)
         _log_whole(folder, masked(traceback.format_exc()))
         return Outcome.failed(
             "worker_error", f"{type(error).__name__}: {error}", "see error.log in the operation's folder"

@@ -157,16 +157,17 @@ class Tools:
 
     def _records(self) -> set[tuple[str, str]]:
         with closing(sqlite3.connect(self._system.home / "registry.sqlite")) as registry:
-            return set(registry.execute("SELECT operation_id, status FROM operations WHERE operation_id != 'op_bad'"))
+            return set(registry.execute("SELECT operation_id, status FROM operations"))
 
     def _damage(self) -> None:
-        """A record that cannot be read, a damaged file, and a draft that a killed writer left."""
+        """A registry without its table of metrics, a damaged file, and a draft that a killed writer left."""
         home = self._system.home
         (home / "bars" / "AAPL" / ".1d.parquet.0.tmp").write_bytes(b"a draft")
         damaged = home / "operations" / "op_damaged"
         damaged.mkdir(exist_ok=True)
         (damaged / "outcome.json").write_bytes(b"{")
-        self._copy_record("op_bad", details="{")
+        with closing(sqlite3.connect(home / "registry.sqlite")) as registry:
+            registry.execute("DROP TABLE metrics")
 
     def _add_ended(self, count: int) -> set[str]:
         """Copies of an operation that ended a month ago, with a folder."""

@@ -15,6 +15,10 @@ from ktrdr.executors.outcome import Outcome
 PATIENCE_S = 30.0
 
 
+class Panic(BaseException):
+    """As polars raises them: no Exception."""
+
+
 def warm_up() -> None:
     pass
 
@@ -30,6 +34,8 @@ def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable
             return Outcome("cancelled", {"partial": True})
     elif what == "raise":
         raise ZeroDivisionError("by nothing")
+    elif what == "panic":
+        raise Panic("a thread of Rust")
     elif what == "refuse":
         raise InputError("the job does not like it", hint="ask for another")
     elif what == "exit":

@@ -171,6 +171,7 @@ async def test_a_running_job_hears_stop(rig: Rig) -> None:
     ("what", "code", "detail"),
     [
         ("raise", "worker_error", "ZeroDivisionError: by nothing"),
+        ("panic", "worker_error", "Panic: a thread of Rust"),
         ("refuse", "invalid_input", "the job does not like it"),
     ],
 )

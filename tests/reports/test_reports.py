@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.ft2font import FT2Font
 
+from ktrdr.errors import StorageError
 from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.features.assemble import build_dataset
@@ -21,7 +23,7 @@ from ktrdr.features.dataset import Dataset
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.backtest import EquityCurve
 from ktrdr.payloads.evaluation import Breakdown, GroupLead
-from ktrdr.plot_style import new_figure
+from ktrdr.plot_style import new_figure, png
 from ktrdr.reports import TrainingReport, equity_plot, plot_equity, plot_metrics, summary
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
@@ -262,3 +264,17 @@ def test_the_summary_shows_the_lead_by_symbol_and_of_many_symbols_the_ends(repor
     shown = [line.split()[0] for line in lines if line.startswith(("SYM", "(4 between)"))]
     assert shown == [*(f"SYM{number:02}" for number in range(5)), "(4", *(f"SYM{number:02}" for number in range(9, 14))]
     assert any("lead over majority" in line for line in lines)
+
+
+def test_a_font_that_cannot_be_read_is_an_error_of_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = new_figure(2)
+    figure.text(0.5, 0.5, "words")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("FT_Load_Glyph failed with error 0x55: invalid stream operation")
+
+    monkeypatch.setattr(FT2Font, "set_text", fail)
+
+    with pytest.raises(StorageError, match="its fonts cannot be read: FT_Load_Glyph") as refused:
+        png(figure)
+    assert "resume" in refused.value.hint
