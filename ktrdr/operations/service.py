@@ -460,10 +460,17 @@ class OperationsService:
             raise BridgeError(damage, hint=_WORKER_GOES_ON)
 
     def _check_taken_up(self, operation: Operation) -> None:
-        """Raise BridgeError while a restarted server could not open its bridge: cursors from before are valid."""
-        if not operation.status.is_terminal and operation.operation_id not in self._local_bridges:
-            what = f"the progress of operation {operation.operation_id} cannot be read yet"
-            raise BridgeError(what, hint=_WORKER_GOES_ON)
+        """Raise BridgeError while a restarted server could not take it up: cursors from before are valid.
+
+        It has no bridge yet, or has begun while an older registry has it as waiting.
+        """
+        bridge = self._local_bridges.get(operation.operation_id)
+        if operation.status.is_terminal or (bridge and operation.status is OperationStatus.RUNNING):
+            return
+        with _bridge_errors():
+            if bridge is None or len(bridge._metrics_history):
+                what = f"the progress of operation {operation.operation_id} cannot be read yet"
+                raise BridgeError(what, hint=_WORKER_GOES_ON)
 
     async def _read_metrics(self, operation_id: str, start: int, end: int) -> list[dict[str, Any]]:
         """Read in pieces, so that a long history does not block the loop; use the store once the bridge is closed.

@@ -169,6 +169,23 @@ def a_worker_that_the_older_registry_does_not_know_keeps_its_place(state: Simula
     state.wait_for_epochs(seconds=3.0)
 
 
+def a_cursor_is_valid_while_the_older_registry_has_it_as_waiting(state: Simulation) -> None:
+    state.end_the_server(how="at a file", calls=22, away_s=None)
+    state.start_trainings(how="complete", count=3, pause=6.0)
+    state.happen(event="copy", number=1)
+    state.start_the_server()
+    state.wait_for_epochs(seconds=3.0)
+    state.start_trainings(how="exit", count=2, pause=0.05)
+    state.look(number=3, force=True)
+    state.turn(callbacks=17)
+    state.end_the_server(how="now", calls=5, away_s=None)
+    state.restore_the_older_registry()
+    state.start_the_server()
+    state.fail_the_registry(calls="writes", is_late=True, left=FOR_A_WHILE)
+    state.wait(seconds=1.0)
+    state.look(number=4, force=False)
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -185,6 +202,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_cancel_may_drop_what_is_about_to_be_taken_up_again,
     a_cursor_is_valid_while_the_bridge_cannot_be_opened,
     a_worker_that_the_older_registry_does_not_know_keeps_its_place,
+    a_cursor_is_valid_while_the_older_registry_has_it_as_waiting,
 )
 
 
