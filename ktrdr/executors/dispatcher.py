@@ -14,7 +14,7 @@ from ktrdr.executors.evidence import BRIDGE, has_job, has_run
 from ktrdr.executors.executor import Executor, Job, WorkerExit
 from ktrdr.executors.failures import Failures
 from ktrdr.executors.identity import works_in
-from ktrdr.executors.outcome import Outcome, reserve_disk_space, write_job
+from ktrdr.executors.outcome import Outcome, outcome_of, reserve_disk_space, write_job
 from ktrdr.executors.plans import PlanRunner
 from ktrdr.executors.settlement import Settlement
 from ktrdr.executors.work import WorkTable
@@ -129,7 +129,8 @@ class Dispatcher:
                 await self._submit(operation)
         except StorageError as problem:
             self._executor.withdraw(operation_id)
-            shutil.rmtree(self.folder(operation_id), ignore_errors=True)
+            if not outcome_of(self.folder(operation_id)).exists():  # it may have been cancelled meanwhile
+                shutil.rmtree(self.folder(operation_id), ignore_errors=True)
             await self._failures.record(operation_id, problem)
             raise
         return await self._operations.get_operation(operation_id)

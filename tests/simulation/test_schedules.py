@@ -186,6 +186,17 @@ def a_cursor_is_valid_while_the_older_registry_has_it_as_waiting(state: Simulati
     state.look(number=4, force=False)
 
 
+def one_that_was_cancelled_while_its_start_failed_keeps_its_folder(state: Simulation) -> None:
+    state.start_trainings(how="complete", count=3, pause=0.0)
+    state.happen(event="no processes", number=5)
+    state.happen(event="copy", number=4)
+    state.cancel(number=7)
+    state.wait_for_epochs(seconds=1.2)
+    state.end_the_server(how="politely", calls=12, away_s=None)
+    state.start_trainings(how="complete", count=2, pause=0.05)
+    state.restore_the_older_registry()
+
+
 SCHEDULES: tuple[Schedule, ...] = (
     waiting_ones_do_not_start_in_the_place_of_a_worker_that_cannot_be_examined,
     a_job_that_is_queued_again_waits_for_workers_that_are_not_adopted_yet,
@@ -203,6 +214,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_cursor_is_valid_while_the_bridge_cannot_be_opened,
     a_worker_that_the_older_registry_does_not_know_keeps_its_place,
     a_cursor_is_valid_while_the_older_registry_has_it_as_waiting,
+    one_that_was_cancelled_while_its_start_failed_keeps_its_folder,
 )
 
 
