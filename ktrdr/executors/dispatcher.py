@@ -129,11 +129,16 @@ class Dispatcher:
                 await self._submit(operation)
         except StorageError as problem:
             self._executor.withdraw(operation_id)
-            if not outcome_of(self.folder(operation_id)).exists():  # it may have been cancelled meanwhile
-                shutil.rmtree(self.folder(operation_id), ignore_errors=True)
+            self._discard(self.folder(operation_id))
             await self._failures.record(operation_id, problem)
             raise
         return await self._operations.get_operation(operation_id)
+
+    def _discard(self, folder: Path) -> None:
+        """Remove the folder of an operation that cannot start, unless that was cancelled meanwhile."""
+        with suppress(OSError):  # what cannot be examined stays
+            if not outcome_of(folder).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     async def _begin_plan(self, operation: Operation) -> None:
         await self.plans.take_up(operation)

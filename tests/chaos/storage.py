@@ -30,8 +30,9 @@ TEXTS = (
     *(os.strerror(number) for number in (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EFBIG)),
     *("disk I/O error", "disk is full", "unable to open database file"),
     "exit code 127",
+    "its fonts cannot be read",
 )
-"""How errors are named that come from these faults; by SQLite, and by the loader of a process that cannot begin."""
+"""How errors are named that come from these faults; by SQLite, by the loader of a process that cannot begin, and by FreeType."""
 
 
 def can_inject() -> bool:

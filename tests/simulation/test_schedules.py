@@ -186,6 +186,12 @@ def a_cursor_is_valid_while_the_older_registry_has_it_as_waiting(state: Simulati
     state.look(number=4, force=False)
 
 
+def a_start_that_fails_while_nothing_can_be_read_is_refused_in_words(state: Simulation) -> None:
+    state.fail_files(actor="server", name="", calls="writes", number=28, left=2)
+    state.fail_files(actor="server", name="outcome.json", calls="reads", number=28, left=FOR_A_WHILE)
+    state.start_trainings(how="hang", count=1, pause=0.05)
+
+
 def one_that_was_cancelled_while_its_start_failed_keeps_its_folder(state: Simulation) -> None:
     state.start_trainings(how="complete", count=3, pause=0.0)
     state.happen(event="no processes", number=5)
@@ -215,6 +221,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_worker_that_the_older_registry_does_not_know_keeps_its_place,
     a_cursor_is_valid_while_the_older_registry_has_it_as_waiting,
     one_that_was_cancelled_while_its_start_failed_keeps_its_folder,
+    a_start_that_fails_while_nothing_can_be_read_is_refused_in_words,
 )
 
 
