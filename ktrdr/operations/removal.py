@@ -57,7 +57,7 @@ class Removal:
                         await self._remove_records(group, gone)
             finally:
                 leftovers = await self._remove_folders(gone)
-                self._list.unlink(missing_ok=True)
+                self._cross_out()
         return Removed(gone, leftovers)
 
     async def _remove_records(self, group: Sequence[str], gone: list[str]) -> None:
@@ -86,7 +86,7 @@ class Removal:
             listed = []
         names = [name for name in listed if isinstance(name, str) and _NAME.fullmatch(name)]
         await self._remove_folders([name for name in names if not await self._is_recorded(name)])
-        self._list.unlink(missing_ok=True)
+        self._cross_out()
 
     async def _is_recorded(self, operation_id: str) -> bool:
         try:
@@ -121,6 +121,13 @@ class Removal:
             write_atomically(self._list, json.dumps(list(operation_ids)).encode())
         except OSError as error:
             raise StorageError(f"{self._list} cannot be written: {error.strerror}", hint="make room there") from error
+
+    def _cross_out(self) -> None:
+        """Delete the list; one that stays does no harm, since the next removal goes through it again."""
+        try:
+            self._list.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("%s cannot be deleted now: %s", self._list, error)
 
     async def _remove_folders(self, operation_ids: Sequence[str]) -> list[Path]:
         """Remove what folders there are; those that the system does not let go are returned."""

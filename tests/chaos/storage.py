@@ -32,7 +32,7 @@ TEXTS = (
     "exit code 127",
     "its fonts cannot be read",
 )
-"""How errors are named that come from these faults; by SQLite, by the loader of a process that cannot begin, and by FreeType."""
+"""How errors are named that come from these faults; by SQLite, by the loader of a process, and by FreeType too."""
 
 
 def can_inject() -> bool:

@@ -186,6 +186,18 @@ def a_cursor_is_valid_while_the_older_registry_has_it_as_waiting(state: Simulati
     state.look(number=4, force=False)
 
 
+def a_removal_ends_where_its_list_cannot_be_deleted(state: Simulation) -> None:
+    state.start(kind="folds", how="complete", size=1)
+    state.wait(seconds=1.0)
+    state.resume(number=2)
+    state.repeat_a_request(number=4)
+    state.repeat_a_request(number=0)
+    state.prune()
+    state.turn(callbacks=16)
+    state.fail_files(actor="server", name="", calls="both", number=28, left=1)
+    state.wait(seconds=0.0)
+
+
 def a_start_that_fails_while_nothing_can_be_read_is_refused_in_words(state: Simulation) -> None:
     state.fail_files(actor="server", name="", calls="writes", number=28, left=2)
     state.fail_files(actor="server", name="outcome.json", calls="reads", number=28, left=FOR_A_WHILE)
@@ -222,6 +234,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_cursor_is_valid_while_the_older_registry_has_it_as_waiting,
     one_that_was_cancelled_while_its_start_failed_keeps_its_folder,
     a_start_that_fails_while_nothing_can_be_read_is_refused_in_words,
+    a_removal_ends_where_its_list_cannot_be_deleted,
 )
 
 
