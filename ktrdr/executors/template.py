@@ -19,6 +19,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -114,11 +115,15 @@ def _fork_worker(channel: socket.socket, standard_input: int, log_file: Path, lo
 
 def _become_parent_of_worker(channel: socket.socket, standard_input: int, log_file: Path, log_level: str) -> NoReturn:
     """Fork the worker and end, so that the worker becomes a child of the server."""
+    own_pid = os.getpid()
     try:
         if os.fork() == 0:
             os.setsid()
             os.dup2(standard_input, channel.detach())
             os.close(standard_input)
+            # A worker that dies as a child of this process would leave its exit code here.
+            while os.getppid() == own_pid:
+                time.sleep(0.0005)
             worker.serve(log_file, log_level)
     except BaseException:
         logger.exception("A worker could not begin")

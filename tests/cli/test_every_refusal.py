@@ -86,6 +86,7 @@ ELSEWHERE = {
     "market/store.py BarStore.merge": "without bars, which are refused before: tests/market/test_store.py",
     "operations/": "of an operation that runs: tests/operations/test_service.py",
     "payloads/": "of a newer version: tests/payloads/test_jobs.py",
+    "plot_style.py": "of fonts that cannot be read: tests/reports/test_reports.py",
     "python_api.py": "in Python alone: tests/test_python_api.py",
     "registry/": "of a damaged or foreign registry: tests/registry/test_ownership.py",
     "saved_models/": "of a damaged model: tests/saved_models/test_reproduce.py",
