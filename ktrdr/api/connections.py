@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._heard_at = self.loop.time()
+        # The loop's clock may stand still for a whole turn (uvloop), and so tell no order.
+        self._heard_at = time.monotonic()
         self._start_deadline()
         if len(self.connections) > self._limits.count:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self.loop.time()
+        self._heard_at = time.monotonic()
         super().data_received(data)
         if self._is_in_header:
             self._header_bytes += len(data)

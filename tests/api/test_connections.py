@@ -164,6 +164,23 @@ def test_a_client_that_goes_on_sending_after_its_answer_has_its_deadline_too(ser
     assert is_closed(connection)
 
 
+def test_beyond_the_limit_the_longest_waiting_makes_room_and_none_that_is_served(served: _Served) -> None:
+    before = served.app.asked.count("/slow")
+    slow = [served.connect(SLOW) for _ in range(LIMITS.count - 2)]
+    until(lambda: served.app.asked.count("/slow") == before + len(slow))
+    used = served.connect(GET)
+    assert is_answered(used)
+    idle = served.connect()
+
+    newest = [served.connect(GET), served.connect(GET)]
+
+    assert is_closed(used)
+    assert is_closed(idle)
+    assert all(is_answered(connection) for connection in newest)
+    served.app.go_on.set()
+    assert all(is_answered(connection) for connection in slow)
+
+
 @pytest.mark.slow
 @pytest.mark.processes
 def test_half_open_connections_leave_files_for_a_training_and_for_others(tmp_path: Path) -> None:
