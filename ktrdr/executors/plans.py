@@ -148,6 +148,8 @@ class PlanRunner:
             # One that waits has a start, or its failure, that cannot be recorded yet: parts would outlive it.
             if operation.status is not OperationStatus.RUNNING or operation.worker or plan is None:
                 return
+            # The record of a part whose creation failed may be there until then, and would outlive the whole.
+            await self._operations.withdraw_unconfirmed()
             ended = await self._load_ended_parts(whole)
             _record(whole, plan, ended)
             if self.is_cancelled(whole_id):

@@ -204,6 +204,16 @@ def a_start_that_fails_while_nothing_can_be_read_is_refused_in_words(state: Simu
     state.start_trainings(how="hang", count=1, pause=0.05)
 
 
+def a_whole_does_not_end_before_a_part_whose_creation_got_no_answer(state: Simulation) -> None:
+    state.start_trainings(how="exit", count=3, pause=2.0)
+    state.repeat_a_request(number=1)
+    state.start(kind="folds", how="complete", size=1)
+    state.turn(callbacks=16)
+    state.cancel(number=0)
+    state.fail_the_registry(calls="writes", is_late=True, left=2)
+    state.turn(callbacks=14)
+
+
 def one_that_was_cancelled_while_its_start_failed_keeps_its_folder(state: Simulation) -> None:
     state.start_trainings(how="complete", count=3, pause=0.0)
     state.happen(event="no processes", number=5)
@@ -232,6 +242,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     a_cursor_is_valid_while_the_bridge_cannot_be_opened,
     a_worker_that_the_older_registry_does_not_know_keeps_its_place,
     a_cursor_is_valid_while_the_older_registry_has_it_as_waiting,
+    a_whole_does_not_end_before_a_part_whose_creation_got_no_answer,
     one_that_was_cancelled_while_its_start_failed_keeps_its_folder,
     a_start_that_fails_while_nothing_can_be_read_is_refused_in_words,
     a_removal_ends_where_its_list_cannot_be_deleted,
