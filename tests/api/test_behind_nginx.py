@@ -17,7 +17,7 @@ import pytest
 
 from tests.api.live import LOAD, Live, live
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+NGINX = shutil.which("nginx")
 OPENSSL = shutil.which("openssl")
 PAGE = Path(__file__).parents[2] / "docs" / "running.md"
 
