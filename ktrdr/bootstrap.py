@@ -8,7 +8,6 @@ import logging
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
-from ktrdr.terminal import error_text
+from ktrdr.terminal import write_error
 
 try:
     import resource
@@ -365,6 +364,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings(**{name: value for name, value in overrides.items() if value is not None})
         serve(settings, is_insecure=chosen.insecure)
     except KtrdrError as error:
-        print(error_text(error), file=sys.stderr)  # noqa: T201
+        write_error(error)
         return 2
     return 0

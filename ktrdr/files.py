@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import uuid
 from pathlib import Path
@@ -52,6 +53,12 @@ def drafts_within(folder: Path) -> list[Path]:
     """Temporary files below `folder`, of killed or of running writers."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sorted(filter(is_draft, paths))
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_draft(path: Path) -> bool:

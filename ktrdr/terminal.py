@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any
 
 from ktrdr.errors import KtrdrError
@@ -39,6 +40,11 @@ def error_json(error: KtrdrError) -> str:
     context = {key: value for key, value in error.context.items() if key != "problem"}
     code = error.context.get("problem", error.code)
     return json_text({"error": {"code": code, "detail": error.detail, "hint": error.hint, "context": context}})
+
+
+def write_error(error: KtrdrError, *, as_json: bool = False) -> None:
+    """Write an error to stderr, in words or as one line of JSON."""
+    sys.stderr.write((error_json if as_json else error_text)(error) + "\n")
 
 
 def indented(text: str) -> str:

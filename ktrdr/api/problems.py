@@ -134,7 +134,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 async def _on_system_error(request: Request, error: Exception) -> Response:
     """The disk fails, or no descriptor is free: the same request may succeed later."""
-    logger.error("%s %s met an error of the system", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s met an error of the system", request.method, _path(request), exc_info=error)
     return await _on_ktrdr_error(
         request, errors.StorageError(f"the system cannot do this just now: {error}", hint="try again; see ktrdr.log")
     )

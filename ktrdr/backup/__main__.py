@@ -12,7 +12,7 @@ from ktrdr.formatting import counted, size_text
 from ktrdr.home import Home, keep_files_private
 from ktrdr.launch import Backup
 from ktrdr.settings import read_settings
-from ktrdr.terminal import error_json, error_text, escaped, json_text
+from ktrdr.terminal import escaped, json_text, write_error
 
 _ELSEWHERE = "note: the registry is the database that KTRDR_DATABASE_URL names: back it up before this, with pg_dump"
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(chosen)
     except KtrdrError as error:
-        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
+        write_error(error, as_json=chosen.json)
         return 2 if isinstance(error, InputError) else 1
 
 

@@ -20,7 +20,7 @@ from typing import IO
 
 from ktrdr.errors import InputError, StorageError
 from ktrdr.executors.outcome import outcome_of
-from ktrdr.files import is_draft, move_folder
+from ktrdr.files import checksum, is_draft, move_folder
 from ktrdr.findings import subfolders
 from ktrdr.formatting import size_text
 from ktrdr.home import Home
@@ -91,7 +91,7 @@ class _Copy:
         self._copy_folder(self.source.log_file.parent)
         if has_registry:
             self._drop_pruned(names)
-            self.checksums[self.target.registry] = _checksum(self.target.registry)
+            self.checksums[self.target.registry] = checksum(self.target.registry)
         self._check()
         self._write_checksums()
         return BackupReport(
@@ -141,13 +141,13 @@ class _Copy:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def _check(self) -> None:
-        for path, checksum in self.checksums.items():
-            if _checksum(path) != checksum:
+        for path, read in self.checksums.items():
+            if checksum(path) != read:
                 raise StorageError(f"{path} was not written as it was read", hint="check the disk of the backup")
 
     def _write_checksums(self) -> None:
         root = self.target.root
-        lines = [f"{checksum}  {path.relative_to(root)}\n" for path, checksum in sorted(self.checksums.items())]
+        lines = [f"{read}  {path.relative_to(root)}\n" for path, read in sorted(self.checksums.items())]
         (root / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -195,8 +195,3 @@ def _write(path: Path, stream: IO[bytes]) -> str:
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from ktrdr.errors import InputError, KtrdrError
 from ktrdr.home import Home, keep_files_private
 from ktrdr.launch import Doctor
 from ktrdr.settings import read_settings
-from ktrdr.terminal import error_json, error_text
+from ktrdr.terminal import write_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(chosen)
     except KtrdrError as error:
-        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
+        write_error(error, as_json=chosen.json)
         return 2
 
 

@@ -23,7 +23,7 @@ from ktrdr.registry.moving import move
 from ktrdr.registry.sqlite_file import log_files
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import read_settings
-from ktrdr.terminal import error_json, error_text, escaped, json_text
+from ktrdr.terminal import escaped, json_text, write_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         moved = _run(chosen.to or "")
     except KtrdrError as error:
-        sys.stderr.write((error_json if chosen.json else error_text)(error) + "\n")
+        write_error(error, as_json=chosen.json)
         return 2
     if chosen.json:
         sys.stdout.write(json_text(asdict(moved), indent=2) + "\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -214,3 +216,18 @@ def strategy(tmp_path: Path) -> Path:
     file = tmp_path / "test_e2e.yaml"
     file.write_text("name: A strategy\nmodel: {type: lstm}\n", encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """The programs that command lines become; here each ends at once. The working folder is empty."""
+    monkeypatch.chdir(tmp_path)
+    seen: list[list[str]] = []
+
+    def execv(_: str, command: list[str]) -> None:
+        seen.append(command)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.setattr(sys, "platform", "linux")
+    return seen

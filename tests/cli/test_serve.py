@@ -1,28 +1,12 @@
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    monkeypatch.chdir(tmp_path)
-    seen: list[list[str]] = []
-
-    def execv(_: str, command: list[str]) -> None:
-        seen.append(command)
-        raise SystemExit(0)
-
-    monkeypatch.setattr(os, "execv", execv)
-    monkeypatch.setattr(sys, "platform", "linux")
-    return seen
 
 
 def test_serve_becomes_the_server(ktrdr: Run, commands: list[list[str]]) -> None:
