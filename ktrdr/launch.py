@@ -1,4 +1,4 @@
-"""Turns `ktrdr serve`, `ktrdr doctor` and `ktrdr home backup` into separate programs, and defines their options.
+"""Turns commands such as `ktrdr serve` into separate programs, and defines the options of these.
 
 The command line must start fast, so it does not import the server or the doctor; the server does not need the command
 line's imports, which would occupy memory. Typer therefore reads and checks the options, and then the process becomes

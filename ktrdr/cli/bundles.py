@@ -9,6 +9,7 @@ import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.downloads import write_download
+from ktrdr.cli.loads import FAILED
 from ktrdr.cli.options import AsJson, OperationId
 from ktrdr.cli.output import note, print_json, print_line, say
 from ktrdr.errors import ConflictError, InputError, KtrdrError
@@ -16,8 +17,6 @@ from ktrdr.formatting import counted, size_text
 
 if TYPE_CHECKING:
     from ktrdr.payloads.bundles import Verification
-
-FAILED = 1
 
 Bundle = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `ktrdr models pack` wrote.")]
 

@@ -16,8 +16,8 @@ MOST_BYTES = 1024**3
 _MOST_FILES = 20_000
 
 _ID = "op_training_[0-9]{8}_[0-9a-z]{6}"
-_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-_PATH = f"^(records/{_ID}[.]json|operations/{_ID}/(job|outcome)[.]json|models/{_ID}/({_NAME}/)?{_NAME})$"
+FILE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_PATH = f"^(records/{_ID}[.]json|operations/{_ID}/(job|outcome)[.]json|models/{_ID}/({FILE_NAME}/)?{FILE_NAME})$"
 
 OperationId = Annotated[str, Field(pattern=f"^{_ID}$", description="Id of a training.")]
 

@@ -22,11 +22,11 @@ from ktrdr.jobs.kinds import MODEL_TYPES, job_of
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import EndedOperation
-from ktrdr.payloads.bundles import MOST_BYTES, BundledFile, Manifest, Unpacked, Verification
+from ktrdr.payloads.bundles import FILE_NAME, MOST_BYTES, BundledFile, Manifest, Unpacked, Verification
 from ktrdr.payloads.jobs import FoldsJob
 from ktrdr.saved_models import check, checksums
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_NAME = re.compile(FILE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
