@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,7 +14,6 @@ from ktrdr.errors import StorageError
 
 VERSION = 1
 _PATIENCE_S = 30.0
-_LOG = "-wal"
 
 _TABLES = """
 CREATE TABLE axes (
@@ -81,42 +81,79 @@ CREATE TABLE openings (
 """
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing and creates no file. Raises StorageError."""
-    # Without a log no process has the file open, and SQLite would create a log even to read.
-    mode = "mode=ro" if path.with_name(path.name + _LOG).exists() else "mode=ro&immutable=1"
-    with _explained(path), closing(_connect(f"{path.resolve().as_uri()}?{mode}")) as connection:
-        _check_version(path, connection)
-        connection.execute("BEGIN")
-        yield connection
+class Database:
+    """The file at `path`, with one connection that is opened when it is first used.
 
-
-@contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection with one transaction, which is durable once this ends; the file is created where there is none.
-
-    Raises StorageError; nothing is changed then.
+    Threads take turns. A file that was put in place of the other since is opened anew.
     """
-    with _explained(path):
-        if not path.exists():
-            _create(path)
-        with closing(_connect(f"{path.resolve().as_uri()}?mode=rw")) as connection:
-            _check_version(path, connection)
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one state of an existing file. Raises StorageError."""
+        with self._turn, explained(self._path), _transaction(self._open(), "BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is durable once this ends; the file is created where there is none.
+
+        Raises StorageError; nothing is changed then.
+        """
+        with self._turn, explained(self._path):
+            if not self._path.exists():
+                _create(self._path)
+            with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+
+    def close(self) -> None:
+        with self._turn:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        found = self._path.stat()
+        if self._connection and self._opened and os.path.samestat(found, self._opened):
+            return self._connection
+        self.close()
+        self._connection, self._opened = connect(self._path), found
+        return self._connection
 
 
-def _connect(address: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE_S, isolation_level=None)
-    connection.row_factory = sqlite3.Row
+def connect(path: Path, mode: str = "mode=rw") -> sqlite3.Connection:
+    """A connection to a ledger of this version. Raises StorageError and sqlite3.Error."""
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{mode}",
+        uri=True,
+        timeout=_PATIENCE_S,
+        isolation_level=None,
+        check_same_thread=False,  # threads take turns
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous=FULL")
+        _check_version(path, connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
+    try:
+        yield connection
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def _create(path: Path) -> None:
@@ -151,7 +188,7 @@ _MEND = "look at it with: ktrdr doctor; then restore a copy of it from a backup"
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors and the system's into StorageError."""
     try:
         yield

@@ -17,7 +17,7 @@ from ktrdr.errors import NotFoundError, StorageError
 from ktrdr.instants import format_instant
 from ktrdr.ledger import tracks
 from ktrdr.ledger.account import Account, describe, distinct_tries
-from ktrdr.ledger.database import reading, writing
+from ktrdr.ledger.database import Database
 from ktrdr.ledger.footprint import Footprint, Instants
 from ktrdr.ledger.recorder import LookRequest
 from ktrdr.ledger.series import LookSeries
@@ -35,8 +35,8 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 class Ledger:
     """The looks in the file at `path`, which is made by the first of them.
 
-    Any number of processes and threads may read and write at once: every call is one short transaction on a connection
-    of its own. What a call has written is durable when it returns, and a process that is killed leaves the row or none.
+    Any number of processes and threads may read and write at once: every call is one short transaction. What a call has
+    written is durable when it returns, and a process that is killed leaves the row or none.
     A missing file is an empty ledger.
 
     Every method raises StorageError when the file is damaged, of a newer version, or cannot be read or written.
@@ -46,11 +46,16 @@ class Ledger:
         """`door` is where the looks of this process come from."""
         self.path = path
         self.door = door
+        self._database = Database(path)
+
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        self._database.close()
 
     def open_look(self, request: LookRequest) -> str:
         """Record a look before any of its figures is shown, and return its id."""
         look_id, footprint = new_look_id(), request.footprint
-        with writing(self.path) as connection:
+        with self._database.writing() as connection:
             values = {
                 "look_id": look_id,
                 "operation_id": request.operation_id,
@@ -73,7 +78,7 @@ class Ledger:
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         """Record what a look came to. Raises NotFoundError for a look that was never opened."""
-        with writing(self.path) as connection:
+        with self._database.writing() as connection:
             changed = connection.execute(
                 "UPDATE looks SET closed_at = ?, figures = ?, series_header = ?, series = ?, axis = ?, periods = ?"
                 " WHERE look_id = ?",
@@ -84,7 +89,7 @@ class Ledger:
 
     def record_opening(self, look_id: str, by: str, level: float) -> None:
         """Record that sealed test rows are opened by a look, which was opened before, at a significance level."""
-        with writing(self.path) as connection:
+        with self._database.writing() as connection:
             _read_look(connection, look_id)
             connection.execute(
                 "INSERT INTO openings (look_id, opened_at, by, level) VALUES (?, ?, ?, ?)", [look_id, _now(), by, level]
@@ -94,14 +99,14 @@ class Ledger:
         """Openings of sealed rows among those of a footprint, or of the look with this id, in their order."""
         if not self.path.exists():
             return ()
-        with reading(self.path) as connection:
+        with self._database.reading() as connection:
             return _read_openings(connection, _overlapping(connection, rows))
 
     def looks(self, operation_ids: Iterable[str] | None = None) -> tuple[Look, ...]:
         """All looks, or those of some operations, in the order in which they were opened."""
         if not self.path.exists():
             return ()
-        with reading(self.path) as connection:
+        with self._database.reading() as connection:
             if operation_ids is None:
                 return _parse_looks(connection.execute(f"{_LOOK} ORDER BY number"))
             chosen = json.dumps(list(operation_ids))
@@ -110,7 +115,7 @@ class Ledger:
     def footprint_of(self, look_id: str) -> Footprint:
         """The bars that a look has evaluated. Raises NotFoundError."""
         self._check_exists(look_id)
-        with reading(self.path) as connection:
+        with self._database.reading() as connection:
             return tracks.read_footprint(connection, _read_look(connection, look_id)["footprint"])
 
     def account_of(self, rows: Footprint | str) -> Account:
@@ -122,7 +127,7 @@ class Ledger:
             self._check_exists(rows)
         if not self.path.exists():
             return Account((), (), {})
-        with reading(self.path) as connection:
+        with self._database.reading() as connection:
             footprints = _overlapping(connection, rows)
             looks = _looks_at(connection, footprints)
             tries = distinct_tries(looks, rows if isinstance(rows, str) else None)
@@ -136,7 +141,7 @@ class Ledger:
         """
         if not self.path.exists():
             return ()
-        with reading(self.path) as connection:
+        with self._database.reading() as connection:
             details = [_describe(connection, group) for group in tracks.components(connection)]
         return tuple(sorted(details, key=lambda account: account.last_opened_at, reverse=True))
 
