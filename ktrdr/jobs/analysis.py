@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from ktrdr.errors import InputError
@@ -72,7 +73,8 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
         ),
     )
     folder = context.home.models / job.folder
-    record_prediction(Ledger(context.home.ledger), context.operation_id, model, folder, bars, results)
+    with closing(Ledger(context.home.ledger)) as ledger:
+        record_prediction(ledger, context.operation_id, model, folder, bars, results)
     return results
 
 
