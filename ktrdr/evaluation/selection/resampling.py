@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,9 @@ Singles = NDArray[np.float32]
 
 RESAMPLES = 2_000
 # Longer series are added up over neighbouring instants, so that time and memory do not grow with them.
-MAX_INSTANTS = 4_000
-# Limits the memory for weights: 8 MB in single precision.
-_WEIGHTS_AT_ONCE = 2_000_000
+MAX_INSTANTS = 2_000
+# Limits the memory for drawing weights.
+_RESAMPLES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,22 @@ def _without_rounding(deviations: Floats, values: Floats) -> Floats:
     return np.where(is_real, deviations, 0.0)
 
 
-def resampled_sums(series: Floats, weights: Iterable[Singles]) -> Singles:
-    """[resamples, looks], the sums of `series` [instants, looks] in the resamples that `weights` describe."""
-    single = np.ascontiguousarray(series, np.float32)
+def resampled_sums(series: Floats, weights: Singles) -> Singles:
+    """[resamples, looks], sums of `series` [instants, looks] in resamples by `weights` [resamples, instants]."""
     with one_thread():
-        return np.concatenate([each @ single for each in weights])
+        return np.asarray(weights @ np.ascontiguousarray(series, np.float32), np.float32)
 
 
-def stationary_weights(instants: int, block: float, resamples: int = RESAMPLES) -> Iterator[Singles]:
-    """How often each resample draws each instant, some [resamples, instants] at a time; `block` is the mean length."""
+@lru_cache(maxsize=2)
+def stationary_weights(instants: int, block: float, resamples: int = RESAMPLES) -> Singles:
+    """[resamples, instants], how often each resample draws each instant; `block` is the mean length of a block."""
     random = np.random.default_rng(_seed(instants, block))
-    at_once = max(1, _WEIGHTS_AT_ONCE // instants)
-    for first in range(0, resamples, at_once):
-        yield _draw_weights(instants, block, min(at_once, resamples - first), random)
+    weights = np.empty((resamples, instants), np.float32)
+    for first in range(0, resamples, _RESAMPLES_AT_ONCE):
+        some = weights[first : first + _RESAMPLES_AT_ONCE]
+        some[:] = _draw_weights(instants, block, len(some), random)
+    weights.flags.writeable = False
+    return weights
 
 
 def _seed(instants: int, block: float) -> int:
@@ -98,7 +101,7 @@ def _seed(instants: int, block: float) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def _draw_weights(instants: int, block: float, resamples: int, random: np.random.Generator) -> Singles:
+def _draw_weights(instants: int, block: float, resamples: int, random: np.random.Generator) -> NDArray[np.int64]:
     begins = random.random((resamples, instants), np.float32) < 1 / block
     begins[:, 0] = True
     places = np.flatnonzero(begins)
@@ -109,5 +112,5 @@ def _draw_weights(instants: int, block: float, resamples: int, random: np.random
     changes = np.bincount(firsts, minlength=resamples * width) - np.bincount(
         firsts + lengths, minlength=resamples * width
     )
-    covered = np.cumsum(changes.reshape(resamples, width), axis=1, dtype=np.float32)
-    return np.asarray(covered[:, :instants] + covered[:, instants:], np.float32)
+    covered = np.cumsum(changes.reshape(resamples, width), axis=1)
+    return np.asarray(covered[:, :instants] + covered[:, instants:], np.int64)

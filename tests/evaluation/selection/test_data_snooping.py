@@ -35,7 +35,7 @@ def drawn() -> NDArray[np.int64]:
 def resampled_as(series: Floats, drawn: NDArray[np.int64]) -> Resampled:
     weights = np.array([np.bincount(rows, minlength=INSTANTS) for rows in drawn], np.float32)
     residuals = (series - series.mean(axis=0)) / INSTANTS
-    return Resampled(series.mean(axis=0), resampled_sums(residuals, [weights]), INSTANTS)
+    return Resampled(series.mean(axis=0), resampled_sums(residuals, weights), INSTANTS)
 
 
 @pytest.mark.parametrize("skill", [0.0, 0.2, 0.5])

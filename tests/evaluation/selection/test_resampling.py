@@ -9,7 +9,7 @@ from ktrdr.evaluation.selection.resampling import MAX_INSTANTS, resample, resamp
 
 
 def test_every_resample_has_as_many_rows_as_there_are() -> None:
-    weights = np.concatenate(list(stationary_weights(37, block=5, resamples=200)))
+    weights = stationary_weights(37, 5, 200)
 
     assert weights.shape == (200, 37)
     assert (weights.sum(axis=1) == 37).all()
@@ -17,7 +17,7 @@ def test_every_resample_has_as_many_rows_as_there_are() -> None:
 
 
 def test_all_instants_are_drawn_equally_often() -> None:
-    weights = np.concatenate(list(stationary_weights(20, block=4, resamples=20_000)))
+    weights = stationary_weights(20, 4, 20_000)
 
     assert weights.mean(axis=0) == pytest.approx(np.ones(20), abs=0.06)
 
@@ -80,4 +80,4 @@ def test_sums_are_those_of_the_drawn_rows() -> None:
     series = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
     weights = np.array([[1, 1, 1], [3, 0, 0], [0, 1, 2]], np.float32)
 
-    assert resampled_sums(series, [weights[:2], weights[2:]]).tolist() == [[7, 70], [3, 30], [10, 100]]
+    assert resampled_sums(series, weights).tolist() == [[7, 70], [3, 30], [10, 100]]
