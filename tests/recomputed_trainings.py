@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.experiments.train import run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.strategy.spec import Strategy
@@ -115,7 +116,9 @@ def train(case: Case, folder: Path) -> TrainingResults:
     request = TrainingRequest(
         "op_1", strategy_of(case), "s", "name: s\n", symbols, None, None, folder, fold=case.rules.fold
     )
-    return run_training(request, lambda symbol, _: StoredBars(frames[symbol], "made"), SilentObserver())
+    return run_training(
+        request, lambda symbol, _: StoredBars(frames[symbol], "made"), SilentObserver(), looks=Unrecorded()
+    )
 
 
 def with_predictions(table: pd.DataFrame, folder: Path, rules: Rules) -> pd.DataFrame:

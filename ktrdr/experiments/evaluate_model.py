@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import backtest
+from ktrdr.evaluation.backtest import Backtest, backtest
 from ktrdr.evaluation.evaluate import evaluate_rows, level_for
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import resolution
@@ -54,7 +54,7 @@ class ModelEvaluation:
     rows: tuple[EvaluatedRows, ...]
     class_weights: list[float] | None
     evaluation: Evaluation
-    backtest: BacktestResult
+    backtest: Backtest
     test_evaluation: Evaluation | None
     test_backtest: BacktestResult | None
     was_stopped: bool
@@ -93,7 +93,7 @@ def evaluate_on_splits(
         validation.evaluation,
         validation.backtest,
         test.evaluation if test else None,
-        test.backtest if test else None,
+        test.backtest.result if test else None,
         was_stopped=control is None and strategy.controls.shuffled_labels != "none",
     )
 
@@ -108,7 +108,7 @@ class _PartEvaluation:
     outputs: Outputs
     rows: EvaluatedRows
     evaluation: Evaluation
-    backtest: BacktestResult
+    backtest: Backtest
 
 
 def outputs_for(model: nn.Module, tensors: TrainingTensors, part: Part) -> Outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
 FORMAT = 3  # of checkpoints
+_NAMES = ("name", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class Fingerprint:
             for symbol, frames in bars.items()
         }
         return cls(strategy.model_dump(mode="json"), fold, data)
+
+    @property
+    def inputs_sha256(self) -> str:
+        """SHA-256 of strategy, fold and bars without any name: the same inputs are the same try, however called."""
+        strategy = {key: value for key, value in _completed(self.strategy).items() if key not in _NAMES}
+        bars = [list(contents.values()) for contents in self.data.values()]
+        return hashlib.sha256(json.dumps([strategy, self.fold, bars], sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]

@@ -47,7 +47,7 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
     outputs = {name: noise(len(part.labels), dataset.outputs) for name, part in parts_of(dataset)}
     evaluations = {name: evaluate(outputs[name], dataset, part) for name, part in parts_of(dataset)}
     backtests = {
-        name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)
+        name: backtest(outputs[name], part, dataset, frames, strategy.costs).result for name, part in parts_of(dataset)
     }
     results = training(
         final_metrics=final_metrics(best_epoch=4),
