@@ -67,11 +67,13 @@ class Backtest:
 
     opens: [periods], the instants at which periods begin (us, UTC)
     returns: [periods], simple returns of the portfolio after costs
+    held: [periods], those of holding
     """
 
     result: BacktestResult
     opens: NDArray[np.datetime64]
     returns: Floats
+    held: Floats
 
 
 def backtest(
@@ -114,7 +116,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         equity=_curve(instants, equity, held_equity),
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
-    return Backtest(result, instants, returns)
+    return Backtest(result, instants, returns, held_returns)
 
 
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:

@@ -10,6 +10,7 @@ from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import CONTROL, Rivals
 from ktrdr.formatting import count, p_equals, p_value
 from ktrdr.payloads.evaluation import Breakdown, Lead, Significance
+from ktrdr.payloads.selection import SelectionVerdict
 
 YARDSTICKS = {
     "logistic_regression": "a logistic regression on the last bar's features",
@@ -46,6 +47,7 @@ class VerdictInput:
     resolution: what its rows can show; None where that is not known
     wording: how their qualities are written
     control_beats: whether the control beats the naive baselines too
+    selection: the lead beside all tries at the same rows; None where they are not counted
     """
 
     part: str
@@ -55,12 +57,13 @@ class VerdictInput:
     resolution: Resolution | None
     wording: Wording
     control_beats: bool
+    selection: SelectionVerdict | None = None
 
 
 def verdict(case: VerdictInput, significance: Significance) -> str:
     return " ".join(
         [
-            _against_baselines(case.wording, significance),
+            _against_baselines(case, significance),
             *_against_yardsticks(case.wording, significance),
             *_control(case, significance),
             *_probabilities(case.log_loss_lead, significance.level),
@@ -71,10 +74,19 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
     )
 
 
-def _against_baselines(wording: Wording, significance: Significance) -> str:
+def _against_baselines(case: VerdictInput, significance: Significance) -> str:
+    """With several tries at the same rows the test over all of them decides."""
+    selection = case.selection
+    if selection is None or selection.tries == 1:
+        return _alone(case.wording, significance)
+    if significance.beats_baselines and not selection.beats_baselines:
+        return f"The model does not beat its baselines beyond luck: {_figures(case.wording)}. {selection.verdict}"
+    return f"{_alone(case.wording, significance)} {selection.verdict}"
+
+
+def _alone(wording: Wording, significance: Significance) -> str:
     against = {name: significance.against[name] for name in wording.rivals.naive}
-    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
-    figures = f"{wording.model} against {rivals}"
+    figures = _figures(wording)
     if significance.beats_baselines:
         return f"The model beats its baselines beyond chance: {figures}."
     if unbeaten := [name for name, lead in against.items() if lead.lead <= 0]:
@@ -87,6 +99,11 @@ def _against_baselines(wording: Wording, significance: Significance) -> str:
         return _without_timing(wording, figures, timing)
     p_values = " and ".join(f"{p_value(value)} against {name}" for name, value in doubtful.items())
     return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
+
+
+def _figures(wording: Wording) -> str:
+    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
+    return f"{wording.model} against {rivals}"
 
 
 def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from ktrdr.payloads.payload import Payload
 
-QUANTILES = 21
-
 
 class LuckiestTry(Payload):
     """The lead of the best of all tries, if none of them knew anything and all were as uncertain as this one."""
@@ -23,10 +21,12 @@ class SelectionVerdict(Payload):
     A lead is a share of samples, or training variances of squared error.
     """
 
-    tries: int = Field(description="Different inputs that were evaluated on rows that overlap with these, own included.")
+    tries: int = Field(
+        description="Different inputs that were evaluated on rows that overlap with these, own included."
+    )
     without_series: int = Field(
-        description="Tries among them of which nothing but the attempt is known, because they were cancelled, failed or "
-        "are under way. Each counts as an independent one."
+        description="Tries among them of which only the attempt is known: they were cancelled, failed or are under "
+        "way. Each counts as an independent one."
     )
     over: str = Field(description="The naive baseline that is hardest to beat, all tries considered.")
     lead: float = Field(description="The model's lead over it.")
@@ -34,14 +34,16 @@ class SelectionVerdict(Payload):
     single_p_value: float = Field(
         description="The largest p-value of the model's tests taken alone: of each naive baseline, and of timing."
     )
-    p_value: float = Field(description="The same over all tries (stationary bootstrap, max-t); never below the single one.")
+    p_value: float = Field(
+        description="The same over all tries (stationary bootstrap, max-t); never below the single one."
+    )
     level: float = Field(description="Significance level.")
     beats_baselines: bool = Field(description="Whether the p-value over all tries is below the level.")
     luckiest: LuckiestTry = Field(description="What luck alone would reach.")
     overfitting: float | None = Field(
         None,
-        description="Probability of backtest overfitting: how often the try with the best lead in one half of these rows "
-        "is no better than the median in the other half (CSCV); null with too few tries or rows.",
+        description="Probability of backtest overfitting: how often the try with the best lead in one half of these "
+        "rows is no better than the median in the other half (CSCV); null with too few tries or rows.",
     )
     verdict: str = Field(description="The same in words.")
 
@@ -49,19 +51,20 @@ class SelectionVerdict(Payload):
 class BacktestSelection(Payload):
     """A model's returns beside those of all tries at the same rows."""
 
-    tries: int = Field(description="Different inputs that were evaluated on rows that overlap with these, own included.")
+    tries: int = Field(
+        description="Different inputs that were evaluated on rows that overlap with these, own included."
+    )
     without_series: int = Field(description="Tries among them without returns; each counts as an independent one.")
     zero_p_value: float = Field(description="p-value of the mean return above zero, over all tries.")
-    holding_p_value: float | None = Field(
-        None, description="p-value of the mean return above that of holding, over all tries."
+    holding_p_value: float = Field(description="p-value of the mean return above that of holding, over all tries.")
+    effective_trials: float = Field(
+        description="As how many independent tries all of them count, by their correlation."
     )
-    effective_trials: float = Field(description="As how many independent tries all of them count, by their correlation.")
     expected_sharpe: float = Field(
         description="Annual Sharpe ratio to expect of the best of as many tries that know nothing."
     )
     deflated_sharpe: float | None = Field(
         None,
-        description="Deflated Sharpe ratio: probability that the true ratio is above zero, given that it was selected "
-        "(Bailey and López de Prado 2014); null where returns do not vary.",
+        description="Deflated Sharpe ratio: probability that the true ratio is above the expected one of the luckiest "
+        "try (Bailey and López de Prado 2014); null where returns do not vary.",
     )
-    verdict: str = Field(description="The same in words.")
