@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from ktrdr.evaluation.selection.words import describe_selection
 from ktrdr.ledger.account import Account, align
 from ktrdr.ledger.series import Instants, LookSeries, Singles
 from ktrdr.payloads.looks import TIMING, LookFigures
-from ktrdr.payloads.selection import BacktestSelection, LuckiestTry, SelectionVerdict
+from ktrdr.payloads.selection import BacktestSelection, LookVerdict, LuckiestTry, SelectionVerdict
 
 Floats = NDArray[np.float64]
 
@@ -33,21 +32,17 @@ _BLOCKS_OVER_SPAN = 2.0
 _PROBABILITIES = np.linspace(0, 1, 21)
 
 
-@dataclass(frozen=True, slots=True)
-class AccountVerdict:
-    """One look beside all tries at its rows; `backtest` is None where the look was not traded."""
-
-    selection: SelectionVerdict
-    backtest: BacktestSelection | None
-
-
-def account_verdict(account: Account, look_id: str, level: float) -> AccountVerdict | None:
-    """The verdict on the look with this id, at a significance level; None where the look came to no figures."""
+def verdict_on(look_id: str, account: Account, level: float) -> LookVerdict | None:
+    """The verdict on the look with this id, at a significance level; None where the look came to no tests."""
     look = next((look for look in account.tries if look.look_id == look_id), None)
     if look is None or look.figures is None or not look.figures.tests or look_id not in account.series:
         return None
-    return AccountVerdict(
-        _selection(account, look_id, look.figures, level), _backtest_selection(account, look_id, look.figures)
+    return LookVerdict(
+        look_id=look_id,
+        operation_id=look.operation_id,
+        strategy_name=look.strategy_name,
+        selection=_selection(account, look_id, look.figures, level),
+        backtest=_backtest_selection(account, look_id, look.figures),
     )
 
 

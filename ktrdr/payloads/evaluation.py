@@ -115,7 +115,7 @@ class PartEvaluation(Payload):
     breakdown: Breakdown | None = Field(None, description="The lead by symbol and by year; null in results of 0.1.0.")
     selection: SelectionVerdict | None = Field(
         None,
-        description="The lead beside all tries at the same rows so far; null in older results, and of trials of a search.",
+        description="The lead beside all tries at the same rows so far; null of trials, and in older results.",
     )
     verdict: str = Field(description="The evaluation in words.")
 

@@ -68,3 +68,13 @@ class BacktestSelection(Payload):
         description="Deflated Sharpe ratio: probability that the true ratio is above the expected one of the luckiest "
         "try (Bailey and López de Prado 2014); null where returns do not vary.",
     )
+
+
+class LookVerdict(Payload):
+    """One look beside all tries at its rows, as they are now."""
+
+    look_id: str = Field(description="The look.")
+    operation_id: str = Field(description="Its operation, or the folder of a training without a server.")
+    strategy_name: str = Field(description="The strategy, as a slug.")
+    selection: SelectionVerdict = Field(description="Its lead beside theirs.")
+    backtest: BacktestSelection | None = Field(None, description="Its returns beside theirs; null where it has none.")

@@ -83,7 +83,7 @@ def effective_trials(series: Floats) -> float:
 
 def mean_correlation(series: Floats) -> float:
     """The mean correlation of all pairs of columns; zero of a single one. The cost is linear in the columns."""
-    deviations: Floats = np.nan_to_num(series - np.nanmean(series, axis=0))
+    deviations = np.nan_to_num(series - np.nanmean(series, axis=0))
     lengths = np.sqrt((deviations**2).sum(axis=0))
     units: Floats = deviations[:, lengths > 0] / lengths[lengths > 0]
     looks = units.shape[1]
