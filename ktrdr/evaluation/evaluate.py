@@ -26,6 +26,7 @@ from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
 from ktrdr.formatting import percentage, score, signed_points, signed_score
 from ktrdr.payloads.evaluation import Classification, Evaluation, Lead, PartEvaluation, Regression
+from ktrdr.payloads.selection import SelectionVerdict
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
@@ -48,15 +49,20 @@ def level_for(part: str) -> float:
     return TEST_LEVEL if part == "test" else VALIDATION_LEVEL
 
 
-def evaluate_rows(rows: EvaluatedRows, shown: Resolution | None = None) -> Evaluation:
+def evaluate_rows(
+    rows: EvaluatedRows, shown: Resolution | None = None, selection: SelectionVerdict | None = None
+) -> Evaluation:
     """Score the model on rows that it has predicted already, of one fold or of several joined.
 
-    `shown` is what the rows of one part can show.
+    `shown` is what the rows of one part can show, and `selection` its lead beside all tries at the same rows.
     """
-    return _regression(rows, shown) if rows.is_regression else _classification(rows, shown)
+    measure = _regression if rows.is_regression else _classification
+    return measure(rows, shown, selection)
 
 
-def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classification:
+def _classification(
+    rows: EvaluatedRows, shown: Resolution | None, selection: SelectionVerdict | None
+) -> Classification:
     names, labels, own, scored = rows.class_names, rows.labels, rows.model, rows.scored
     shares = rows.rivals.naive["majority"].probabilities
     assert own.probabilities is not None  # a model of classes gives them,
@@ -76,7 +82,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     log_likelihoods = metrics.log_likelihoods(labels, own.probabilities)
     log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), scored.sampling)
     return Classification(
-        **dict(_evaluation(rows, scored, wording, shown, log_loss_lead)),
+        **dict(_evaluation(rows, scored, wording, shown, selection, log_loss_lead)),
         balanced_accuracy=own_scores.balanced_accuracy,
         mcc=own_scores.mcc,
         log_loss=float(-log_likelihoods.mean()),
@@ -88,7 +94,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     )
 
 
-def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
+def _regression(rows: EvaluatedRows, shown: Resolution | None, selection: SelectionVerdict | None) -> Regression:
     targets, predicted, scored = rows.labels, rows.model.predicted, rows.scored
     mean = rows.rivals.naive["mean"].predicted
     scores = rows.rivals.map(lambda guess: metrics.number_scores(targets, guess.predicted, mean))
@@ -101,7 +107,7 @@ def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
         unit="training variances",
     )
     return Regression(
-        **dict(_evaluation(rows, scored, wording, shown)),
+        **dict(_evaluation(rows, scored, wording, shown, selection)),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
@@ -117,6 +123,7 @@ def _evaluation(
     scored: ScoredRows,
     wording: Wording,
     shown: Resolution | None,
+    selection: SelectionVerdict | None,
     log_loss_lead: Lead | None = None,
 ) -> PartEvaluation:
     """The figures that classification and regression share."""
@@ -130,6 +137,7 @@ def _evaluation(
         breakdown=breakdown(scored, significance, rows.symbol_names),
         log_loss_lead=log_loss_lead,
         resolution=shown,
+        selection=selection,
     )
     return PartEvaluation(
         part=rows.part,
@@ -141,6 +149,7 @@ def _evaluation(
         class_names=rows.class_names,
         significance=significance,
         breakdown=case.breakdown,
+        selection=selection,
         verdict=verdict(case, significance),
     )
 

@@ -64,7 +64,7 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
     return " ".join(
         [
             _against_baselines(case, significance),
-            *_against_yardsticks(case.wording, significance),
+            *_against_yardsticks(case, significance),
             *_control(case, significance),
             *_probabilities(case.log_loss_lead, significance.level),
             *describe_breakdown(case.breakdown, case.wording.lead, case.wording.unit),
@@ -79,9 +79,15 @@ def _against_baselines(case: VerdictInput, significance: Significance) -> str:
     selection = case.selection
     if selection is None or selection.tries == 1:
         return _alone(case.wording, significance)
-    if significance.beats_baselines and not selection.beats_baselines:
+    if _is_outdone(case, significance):
         return f"The model does not beat its baselines beyond luck: {_figures(case.wording)}. {selection.verdict}"
     return f"{_alone(case.wording, significance)} {selection.verdict}"
+
+
+def _is_outdone(case: VerdictInput, significance: Significance) -> bool:
+    """Whether the model beats its baselines by itself, but the luckiest of all tries would too."""
+    selection = case.selection
+    return significance.beats_baselines and selection is not None and not selection.beats_baselines
 
 
 def _alone(wording: Wording, significance: Significance) -> str:
@@ -116,14 +122,15 @@ def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
     return f"{lead} its predictions agree with the outcomes hardly more than by chance: {p_equals(timing.p_value)}."
 
 
-def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+def _against_yardsticks(case: VerdictInput, significance: Significance) -> Iterator[str]:
     is_timed = significance.timing is None or significance.timing.p_value < significance.level
-    for name, figure in wording.rivals.yardstick.items():
+    beats = "Taken alone it beats" if _is_outdone(case, significance) else "It beats"
+    for name, figure in case.wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
         if lead.p_value < significance.level and not is_timed:
             yield f"Nor does its lead over {words} ({figure}) show any timing."
         elif lead.p_value < significance.level:
-            yield f"It beats {words} too ({figure})."
+            yield f"{beats} {words} too ({figure})."
         elif lead.lead > 0:
             yield f"Its lead over {words} ({figure}) may be chance: {p_equals(lead.p_value)}."
         else:

@@ -18,6 +18,7 @@ from ktrdr.evaluation.resolution import resolution
 from ktrdr.features.splits import fold_count
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.payloads.selection import LookVerdict
 from ktrdr.payloads.training import Ending
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
@@ -95,6 +96,18 @@ def evaluate_on_splits(
         test.evaluation if test else None,
         test.backtest.result if test else None,
         was_stopped=control is None and strategy.controls.shuffled_labels != "none",
+    )
+
+
+def beside_all_tries(evaluated: ModelEvaluation, dataset: Dataset, verdict: LookVerdict | None) -> ModelEvaluation:
+    """The same evaluation of the validation part, with the verdict over all tries at its rows, where there is one."""
+    if verdict is None:
+        return evaluated
+    shown = resolution(dataset, dataset.validation, verdict.selection.level)
+    return replace(
+        evaluated,
+        evaluation=evaluate_rows(evaluated.rows[0], shown, verdict.selection),
+        backtest=evaluated.backtest.beside(verdict.backtest),
     )
 
 

@@ -12,8 +12,10 @@ from ktrdr.features.splits import fold_count
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
 from ktrdr.ledger.series import LookSeries
+from ktrdr.ledger.verdict import verdict_on
 from ktrdr.payloads.evaluation import Evaluation, Regression
 from ktrdr.payloads.looks import TIMING, LookFigures, LookKind
+from ktrdr.payloads.selection import LookVerdict
 
 if TYPE_CHECKING:
     from ktrdr.evaluation.backtest import Backtest
@@ -31,10 +33,15 @@ class OpenLook:
     bars: EvaluatedBars
     recorder: LookRecorder
 
-    def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> None:
-        """Record what the look came to. Raises StorageError."""
+    def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> LookVerdict | None:
+        """Record what the look came to, and return the verdict over all tries at its rows.
+
+        There is none where nothing is recorded, nor of a trial: its search has one of its winner. Raises StorageError.
+        """
         series = LookSeries.of(rows, self.bars.instants, backtest.opens, backtest.returns, backtest.held)
         self.recorder.close_look(self.look_id, measure(evaluation, backtest), series)
+        account = self.recorder.account_of(self.look_id)
+        return verdict_on(self.look_id, account, evaluation.significance.level)
 
 
 def open_look(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import evaluate_on_splits
+from ktrdr.experiments.evaluate_model import beside_all_tries, evaluate_on_splits
 from ktrdr.experiments.looks import open_look
 from ktrdr.experiments.preflight import preflight
 from ktrdr.features.assemble import build_dataset
@@ -119,7 +119,8 @@ def run_training(
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
     evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested, request.fold)
-    look.close(evaluated.rows[0], evaluated.evaluation, evaluated.backtest)
+    verdict = look.close(evaluated.rows[0], evaluated.evaluation, evaluated.backtest)
+    evaluated = beside_all_tries(evaluated, dataset, verdict)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 

@@ -18,7 +18,9 @@ from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
 # Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
-_NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
+_NOT_RESULTS = frozenset(
+    {"version", "verdict", "selection", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
+)
 _MAX_SHOWN = 5
 
 

@@ -76,17 +76,17 @@ def effective_trials(series: Floats) -> float:
 
     series: [instants, looks]; NaN where a look has no row, which counts as its mean
     """
-    looks = series.shape[1]
+    looks = int(series.shape[1])
     correlation = min(1.0, max(0.0, mean_correlation(series)))
     return correlation + (1 - correlation) * looks
 
 
 def mean_correlation(series: Floats) -> float:
     """The mean correlation of all pairs of columns; zero of a single one. The cost is linear in the columns."""
-    deviations = np.nan_to_num(series - np.nanmean(series, axis=0))
-    lengths = np.sqrt((deviations**2).sum(axis=0))
+    deviations: Floats = np.nan_to_num(series - np.nanmean(series, axis=0))
+    lengths: Floats = np.sqrt((deviations**2).sum(axis=0))
     units: Floats = deviations[:, lengths > 0] / lengths[lengths > 0]
-    looks = units.shape[1]
+    looks = int(units.shape[1])
     # The squared length of the sum of unit vectors is their number and the sum of the correlations of all pairs.
     squared = float((units.sum(axis=1) ** 2).sum())
     return (squared - looks) / (looks * (looks - 1)) if looks > 1 else 0.0
