@@ -53,7 +53,7 @@ def describe_performance(
 def _describe_tries(selection: BacktestSelection | None, alone: ReturnTests) -> Iterator[str]:
     if selection and selection.tries > 1:
         yield (
-            f"These are over all {count(selection.tries)} tries on these rows; the single run has "
+            f"That counts all {count(selection.tries)} tries on these rows; by itself the run has "
             f"{p_equals(alone.zero)} and {p_equals(alone.holding)}."
         )
 

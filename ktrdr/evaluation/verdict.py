@@ -77,7 +77,7 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
 def _against_baselines(case: VerdictInput, significance: Significance) -> str:
     """With several tries at the same rows the test over all of them decides."""
     selection = case.selection
-    if selection is None or selection.tries == 1:
+    if selection is None or selection.tries == 1 or selection.lead <= 0:
         return _alone(case.wording, significance)
     if _is_outdone(case, significance):
         return f"The model does not beat its baselines beyond luck: {_figures(case.wording)}. {selection.verdict}"

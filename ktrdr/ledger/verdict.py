@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.errors import ConflictError
 from ktrdr.evaluation.returns import over_time
 from ktrdr.evaluation.selection.deflated_sharpe import (
     ReturnMoments,
@@ -18,9 +19,11 @@ from ktrdr.evaluation.selection.deflated_sharpe import (
 from ktrdr.evaluation.selection.joint_test import JointTest, Tries, joint_test
 from ktrdr.evaluation.selection.overfitting import overfitting_probability
 from ktrdr.evaluation.selection.words import describe_selection
+from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.ledger.account import Account, align
 from ktrdr.ledger.series import Instants, LookSeries, Singles
-from ktrdr.payloads.looks import TIMING, LookFigures
+from ktrdr.ledger.store import Ledger
+from ktrdr.payloads.looks import TIMING, Look, LookFigures
 from ktrdr.payloads.selection import BacktestSelection, LookVerdict, LuckiestTry, SelectionVerdict
 
 Floats = NDArray[np.float64]
@@ -32,10 +35,33 @@ _BLOCKS_OVER_SPAN = 2.0
 _PROBABILITIES = np.linspace(0, 1, 21)
 
 
+def verdict_today(name: str, ledger: Ledger) -> LookVerdict:
+    """The verdict on a look, or on the newest look of an operation, over its account as it is now.
+
+    Raises NotFoundError, ConflictError where the look came to no figures, and StorageError.
+    """
+    look = ledger.look(name)
+    account = ledger.account_of(look.look_id)
+    if verdict := verdict_on(look.look_id, account, _level(look, account)):
+        return verdict
+    raise ConflictError(
+        f"{look.look_id} has no tests to compare with other tries: it ended without them, or is under way",
+        hint=f"see what is known of it: ktrdr ledger show {look.look_id}",
+    )
+
+
+def _level(look: Look, account: Account) -> float:
+    """Of sealed rows the level that their opening spent."""
+    spent = (opening.level for opening in account.openings if opening.look_id == look.look_id)
+    return next(spent, VALIDATION_LEVEL)
+
+
 def verdict_on(look_id: str, account: Account, level: float) -> LookVerdict | None:
     """The verdict on the look with this id, at a significance level; None where the look came to no tests."""
     look = next((look for look in account.tries if look.look_id == look_id), None)
-    if look is None or look.figures is None or not look.figures.tests or look_id not in account.series:
+    if look is None or look.figures is None or look_id not in account.series:
+        return None
+    if not look.figures.tests.keys() - {TIMING} or look.figures.tests.keys() - {TIMING, *account.series[look_id].gains}:
         return None
     return LookVerdict(
         look_id=look_id,
@@ -56,7 +82,7 @@ def _selection(account: Account, look_id: str, figures: LookFigures, level: floa
         without_series=account.without_series,
         over=over,
         lead=figures.tests[over].lead,
-        rank=_rank(account, look_id, over),
+        rank=_rank(account, own, over),
         single_p_value=max(test.p_value for test in figures.tests.values()),
         p_value=p_value,
         level=level,
@@ -103,25 +129,24 @@ def _density(instants: Instants, own: Instants) -> float:
     return float(last - first + 1) / len(own)
 
 
-def _rank(account: Account, look_id: str, baseline: str) -> int:
-    """The place of a look's lead among the leads of all, from 1."""
-    leads = {
-        name: float(series.gains[baseline].sum() / series.samples.sum())
-        for name, series in account.series.items()
-        if baseline in series.gains
-    }
-    return 1 + sum(lead > leads[look_id] for lead in leads.values())
+def _of_one_kind(account: Account, own: LookSeries) -> dict[str, LookSeries]:
+    """The series that are compared with the same baselines, and so in the same unit."""
+    return {name: series for name, series in account.series.items() if series.gains.keys() == own.gains.keys()}
+
+
+def _rank(account: Account, own: LookSeries, baseline: str) -> int:
+    """The place of the look's lead among the leads of all, from 1."""
+
+    def lead(series: LookSeries) -> float:
+        return float(series.gains[baseline].sum() / series.samples.sum())
+
+    return 1 + sum(lead(series) > lead(own) for series in _of_one_kind(account, own).values())
 
 
 def _overfitting(account: Account, own: LookSeries, baseline: str) -> float | None:
     """Of the tries that evaluated all of the look's own rows, by their gains over a baseline."""
-    gains = align(
-        {
-            name: (series.instants, series.gains[baseline])
-            for name, series in account.series.items()
-            if baseline in series.gains
-        }
-    )
+    alike = _of_one_kind(account, own)
+    gains = align({name: (series.instants, series.gains[baseline]) for name, series in alike.items()})
     rows = gains.values[np.searchsorted(gains.instants, own.instants)]
     return overfitting_probability(rows[:, ~np.isnan(rows).any(axis=0)].astype(np.float64))
 

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 # Differs from that of the resamples.
 _SEED = 2005
+# The quantile of a p-value of 0 or 1 would not be finite.
+_LEAST = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,8 @@ class Tries:
     without_series: int = 0
 
     @property
-    def means(self) -> Floats:
-        """[tries]"""
-        return np.asarray(np.nansum(self.sums, axis=0) / np.maximum(np.nansum(self.counts, axis=0), 1), np.float64)
+    def count(self) -> int:
+        return self.sums.shape[1] + self.without_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,11 @@ def joint_test(tries: Tries, alone: Lead) -> JointTest:
     looks = resample(tries.sums, tries.counts, tries.block).studentized()
     greatest = greatest_by_chance(looks)
     greatest = np.maximum(greatest, _greatest_independent(tries.without_series, len(greatest)))
-    value = -float(ndtri(alone.p_value))
+    value = -float(ndtri(min(max(alone.p_value, _LEAST), 1 - _LEAST)))
     # The lead that belongs to a normal value, as this one's does to its own.
     unit = alone.lead / value if alone.lead * value > 0 else alone.standard_error
-    return JointTest(max(alone.p_value, p_value(greatest, value)), np.sort(greatest) * unit)
+    adjusted = p_value(greatest, value) if tries.count > 1 else alone.p_value
+    return JointTest(max(alone.p_value, adjusted), np.sort(greatest) * unit)
 
 
 def _greatest_independent(tries: int, resamples: int) -> Floats:

@@ -32,8 +32,8 @@ def test_a_try_by_itself_keeps_its_own_p_value() -> None:
 
     found = joint_test(tries_of(series), alone(series[:, 0]))
 
-    assert found.p_value == pytest.approx(alone(series[:, 0]).p_value, abs=0.02)
-    assert found.p_value >= alone(series[:, 0]).p_value
+    assert found.p_value == alone(series[:, 0]).p_value
+    assert found.luckiest_at(1 - 0.16) == pytest.approx(alone(series[:, 0]).standard_error, rel=0.1)
 
 
 @pytest.mark.parametrize("count", [5, 50])
@@ -91,7 +91,6 @@ def test_looks_at_other_rows_are_set_beside_by_time() -> None:
 
     tries = Tries(series, counts, block=2)
 
-    assert tries.means == pytest.approx(np.nanmean(series, axis=0))
     assert joint_test(tries, Lead(lead=0.1, standard_error=0.04, p_value=0.01)).p_value == pytest.approx(
         0.03, abs=0.012
     )
