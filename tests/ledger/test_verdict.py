@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,13 +27,13 @@ def guess(seed: int, skill: float = 0.0, rows: int = ROWS, first: int = 0) -> Lo
     return made_series(gains, random.normal(skill, 1, rows), returns, np.full(rows, 0.0001), first)
 
 
-def selection(series: list[LookSeries | None], look: int = 0) -> SelectionVerdict:
+def selection(series: Sequence[LookSeries | None], look: int = 0) -> SelectionVerdict:
     found = verdict_on(look_name(look), made_account(series), LEVEL)
     assert found
     return found.selection
 
 
-def backtest(series: list[LookSeries | None]) -> BacktestSelection:
+def backtest(series: Sequence[LookSeries | None]) -> BacktestSelection:
     found = verdict_on(look_name(0), made_account(series), LEVEL)
     assert found
     assert found.backtest
@@ -147,7 +148,7 @@ def test_alike_returns_are_hardly_more_than_one_try() -> None:
     one = guess(1, 0.1)
     same = [replace(one, returns=one.returns + np.float32(1e-6) * number) for number in range(30)]
 
-    assert backtest(list(same)).effective_trials == pytest.approx(1, abs=0.01)
+    assert backtest(same).effective_trials == pytest.approx(1, abs=0.01)
 
 
 def test_there_is_no_verdict_on_a_look_without_tests() -> None:

@@ -36,7 +36,7 @@ class Tries:
 
     @property
     def count(self) -> int:
-        return self.sums.shape[1] + self.without_series
+        return int(self.sums.shape[1]) + self.without_series
 
 
 @dataclass(frozen=True, slots=True)
