@@ -136,12 +136,11 @@ def verdict(ctx: typer.Context, look_id: LookId, as_json: AsJson = False) -> Non
 
 def _beside_all_tries(found: LookVerdict) -> list[tuple[str, object]]:
     return [
-        ("look", found.look_id),
-        ("strategy", found.strategy_name),
-        ("tries", found.selection.tries),
-        ("without a result", found.selection.without_series),
         *_lead_fields(found.selection),
         *(_return_fields(found.backtest) if found.backtest else ()),
+        ("look", found.look_id),
+        ("operation", found.operation_id),
+        ("strategy", found.strategy_name),
     ]
 
 
@@ -151,6 +150,8 @@ def _lead_fields(selection: SelectionVerdict) -> list[tuple[str, object]]:
         ("beats its baselines", "yes" if selection.beats_baselines else "no"),
         ("p, single run", p_value(selection.single_p_value)),
         ("p, all tries", p_value(selection.p_value)),
+        ("tries", selection.tries),
+        ("without a result", selection.without_series),
         ("place by lead", selection.rank),
         ("overfitting", NOTHING if overfitting is None else percentage(overfitting)),
     ]
@@ -162,6 +163,6 @@ def _return_fields(backtest: BacktestSelection) -> list[tuple[str, object]]:
         ("p of a gain, all tries", p_value(backtest.zero_p_value)),
         ("p of more than holding", p_value(backtest.holding_p_value)),
         ("independent tries", f"{backtest.effective_trials:.1f}"),
-        ("Sharpe ratio by luck", f"{backtest.expected_sharpe:.2f}"),
+        ("luckiest Sharpe ratio", f"{backtest.expected_sharpe:.2f}"),
         ("deflated Sharpe ratio", NOTHING if deflated is None else percentage(deflated)),
     ]

@@ -108,7 +108,7 @@ class SeriesRecord(_Binary):
     """A look's sums by instant, in a bundle."""
 
     header: str = Field(max_length=10_000, description="Names of the baselines, lag and span, as JSON.")
-    content: bytes = Field(description="Samples, gains by baseline, agreement and returns: float32.")
+    content: bytes = Field(description="Samples, gains by baseline, agreement, returns and those of holding: float32.")
     instants: bytes = Field(description="Closing instants, as in a track.")
     periods: bytes = Field(description="Opening instants of the backtest's periods, as in a track.")
 
