@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.series import LookSeries
-from ktrdr.payloads.looks import LookFigures, LookKind
+from ktrdr.payloads.looks import LookFigures, LookKind, Opening
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,19 @@ class LookRecorder(Protocol):
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         """Record what a look came to, before any of it is written elsewhere. Raises StorageError."""
+
+
+class OpeningRecorder(Protocol):
+    """As `LookRecorder`, for looks that open a sealed test part."""
+
+    def record_opening(self, request: LookRequest, by: str) -> Opening:
+        """Record the opening before any of its figures is shown; the same inputs again are the same opening.
+
+        Raises StorageError.
+        """
+
+    def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
+        """Record what the opened rows came to, before any of it is written elsewhere. Raises StorageError."""
 
 
 class Unrecorded:
