@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -214,7 +215,8 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     opened = _open_home(home)
     folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
     request = UnsealingRequest(folder.name, folder, by or this_user())
-    results = run_unsealing(request, BarStore(opened.bars).read_stored, Ledger(opened.ledger, Door.PYTHON))
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 

@@ -27,7 +27,7 @@ from ktrdr.saved_models.trained_model import TrainedModel, load_model
 from ktrdr.saved_models.trained_on import TrainedSeries
 from ktrdr.saved_models.unsealed import unsealed_folder, without_sealed_part, write_unsealing
 from ktrdr.training.determinism import make_repeatable
-from ktrdr.training.files import EQUITY, EVALUATED_ROWS, PREDICTIONS, write_file
+from ktrdr.training.files import EQUITY, EVALUATED_ROWS, PREDICTIONS, SUMMARY, write_file
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.windows import TrainingTensors
 
@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 ReadBars = Callable[[str, str, datetime, datetime], "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars."""
 
-_ARTIFACTS = {"predictions": PREDICTIONS, "evaluated_rows": EVALUATED_ROWS, "equity_plot": EQUITY}
+_ARTIFACTS = {
+    "predictions": PREDICTIONS,
+    "evaluated_rows": EVALUATED_ROWS,
+    "equity_plot": EQUITY,
+    "model_summary": SUMMARY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ def _write(sealed: SealedModel, part: EvaluatedPart, results: UnsealingResults) 
     writing.write_predictions(folder, sealed.dataset, "test", part.outputs, sealed.trained.class_weights.values)
     write_rows(folder, [part.rows])
     write_file(folder / EQUITY, reports.plot_test_equity(part.backtest, strategy.name, sealed.dataset.symbols))
+    write_file(folder / SUMMARY, reports.unsealing_summary(results, strategy.name).encode())
     write_unsealing(sealed.folder, results)
 
 
