@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.experiments.train import run_training
 from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.training import FoldsResults, TrainingResults
@@ -131,7 +132,7 @@ def train(case: Case, folder: Path) -> TrainingResults:
     request = TrainingRequest(
         "op_1", strategy_of(case), "s", "name: s\n", symbols, None, None, folder, fold=case.rules.fold
     )
-    return run_training(request, reader(case), SilentObserver())
+    return run_training(request, reader(case), SilentObserver(), looks=Unrecorded())
 
 
 def reader(case: Case) -> Callable[..., StoredBars]:

@@ -28,6 +28,7 @@ _LOOK = (
     "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
     " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
+_BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY number DESC"
 _OPENING = (
     "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
     " FROM openings JOIN looks USING (look_id)"
@@ -168,6 +169,19 @@ class Ledger:
             details = [_describe(connection, group) for group in tracks.components(connection)]
         return tuple(sorted(details, key=lambda account: account.last_opened_at, reverse=True))
 
+    def account(self, name: str) -> LedgerAccountDetail:
+        """The account, as in `accounts`, that holds the look with this id, or the newest look of this operation.
+
+        Raises NotFoundError.
+        """
+        self._check_exists(name)
+        with self._database.reading() as connection:
+            row = connection.execute(_BY_NAME, [name, name]).fetchone()
+            if row is None:
+                raise _no_look(name)
+            groups = tracks.components(connection)
+            return _describe(connection, next(group for group in groups if row["footprint"] in group))
+
     def _check_exists(self, look_id: str) -> None:
         if not self.path.exists():
             raise _no_look(look_id)
@@ -190,7 +204,7 @@ def _now() -> str:
 
 
 def _no_look(look_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no look {look_id}", hint="see the ledger: ktrdr ledger list")
+    return NotFoundError(f"the ledger has no look {look_id}", hint="see the ledger: ktrdr ledger list")
 
 
 def _columns(connection: sqlite3.Connection, series: LookSeries | None) -> Sequence[object]:

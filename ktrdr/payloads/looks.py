@@ -113,6 +113,9 @@ class LedgerAccountDetail(LedgerAccount):
 
     entries: tuple[Look, ...] = Field(description="Its looks, in the order in which they were opened.")
 
+    def without_entries(self) -> LedgerAccount:
+        return LedgerAccount(**{name: getattr(self, name) for name in LedgerAccount.model_fields})
+
 
 class LedgerList(Payload):
     """The accounts of a home."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
 FORMAT = 3  # of checkpoints
+_NAMES = ("name", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,10 @@ class Fingerprint:
 
     @property
     def inputs_sha256(self) -> str:
-        """Of all inputs without names: the same inputs under other names are the same try."""
-        strategy = {name: value for name, value in self.strategy.items() if name not in ("name", "description")}
-        bars = sorted(json.dumps(own, sort_keys=True) for own in self.data.values())
-        content = json.dumps([strategy, self.fold, bars], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        """SHA-256 of strategy, fold and bars without any name: the same inputs are the same try, however called."""
+        strategy = {key: value for key, value in _completed(self.strategy).items() if key not in _NAMES}
+        bars = [list(contents.values()) for contents in self.data.values()]
+        return hashlib.sha256(json.dumps([strategy, self.fold, bars], sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]

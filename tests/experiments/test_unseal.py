@@ -16,6 +16,7 @@ from ktrdr.evaluation.significance import opening_level
 from ktrdr.experiments.train import run_training
 from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
 from ktrdr.files import checksum
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.training import TrainingResults
@@ -47,7 +48,7 @@ def train(folder: Path, bars: Mapping[str, pl.DataFrame], **sections: object) ->
     }
     strategy = Strategy.model_validate(document)
     request = TrainingRequest(folder.name, strategy, "sealed", "name: s\n", tuple(bars), None, None, folder)
-    return Trained(run_training(request, reader(bars), SilentObserver()).under(folder), folder)
+    return Trained(run_training(request, reader(bars), SilentObserver(), looks=Unrecorded()).under(folder), folder)
 
 
 def reader(bars: Mapping[str, pl.DataFrame]) -> Callable[..., StoredBars]:

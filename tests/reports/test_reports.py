@@ -58,7 +58,7 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
     results = training(
         final_metrics=final_metrics(best_epoch=4),
         evaluation=evaluate(outputs, dataset, dataset.validation),
-        backtest=backtest(outputs, dataset.validation, dataset, frames, strategy.costs),
+        backtest=backtest(outputs, dataset.validation, dataset, frames, strategy.costs).result,
         sealed=sealed_part(dataset),
         leak_gate=leak_gate("No leak was found."),
         preflight=preflight_report(warnings=("few samples", "class up is rare")),

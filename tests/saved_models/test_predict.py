@@ -12,6 +12,7 @@ import pytest
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.experiments.train import run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.evaluation import Classification
@@ -128,7 +129,9 @@ def test_a_training_itself_is_predicted_again_to_the_bit(model: str, tmp_path: P
     spec = strategy(model, model=MODELS[model], training={"epochs": 3}, validation={"test": 0.1})
     bars = daily()
     request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, tmp_path)
-    run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
+    run_training(
+        request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver(), looks=Unrecorded()
+    )
     open_test_part(tmp_path, bars)
     then = read_both_parts(tmp_path)
 
@@ -154,7 +157,9 @@ def balanced(model: str, folder: Path) -> tuple[TrainingResults, dict[str, Any]]
     """The results of a training with balanced class weights in `folder`, and its bars."""
     spec, bars = strategy(model, model=MODELS[model], **BALANCED), daily()
     request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, folder)
-    return run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver()), bars
+    return run_training(
+        request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver(), looks=Unrecorded()
+    ), bars
 
 
 def log_loss(table: pl.DataFrame) -> float:
