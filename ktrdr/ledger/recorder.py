@@ -15,7 +15,7 @@ class LookRequest:
     """A look that is about to happen.
 
     operation_id: its operation, or the folder's name of a training without a server
-    part: the rows, validation or test
+    part: the rows, `validation` or `test`, or `other` for predicted bars
     strategy_name: its slug
     inputs_sha256: see `Fingerprint.inputs_sha256`
     label: type of the label

@@ -84,17 +84,24 @@ def check_model(folder: Path, fingerprint: Fingerprint) -> None:
 
     Raises CheckpointMismatch; StorageError when its card is damaged, and FileNotFoundError when it has none.
     """
+    read_fingerprint(folder).check(fingerprint, f"the model of {folder.name}")
+
+
+def read_fingerprint(folder: Path) -> Fingerprint:
+    """What the model in `folder` was made from.
+
+    Raises StorageError when its card is damaged, and FileNotFoundError when it has none.
+    """
     path = folder / CARD
     content = path.read_bytes()
     try:
         card = json.loads(content)
-        made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+        return Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{path} is damaged: it does not show the inputs of its model",
             hint="Remove it, and its model is trained again.",
         ) from error
-    made_from.check(fingerprint, f"the model of {folder.name}")
 
 
 def check_latest(folder: Path, fingerprint: Fingerprint) -> None:
