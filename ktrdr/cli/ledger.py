@@ -76,7 +76,7 @@ def show(ctx: typer.Context, look_id: LookId, as_json: AsJson = False) -> None:
     print_line()
     print_table(("look", "what", ">accuracy", ">lead", ">p", ">return"), [_look_row(look) for look in account.entries])
     for opening in account.openings:
-        print_line(f"Sealed rows were opened by {opening.by} in {opening.look_id} on {opening.opened_at:%Y-%m-%d}.")
+        note(f"{opening.sentence()} Its look is {opening.look_id}.")
 
 
 def _about(account: LedgerAccountDetail) -> list[tuple[str, object]]:

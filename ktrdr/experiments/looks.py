@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
+from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.experiments.folds import NAIVE, hardest_baseline
 from ktrdr.features.splits import fold_count
 from ktrdr.ledger.footprint import EvaluatedBars
@@ -33,15 +34,14 @@ class OpenLook:
     bars: EvaluatedBars
     recorder: LookRecorder
 
-    def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> LookVerdict | None:
-        """Record what the look came to, and return the verdict over all tries at its rows.
-
-        There is none where nothing is recorded, nor of a trial: its search has one of its winner. Raises StorageError.
-        """
+    def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> None:
+        """Record what the look came to. Raises StorageError."""
         series = LookSeries.of(rows, self.bars.instants, backtest.opens, backtest.returns, backtest.held)
         self.recorder.close_look(self.look_id, measure(evaluation, backtest), series)
-        account = self.recorder.account_of(self.look_id)
-        return verdict_on(self.look_id, account, evaluation.significance.level)
+
+    def verdict(self) -> LookVerdict | None:
+        """The verdict over all tries at its rows; None where nothing is recorded. Raises StorageError."""
+        return verdict_on(self.look_id, self.recorder.account_of(self.look_id), VALIDATION_LEVEL)
 
 
 def open_look(

@@ -8,7 +8,7 @@ from typing import Protocol
 from ktrdr.ledger.account import Account
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.series import LookSeries
-from ktrdr.payloads.looks import LookFigures, LookKind
+from ktrdr.payloads.looks import LookFigures, LookKind, Opening
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +51,16 @@ class LookRecorder(Protocol):
         """All looks whose bars overlap with a footprint's, or with those of the look with this id.
 
         Raises NotFoundError and StorageError.
+        """
+
+
+class OpeningRecorder(LookRecorder, Protocol):
+    """Records looks that open a sealed test part as well."""
+
+    def record_opening(self, request: LookRequest, by: str) -> Opening:
+        """Record the opening before any of its figures is shown; the same inputs again are the same opening.
+
+        Raises StorageError.
         """
 
 

@@ -85,9 +85,20 @@ class Opening(Payload):
     """One opening of sealed test rows."""
 
     look_id: str = Field(description="The look that evaluated the rows.")
-    opened_at: datetime = Field(description="When the rows were opened.")
+    number: int = Field(description="Its number among the openings of the same bars, counted from 1.")
+    level: float = Field(description="The significance level that it spends; all openings together spend at most 5 %.")
+    opened_at: datetime = Field(description="When it was recorded, before any figure was computed.")
     by: str = Field(description="Who asked for it.")
-    level: float = Field(description="The significance level that was spent.")
+
+    @property
+    def level_in_percent(self) -> str:
+        return f"{100 * self.level:.3g}%"
+
+    def sentence(self) -> str:
+        return (
+            f"The test part was opened by {self.by} at {self.opened_at:%Y-%m-%d %H:%M} UTC. It is opening "
+            f"{self.number} of these bars, and is tested at a significance level of {self.level_in_percent}."
+        )
 
 
 class _Binary(Payload):
