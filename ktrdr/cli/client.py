@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
-    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
     from ktrdr.payloads.results import Results
+    from ktrdr.payloads.selection import LookVerdict
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -241,6 +242,11 @@ class Client:
 
         return self._get(LedgerAccountDetail, "ledger", look_id)
 
+    def ledger_verdict(self, look_id: str) -> LookVerdict:
+        from ktrdr.payloads.selection import LookVerdict
+
+        return self._get(LookVerdict, "ledger", look_id, "verdict", wait_s=CHECK_S)
+
     def compare(self, operation_ids: Sequence[str]) -> Comparison:
         from ktrdr.payloads.comparison import Comparison
 
@@ -251,6 +257,9 @@ class Client:
 
     def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
+
+    def unseal(self, operation_id: str, request: Unsealing) -> OperationStarted:
+        return self._start("models", operation_id, "unseal", content=_json(request))
 
     def bundle(self, operation_id: str) -> Iterator[bytes]:
         """A packed training as it comes."""

@@ -74,9 +74,10 @@ CREATE INDEX looks_by_footprint ON looks (footprint);
 CREATE TABLE openings (
     opening INTEGER PRIMARY KEY,
     look_id TEXT NOT NULL REFERENCES looks (look_id),
+    number INTEGER NOT NULL,
+    level REAL NOT NULL,
     opened_at TEXT NOT NULL,
-    by TEXT NOT NULL,
-    level REAL NOT NULL
+    by TEXT NOT NULL
 );
 """
 

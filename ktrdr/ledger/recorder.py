@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ktrdr.ledger.account import Account
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.series import LookSeries
-from ktrdr.payloads.looks import LookFigures, LookKind
+from ktrdr.payloads.looks import LookFigures, LookKind, Opening
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,22 @@ class LookRecorder(Protocol):
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         """Record what a look came to, before any of it is written elsewhere. Raises StorageError."""
 
+    def account_of(self, rows: Footprint | str) -> Account:
+        """All looks whose bars overlap with a footprint's, or with those of the look with this id.
+
+        Raises NotFoundError and StorageError.
+        """
+
+
+class OpeningRecorder(LookRecorder, Protocol):
+    """Records looks that open a sealed test part as well."""
+
+    def record_opening(self, request: LookRequest, by: str) -> Opening:
+        """Record the opening before any of its figures is shown; the same inputs again are the same opening.
+
+        Raises StorageError.
+        """
+
 
 class Unrecorded:
     """Records nothing: for made-up bars, whose figures nobody reads."""
@@ -55,3 +72,6 @@ class Unrecorded:
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         pass
+
+    def account_of(self, rows: Footprint | str) -> Account:
+        return Account((), (), {})

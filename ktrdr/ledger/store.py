@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ktrdr.errors import NotFoundError, StorageError
-from ktrdr.instants import format_instant
+from ktrdr.evaluation.significance import opening_level
+from ktrdr.instants import format_instant, parse_instant
 from ktrdr.ledger import tracks
 from ktrdr.ledger.account import Account, describe, distinct_tries
 from ktrdr.ledger.database import Database, explained
@@ -30,7 +31,10 @@ _LOOK = (
     " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
 _BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY number DESC"
-_OPENING = "SELECT look_id, openings.opened_at, by, level FROM openings JOIN looks USING (look_id)"
+_OPENING = (
+    "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
+    " FROM openings JOIN looks USING (look_id)"
+)
 _AMONG = "(SELECT value FROM json_each(?))"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -57,26 +61,29 @@ class Ledger:
 
     def open_look(self, request: LookRequest) -> str:
         """Record a look before any of its figures is shown, and return its id."""
-        look_id, footprint = _new_look_id(), request.footprint
         with self._database.writing() as connection:
-            values = {
-                "look_id": look_id,
-                "operation_id": request.operation_id,
-                "door": self.door,
-                "kind": request.kind,
-                "part": request.part,
-                "strategy_name": request.strategy_name,
-                "inputs_sha256": request.inputs_sha256,
-                "label": request.label,
-                "timeframe": request.timeframe,
-                "symbols": json.dumps(request.symbols),
-                "first": format_instant(footprint.first),
-                "last": format_instant(footprint.last),
-                "samples": request.samples,
-                "footprint": tracks.add_footprint(connection, footprint),
-                "opened_at": _now(),
-            }
-            _insert(connection, "looks", values)
+            return self._add_look(connection, request)
+
+    def _add_look(self, connection: sqlite3.Connection, request: LookRequest) -> str:
+        look_id, footprint = _new_look_id(), request.footprint
+        values = {
+            "look_id": look_id,
+            "operation_id": request.operation_id,
+            "door": self.door,
+            "kind": request.kind,
+            "part": request.part,
+            "strategy_name": request.strategy_name,
+            "inputs_sha256": request.inputs_sha256,
+            "label": request.label,
+            "timeframe": request.timeframe,
+            "symbols": json.dumps(request.symbols),
+            "first": format_instant(footprint.first),
+            "last": format_instant(footprint.last),
+            "samples": request.samples,
+            "footprint": tracks.add_footprint(connection, footprint),
+            "opened_at": _now(),
+        }
+        _insert(connection, "looks", values)
         return look_id
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
@@ -90,13 +97,26 @@ class Ledger:
             if changed.rowcount == 0:
                 raise _no_look(look_id)
 
-    def record_opening(self, look_id: str, by: str, level: float) -> None:
-        """Record that sealed test rows are opened by a look, which was opened before, at a significance level."""
+    def record_opening(self, request: LookRequest, by: str) -> Opening:
+        """Record that a look opens sealed test rows, and what of the significance level of their bars that spends.
+
+        The same inputs on the same bars are one opening, however often they are asked for: it is returned again.
+        """
         with self._database.writing() as connection:
-            _read_look(connection, look_id)
-            connection.execute(
-                "INSERT INTO openings (look_id, opened_at, by, level) VALUES (?, ?, ?, ?)", [look_id, _now(), by, level]
+            footprint = tracks.add_footprint(connection, request.footprint)
+            earlier = _opening_rows(connection, tracks.overlapping_number(connection, footprint))
+            for row in earlier:
+                if row["inputs_sha256"] == request.inputs_sha256:
+                    return _parse_opening(row)
+            opening = Opening(
+                look_id=self._add_look(connection, request),
+                number=len(earlier) + 1,
+                level=opening_level(len(earlier) + 1),
+                opened_at=parse_instant(_now()),
+                by=by,
             )
+            _insert(connection, "openings", opening.model_dump(mode="json"))
+            return opening
 
     def openings_of(self, rows: Footprint | str) -> tuple[Opening, ...]:
         """Openings of sealed rows among those of a footprint, or of the look with this id, in their order."""
@@ -172,6 +192,17 @@ class Ledger:
         with self._database.reading() as connection:
             details = [_describe(connection, group) for group in tracks.components(connection)]
         return tuple(sorted(details, key=lambda account: account.last_opened_at, reverse=True))
+
+    def look(self, name: str) -> Look:
+        """The look with this id, or the newest one of this operation. Raises NotFoundError."""
+        self._check_exists(name)
+        with self._database.reading() as connection:
+            found = _parse_looks(
+                connection.execute(f"{_LOOK} WHERE look_id = ? OR operation_id = ? ORDER BY number", [name, name])
+            )
+        if not found:
+            raise _no_look(name)
+        return found[-1]
 
     def account(self, name: str) -> LedgerAccountDetail:
         """The account, as in `accounts`, that holds the look with this id, or the newest look of this operation.
@@ -255,9 +286,16 @@ def _parse_look(row: sqlite3.Row) -> Look:
 
 
 def _read_openings(connection: sqlite3.Connection, footprints: Iterable[int]) -> tuple[Opening, ...]:
+    return tuple(_parse_opening(row) for row in _opening_rows(connection, footprints))
+
+
+def _opening_rows(connection: sqlite3.Connection, footprints: Iterable[int]) -> list[sqlite3.Row]:
     chosen = json.dumps(sorted(footprints))
-    rows = connection.execute(f"{_OPENING} WHERE footprint IN {_AMONG} ORDER BY opening", [chosen])
-    return tuple(Opening.model_validate(dict(row)) for row in rows)
+    return connection.execute(f"{_OPENING} WHERE footprint IN {_AMONG} ORDER BY opening", [chosen]).fetchall()
+
+
+def _parse_opening(row: sqlite3.Row) -> Opening:
+    return Opening.model_validate({name: row[name] for name in Opening.model_fields})
 
 
 def _read_series(connection: sqlite3.Connection, look_ids: Sequence[str]) -> dict[str, LookSeries]:
@@ -287,8 +325,7 @@ def _read_stored(connection: sqlite3.Connection, look: Look) -> StoredLook:
     footprint = tracks.read_footprint(connection, _read_look(connection, look.look_id)["footprint"])
     series = _read_series(connection, [look.look_id])[look.look_id] if look.has_series else None
     rows = connection.execute(f"{_OPENING} WHERE look_id = ? ORDER BY opening", [look.look_id])
-    openings = tuple(Opening.model_validate(dict(row)) for row in rows)
-    return StoredLook(look, footprint, series, openings)
+    return StoredLook(look, footprint, series, tuple(map(_parse_opening, rows)))
 
 
 def _insert_stored(connection: sqlite3.Connection, stored: StoredLook) -> None:

@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
+from ktrdr.payloads.evaluation import Lead
 from ktrdr.payloads.payload import BarInstant, Payload
+
+TIMING = "timing"
+"""The name of the test of timing among a look's tests."""
 
 
 class Door(StrEnum):
@@ -42,6 +46,13 @@ class LookFigures(Payload):
     )
     sharpe: float | None = Field(None, description="Sharpe ratio of the backtest, a year.")
     total_return: float | None = Field(None, description="Return of the backtest after costs, as a share.")
+    tests: dict[str, Lead] = Field(
+        default_factory=dict,
+        description="Its tests by themselves: against each naive baseline by its name, and `timing`.",
+    )
+    against_zero: Lead | None = Field(None, description="The test that the backtest's mean return exceeds zero.")
+    against_holding: Lead | None = Field(None, description="The test that it exceeds that of holding.")
+    bars_per_year: float | None = Field(None, description="Bars a year of the backtest.")
 
 
 class Look(Payload):
@@ -74,9 +85,20 @@ class Opening(Payload):
     """One opening of sealed test rows."""
 
     look_id: str = Field(description="The look that evaluated the rows.")
-    opened_at: datetime = Field(description="When the rows were opened.")
+    number: int = Field(description="Its number among the openings of the same bars, counted from 1.")
+    level: float = Field(description="The significance level that it spends; all openings together spend at most 5 %.")
+    opened_at: datetime = Field(description="When it was recorded, before any figure was computed.")
     by: str = Field(description="Who asked for it.")
-    level: float = Field(description="The significance level that was spent.")
+
+    @property
+    def level_in_percent(self) -> str:
+        return f"{100 * self.level:.3g}%"
+
+    def sentence(self) -> str:
+        return (
+            f"The test part was opened by {self.by} at {self.opened_at:%Y-%m-%d %H:%M} UTC. It is opening "
+            f"{self.number} of these bars, and is tested at a significance level of {self.level_in_percent}."
+        )
 
 
 class _Binary(Payload):
@@ -97,7 +119,7 @@ class SeriesRecord(_Binary):
     """A look's sums by instant, in a bundle."""
 
     header: str = Field(max_length=10_000, description="Names of the baselines, lag and span, as JSON.")
-    content: bytes = Field(description="Samples, gains by baseline, agreement and returns: float32.")
+    content: bytes = Field(description="Samples, gains by baseline, agreement, returns and those of holding: float32.")
     instants: bytes = Field(description="Closing instants, as in a track.")
     periods: bytes = Field(description="Opening instants of the backtest's periods, as in a track.")
 

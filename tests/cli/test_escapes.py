@@ -59,6 +59,7 @@ COMMANDS = [
     ["home", "backup", HOSTILE, "--home", HOSTILE],
     ["ledger", "list"],
     ["ledger", "show", "TRAINING"],
+    ["ledger", "verdict", "TRAINING"],
     ["ledger", "show", HOSTILE],
     ["operations", "list"],
     ["operations", "show", "TRAINING"],

@@ -42,7 +42,7 @@ def test_a_look_comes_back_as_it_was_recorded(tmp_path: Path) -> None:
     assert look.opened_at <= look.closed_at
     (stored,) = ledger.account_of(look_id).series.values()
     made = series()
-    for name in ("instants", "samples", "agreement", "periods", "returns"):
+    for name in ("instants", "samples", "agreement", "periods", "returns", "held"):
         assert np.array_equal(getattr(stored, name), getattr(made, name))
     assert (stored.lag, stored.span, list(stored.gains)) == (2, 1.5, ["majority", "persistence"])
     assert np.array_equal(stored.gains["persistence"], made.gains["persistence"])
@@ -242,5 +242,5 @@ def test_looks_at_the_same_bars_share_their_bars_and_instants(ledger: Ledger) ->
         ledger.close_look(ledger.open_look(request(number, track)), FIGURES, made)
     ledger.close()
 
-    # Five numbers of four bytes for each instant: samples, two gains, agreement and return.
-    assert ledger.path.stat().st_size < 50 * 1000 * 5 * 4 * 1.2
+    # Six numbers of four bytes for each instant: samples, two gains, agreement, return and that of holding.
+    assert ledger.path.stat().st_size < 50 * 1000 * 6 * 4 * 1.2
