@@ -14,6 +14,8 @@ import pytest
 
 from ktrdr.errors import ConflictError, NotFoundError, StorageError
 from ktrdr.files import is_draft
+from ktrdr.findings import Level
+from ktrdr.ledger.check import check
 from ktrdr.ledger.database import VERSION
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.store import Ledger
@@ -235,6 +237,17 @@ def test_a_full_disk_loses_nothing(ledger: Ledger) -> None:
         ledger.open_look(request(2, walk(5000)))
 
     assert len(ledger.looks()) == 1
+
+
+def test_a_log_without_its_ledger_is_applied_to_no_other(ledger: Ledger) -> None:
+    ledger.open_look(request())
+    ledger.path.unlink()
+
+    with pytest.raises(StorageError, match=r"is gone, and its log ledger\.sqlite-wal is still there") as refused:
+        ledger.open_look(request(2))
+
+    assert "restore a copy" in refused.value.hint
+    assert [finding.level for finding in check(ledger.path)] == [Level.FAULT]
 
 
 def test_a_copy_in_the_place_of_the_ledger_is_noticed(ledger: Ledger, tmp_path: Path) -> None:
