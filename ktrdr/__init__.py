@@ -1,7 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
-From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.looks` and
-`ktrdr.unseal`, all of them in `ktrdr.python_api`.
+From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.unseal` and
+`ktrdr.looks`, all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations

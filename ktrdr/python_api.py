@@ -201,33 +201,6 @@ def train(
     return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
 
 
-def looks(*, home: Path | str | None = None) -> pl.DataFrame:
-    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
-
-    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
-    StorageError.
-    """
-    import polars as pl
-
-    from ktrdr.ledger.store import Ledger
-    from ktrdr.payloads.looks import Look, LookFigures
-
-    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
-    about.remove("figures")
-    rows = [
-        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
-        for account in Ledger(_open_home(home).ledger).accounts()
-        for look in account.entries
-    ]
-    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
-    return table.sort("opened_at", maintain_order=True)
-
-
-def _figures(look: Look, names: Sequence[str]) -> list[object]:
-    return [getattr(look.figures, name, None) for name in names]
-
-
 def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
     """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
 
@@ -259,6 +232,33 @@ def _model_folder(folder: Path) -> Path:
 
     folds = read_card(folder).get("operation_ids")
     return folder / folds[-1] if folds else folder
+
+
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in Ledger(_open_home(home).ledger).accounts()
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:
