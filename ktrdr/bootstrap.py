@@ -84,6 +84,7 @@ class Runtime:
     operations: the service over records and bridges
     removal: removes operations, and finishes what an earlier server began to
     store: the stored bars
+    ledger: the looks of this home
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
     health: the periodic check
@@ -96,6 +97,7 @@ class Runtime:
     operations: OperationsService
     removal: Removal
     store: BarStore
+    ledger: Ledger
     executor: Executor
     dispatcher: Dispatcher
     health: HealthService
@@ -117,6 +119,7 @@ class Runtime:
         await self.health.close()
         await self.dispatcher.close()
         await self.operations.close()
+        self.ledger.close()
 
     async def readiness(self) -> Readiness:
         registry = await _describe_state(self.operations.ping())
@@ -173,10 +176,10 @@ def build_services(
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     removal = Removal(operations, home)
-    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
+    ledger = Ledger(home.ledger)
+    runtime = Runtime(home, lock, registry, operations, removal, store, ledger, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
-    ledger = Ledger(home.ledger)
     models = ModelService(operations, results, store, models=home.models)
     return Services(
         operations=operations,

@@ -183,17 +183,18 @@ def train(
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
-    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
+    store = BarStore(place.bars)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
-        results = run_training(
-            request,
-            lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
-            observer or SilentObserver(),
-            looks=ledger,
-        )
+        with closing(Ledger(place.ledger, Door.PYTHON)) as ledger:
+            results = run_training(
+                request,
+                lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+                observer or SilentObserver(),
+                looks=ledger,
+            )
         if count == 1:
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
@@ -248,9 +249,11 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
 
     about, figures = list(Look.model_fields), list(LookFigures.model_fields)
     about.remove("figures")
+    with closing(Ledger(_open_home(home).ledger)) as ledger:
+        accounts = ledger.accounts()
     rows = [
         (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
-        for account in Ledger(_open_home(home).ledger).accounts()
+        for account in accounts
         for look in account.entries
     ]
     table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)

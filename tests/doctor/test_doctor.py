@@ -138,7 +138,7 @@ def _without_bars(path: Path) -> None:
     [
         (fill, "is damaged: file is not a database", "restore a copy of it"),
         (_newer, "was written by a newer ktrdr (layout 99; this one reads 1)", "use the newer ktrdr"),
-        (_without_bars, "is damaged: 3 rows refer to others that are gone", "restore a copy of it"),
+        (_without_bars, "is damaged: 1 reference to rows that are gone", "restore a copy of it"),
     ],
 )
 def test_a_faulty_ledger_is_named_with_what_mends_it(
