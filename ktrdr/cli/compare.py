@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LETTERS = "ABCDEF"
 MIN_COMPARED = 2
 HASH_DIGITS = 10
-NAIVE = ("majority", "mean", "persistence")
 
 
 def compare(
@@ -148,6 +147,8 @@ def _evaluated(evaluation: Evaluation | None, prefix: str) -> dict[str, Figure]:
     if evaluation is None:
         return {}
     own = {prefix + title: Figure(getattr(evaluation, name, None), write) for name, (title, write) in _SCORES.items()}
+    from ktrdr.payloads.evaluation import NAIVE
+
     naive = [scores for name, scores in evaluation.baselines.items() if name in NAIVE]
     return own | (
         {f"{prefix}best naive accuracy": Figure(max(scores.accuracy for scores in naive), percentage)} if naive else {}

@@ -52,18 +52,6 @@ def compare(models: Sequence[ComparedModel]) -> Comparison:
     )
 
 
-def flat(value: JsonValue, path: str) -> Iterator[tuple[str, JsonValue]]:
-    """Nested values under their paths: `{"model": {"layers": 2}}` as `model.layers`; nulls are left out."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from flat(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from flat(item, f"{path}[{index}]")
-    elif value is not None:
-        yield path, value
-
-
 def _differing_inputs(models: Sequence[ComparedModel]) -> Iterator[InputDifference]:
     for name in dict.fromkeys(name for model in models for name in model.inputs):
         values = tuple(model.inputs.get(name) for model in models)

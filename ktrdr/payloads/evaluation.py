@@ -6,6 +6,9 @@ from pydantic import Field
 
 from ktrdr.payloads.payload import BarInstant, Payload
 
+NAIVE = ("majority", "mean", "persistence")
+"""Baselines that know nothing; a model must beat each of them that fits its labels."""
+
 
 class ClassScores(Payload):
     """The scores of one predictor of classes."""

@@ -20,6 +20,7 @@ from ktrdr.payloads.comparison import Comparison
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
 from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.settings import settings_by_path
 from ktrdr.training.files import CARD
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ComparisonService:
         return compare([self._model(*each) for each in zip(operations, results, names, strict=True)])
 
     def _model(self, operation: Operation, results: EvaluatedResults | None, name: str) -> ComparedModel:
-        from ktrdr.experiments.comparison import ComparedModel, flat
+        from ktrdr.experiments.comparison import ComparedModel
 
         job = job_of(operation)
         assert isinstance(job, TrainingJob | FoldsJob)
@@ -81,7 +82,7 @@ class ComparisonService:
             **(_read_card(folders[-1]) if folders else {}),
         }
         return ComparedModel(
-            operation.operation_id, name, dict(flat(inputs, "")), strategy.timeframes[0], _read_rows(folders)
+            operation.operation_id, name, dict(settings_by_path(inputs)), strategy.timeframes[0], _read_rows(folders)
         )
 
     def _folders(self, operation: Operation, results: EvaluatedResults | None) -> list[Path]:

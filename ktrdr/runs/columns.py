@@ -1,0 +1,45 @@
+"""The columns of a table of runs: their names, headings and order."""
+
+from __future__ import annotations
+
+from ktrdr.instants import format_instant
+from ktrdr.payloads.runs import Measures, Run, Value
+
+ID = "id"
+ABOUT = (ID, "name", "kind", "status", "created", "symbols", "timeframes", "strategy", "start_date", "end_date")
+PLACE = ("whole", "fold", "trial")
+MEASURES = tuple(Measures.model_fields)
+ANNOTATIONS = ("tags", "note")
+FIXED = (*ABOUT, *PLACE, *MEASURES, *ANNOTATIONS)
+"""All columns that are no settings."""
+
+USUAL = ("id", "name", "status")
+"""Shown whenever nobody names columns."""
+
+
+def cells(run: Run) -> dict[str, Value]:
+    """A run's value in each column that it has."""
+    return {
+        ID: run.operation_id,
+        "name": run.name,
+        "kind": run.kind.value,
+        "status": run.status,
+        "created": format_instant(run.created_at, "seconds"),
+        "symbols": run.symbols,
+        "timeframes": run.timeframes,
+        "strategy": run.strategy,
+        "start_date": run.start_date.isoformat() if run.start_date else None,
+        "end_date": run.end_date.isoformat() if run.end_date else None,
+        "whole": run.whole,
+        "fold": run.fold,
+        "trial": run.trial,
+        **dict(run.measures),
+        "tags": run.tags,
+        "note": run.note or None,
+        **run.parameters,
+    }
+
+
+def title(name: str) -> str:
+    """A column's heading: of a setting its path, of all else its name in words."""
+    return name.replace("_", " ") if name in FIXED else name
