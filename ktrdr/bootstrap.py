@@ -27,6 +27,7 @@ from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.series_service import SeriesService
@@ -187,6 +188,7 @@ def build_services(
         bundles=BundleService(operations, home),
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
+        references=ReferenceService(operations),
         results=results,
         retention=RetentionService(operations, removal),
         charts=ChartService(operations, results, store, catalogue),

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Select, delete, event, func, insert, select, text, tuple_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 _DOCTOR = "see what is wrong with: ktrdr doctor"
 _IN_MEMORY = ("", ":memory:")
+_ORDER = (OperationRow.created_at, OperationRow.operation_id)
+
+Chosen = TypeVar("Chosen")
 
 
 def sqlite_url(path: Path) -> URL:
@@ -200,6 +203,12 @@ class SqlOperationStore:
             records = await session.run_sync(read_records, _page(matching, limit, before))
         return OperationPage.of(records, limit=limit, total=total)
 
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        named = OperationRow.operation_id
+        async with self._session() as session:
+            query = select(named).where(named.endswith(ending, autoescape=True))
+            return (await session.execute(_newest_first(query).limit(limit))).scalars().all()
+
     async def ping(self) -> None:
         async with self._writing_session() as session:
             await session.execute(delete(PingRow))
@@ -328,8 +337,11 @@ def _leave_copies_to_the_database(version: str) -> None:
 
 
 def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Select[OperationRow]:
-    order = (OperationRow.created_at, OperationRow.operation_id)
     if before is not None:
-        edge = select(*order).where(OperationRow.operation_id == before).scalar_subquery()
-        matching = matching.where(tuple_(*order) < edge)
-    return matching.order_by(*(column.desc() for column in order)).limit(limit)
+        edge = select(*_ORDER).where(OperationRow.operation_id == before).scalar_subquery()
+        matching = matching.where(tuple_(*_ORDER) < edge)
+    return _newest_first(matching).limit(limit)
+
+
+def _newest_first(matching: Select[Chosen]) -> Select[Chosen]:
+    return matching.order_by(*(column.desc() for column in _ORDER))

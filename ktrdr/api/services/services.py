@@ -13,6 +13,7 @@ from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.series_service import SeriesService
@@ -37,6 +38,7 @@ class Services:
     bundles: BundleService
     comparisons: ComparisonService
     analysis: AnalysisService
+    references: ReferenceService
     results: ResultService
     retention: RetentionService
     charts: ChartService
