@@ -30,6 +30,7 @@ from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.run_service import RunService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
@@ -55,6 +56,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
+from ktrdr.registry.runs import SqlRunStore
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
 from ktrdr.terminal import write_error
@@ -86,6 +88,7 @@ class Runtime:
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
     health: the periodic check
+    runs: the trainings as rows, read in the background
     catalogue: all indicators
     """
 
@@ -98,6 +101,7 @@ class Runtime:
     executor: Executor
     dispatcher: Dispatcher
     health: HealthService
+    runs: RunService
     catalogue: IndicatorCatalogue
 
     async def start(self) -> None:
@@ -108,6 +112,7 @@ class Runtime:
         await self.removal.finish()
         await self.dispatcher.start()
         self.health.start()
+        self.runs.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
         asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
@@ -115,6 +120,7 @@ class Runtime:
         logger.info("Stopping; running: %d", len(self.operations.running()))
         await self.health.close()
         await self.dispatcher.close()
+        await self.runs.close()
         await self.operations.close()
 
     async def readiness(self) -> Readiness:
@@ -172,7 +178,8 @@ def build_services(
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     removal = Removal(operations, home)
-    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
+    runs = RunService(operations, SqlRunStore(registry), catalogue)
+    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, runs, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
     models = ModelService(operations, results, store, models=home.models)
@@ -191,6 +198,7 @@ def build_services(
         references=ReferenceService(operations),
         results=results,
         retention=RetentionService(operations, removal),
+        runs=runs,
         charts=ChartService(operations, results, store, catalogue),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ktrdr.instants import format_instant
-from ktrdr.payloads.runs import Measures, Run, Value
+from ktrdr.payloads.runs import Annotations, Measures, RunSummary, Value
 
 ID = "id"
 ABOUT = (ID, "name", "kind", "status", "created", "symbols", "timeframes", "strategy", "start_date", "end_date")
@@ -17,7 +17,7 @@ USUAL = ("id", "name", "status")
 """Shown whenever nobody names columns."""
 
 
-def cells(run: Run) -> dict[str, Value]:
+def cells(run: RunSummary, annotations: Annotations) -> dict[str, Value]:
     """A run's value in each column that it has."""
     return {
         ID: run.operation_id,
@@ -34,8 +34,8 @@ def cells(run: Run) -> dict[str, Value]:
         "fold": run.fold,
         "trial": run.trial,
         **dict(run.measures),
-        "tags": run.tags,
-        "note": run.note or None,
+        "tags": annotations.tags,
+        "note": annotations.note or None,
         **run.parameters,
     }
 

@@ -10,6 +10,9 @@ from typing import Self
 from ktrdr.errors import InputError
 from ktrdr.payloads.runs import Value
 
+EVERY = ("*",)
+"""As columns: all in which some run of the answer has a value."""
+
 OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "~")
 
 _CONDITION = re.compile(r"\s*([^=!<>~]*?)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
@@ -94,14 +97,14 @@ class RunQuery:
     text: what each run must contain in its id, names, tags or note
     where: what each run must fulfil
     order: the first key decides; the newest run is first among equals
-    columns: by name; empty for the usual ones and those that differ
+    columns: by name, or `EVERY`; empty for the usual ones and those that differ
     limit, offset: how many runs, from which on
     """
 
     text: str = ""
     where: Sequence[Condition] = ()
     order: Sequence[Order] = ()
-    columns: Sequence[str] = ()
+    columns: tuple[str, ...] = ()
     limit: int = 100
     offset: int = 0
 
@@ -110,7 +113,7 @@ class RunQuery:
         """Every column that it names."""
         yield from (condition.column for condition in self.where)
         yield from (key.column for key in self.order)
-        yield from self.columns
+        yield from () if self.columns == EVERY else self.columns
 
 
 def as_text(value: Value) -> str:

@@ -51,6 +51,7 @@ def summarise(
         end_date=job.end,
         whole=operation.parent_id if job.part is not None else None,
         fold=job.fold + 1 if isinstance(job, TrainingJob) and is_fold else None,
+        trial=job.trial,
         parameters=dict(_parameters(strategy, names)) if strategy else {},
         indicators=names,
         measures=_measures(_read_results(results)),
@@ -58,9 +59,11 @@ def summarise(
 
 
 def _kind(job: TrainingJob | FoldsJob, *, is_fold: bool) -> RunKind:
-    if isinstance(job, FoldsJob):
-        return RunKind.FOLDS
-    return RunKind.FOLD if is_fold else RunKind.TRAINING
+    if is_fold:
+        return RunKind.FOLD
+    if job.trial is not None:
+        return RunKind.TRIAL
+    return RunKind.FOLDS if isinstance(job, FoldsJob) else RunKind.TRAINING
 
 
 def _read_strategy(job: TrainingJob | FoldsJob, catalogue: IndicatorCatalogue) -> Strategy | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.payloads.runs import Annotations, Run, RunColumn, RunRow, RunTable, Value
+from ktrdr.payloads.runs import Annotations, RunColumn, RunRow, RunSummary, RunTable, Value
 from ktrdr.runs.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, title
-from ktrdr.runs.query import RunQuery, as_text, sort_key
+from ktrdr.runs.query import EVERY, RunQuery, as_text, sort_key
 
 _SEARCHED = (ID, "name", "strategy", *ANNOTATIONS)
 _NEWEST_FIRST = "created"
@@ -46,18 +46,16 @@ class _Row:
 class Runs:
     """Runs by operation id. Rows share the names of their columns and equal values, so that many fit into memory."""
 
-    def __init__(self, runs: Iterable[Run] = ()) -> None:
+    def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
         self._shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], _Shape] = {}
         self._values: dict[tuple[type, Value], Value] = {}
-        for run in runs:
-            self.put(run)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def put(self, run: Run) -> None:
-        self._rows[run.operation_id] = self._row(run)
+    def put(self, run: RunSummary, annotations: Annotations) -> None:
+        self._rows[run.operation_id] = self._row(run, annotations)
 
     def remove(self, operation_id: str) -> None:
         self._rows.pop(operation_id, None)
@@ -66,17 +64,17 @@ class Runs:
         if row := self._rows.get(operation_id):
             self._rows[operation_id] = row.with_annotations(annotations)
 
-    def select(self, query: RunQuery, unfinished: Iterable[Run] = ()) -> RunTable:
+    def select(self, query: RunQuery, unfinished: Iterable[tuple[RunSummary, Annotations]] = ()) -> RunTable:
         """The table of a query, over these runs and unfinished ones.
 
         Raises InputError for an unknown column, or a text where numbers are compared.
         """
-        rows = [*self._rows.values(), *map(self._row, unfinished)]
+        rows = [*self._rows.values(), *(self._row(*run) for run in unfinished)]
         names = _names(rows)
         _check_columns(query, rows, names)
         matching = _matching(rows, query)
         shown = _sorted(matching, query)[query.offset : query.offset + query.limit]
-        columns = list(query.columns) or list(_chosen(query, shown, names))
+        columns = _columns(query, shown, names)
         return RunTable(
             columns=tuple(
                 RunColumn(name=each, title=title(each), is_number=_is_number(each, shown)) for each in columns
@@ -86,8 +84,8 @@ class Runs:
             names=tuple(names),
         )
 
-    def _row(self, run: Run) -> _Row:
-        values = cells(run)
+    def _row(self, run: RunSummary, annotations: Annotations) -> _Row:
+        values = cells(run, annotations)
         key = tuple(values), run.indicators
         shape = self._shapes.get(key) or self._shapes.setdefault(key, _shape(*key))
         return _Row(shape, tuple(self._values.setdefault((type(each), each), each) for each in values.values()))
@@ -144,6 +142,12 @@ def _sorted(rows: Sequence[_Row], query: RunQuery) -> list[_Row]:
         present.sort(key=lambda row: sort_key(row.value(column)), reverse=key.is_descending)
         ordered = present + missing
     return ordered
+
+
+def _columns(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> list[str]:
+    if query.columns == EVERY:
+        return [name for name in names if any(row.value(name) not in (None, ()) for row in rows)]
+    return list(query.columns) or list(_chosen(query, rows, names))
 
 
 def _chosen(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.run_service import RunService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
@@ -41,6 +42,7 @@ class Services:
     references: ReferenceService
     results: ResultService
     retention: RetentionService
+    runs: RunService
     charts: ChartService
     logs: LogService
     system: SystemService
