@@ -41,6 +41,7 @@ BENCHMARKS = (
     "waiting_plan",
     "waiting",
     "variants",
+    "runs",
     "restart",
     "startup",
     "ownership",

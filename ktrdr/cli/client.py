@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
     from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
+    from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
     from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.results import Results
+    from ktrdr.payloads.runs import Run, RunTable
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -235,6 +237,25 @@ class Client:
 
         return self._get(Comparison, "models", "compare", query={"id": list(operation_ids)}, wait_s=CHECK_S)
 
+    def runs(self, selection: RunSelection) -> RunTable:
+        from ktrdr.payloads.runs import RunTable
+
+        return self._get(RunTable, "runs", query=selection.model_dump(mode="json", exclude_defaults=True))
+
+    def runs_csv(self, selection: RunSelection) -> str:
+        query = {**selection.model_dump(mode="json", exclude_defaults=True), "format": "csv"}
+        return self._send("GET", _path("runs"), params=query).text
+
+    def run(self, operation_id: str) -> Run:
+        from ktrdr.payloads.runs import Run
+
+        return self._get(Run, "runs", operation_id)
+
+    def annotate(self, request: Annotate) -> AnnotatedRuns:
+        from ktrdr.api.schemas.runs import AnnotatedRuns
+
+        return self._write("PATCH", AnnotatedRuns, "runs", body=request)
+
     def predict(self, operation_id: str, request: Prediction) -> OperationStarted:
         return self._start("models", operation_id, "predictions", content=_json(request))
 
@@ -267,9 +288,14 @@ class Client:
         return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
 
     def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0) -> Body:
+        return self._write("POST", shape, *path, body=body, wait_s=wait_s)
+
+    def _write(
+        self, method: str, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0
+    ) -> Body:
         content = _json(body) if body else None
         headers = {"content-type": "application/json"} if body else None
-        return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers, wait_s=wait_s))
+        return self._read(shape, self._send(method, _path(*path), content=content, headers=headers, wait_s=wait_s))
 
     def _start(
         self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, Any] | None = None

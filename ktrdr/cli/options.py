@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from ktrdr.errors import InputError
 from ktrdr.timeframe import Timeframe as KnownTimeframe
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Body = TypeVar("Body", bound=BaseModel)
 
 
 def parse_date(text: str) -> date:
@@ -33,6 +39,19 @@ def split_list(values: list[str], option: str) -> list[str]:
     if not names:
         raise InputError(f"{option} names nothing", hint=f"separate several with commas: {option} A,B")
     return list(names)
+
+
+def valid(shape: type[Body], fields: Mapping[str, object]) -> Body:
+    """A request with these fields. Raises InputError for the first that is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = " ".join(str(part) for part in fault["loc"] if isinstance(part, str)).replace("_", " ")
+        value = f"; it is {str(fault['input'])[:100]!r}" if fault["loc"] else ""
+        raise InputError(f"{place or 'the request'}: {fault['msg']}{value}") from None
 
 
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False)]

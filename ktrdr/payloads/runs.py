@@ -117,4 +117,5 @@ class RunTable(Payload):
     columns: tuple[RunColumn, ...] = Field(description="Those asked for; or the usual ones and those that differ.")
     rows: tuple[RunRow, ...] = Field(description="The runs from `offset` on, at most `limit`.")
     total: int = Field(description="How many runs match.")
+    unread: int = Field(0, description="Runs that are still being read: many of an earlier version, after an update.")
     names: tuple[str, ...] = Field(description="Every column that a query may name.")

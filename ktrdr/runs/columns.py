@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ktrdr.instants import format_instant
 from ktrdr.payloads.runs import Annotations, Measures, RunSummary, Value
 
@@ -13,8 +15,10 @@ ANNOTATIONS = ("tags", "note")
 FIXED = (*ABOUT, *PLACE, *MEASURES, *ANNOTATIONS)
 """All columns that are no settings."""
 
-USUAL = ("id", "name", "status")
+USUAL = ("id", "name")
 """Shown whenever nobody names columns."""
+
+_SECTIONS = ("model", "training", "validation", "labels", "features", "costs", "controls", "data")
 
 
 def cells(run: RunSummary, annotations: Annotations) -> dict[str, Value]:
@@ -40,6 +44,12 @@ def cells(run: RunSummary, annotations: Annotations) -> dict[str, Value]:
     }
 
 
-def title(name: str) -> str:
-    """A column's heading: of a setting its path, of all else its name in words."""
-    return name.replace("_", " ") if name in FIXED else name
+def titles(names: Sequence[str]) -> list[str]:
+    """Headings of columns: of a setting its path, without the strategy's section where it is clear without it."""
+    short = [_short_title(name) for name in names]
+    return [own if short.count(own) == 1 else name for own, name in zip(short, names, strict=True)]
+
+
+def _short_title(name: str) -> str:
+    section, _, rest = name.partition(".")
+    return (rest if section in _SECTIONS and rest else name).replace("_", " ")

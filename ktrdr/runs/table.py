@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from ktrdr.errors import InputError, nearest
 from ktrdr.payloads.runs import Annotations, RunColumn, RunRow, RunSummary, RunTable, Value
-from ktrdr.runs.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, title
+from ktrdr.runs.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, titles
 from ktrdr.runs.query import EVERY, RunQuery, as_text, sort_key
 
 _SEARCHED = (ID, "name", "strategy", *ANNOTATIONS)
 _NEWEST_FIRST = "created"
-_SHOWN_MEASURES = ("lead", "p", "adjusted_p", "val_loss", "accuracy", "ic", "sharpe", "total_return")
+_FIRST_MEASURES = ("lead", "p", "adjusted_p")
+_LATER_MEASURES = ("val_loss", "accuracy", "ic", "sharpe", "total_return")
+_NEVER_CHOSEN = ("created", "whole", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,7 @@ class Runs:
         shown = _sorted(matching, query)[query.offset : query.offset + query.limit]
         columns = _columns(query, shown, names)
         return RunTable(
-            columns=tuple(
-                RunColumn(name=each, title=title(each), is_number=_is_number(each, shown)) for each in columns
-            ),
+            columns=tuple(_column(*each, shown) for each in zip(columns, titles(columns), strict=True)),
             rows=tuple(_run_row(row, columns) for row in shown),
             total=len(matching),
             names=tuple(names),
@@ -151,20 +151,20 @@ def _columns(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> lis
 
 
 def _chosen(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> Iterator[str]:
-    """The usual columns, those that the query names, and of the rest those in which the rows differ."""
-    asked = [name for name in query.named if name not in USUAL]
-    measured = [name for name in _SHOWN_MEASURES if any(row.value(name) is not None for row in rows)]
-    differing = [name for name in names if name not in (*MEASURES, "created", "whole") and _differs(name, rows)]
-    annotated = [name for name in ANNOTATIONS if any(row.value(name) for row in rows)]
-    yield from dict.fromkeys([*USUAL, *asked, *measured, *differing, *annotated])
+    """The usual columns, those that the query names, those in which the rows differ, and measures."""
+    differing = [name for name in names if name not in (*MEASURES, *_NEVER_CHOSEN) and _differs(name, rows)]
+    measured = {name for name in MEASURES if any(row.value(name) is not None for row in rows)}
+    ordered = [*USUAL, *query.named, *_FIRST_MEASURES, *differing, *_LATER_MEASURES]
+    skipped = {*_FIRST_MEASURES, *_LATER_MEASURES} - measured - set(query.named)
+    yield from (name for name in dict.fromkeys(ordered) if name not in skipped)
 
 
 def _differs(name: str, rows: Sequence[_Row]) -> bool:
     return len({row.value(name) for row in rows}) > 1
 
 
-def _column(name: str, rows: Sequence[_Row]) -> RunColumn:
-    return RunColumn(name=name, title=title(name), is_number=_is_number(name, rows))
+def _column(name: str, title: str, rows: Sequence[_Row]) -> RunColumn:
+    return RunColumn(name=name, title=title, is_number=_is_number(name, rows))
 
 
 def _is_number(name: str, rows: Sequence[_Row]) -> bool:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _TYPE = KINDS["training"].operation_type
 _BATCH = 50
+_PATIENCE_S = 5.0
 
 
 class RunService:
@@ -41,8 +42,10 @@ class RunService:
         self._runs: Runs | None = None
         self._annotations: dict[str, Annotations] = {}
         self._unfinished: dict[str, RunSummary] = {}
+        self._unread: set[str] = set()
         self._removed: set[str] = set()
         self._loading = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._annotating = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         operations.on_end(self._on_end)
@@ -58,12 +61,14 @@ class RunService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def select(self, query: RunQuery) -> RunTable:
-        """The runs that a query asks for. Raises InputError, StorageError."""
+        """The runs that a query asks for, and how many more are still being read. Raises InputError, StorageError."""
         runs = await self._loaded()
-        await asyncio.gather(*self._tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PATIENCE_S)
         unfinished = await self._summarise_unfinished()
         annotated = [(run, self._annotations.get(run.operation_id, Annotations())) for run in unfinished]
-        return await asyncio.to_thread(runs.select, query, annotated)
+        table = await asyncio.to_thread(runs.select, query, annotated)
+        return table.model_copy(update={"unread": len(self._unread)})
 
     async def get(self, operation_id: str) -> Run:
         """Raises NotFoundError for an operation that trains nothing, StorageError."""
@@ -96,17 +101,13 @@ class RunService:
     async def _loaded(self) -> Runs:
         async with self._loading:
             if self._runs is None:
-                self._runs = await self._load()
+                runs, stored = Runs(), await self._store.all()
+                self._annotations = {each.operation_id: each.annotations for each in stored if each.is_annotated}
+                read = await asyncio.to_thread(_put_all, runs, stored)
+                missing = [each for each in await self._store.ended(_TYPE) if each not in read]
+                self._runs = runs
+                self._add_soon(missing)
             return self._runs
-
-    async def _load(self) -> Runs:
-        runs, stored = Runs(), await self._store.all()
-        self._annotations = {each.operation_id: each.annotations for each in stored if each.is_annotated}
-        read = await asyncio.to_thread(_put_all, runs, stored)
-        missing = [each for each in await self._store.ended(_TYPE) if each not in read]
-        for first in range(0, len(missing), _BATCH):
-            await self._take_in(runs, missing[first : first + _BATCH])
-        return runs
 
     async def _load_ahead(self) -> None:
         try:
@@ -117,20 +118,29 @@ class RunService:
     def _on_end(self, operation: Operation) -> None:
         self._removed.discard(operation.operation_id)
         if operation.operation_type == _TYPE:
-            self._in_background(self._add(operation.operation_id))
+            self._add_soon([operation.operation_id])
 
     def _on_removal(self, operation_id: str) -> None:
         self._removed.add(operation_id)
+        self._unread.discard(operation_id)
         self._annotations.pop(operation_id, None)
         if self._runs:
             self._runs.remove(operation_id)
 
-    async def _add(self, operation_id: str) -> None:
-        """Where the registry cannot be written now, the next start of a server stores the summary."""
-        try:
-            await self._take_in(await self._loaded(), [operation_id])
-        except StorageError as error:
-            logger.warning("No summary of %s is stored yet: %s", operation_id, error.detail)
+    def _add_soon(self, operation_ids: Sequence[str]) -> None:
+        self._unread |= set(operation_ids)
+        for first in range(0, len(operation_ids), _BATCH):
+            self._in_background(self._add(operation_ids[first : first + _BATCH]))
+
+    async def _add(self, operation_ids: Sequence[str]) -> None:
+        """Where the registry cannot be written now, the next start of a server stores the summaries."""
+        runs = await self._loaded()
+        async with self._reading:
+            try:
+                await self._take_in(runs, operation_ids)
+            except StorageError as error:
+                logger.warning("Summaries of %d runs are not stored yet: %s", len(operation_ids), error.detail)
+            self._unread -= set(operation_ids)
 
     async def _take_in(self, runs: Runs, operation_ids: Sequence[str]) -> None:
         summaries = await self._summarise(await self._read(operation_ids))
