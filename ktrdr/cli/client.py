@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from ktrdr.payloads.runs import Run, RunTable
 
     Body = TypeVar("Body", bound=BaseModel)
+
+# httpx imports a command line of its own, if it can, which takes longer than all the rest of it.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 30.0
