@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import uuid
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, bounded_data
+from ktrdr.payloads.references import LAST, OPERATION_ID
 
 if TYPE_CHECKING:
     import httpx
@@ -44,13 +46,13 @@ CHECK_S = 90.0
 REPEAT_AFTER_S = 0.5
 
 
-def connect(ctx: typer.Context) -> Client:
-    """A client for the server that this command line means."""
+def connect(ctx: typer.Context, *, patience_s: float = ANSWER_TIMEOUT_S) -> Client:
+    """A client for the server that this command line means, which waits for so long for an answer."""
     from ktrdr.settings import read_settings
 
     settings = read_settings()
     url = ctx.find_root().params.get("api_url") or settings.api_url
-    client = Client(url, token=settings.ktrdr_api_token.get_secret_value())
+    client = Client(url, token=settings.ktrdr_api_token.get_secret_value(), patience_s=patience_s)
     ctx.call_on_close(client.close)
     return client
 
@@ -64,9 +66,10 @@ class Client:
         KtrdrError: the server failed (5xx).
     """
 
-    def __init__(self, url: str, *, token: str = "") -> None:
+    def __init__(self, url: str, *, token: str = "", patience_s: float = ANSWER_TIMEOUT_S) -> None:
         self.url = _checked_url(url)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._patience_s = patience_s
         self._http: httpx.Client | None = None
 
     def close(self) -> None:
@@ -91,6 +94,14 @@ class Client:
         from ktrdr.api.schemas.operations import Operation
 
         return self._get(Operation, "operations", operation_id, query={"wait": wait_s or None}, wait_s=wait_s)
+
+    def whole_id(self, reference: str, *, has_model: bool = False) -> str:
+        """The id that an ending or `last` means."""
+        if re.fullmatch(OPERATION_ID, reference):
+            return reference
+        if has_model and reference == LAST:
+            return self.model(reference).operation_id
+        return self.operation(reference).operation_id
 
     def metrics(self, operation_id: str, cursor: int = 0, limit: int | None = None) -> MetricsPage:
         from ktrdr.api.schemas.operations import MetricsPage
@@ -181,7 +192,7 @@ class Client:
         import httpx
 
         http = self._http = self._http or self._open()
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(self._patience_s + wait_s, connect=min(self._patience_s, CONNECT_TIMEOUT_S))
         try:
             with http.stream("GET", f"{self.url}/api/v1{path}", params=query, timeout=timeout) as response:
                 if response.is_error:
@@ -320,7 +331,7 @@ class Client:
             response = http.request(
                 method,
                 f"{self.url}/api/v1{path}",
-                timeout=httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S),
+                timeout=httpx.Timeout(self._patience_s + wait_s, connect=min(self._patience_s, CONNECT_TIMEOUT_S)),
                 **arguments,
             )
         except httpx.TransportError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.errors import InputError
 from ktrdr.timeframe import Timeframe as KnownTimeframe
 
@@ -54,9 +55,18 @@ def valid(shape: type[Body], fields: Mapping[str, object]) -> Body:
         raise InputError(f"{place or 'the request'}: {fault['msg']}{value}") from None
 
 
-Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False)]
+Symbol = Annotated[
+    str,
+    typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False, autocompletion=completion.symbols),
+]
 Timeframe = Annotated[
-    str, typer.Argument(metavar="TIMEFRAME", help=f"One of {', '.join(KnownTimeframe)}.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="TIMEFRAME",
+        help=f"One of {', '.join(KnownTimeframe)}.",
+        show_default=False,
+        autocompletion=completion.timeframes,
+    ),
 ]
 Timeframes = Annotated[
     list[str] | None,
@@ -65,6 +75,7 @@ Timeframes = Annotated[
         metavar="1h,1d",
         help="Commas for several; may be left out where the strategy names its own.",
         show_default=False,
+        autocompletion=completion.timeframes,
     ),
 ]
 StartDate = Annotated[
@@ -85,7 +96,12 @@ EndDate = Annotated[
 ]
 OperationId = Annotated[
     str,
-    typer.Argument(metavar="ID", help="The operation's id, such as op_training_20230630_k3x9ab.", show_default=False),
+    typer.Argument(
+        metavar="ID",
+        help="The operation's id, its ending such as k3x9ab, or last.",
+        show_default=False,
+        autocompletion=completion.operation_ids,
+    ),
 ]
 Calendar = Annotated[
     str,

@@ -133,7 +133,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """The columns, from the first on, for which a table on a terminal has room; all of them off a terminal."""
+    """The columns for which a terminal has room, the first ones before later ones; all of them off a terminal."""
     from rich.cells import cell_len
 
     console, shown, used = data_console(), [], -2

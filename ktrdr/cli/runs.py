@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ktrdr.cli import completion
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, OperationId, valid
 from ktrdr.cli.output import fitting, print_json, print_lines, print_table, say, shortened, text
@@ -16,7 +17,7 @@ from ktrdr.formatting import NOTHING, counted, duration, gain, percentage, signe
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.runs import Annotate, RunSelection
-    from ktrdr.payloads.runs import Run, RunTable, Value
+    from ktrdr.payloads.runs import RunTable, Value
 
 _LIST = "list"
 _HELP = ("-h", "--help")
@@ -133,7 +134,12 @@ def tag(
     ctx: typer.Context,
     operation_ids_and_tags: Annotated[
         list[str],
-        typer.Argument(metavar="ID... +TAG -TAG", help="Runs, tags to add and tags to remove.", show_default=False),
+        typer.Argument(
+            metavar="ID... +TAG -TAG",
+            help="Runs, tags to add and tags to remove.",
+            show_default=False,
+            autocompletion=completion.operation_ids,
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -186,8 +192,3 @@ def _annotate(ctx: typer.Context, request: Annotate, as_json: bool) -> None:
     with_notes = any(run.note for run in annotated.runs)
     rows = [(run.operation_id, run.name, run.tags, *([run.note] if with_notes else [])) for run in annotated.runs]
     print_table(("id", "name", "tags", *(["note"] if with_notes else [])), rows)
-
-
-def annotation_fields(run: Run) -> list[tuple[str, object]]:
-    """What people have written to a run, for those who look at it."""
-    return [(name, value) for name, value in (("tags", run.tags), ("note", run.note)) if value]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -108,8 +107,8 @@ def _shared_rows(models: Sequence[EvaluatedRows]) -> tuple[list[EvaluatedRows], 
         common = np.intersect1d(common, other)
     placed = [rows.take(_places(own, common)) for rows, own in zip(models, keys, strict=True)]
     same = np.ones(len(common), bool)
-    for one, other_rows in combinations(placed, 2):
-        same &= _same_labels(one, other_rows)
+    for other_rows in placed[1:]:
+        same &= _same_labels(placed[0], other_rows)
     kept = np.flatnonzero(same)
     return [rows.take(kept) for rows in placed], len(common) - len(kept)
 

@@ -11,7 +11,8 @@ from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
 from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.payloads.comparison import Comparison
 
-MOST_COMPARED = 6
+# As many ids as fit into the head of a request.
+MOST_COMPARED = 400
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -27,13 +28,13 @@ async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1
 async def compare_models(
     services: Injected,
     operation_ids: Annotated[
-        list[str], Query(alias="id", min_length=2, max_length=MOST_COMPARED, description="One for each model.")
+        list[str], Query(alias="id", min_length=1, max_length=MOST_COMPARED, description="One for each model.")
     ],
 ) -> Comparison:
     """What went into trainings differently, and a paired test of them on the rows that all have predicted.
 
-    Of a training in folds each row is predicted by its own fold's model. A training that has not ended, or that an
-    older version trained, has no rows; then the verdict says so.
+    Of a training in folds each row is predicted by its own fold's model; alone, it stands for its folds. A training
+    that has not ended, or that an older version trained, has no rows; then the verdict says so.
     """
     return await services.comparisons.compare(await services.references.model_ids(operation_ids))
 

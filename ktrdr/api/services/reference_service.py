@@ -10,11 +10,9 @@ from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.references import LAST, OPERATION_ID
 
-LAST = "last"
-"""Stands for the newest operation; where a model is needed, for the newest that has one."""
-
-_WHOLE_ID = re.compile(r"op_\w+_\d{8}_[0-9a-z]{6}", re.ASCII)
+_WHOLE_ID = re.compile(OPERATION_ID)
 _ENDING = re.compile(r"\w{1,64}", re.ASCII)
 _CANDIDATES = 5
 
