@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from ktrdr.api.routes.responses import Injected, OperationId, refusals
 from ktrdr.api.schemas.runs import MOST_RUNS, Annotate, AnnotatedRuns, RunSelection
 from ktrdr.payloads.runs import Run, RunTable
-from ktrdr.runs.csv import csv_of
-from ktrdr.runs.query import EVERY, Condition, Order, RunQuery
+from ktrdr.run_table.csv import csv_of
+from ktrdr.run_table.query import EVERY, Condition, Order, RunQuery
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

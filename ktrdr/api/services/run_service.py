@@ -8,19 +8,17 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextvars import Context
 from typing import Any
 
-from pydantic import ValidationError
-
 from ktrdr.api.schemas.runs import Annotate
 from ktrdr.errors import InputError, NotFoundError, OperationNotFound, StorageError
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
-from ktrdr.payloads.runs import MAX_TAGS, VERSION, Annotations, Run, RunSummary, RunTable
+from ktrdr.payloads.runs import MAX_TAGS, Annotations, Run, RunSummary, RunTable
 from ktrdr.registry.runs import SqlRunStore, StoredRun
-from ktrdr.runs.query import RunQuery
-from ktrdr.runs.summary import summarise
-from ktrdr.runs.table import Runs
+from ktrdr.run_table.query import RunQuery
+from ktrdr.run_table.rows import Runs
+from ktrdr.run_table.summary import parse_summary, summarise
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +72,7 @@ class RunService:
         """Raises NotFoundError for an operation that trains nothing, StorageError."""
         operation = await self._operations.get_operation(operation_id)
         stored = await self._store.get(operation_id)
-        summary = _parse(stored) if stored else None
+        summary = parse_summary(stored.summary) if stored else None
         if summary is None:
             summary = (await self._summarise([operation])).get(operation_id)
         if summary is None:
@@ -188,19 +186,10 @@ def _put_all(runs: Runs, stored: Sequence[StoredRun]) -> set[str]:
     """Put those with a summary of this version, and return their ids."""
     read = set()
     for each in stored:
-        if summary := _parse(each):
+        if summary := parse_summary(each.summary):
             runs.put(summary, each.annotations)
             read.add(each.operation_id)
     return read
-
-
-def _parse(stored: StoredRun) -> RunSummary | None:
-    """None where there is none, or it is of another version."""
-    try:
-        summary = RunSummary.model_validate_json(stored.summary or "")
-    except ValidationError:
-        return None
-    return summary if summary.version == VERSION else None
 
 
 def _summarise_all(

@@ -13,7 +13,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.payloads.evaluation import NAIVE
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.reading import AnyResults, parse_results
-from ktrdr.payloads.runs import Measures, RunKind, RunSummary, Value
+from ktrdr.payloads.runs import VERSION, Measures, RunKind, RunSummary, Value
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.strategy.loading import IndicatorCatalogue, load_strategy
 from ktrdr.strategy.settings import settings_by_path
@@ -56,6 +56,15 @@ def summarise(
         indicators=names,
         measures=_measures(_read_results(results)),
     )
+
+
+def parse_summary(stored: str | None) -> RunSummary | None:
+    """A summary from JSON; None where there is none, or it is of another version."""
+    try:
+        summary = RunSummary.model_validate_json(stored or "")
+    except ValidationError:
+        return None
+    return summary if summary.version == VERSION else None
 
 
 def _kind(job: TrainingJob | FoldsJob, *, is_fold: bool) -> RunKind:

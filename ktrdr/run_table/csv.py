@@ -6,7 +6,7 @@ import csv
 import io
 
 from ktrdr.payloads.runs import RunTable, Value
-from ktrdr.runs.query import as_text
+from ktrdr.run_table.query import as_text
 
 # A spreadsheet takes a text that begins so for a formula (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")

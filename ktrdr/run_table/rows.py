@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from ktrdr.errors import InputError, nearest
 from ktrdr.payloads.runs import Annotations, RunColumn, RunRow, RunSummary, RunTable, Value
-from ktrdr.runs.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, titles
-from ktrdr.runs.query import EVERY, RunQuery, as_text, sort_key
+from ktrdr.run_table.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, titles
+from ktrdr.run_table.query import EVERY, RunQuery, as_text, sort_key
 
 _SEARCHED = (ID, "name", "strategy", *ANNOTATIONS)
 _NEWEST_FIRST = "created"
