@@ -19,11 +19,12 @@ training: {{epochs: 2, learning_rate: {rate}}}
 indicators: [{{name: rsi, period: {period}, as: fast}}, {{name: roc, period: 5}}]
 controls: {{shuffled_labels: none}}
 """
+YEAR = {"symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2023-01-01", "end_date": "2023-12-31"}
 RUNS = f"{API}/runs"
 
 
 async def train(client: httpx.AsyncClient, wait: Wait, name: str, **settings: Any) -> str:
-    body = {"strategy": STRATEGY.format(**settings), "strategy_name": name, "symbols": ["AAPL"], "timeframes": ["1d"]}
+    body = {"strategy": STRATEGY.format(**settings), "strategy_name": name, **YEAR}
     operation_id = str((await client.post(f"{API}/training/start", json=body)).json()["operation_id"])
     assert (await wait(operation_id))["status"] == "COMPLETED"
     return operation_id
@@ -63,6 +64,11 @@ async def test_runs_are_ranked_tagged_and_removed(
     assert (await client.get(f"{RUNS}/{one}")).json()["parameters"]["fast.period"] == 7
     text = (await client.get(RUNS, params={"format": "csv", "columns": "name,tags,note"})).text
     assert text == "name,tags,note\nquick,,\nslow,baseline,'=1+1\n"
+
+    many = {"operation_ids": ["last", one], "add": [f"t{number}" for number in range(20)]}
+    refused = assert_problem(await client.patch(RUNS, json=many), 422, "invalid_input")
+    assert "would have 21 tags" in refused["detail"]
+    assert (await client.get(f"{RUNS}/{other}")).json()["tags"] == []
 
     await client.request("DELETE", f"{API}/operations/{one}")
     assert [row["id"] for row in await table(client)] == [other]
