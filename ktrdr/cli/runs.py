@@ -13,7 +13,7 @@ from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson, OperationId, valid
 from ktrdr.cli.output import fitting, print_json, print_lines, print_table, say, shortened, text
 from ktrdr.errors import InputError
-from ktrdr.formatting import NOTHING, counted, duration, gain, percentage, signed_score
+from ktrdr.formatting import NOTHING, counted, duration, gain, p_value, percentage, score, signed_score
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.runs import Annotate, RunSelection
@@ -26,7 +26,10 @@ _CELL_WIDTH = 24
 _WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "accuracy": percentage,
     "balanced_accuracy": percentage,
+    "val_loss": score,
     "lead": signed_score,
+    "p": p_value,
+    "adjusted_p": p_value,
     "total_return": gain,
     "drawdown": gain,
     "duration": duration,
@@ -41,7 +44,10 @@ class ListByDefault(TyperGroup):
         return super().parse_args(ctx, args if is_own else [_LIST, *args])
 
 
-app = typer.Typer(cls=ListByDefault, help="Rank trainings by what went in and what came out, tag them and note them.")
+app = typer.Typer(
+    cls=ListByDefault,
+    help="Rank trainings by what went in and what came out; tag and note them. Without a command: list.",
+)
 
 
 @app.command(_LIST)

@@ -14,7 +14,7 @@ _SEARCHED = (ID, "name", "strategy", *ANNOTATIONS)
 _NEWEST_FIRST = "created"
 _FIRST_MEASURES = ("lead", "p", "adjusted_p")
 _LATER_MEASURES = ("val_loss", "accuracy", "ic", "sharpe", "total_return")
-_NEVER_CHOSEN = ("created", "whole", "note")
+_NO_SETTINGS = (*MEASURES, *ANNOTATIONS, "created", "whole")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,11 @@ def _columns(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> lis
 
 def _chosen(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) -> Iterator[str]:
     """The usual columns, those that the query names, those in which the rows differ, and measures."""
-    differing = [name for name in names if name not in (*MEASURES, *_NEVER_CHOSEN) and _differs(name, rows)]
-    measured = {name for name in MEASURES if any(row.value(name) is not None for row in rows)}
-    ordered = [*USUAL, *query.named, *_FIRST_MEASURES, *differing, *_LATER_MEASURES]
-    skipped = {*_FIRST_MEASURES, *_LATER_MEASURES} - measured - set(query.named)
+    differing = [name for name in names if name not in _NO_SETTINGS and _differs(name, rows)]
+    optional = (*_FIRST_MEASURES, "tags", *_LATER_MEASURES)
+    ordered = [*USUAL, *query.named, *_FIRST_MEASURES, *differing, "tags", *_LATER_MEASURES]
+    skipped = {name for name in optional if not any(row.value(name) not in (None, ()) for row in rows)}
+    skipped -= set(query.named)
     yield from (name for name in dict.fromkeys(ordered) if name not in skipped)
 
 
