@@ -42,7 +42,7 @@ def split_list(values: list[str], option: str) -> list[str]:
     return list(names)
 
 
-def valid(shape: type[Body], fields: Mapping[str, object]) -> Body:
+def valid(shape: type[Body], fields: Mapping[str, object], *, hint: str) -> Body:
     """A request with these fields. Raises InputError for the first that is wrong."""
     from pydantic import ValidationError
 
@@ -52,7 +52,7 @@ def valid(shape: type[Body], fields: Mapping[str, object]) -> Body:
         fault = error.errors()[0]
         place = " ".join(str(part) for part in fault["loc"] if isinstance(part, str)).replace("_", " ")
         value = f"; it is {str(fault['input'])[:100]!r}" if fault["loc"] else ""
-        raise InputError(f"{place or 'the request'}: {fault['msg']}{value}") from None
+        raise InputError(f"{place or 'the request'}: {fault['msg']}{value}", hint=hint) from None
 
 
 Symbol = Annotated[

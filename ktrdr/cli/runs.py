@@ -181,13 +181,14 @@ def note(
 def _selection(**fields: object) -> RunSelection:
     from ktrdr.api.schemas.runs import RunSelection
 
-    return valid(RunSelection, fields)
+    return valid(RunSelection, fields, hint="see: ktrdr runs list --help")
 
 
 def _request(**fields: object) -> Annotate:
     from ktrdr.api.schemas.runs import Annotate
 
-    return valid(Annotate, fields)
+    hint = "a tag has at most 40 letters, digits and _ . : / -, a note at most 2,000 characters"
+    return valid(Annotate, fields, hint=hint)
 
 
 def _annotate(ctx: typer.Context, request: Annotate, as_json: bool) -> None:

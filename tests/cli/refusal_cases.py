@@ -331,7 +331,7 @@ OPTIONS = [
     Case("--api-url http://127.0.0.1:1 models list", ("http://127.0.0.1:1", "ktrdr serve"), 3),
     Case("--api-url STRANGER models list", ("not a ktrdr server", "--api-url"), 3),
     Case("--api-url STRANGER strategies schema", ("not a ktrdr server", "--api-url"), 3),
-    Case("--api-url STRANGER operations results ID", ("not a ktrdr server", "--api-url"), 3),
+    Case("--api-url STRANGER operations results op_training_20230630_k3x9ab", ("not a ktrdr server", "--api-url"), 3),
     Case("--api-url STRANGER indicators list", ("broke off", "try again"), 3),
     Case("config show", ("KTRDR_API_PORT is 'x'", "environment"), env=(("KTRDR_API_PORT", "x"),)),
     Case("serve --port 1", ("good.csv cannot be used as KTRDR_HOME", "KTRDR_HOME"), env=(("KTRDR_HOME", "good.csv"),)),

@@ -177,7 +177,7 @@ def _stranger() -> FakeServer:
     fake = FakeServer()
     for path in ("/models", "/strategies/schema"):
         fake.on("GET", path, (200, b"<html>"))
-    fake.on("GET", "/operations/ID/results", {"status": []})
+    fake.on("GET", "/operations/op_training_20230630_k3x9ab/results", {"status": []})
     fake.on("GET", "/indicators", BROKEN)
     return fake
 
