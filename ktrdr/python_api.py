@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -262,6 +263,37 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
 
 def _figures(look: Look, names: Sequence[str]) -> list[object]:
     return [getattr(look.figures, name, None) for name in names]
+
+
+def runs(
+    query: str = "",
+    *,
+    where: str | Sequence[str] = (),
+    sort: str | Sequence[str] = (),
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+    home: Path | str | None = None,
+) -> pl.DataFrame:
+    """All trainings, folds and trials of a home as `ktrdr runs` lists them: one row each, one column a setting.
+
+    `where` are conditions such as "training.learning_rate<0.01", `sort` columns such as "-lead"; newest first by
+    default, and all columns that have values. Reads the registry itself, so no server need run; one may.
+    Raises InputError and StorageError.
+    """
+    from ktrdr.run_table.frame import frame_of
+    from ktrdr.run_table.home import read_home
+    from ktrdr.run_table.query import EVERY, Condition, Order, RunQuery
+
+    settings, opened = read_settings(), _open_home(home)
+    asked = RunQuery(
+        text=query,
+        where=[Condition.parse(each) for each in ([where] if isinstance(where, str) else where)],
+        order=Order.parse([sort] if isinstance(sort, str) else sort),
+        columns=tuple(columns) or EVERY,
+        limit=sys.maxsize if limit is None else limit,
+    )
+    database_url = "" if home else settings.ktrdr_database_url
+    return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

@@ -348,7 +348,7 @@ def test_a_registry_in_postgresql_is_examined_and_not_repaired(
     )
     assert gone["what"] == f"{DONE} is COMPLETED and its folder is gone"
 
-    postgres.query("UPDATE registry_version SET version_num='3'", url)
+    postgres.query("UPDATE registry_version SET version_num='99'", url)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert main(["--repair"]) == 2
 
