@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ktrdr.experiments.joined_folds import JoinedFolds, ReadBars, join
-from ktrdr.payloads.evaluation import Evaluation, Lead, Regression
+from ktrdr.payloads.evaluation import Evaluation, Regression
 from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
 from ktrdr.reports.folds_plot import plot_folds, plot_joined_equity
 from ktrdr.reports.folds_summary import MEASURES, summarise_in_words
@@ -24,7 +24,6 @@ PLOT = "folds.png"
 # From the card of a fold to that of the whole: what went into every fold.
 _SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-_NAIVE = ("majority", "mean", "persistence")
 _ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
@@ -139,7 +138,7 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
     assert evaluation is not None  # a completed training has a model
     assert final.best_epoch is not None
     assert final.best_val_loss is not None
-    hardest, lead = hardest_baseline(evaluation)
+    hardest, lead = evaluation.significance.hardest_baseline
     baseline = evaluation.baselines[hardest]
     return FoldScores(
         fold=number,
@@ -159,13 +158,6 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
         held_return=backtest.buy_and_hold.total_return if backtest else None,
         beats_baselines=evaluation.significance.beats_baselines,
     )
-
-
-def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
-    """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
-    against = evaluation.significance.against
-    naive = {name: against[name] for name in _NAIVE if name in against}
-    return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 def _final_metrics(folds: Sequence[FinalMetrics], spread: Mapping[str, Spread]) -> FinalMetrics:
@@ -205,7 +197,7 @@ def measure_lead(evaluation: Evaluation, folds: Sequence[FoldScores]) -> FoldsLe
 
     The p-value is the largest of all tests that must be passed: of each naive baseline, and of the timing.
     """
-    hardest, lead = hardest_baseline(evaluation)
+    hardest, lead = evaluation.significance.hardest_baseline
     timing = evaluation.significance.timing
     return FoldsLead(
         over=hardest,

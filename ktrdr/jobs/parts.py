@@ -1,0 +1,50 @@
+"""Parts of wholes that train: their requests, and which of them are tried again."""
+
+from __future__ import annotations
+
+from ktrdr.errors import BridgeError, CheckpointMismatch, StorageError
+from ktrdr.operations.plan import Part, PartRequest
+from ktrdr.payloads.jobs import FoldsJob, TrainingJob, parse_job
+
+TRAINING_TYPE = "TRAINING"
+TRIAL_TYPE = "TRIAL"
+"""The type of operations that are trials, or folds of trials."""
+
+MOST_ATTEMPTS = 5
+_STORAGE = frozenset({StorageError.code, BridgeError.code})
+_LOST = _STORAGE | {"worker_died", "stalled"}
+
+
+def part_request(job: TrainingJob | FoldsJob, *, replaces: str | None = None) -> PartRequest:
+    assert job.part is not None
+    operation_type = TRAINING_TYPE if job.trial is None else TRIAL_TYPE
+    return PartRequest(job.part, operation_type, job.model_dump(mode="json"), job.describe(), replaces)
+
+
+def is_tried_again(part: Part) -> bool:
+    """Whether a part failed for a reason of the machine rather than of its inputs, and may be tried once more."""
+    return part.error_code in _LOST and part.attempts < MOST_ATTEMPTS
+
+
+def stops_whole(part: Part) -> bool:
+    """Whether a part failed for a reason that says nothing about its inputs, so that the whole cannot go on."""
+    return part.error_code in (_STORAGE | {CheckpointMismatch.code}) and not is_tried_again(part)
+
+
+def next_attempt(part: Part) -> PartRequest:
+    """The same part once more, from its checkpoint, or with the folds that it has."""
+    return part_request(continuation(part), replaces=part.operation_id)
+
+
+def continuation(part: Part) -> TrainingJob | FoldsJob:
+    """The job that goes on where a part ended."""
+    job = training_job(part)
+    if isinstance(job, FoldsJob):
+        return job.model_copy(update={"completed": dict(part.completed_parts), "checkpoints": {}})
+    return job.model_copy(update={"resume_from": part.operation_id})
+
+
+def training_job(part: Part) -> TrainingJob | FoldsJob:
+    job = parse_job(part.payload)
+    assert isinstance(job, TrainingJob | FoldsJob)
+    return job
