@@ -11,6 +11,7 @@ from typing import Any
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
+from ktrdr.jobs.search_plan import SearchPlan, create_search_bridge
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
@@ -31,6 +32,7 @@ from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import Results
+from ktrdr.payloads.search import SearchResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 
 logger = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ def _announce_training(job: TrainingJob) -> None:
 
 
 def _create_training_bridge(job: TrainingJob, path: Path) -> None:
-    TrainingProgressBridge.create_for(path, job.epochs or 1)
+    TrainingProgressBridge.create_for(path, job.last_epoch)
 
 
 def _create_data_load_bridge(job: DataLoadJob, path: Path) -> None:
@@ -122,6 +124,17 @@ KINDS: Mapping[str, Kind] = {
             is_resumable=True,
             makes_model=True,
             plan=FoldsPlan,
+        ),
+        Kind(
+            "search",
+            "SEARCH",
+            "Search",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.search:run",
+            SearchResults,
+            create_search_bridge,
+            is_resumable=True,
+            plan=SearchPlan,
         ),
         Kind(
             "data_load",

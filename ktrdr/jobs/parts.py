@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ktrdr.errors import BridgeError, CheckpointMismatch, StorageError
+from ktrdr.features.splits import fold_count
 from ktrdr.operations.plan import Part, PartRequest
-from ktrdr.payloads.jobs import FoldsJob, TrainingJob, parse_job
+from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob, parse_job
+from ktrdr.strategy.spec import Strategy
 
 TRAINING_TYPE = "TRAINING"
 TRIAL_TYPE = "TRIAL"
@@ -42,6 +44,13 @@ def continuation(part: Part) -> TrainingJob | FoldsJob:
     if isinstance(job, FoldsJob):
         return job.model_copy(update={"completed": dict(part.completed_parts), "checkpoints": {}})
     return job.model_copy(update={"resume_from": part.operation_id})
+
+
+def job_of_strategy(strategy: Strategy, on_bars: StrategyOnBars) -> TrainingJob | FoldsJob:
+    """The training of a strategy, in folds where its validation makes some."""
+    shared = on_bars.model_dump(include=set(StrategyOnBars.model_fields))
+    folds, epochs = fold_count(strategy), strategy.training.epochs
+    return FoldsJob(**shared, epochs=epochs, folds=folds) if folds > 1 else TrainingJob(**shared, epochs=epochs)
 
 
 def training_job(part: Part) -> TrainingJob | FoldsJob:

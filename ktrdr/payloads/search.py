@@ -35,16 +35,17 @@ class Objective(StrEnum):
         return score if self.is_least_best else -score
 
 
-class Halving(BaseModel):
-    """Synchronous successive halving: rung r trains the best `trials / factor^r` to `min_epochs * factor^r` epochs.
+class Rung(BaseModel):
+    """A rung of successive halving, which trains the best trials of the one before it on.
 
-    Source: Jamieson and Talwalkar, Non-stochastic Best Arm Identification (2016).
+    trials: how many it trains
+    epochs: up to which epoch, at most as many as a trial's own strategy asks for
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    factor: int = Field(3, ge=2, le=16, description="One of so many trials goes on to the next rung.")
-    min_epochs: int = Field(1, ge=1, description="Epochs after which the first are dropped.")
+    trials: int
+    epochs: int
 
 
 class TrialResult(Payload):
@@ -80,11 +81,14 @@ class ScoreSpread(Payload):
 
 
 class ParameterImportance(Payload):
-    """How much of the spread of scores one parameter explains."""
+    """How much of the spread of scores one parameter explains by itself."""
 
     parameter: str = Field(description="Its path in the strategy.")
-    importance: float = Field(description="Its share of what all parameters explain, from 0 to 1.")
-    standard_error: float | None = Field(description="Standard error over resampled trials; null for too few of them.")
+    importance: float = Field(
+        description="Share of the variance of the scores' ranks between groups of equal or neighbouring values, less "
+        "what chance explains (Kelley's epsilon squared); 0 to 1."
+    )
+    standard_error: float = Field(description="Its standard error, over resampled trials.")
 
 
 class SearchResults(FileResults):

@@ -12,10 +12,11 @@ from ktrdr.api.schemas.training import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.features.splits import fold_count
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
+from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.parts import job_of_strategy
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.store import BarStore
@@ -31,8 +32,6 @@ from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest, c
 
 if TYPE_CHECKING:
     from ktrdr.market.series_file import StoredBars
-
-CHECKPOINT_FILES = f"{CHECKPOINTS}/*.safetensors"
 
 
 class TrainingService:
@@ -60,7 +59,7 @@ class TrainingService:
         Raises InputError for what can't be right, ConflictError when bars are missing in the store.
         """
         strategy, on_bars = await asyncio.to_thread(self.describe, request, request.strategy_name)
-        job = _training_job(strategy, on_bars)
+        job = job_of_strategy(strategy, on_bars)
         if earlier := await self._jobs.find_repeated(job, idempotency_key):
             return earlier
         await self._check(on_bars)
@@ -123,7 +122,7 @@ class TrainingService:
     async def _resume(self, parent: Operation, job: TrainingJob) -> TrainingJob:
         """From the last checkpoint. Raises ConflictError without one, CheckpointMismatch when its inputs differ."""
         strategy = await asyncio.to_thread(self._strategy_of, job)
-        source = await asyncio.to_thread(self._with_checkpoints, parent.operation_id, job)
+        source = await asyncio.to_thread(self._with_checkpoints, parent.operation_id)
         await asyncio.to_thread(self._check_checkpoint, source, strategy, job)
         return job.model_copy(update={"resume_from": source, "part": None})
 
@@ -134,11 +133,13 @@ class TrainingService:
         await asyncio.to_thread(self._check_folds, folds, strategy, job)
         return await asyncio.to_thread(self._without_trained, folds, job)
 
-    def _with_checkpoints(self, operation_id: str, job: TrainingJob) -> str:
-        """The operation itself, or the one that it was to go on from when it ended before its first checkpoint."""
-        for name in (operation_id, job.resume_from) if job.resume_from else (operation_id,):
-            if any((self._home.models / name).glob(CHECKPOINT_FILES)):
-                return name
+    def _with_checkpoints(self, operation_id: str) -> str:
+        """The operation itself, or the one that it was to go on from when it ended before its first checkpoint.
+
+        Raises ConflictError when there is none.
+        """
+        if source := with_checkpoints(self._home, operation_id):
+            return source
         raise ConflictError(
             f"operation {operation_id} ended before its first checkpoint; there is nothing to resume",
             hint="start it again with: ktrdr models train …",
@@ -186,9 +187,3 @@ class TrainingService:
             return self._store.read_stored(symbol, timeframe, on_bars.start, on_bars.end)
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
-
-
-def _training_job(strategy: Strategy, on_bars: StrategyOnBars) -> TrainingJob | FoldsJob:
-    shared = on_bars.model_dump()
-    folds, epochs = fold_count(strategy), strategy.training.epochs
-    return FoldsJob(**shared, epochs=epochs, folds=folds) if folds > 1 else TrainingJob(**shared, epochs=epochs)
