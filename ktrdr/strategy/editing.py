@@ -1,0 +1,78 @@
+"""Changes values in the text of a strategy, and leaves everything else in it: order, comments, style."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from ktrdr.strategy.document import Path
+
+UNLIMITED = 1_000_000
+
+
+def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) -> str:
+    """The text with these values, and without these entries; all places are those of the given text.
+
+    `text` is what `read_document` reads without faults. A section that a value needs is made. Raises LookupError and
+    TypeError for a place that the document cannot have.
+    """
+    yaml = _round_trip()
+    root = yaml.load(text)
+    for path, value in values.items():
+        _put(root, path, value)
+    for path in sorted(without, reverse=True):
+        _remove(root, path)
+    stream = StringIO()
+    yaml.dump(root, stream)
+    return stream.getvalue()
+
+
+class _Representer(RoundTripRepresenter):
+    def represent_none(self, data: None) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.width = UNLIMITED
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _put(root: Any, path: Path, value: Any) -> None:
+    holder = root
+    for key in path[:-1]:
+        if isinstance(holder, dict) and holder.get(key) is None:
+            holder[key] = CommentedMap()
+        holder = holder[key]
+    holder[path[-1]] = _in_one_line(value)
+
+
+def _in_one_line(value: Any) -> Any:
+    if isinstance(value, dict):
+        mapping = CommentedMap((key, _in_one_line(item)) for key, item in value.items())
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, list | tuple):
+        sequence = CommentedSeq(map(_in_one_line, value))
+        sequence.fa.set_flow_style()
+        return sequence
+    return value
+
+
+def _remove(root: Any, path: Path) -> None:
+    holder = root
+    for key in path[:-1]:
+        holder = holder[key]
+    del holder[path[-1]]
