@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from scipy.stats import rankdata
 
-from ktrdr.payloads.search import ParameterImportance, Parameters, Scalar
+from ktrdr.payloads.search import ParameterImportance, Parameters
 
 MIN_TRIALS = 12
 _GROUPS = 4
@@ -40,14 +41,14 @@ def _importance(name: str, groups: Groups, scores: Scores) -> ParameterImportanc
     )
 
 
-def _groups(values: Sequence[Scalar]) -> Groups:
+def _groups(values: Sequence[JsonValue]) -> Groups:
     """[trials], the group of each value: each value its own, or quarters by size where there are many numbers."""
     _, groups = np.unique([str(value) for value in values], return_inverse=True)
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if groups.max() < _GROUPS or len(numbers) < len(values):
         return groups.astype(np.int64)
-    places = (rankdata(numbers, "average") - 0.5) / len(numbers)
-    return np.floor(places * _GROUPS).astype(np.int64)
+    places = (rankdata(numbers) - 0.5) / len(numbers)
+    return np.asarray(np.floor(places * _GROUPS), np.int64)
 
 
 def _explained(groups: Groups, scores: Scores) -> float:

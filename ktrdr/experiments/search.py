@@ -8,7 +8,8 @@ from pathlib import Path, PurePath
 
 from ktrdr.experiments.parameter_importance import measure_importance
 from ktrdr.formatting import counted
-from ktrdr.payloads.search import Objective, ScoreSpread, SearchResults, SearchWinner, TrialResult
+from ktrdr.payloads.search import Objective, SearchResults, SearchWinner, TrialResult
+from ktrdr.payloads.training import Spread
 from ktrdr.reports.search_summary import summarise_in_words
 from ktrdr.training.files import SUMMARY, write_file
 
@@ -51,10 +52,10 @@ def _best_so_far(objective: Objective, trials: Sequence[TrialResult]) -> Iterato
         yield best
 
 
-def _spread(scores: Sequence[float]) -> ScoreSpread | None:
+def _spread(scores: Sequence[float]) -> Spread | None:
     if len(scores) < 2:
         return None
-    return ScoreSpread(mean=statistics.fmean(scores), std=statistics.stdev(scores), min=min(scores), max=max(scores))
+    return Spread(mean=statistics.fmean(scores), std=statistics.stdev(scores), min=min(scores), max=max(scores))
 
 
 def _verdict(objective: Objective, scores: Sequence[float], winner: SearchWinner) -> str:

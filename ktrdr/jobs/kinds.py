@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
+from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.jobs.search_plan import SearchPlan, create_search_bridge
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
@@ -174,7 +175,13 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-MODEL_TYPES = frozenset(kind.operation_type for kind in KINDS.values() if kind.makes_model)
+OPERATION_TYPES: Mapping[str, Kind] = {
+    **{kind.operation_type: kind for kind in KINDS.values()},
+    TRIAL_TYPE: replace(KINDS["training"], operation_type=TRIAL_TYPE, title="Trial", is_resumable=False),
+}
+"""The kinds by the types of their operations; a trial is a training that has a type of its own."""
+
+MODEL_TYPES = frozenset(name for name, kind in OPERATION_TYPES.items() if kind.makes_model)
 
 
 def kind_of(job: AnyJob) -> Kind:

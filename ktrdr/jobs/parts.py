@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ktrdr.errors import BridgeError, CheckpointMismatch, StorageError
 from ktrdr.features.splits import fold_count
+from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Part, PartRequest
+from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob, parse_job
 from ktrdr.strategy.spec import Strategy
 
@@ -33,6 +35,13 @@ def stops_whole(part: Part) -> bool:
     return part.error_code in (_STORAGE | {CheckpointMismatch.code}) and not is_tried_again(part)
 
 
+def is_settled(operation: Operation) -> bool:
+    """Whether another attempt with the same inputs would end in the same way."""
+    if operation.status is OperationStatus.FAILED and operation.error:
+        return operation.error["code"] not in _LOST | {CheckpointMismatch.code}
+    return operation.status is OperationStatus.COMPLETED
+
+
 def next_attempt(part: Part) -> PartRequest:
     """The same part once more, from its checkpoint, or with the folds that it has."""
     return part_request(continuation(part), replaces=part.operation_id)
@@ -51,6 +60,11 @@ def job_of_strategy(strategy: Strategy, on_bars: StrategyOnBars) -> TrainingJob 
     shared = on_bars.model_dump(include=set(StrategyOnBars.model_fields))
     folds, epochs = fold_count(strategy), strategy.training.epochs
     return FoldsJob(**shared, epochs=epochs, folds=folds) if folds > 1 else TrainingJob(**shared, epochs=epochs)
+
+
+def ordinary(job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
+    """The same training to its end and with all its files, as a part of nothing and no trial."""
+    return job.model_copy(update={"part": None, "trial": None, "parameters": {}, "until": None})
 
 
 def training_job(part: Part) -> TrainingJob | FoldsJob:

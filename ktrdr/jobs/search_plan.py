@@ -12,7 +12,7 @@ from typing import Any
 from ktrdr.errors import KtrdrError, StrategyError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.jobs.parts import is_tried_again, job_of_strategy, next_attempt, part_request, stops_whole
+from ktrdr.jobs.parts import is_tried_again, job_of_strategy, next_attempt, ordinary, part_request, stops_whole
 from ktrdr.jobs.search_standing import Entry, Standing, TriedPart, trial_results
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.plan import Finish, Part, PartRequest, Start
@@ -60,6 +60,12 @@ def rungs_of(trials: int, epochs: int, halving: tuple[int, int] | None) -> tuple
         rungs.append(Rung(trials=trials, epochs=until))
         trials, until = max(1, trials // factor), until * factor
     return (*rungs, Rung(trials=trials, epochs=epochs))
+
+
+def most_epochs(search: Search) -> int:
+    """The most epochs that a trial can be trained."""
+    ranges = [each.range for each in search.parameters if each.name == "training.epochs"]
+    return max([value for each in ranges for _, value in each.ends], default=search.strategy.training.epochs)
 
 
 @dataclass(frozen=True)
@@ -156,12 +162,11 @@ class SearchPlan:
         return self._requests[entry.index]
 
     def _job_of(self, entry: Entry, standing: Standing) -> TrainingJob | FoldsJob:
-        until = self.job.rungs[entry.rung].epochs
-        if entry.earlier is None:
-            job = self._new_trial(entry.trial, standing)
-        else:
-            job = _promoted(entry.earlier)
-        return job.model_copy(update={"part": entry.index, "until": until if until < (job.epochs or 1) else None})
+        until = self.job.rungs[entry.rung].epochs if entry.rung + 1 < len(self.job.rungs) else None
+        job = _promoted(entry.earlier) if entry.earlier else self._new_trial(entry.trial, standing)
+        if until is not None and until >= (job.epochs or 1):
+            until = None
+        return job.model_copy(update={"part": entry.index, "until": until})
 
     def _new_trial(self, number: int, standing: Standing) -> TrainingJob | FoldsJob:
         proposal = propose(self._search, number, self._visible(number, standing))
@@ -192,7 +197,8 @@ class SearchPlan:
         winner = standing.latest[standing.ranked[0]]
         last = next((part for part in ended if part.index == self.job.trial_parts), None)
         if last is None:
-            return Start([part_request(_full_training(winner, self.job.trial_parts))])
+            job = self.job.begun.get(self.job.trial_parts) or _full_training(winner, self.job.trial_parts)
+            return Start([part_request(job)])
         if last.is_completed:
             return Finish()
         what = f"the full training of the winner, trial {winner.trial} ({last.operation_id})"
@@ -200,11 +206,11 @@ class SearchPlan:
 
     def _nothing_found(self, standing: Standing) -> Mapping[str, Any]:
         failed = [each for _, each in sorted(standing.latest.items()) if each.score is None]
-        reasons = [
-            f"trial {each.trial} ({each.part.operation_id}) {each.reason(self.job.objective)}" for each in failed
-        ]
-        detail = f"{len(failed)} of {self.job.trials} trials failed: {'; '.join(reasons[:_SHOWN_REASONS])}"
-        return self._error(detail)
+        reasons = "; ".join(self._describe(each) for each in failed[:_SHOWN_REASONS])
+        return self._error(f"{len(failed)} of {self.job.trials} trials failed: {reasons}")
+
+    def _describe(self, failed: TriedPart) -> str:
+        return f"trial {failed.trial} ({failed.part.operation_id}) {failed.reason(self.job.objective)}"
 
     def _error(self, detail: str) -> Mapping[str, Any]:
         hint = f"go on with what is missing: ktrdr operations resume {self.operation_id}"
@@ -230,9 +236,9 @@ def _promoted(earlier: TriedPart) -> TrainingJob | FoldsJob:
 
 def _full_training(winner: TriedPart, index: int) -> TrainingJob | FoldsJob:
     """The winner's strategy as an ordinary training, which tells whether it came to the trial's bits."""
-    ordinary = {"part": index, "trial": None, "until": None, "parameters": {}}
+    original: Mapping[str, object]
     if isinstance(winner.job, TrainingJob):
         original = {"resume_from": None, "reproduces": winner.part.operation_id}
     else:
         original = {"completed": {}, "checkpoints": {}, "reproduces": dict(winner.part.completed_parts)}
-    return winner.job.model_copy(update=ordinary | original)
+    return ordinary(winner.job).model_copy(update={**original, "part": index})

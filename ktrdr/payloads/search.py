@@ -5,15 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ktrdr.payloads.payload import Payload
 from ktrdr.payloads.results import FileResults, Results
+from ktrdr.payloads.training import Spread
 
-Scalar = bool | int | float | str | None
-"""A value of a key in a strategy."""
-
-Parameters = dict[str, Scalar]
+Parameters = dict[str, JsonValue]
 """The values that a search chose for one trial, by their paths, such as `training.learning_rate`."""
 
 
@@ -71,15 +69,6 @@ class SearchWinner(Payload):
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
 
 
-class ScoreSpread(Payload):
-    """How the scores of all trials spread."""
-
-    mean: float = Field(description="Mean of the trials.")
-    std: float = Field(description="Standard deviation between trials.")
-    min: float = Field(description="The least of the trials.")
-    max: float = Field(description="The greatest of the trials.")
-
-
 class ParameterImportance(Payload):
     """How much of the spread of scores one parameter explains by itself."""
 
@@ -101,7 +90,7 @@ class SearchResults(FileResults):
         description="The best score among each trial and those before it; null before the first score."
     )
     winner: SearchWinner = Field(description="The best trial; of equal ones the first.")
-    spread: ScoreSpread | None = Field(None, description="The spread of the scores; null for fewer than two.")
+    spread: Spread | None = Field(None, description="The spread of the scores; null for fewer than two.")
     importance: tuple[ParameterImportance, ...] = Field(
         (), description="Importance of the parameters, the greatest first; empty for too few trials."
     )

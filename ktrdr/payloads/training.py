@@ -82,12 +82,12 @@ class TrainingResults(EvaluatedResults):
 
 
 class Spread(Payload):
-    """A figure over all folds."""
+    """A figure over all folds, or over all trials of a search."""
 
-    mean: float = Field(description="Mean of the folds.")
-    std: float = Field(description="Standard deviation between folds.")
-    min: float = Field(description="The least of the folds.")
-    max: float = Field(description="The greatest of the folds.")
+    mean: float = Field(description="Mean of the folds or trials.")
+    std: float = Field(description="Standard deviation between them.")
+    min: float = Field(description="The least of them.")
+    max: float = Field(description="The greatest of them.")
 
 
 class FoldsLead(Payload):

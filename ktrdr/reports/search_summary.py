@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ktrdr.payloads.search import Scalar, SearchResults, TrialResult
+from pydantic import JsonValue
+
+from ktrdr.payloads.search import SearchResults, TrialResult
 
 SHOWN_TRIALS = 20
 
@@ -35,7 +37,7 @@ def _winner(results: SearchResults) -> Iterator[str]:
 def _best(results: SearchResults) -> Iterator[str]:
     ranked = best_first(results)
     yield f"Best trials by {results.objective}, of {len(results.trials)}; {results.epochs_trained} epochs trained:"
-    rows = [("trial", "rung", "epochs", str(results.objective), "parameters")]
+    rows: list[Sequence[str]] = [("trial", "rung", "epochs", str(results.objective), "parameters")]
     rows += [_row(trial) for trial in ranked[:SHOWN_TRIALS]]
     yield from _table(rows)
 
@@ -59,5 +61,5 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _shown(value: Scalar) -> str:
+def _shown(value: JsonValue) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
