@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ktrdr.home import Home
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.settings import read_settings
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
@@ -158,12 +160,14 @@ def train(
     start: Day = None,
     end: Day = None,
     output: Path | None = None,
+    set: Mapping[str, Any] | None = None,
     home: Path | str | None = None,
     observer: TrainingObserver | None = None,
 ) -> Training:
     """Train in this process on stored bars, one fold after another.
 
-    `strategy` is a Strategy, YAML text or a path. `output` is the folder for model and artifacts; the default is a new
+    `strategy` is a Strategy, YAML text or a path; `set` replaces values in it by their paths, as
+    `{"training.learning_rate": 0.01}`. `output` is the folder for model and artifacts; the default is a new
     folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
     for the process.
 
@@ -174,7 +178,7 @@ def train(
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
 
-    chosen, text = _load_strategy(strategy, timeframes)
+    chosen, text = _load_strategy(strategy, timeframes, set or {})
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
@@ -194,7 +198,9 @@ def train(
     return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
 
 
-def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:
+def _load_strategy(
+    strategy: Strategy | str | Path, timeframes: Sequence[str], settings: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Strategy, str]:
     """The strategy on its timeframes, and its YAML text. Raises StrategyError and InputError."""
     if isinstance(strategy, Strategy):
         text = strategy.model_dump_json(exclude_none=True)  # JSON is YAML
@@ -202,6 +208,7 @@ def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -
         text = _read_text(Path(strategy))
     else:
         text = strategy
+    text = with_settings(text, settings)
     return on_timeframes(load_strategy(text, IndicatorCatalogue()), timeframes), text
 
 

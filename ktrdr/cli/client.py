@@ -200,7 +200,7 @@ class Client:
         return self._read(Removed, self._send("DELETE", path))
 
     def strategy_schema(self) -> dict[str, Any]:
-        return self._json_object(self._send("GET", _path("strategies", "schema")))
+        return self._json_object(self._send("GET", _path("strategies", "schema"), params={"search": "true"}))
 
     def validate(self, strategy: str) -> StrategyVerdict:
         from ktrdr.api.schemas.strategies import StrategyText, StrategyVerdict

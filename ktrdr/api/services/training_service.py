@@ -24,6 +24,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD
@@ -106,12 +107,13 @@ class TrainingService:
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
         """The strategy on its timeframes, and what a worker must know of it. Raises InputError and StrategyError."""
-        strategy = load_strategy(request.strategy, self._catalogue)
+        text = with_settings(request.strategy, request.set or {})
+        strategy = load_strategy(text, self._catalogue)
         symbols = tuple(dict.fromkeys(check_symbol(symbol) for symbol in request.symbols))
         strategy = on_timeframes(strategy, request.timeframes)
         check_range(request.start_date, request.end_date)
         return strategy, StrategyOnBars(
-            strategy=request.strategy,
+            strategy=text,
             strategy_name=strategy_name or strategy.slug,
             model_type=strategy.model.type,
             symbols=symbols,
