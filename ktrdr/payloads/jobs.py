@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
+from ktrdr.payloads.search import Halving, Objective, Parameters
 from ktrdr.timeframe import Timeframe
 
 VERSION = 1
@@ -75,10 +76,33 @@ class StrategyOnBars(BaseModel):
         return symbol in self.symbols and timeframe in self.timeframes
 
 
-class TrainingJob(StrategyOnBars, Job):
+class EpochsJob(StrategyOnBars, Job):
+    """What trains by epochs: one model, or one for each fold.
+
+    epochs: of each model, as many as the strategy asks for
+    until: the epoch after which a training stops and keeps its checkpoint, so that another continues it
+    trial: its number in a search, counted from 0; None for what is no trial
+    parameters: of the trial, by their paths in the strategy
+    """
+
+    epochs: int | None = None
+    until: int | None = None
+    trial: int | None = None
+    parameters: Parameters = Field(default_factory=dict)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which it stops at the latest."""
+        epochs = self.epochs or 1
+        return epochs if self.until is None else min(self.until, epochs)
+
+    def describe(self) -> Metadata:
+        return super().describe() | ({} if self.trial is None else {"trial": self.trial})
+
+
+class TrainingJob(EpochsJob):
     """One training, or one fold of a training in folds.
 
-    epochs: as many as the strategy asks for
     fold: which of the folds that the strategy's validation makes, counted from 0
     folds: how many those are
     resume_from: the operation whose last checkpoint this one goes on from
@@ -86,7 +110,6 @@ class TrainingJob(StrategyOnBars, Job):
     """
 
     kind: Literal["training"] = "training"
-    epochs: int | None = None
     fold: int = 0
     folds: int = 1
     resume_from: str | None = None
@@ -96,27 +119,55 @@ class TrainingJob(StrategyOnBars, Job):
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
 
 
-class FoldsJob(StrategyOnBars, Job):
+class FoldsJob(EpochsJob):
     """A training in folds: a plan, whose parts are the trainings of its folds.
 
-    epochs: of each fold
     folds: how many there are
     completed: operations of an earlier attempt that are taken over as they are, by fold
     checkpoints: operations of an earlier attempt that folds go on from, by fold
+    reproduces: the operations whose models the folds are to make again, by fold
     """
 
     kind: Literal["folds"] = "folds"
-    epochs: int | None = None
     folds: int
     completed: dict[int, str] = Field(default_factory=dict)
     checkpoints: dict[int, str] = Field(default_factory=dict)
+    reproduces: dict[int, str] = Field(default_factory=dict)
 
     def describe(self) -> Metadata:
         return super().describe() | {"folds": self.folds}
 
     def training_of(self, fold: int) -> TrainingJob:
-        shared = self.model_dump(include=set(StrategyOnBars.model_fields) | {"epochs", "folds"})
-        return TrainingJob(**shared, fold=fold, part=fold, resume_from=self.checkpoints.get(fold))
+        own = {"epochs", "until", "trial", "parameters", "folds"}
+        shared = self.model_dump(include=set(StrategyOnBars.model_fields) | own)
+        earlier, original = self.checkpoints.get(fold), self.reproduces.get(fold)
+        return TrainingJob(**shared, fold=fold, part=fold, resume_from=earlier, reproduces=original)
+
+
+class SearchJob(StrategyOnBars, Job):
+    """A search: a plan, whose parts are trials, each a training or one in folds, and the winner's full training.
+
+    strategy: the YAML text as it was sent, with its ranges and its `search` section
+    epochs: the most that a trial of it is trained
+    trials: how many proposals are tried
+    sampler: where they come from
+    objective: what is compared
+    halving: how fast trials are dropped; None where all are trained to their end
+    taken_over: operations of an earlier attempt that count as they are, by the index of the part
+    begun: what goes on from checkpoints of an earlier attempt, by the index of the part
+    """
+
+    kind: Literal["search"] = "search"
+    epochs: int
+    trials: int
+    sampler: str
+    objective: Objective
+    halving: Halving | None = None
+    taken_over: dict[int, str] = Field(default_factory=dict)
+    begun: dict[int, TrainingJob | FoldsJob] = Field(default_factory=dict)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"trials": self.trials, "objective": self.objective.value}
 
 
 class PreflightJob(StrategyOnBars, Job):
@@ -220,7 +271,7 @@ class DataLoadJob(Job):
         return (symbol, timeframe) == (self.symbol, self.timeframe)
 
 
-AnyJob = TrainingJob | FoldsJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob
+AnyJob = TrainingJob | FoldsJob | SearchJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob
 
 _adapter: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="kind")])
 

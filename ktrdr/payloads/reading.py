@@ -13,12 +13,15 @@ from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import VERSION, OtherResults
+from ktrdr.payloads.search import SearchResults, UnfinishedSearchResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
 
 AnyResults = (
     TrainingResults
     | FoldsResults
     | UnfinishedFoldsResults
+    | SearchResults
+    | UnfinishedSearchResults
     | PreflightResults
     | AuditResults
     | PredictionResults
