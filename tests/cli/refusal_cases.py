@@ -12,6 +12,7 @@ WITHOUT_JSON = ("data watch", "data export", "models pack", "strategies schema",
 BAR = "2024-01-02,10,11,9,10.5,100\n"
 HEADER = "timestamp,open,high,low,close,volume\n"
 STRATEGY = "name: A walk\nmodel: {type: mlp, layers: 1, hidden_size: 4}\ntraining: {epochs: 1}\n"
+TRAIN = "models train --strategy good.yaml --symbols AAPL --timeframes 1d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +287,12 @@ OPTIONS = [
     Case("models train --strategy binary.yaml --symbols AAPL", ("binary.yaml", "UTF-8")),
     Case("models train --strategy good.yaml --symbols , --timeframes 1d", ("--symbols", "names nothing")),
     Case("models train --strategy good.yaml --symbols AAPL", ("timeframe", "--timeframes 1d")),
+    Case(f"{TRAIN} --set training.lerning_rate=1", ("training.lerning_rate", "did you mean 'learning_rate'")),
+    Case(f"{TRAIN} --set training.epochs=0", ("training.epochs", "at least 1; it is 0")),
+    Case(f"{TRAIN} --set training.epochs", ("--set training.epochs", "--set training.learning_rate=0.001")),
+    Case(f"{TRAIN} --set training.epochs=[1", ("--set training.epochs=[1", "YAML")),
+    Case(f"{TRAIN} --set indicators[3].period=5", ("indicators[3].period", "indicators is null")),
+    Case(f"{TRAIN} --set a..b=5", ("a..b is no place", "indicators[0].period")),
     Case("models train --strategy daily.yaml --symbols AAPL --timeframes 1h", ("1d", "1h")),
     Case("models train --strategy good.yaml --symbols NOPE --timeframes 1d", ("NOPE 1d", "ktrdr data load")),
     Case(

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ktrdr.api.schemas.base import Request
+from ktrdr.payloads.search import Objective
 
 
 class StrategyText(Request):
@@ -34,7 +35,7 @@ class SearchOutline(BaseModel):
     trials: int
     different: int | None = Field(description="The number of different trials; null where there is no end of them.")
     sampler: str
-    objective: str
+    objective: Objective
     keys: list[SearchedKey]
 
 
