@@ -23,7 +23,7 @@ def load(text: str) -> Search:
 def distance(search: Search, proposal: Proposal) -> float:
     """A score that is least with 64 units, a rate of 0.003 and the second indicator."""
     values = search.named(proposal)
-    away = abs(values["model.hidden_size"] - 64) / 64 + abs(values["training.learning_rate"] - 0.003) * 100
+    away: float = abs(values["model.hidden_size"] - 64) / 64 + abs(values["training.learning_rate"] - 0.003) * 100
     return away + (not values["indicators[1].include"])
 
 
