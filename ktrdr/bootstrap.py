@@ -29,6 +29,7 @@ from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
@@ -179,6 +180,7 @@ def build_services(
         operations=operations,
         dispatcher=dispatcher,
         training=training,
+        searches=SearchService(jobs, dispatcher, training, catalogue),
         data=DataService(jobs, store, uploads=home.uploads, sources=Sources.of(settings)),
         jobs=jobs,
         series=SeriesService(store),

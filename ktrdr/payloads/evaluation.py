@@ -6,6 +6,9 @@ from pydantic import Field
 
 from ktrdr.payloads.payload import BarInstant, Payload
 
+NAIVE = ("majority", "mean", "persistence")
+"""The baselines that learn nothing, which a model must beat."""
+
 
 class ClassScores(Payload):
     """The scores of one predictor of classes."""
@@ -81,6 +84,12 @@ class Significance(Payload):
         "classes the chance-corrected share of hits, of numbers the correlation, within each symbol; null in results "
         "of 0.1.0.",
     )
+
+    @property
+    def hardest_baseline(self) -> tuple[str, Lead]:
+        """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
+        naive = {name: self.against[name] for name in NAIVE if name in self.against}
+        return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 class GroupLead(Payload):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ class AllAtOnce:
         return len(self.payload["parts"])
 
     @property
+    def goes_on_without(self) -> bool:
+        return False
+
+    @property
     def taken_over(self) -> Mapping[int, str]:
         return {int(index): name for index, name in self.payload.get("taken_over", {}).items()}
 
@@ -51,8 +55,8 @@ class AllAtOnce:
         missing = [part.index for part in ended if not part.is_completed]
         return Finish({"code": "error", "detail": f"parts {missing} did not complete", "hint": ""} if missing else None)
 
-    def record(self, part: Part) -> Sequence[float]:
-        return (part.index,)
+    def records(self, ended: Sequence[Part]) -> Iterable[Sequence[float]]:
+        return [(part.index,) for part in ended if part.is_completed]
 
     def partial_results(self, ended: Sequence[Part]) -> Mapping[str, Any]:
         return {"completed": [part.index for part in ended if part.is_completed]}

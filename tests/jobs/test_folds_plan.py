@@ -23,7 +23,8 @@ def plan_of(folds: int) -> FoldsPlan:
 
 def part(index: int, status: OperationStatus) -> Part:
     results: dict[str, Any] = {"final_metrics": FINAL} if status is OperationStatus.COMPLETED else {}
-    return Part(index, f"op_{index}", status, results, "ran out of memory" if status is ENDS[1] else "")
+    error = {"code": "out_of_memory", "detail": "ran out of memory", "hint": ""} if status is ENDS[1] else {}
+    return Part(index, f"op_{index}", status, results, error=error)
 
 
 @given(st.lists(st.sampled_from(ENDS), min_size=2, max_size=6), st.data())
@@ -65,7 +66,7 @@ def test_a_fold_without_a_model_is_named_with_its_reason() -> None:
 
 def test_what_would_fail_again_is_not_offered_for_resume() -> None:
     error = {"code": "training_data", "detail": "all samples are of one class", "hint": "choose other labels"}
-    hopeless = Part(1, "op_1", ENDS[1], {"error": error}, error["detail"])
+    hopeless = Part(1, "op_1", ENDS[1], {}, error=error)
 
     finish = plan_of(2).next([part(0, ENDS[0]), hopeless])
 

@@ -33,5 +33,13 @@ class TrainingStart(OnBars):
     )
 
 
+class SearchStart(OnBars):
+    """A strategy with ranges in place of values, and its section `search`."""
+
+    strategy_name: str = Field(
+        "", max_length=128, description="Name to file the search under; default: the strategy's own name."
+    )
+
+
 class Audit(OnBars):
     """Asks whether features and labels see the future."""

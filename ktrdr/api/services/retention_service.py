@@ -90,7 +90,10 @@ def _chosen(every: Sequence[Operation], operation_ids: Sequence[str]) -> _Family
             hint = "list them with: ktrdr operations list"
             raise OperationNotFound(f"there is no operation {operation_id!r}", hint=hint)
     named = set(operation_ids)
-    chosen = [each for each in every if each.operation_id in named or (each.parent_id in named and _is_part(each))]
+    for each in sorted(every, key=_age):  # a parent is older than its parts
+        if each.parent_id in named and _is_part(each):
+            named.add(each.operation_id)
+    chosen = [each for each in every if each.operation_id in named]
     needed = _models_in_use(every)
     for operation in chosen:
         _check_removable(operation, chosen, every, needed)

@@ -15,6 +15,7 @@ from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
@@ -29,6 +30,7 @@ class Services:
     operations: OperationsService
     dispatcher: Dispatcher
     training: TrainingService
+    searches: SearchService
     data: DataService
     jobs: JobService
     series: SeriesService
