@@ -73,7 +73,7 @@ class Snapshot:
     @property
     def left_s(self) -> float | None:
         """What is left at the pace of the last epochs, or of a whole at that of its parts so far."""
-        if self.operation.metadata.get("folds"):
+        if self.operation.metadata.get("folds") or self.operation.metadata.get("trials"):
             return self._left_of_whole_s()
         paces = [row["duration"] for row in self.metrics[-5:] if isinstance(row.get("duration"), int | float)]
         if not paces or not self.total_epochs or not self._is_running:

@@ -11,7 +11,7 @@ from typing import Any
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
-from ktrdr.jobs.parts import TRIAL_TYPE
+from ktrdr.jobs.parts import TRAINING_TYPE, TRIAL_TYPE
 from ktrdr.jobs.search_plan import SearchPlan, create_search_bridge
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
@@ -75,7 +75,7 @@ class Kind:
 
 def _announce_training(job: TrainingJob) -> None:
     logger.debug("Bridge registered, starting training worker")
-    logger.info("Starting training: symbols=%s, epochs=%s", list(job.symbols), job.epochs)
+    logger.info("Starting training: symbols=%s, epochs=%s", list(job.symbols), job.until or job.epochs)
 
 
 def _create_training_bridge(job: TrainingJob, path: Path) -> None:
@@ -104,7 +104,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         Kind(
             "training",
-            "TRAINING",
+            TRAINING_TYPE,
             "Training",
             TRAINING_LANE,
             "ktrdr.jobs.training:run",
@@ -116,7 +116,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "folds",
-            "TRAINING",
+            TRAINING_TYPE,
             "Training",
             ANALYSIS_LANE,
             "ktrdr.jobs.folds:run",

@@ -13,6 +13,7 @@ from pathlib import Path
 from ktrdr.api.schemas.operations import Prune, Pruned, PrunedOperation
 from ktrdr.errors import ConflictError, OperationNotFound, OperationNotTerminal, StorageError
 from ktrdr.jobs.kinds import has_model, job_of
+from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
@@ -185,7 +186,7 @@ def _best(every: Iterable[Operation], count: int) -> list[Operation]:
     rivals: defaultdict[tuple[object, ...], list[tuple[float, Operation]]] = defaultdict(list)
     for operation in every:
         metadata, loss = operation.metadata, operation.metadata.get("best_val_loss")
-        if not has_model(operation):
+        if not has_model(operation) or operation.operation_type == TRIAL_TYPE:
             continue
         if isinstance(loss, int | float) and math.isfinite(loss):
             group = (metadata["strategy"], *sorted(metadata["symbols"]), *metadata["timeframes"])
