@@ -13,7 +13,7 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.parts import is_settled
-from ktrdr.jobs.search_plan import most_epochs, rungs_of
+from ktrdr.jobs.search_plan import search_job
 from ktrdr.jobs.service import JobService
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
@@ -42,7 +42,7 @@ class SearchService:
         Raises InputError for what can't be right, ConflictError when bars are missing in the store.
         """
         search, on_bars = await asyncio.to_thread(self._describe, request)
-        job = _search_job(search, on_bars)
+        job = search_job(search, on_bars)
         if earlier := await self._jobs.find_repeated(job, idempotency_key):
             return earlier
         first_trial = search.strategy_text(propose(search, 0, ()))
@@ -86,14 +86,3 @@ def _training_job(part: Operation) -> TrainingJob | FoldsJob:
     job = job_of(part)
     assert isinstance(job, TrainingJob | FoldsJob)
     return job
-
-
-def _search_job(search: Search, on_bars: StrategyOnBars) -> SearchJob:
-    settings = search.settings
-    halving = (settings.halving.factor, settings.halving.min_epochs) if settings.halving else None
-    return SearchJob(
-        **on_bars.model_dump(),
-        sampler=settings.sampler,
-        objective=settings.objective,
-        rungs=rungs_of(search.trials, most_epochs(search), halving),
-    )
