@@ -1,7 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
-From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train` and `ktrdr.search`, all of
-them in `ktrdr.python_api`.
+From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train` and `ktrdr.search`,
+all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from ktrdr.strategy.validation_errors import plain, shown
 
 UNLIMITED = 1_000_000
 
+_HINT = "name places as in training.learning_rate or indicators[0].period"
+
 
 def with_settings(text: str, settings: Mapping[str, Any]) -> str:
     """The strategy with these values by their places, such as `indicators[0].period`.
@@ -29,7 +31,7 @@ def with_settings(text: str, settings: Mapping[str, Any]) -> str:
         return text
     values = {_parse_place(name): value for name, value in settings.items()}
     if faults := [fault for path in values for fault in _unreachable(document.data, path)]:
-        raise StrategyError(faults, hint="name places as in training.learning_rate or indicators[0].period")
+        raise StrategyError(faults, hint=_HINT)
     return edited(text, values)
 
 
@@ -52,8 +54,7 @@ def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) 
 def _parse_place(name: str) -> Path:
     if path := parse_path(name):
         return path
-    message = "is no place in a strategy; places are written as training.learning_rate or indicators[0].period"
-    raise StrategyError([Fault(name[:200] or "strategy", message)])
+    raise StrategyError([Fault(name[:200] or "strategy", "is no place in a strategy")], hint=_HINT)
 
 
 def _unreachable(data: Any, path: Path) -> Iterator[Fault]:
