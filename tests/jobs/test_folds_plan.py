@@ -64,6 +64,22 @@ def test_a_fold_without_a_model_is_named_with_its_reason() -> None:
     }
 
 
+def test_as_a_part_itself_it_tries_a_fold_again_whose_worker_died() -> None:
+    job = FoldsJob(**ON_BARS, epochs=4, folds=2, part=3, trial=3)
+    own = job.training_of(1).model_dump(mode="json")
+    killed = {"code": "worker_died", "detail": "was killed", "hint": ""}
+    died = Part(1, "op_1", ENDS[1], {}, own, killed)
+
+    decision = FoldsPlan("op_whole", job).next([part(0, ENDS[0]), died])
+    alone = plan_of(2).next([part(0, ENDS[0]), died])
+
+    assert isinstance(decision, Start)
+    again, *_ = decision.parts
+    assert (again.index, again.replaces, again.operation_type) == (1, "op_1", "TRIAL")
+    assert parse_job(again.payload) == job.training_of(1).model_copy(update={"resume_from": "op_1"})
+    assert isinstance(alone, Finish)
+
+
 def test_what_would_fail_again_is_not_offered_for_resume() -> None:
     error = {"code": "training_data", "detail": "all samples are of one class", "hint": "choose other labels"}
     hopeless = Part(1, "op_1", ENDS[1], {}, error=error)
