@@ -38,7 +38,7 @@ def _print_finished(results: SearchResults, limit: int) -> None:
         print_line()
         _print_importance(results.importance)
     print_line()
-    print_fields(_about_winner(results.winner))
+    print_fields([*_about_winner(results.winner), *_about_spread(results)])
     note(results.verdict)
     for warning in results.warnings:
         warn(warning)
@@ -98,3 +98,11 @@ def _print_importance(importance: Sequence[ParameterImportance]) -> None:
 def _about_winner(winner: SearchWinner) -> list[tuple[str, object]]:
     bits = "the same bits as its trial" if winner.identical else "NOT the bits of its trial"
     return [("winner", f"trial {winner.trial}, {number(winner.score)}"), ("model", f"{winner.operation_id}, {bits}")]
+
+
+def _about_spread(results: SearchResults) -> list[tuple[str, object]]:
+    spread = results.spread
+    if spread is None:
+        return []
+    ends = f"{spread.min:.4f} to {spread.max:.4f}"
+    return [("scores", f"{ends}, mean {spread.mean:.4f}, standard deviation {spread.std:.4f}")]

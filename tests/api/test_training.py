@@ -85,7 +85,7 @@ async def test_a_range_belongs_to_a_search(client: httpx.AsyncClient, loaded: di
 
     refused = assert_problem(await client.post(f"{API}/training/start", json=ranges), 422, "invalid_strategy")
 
-    assert "model.layers is a range, which only a search can have" in refused["detail"]
+    assert "model.layers is a range; a training needs one value" in refused["detail"]
     assert "ktrdr search start" in refused["hint"]
 
 

@@ -104,7 +104,7 @@ STRATEGIES = [
     _faulty(STRATEGY + "indicators: [{name: rsi}, {name: rsi}]\n", "indicators[1]", "feature rsi_14", "`as`"),
     _faulty(STRATEGY + "timeframes: [1d]\nindicators: [{name: rsi, timeframe: 1h}]\n", "indicators[0].timeframe", "1d"),
     _faulty(STRATEGY.replace("layers: 1", "layers: {int: [1, 2]}"), "line 2: model.layers is a range", "search start"),
-    _faulty(STRATEGY + "search: {seeds: 3}\n", "line 4: search is about a search", "search start"),
+    _faulty(STRATEGY + "search: {seeds: 3}\n", "line 4: search is for", "search start"),
     _faulty(STRATEGY + "labels: {quantiles: [0.6, 0.4]}\n", "labels.quantiles", "rise and lie between 0 and 1"),
     _faulty(STRATEGY + "labels: {quantiles: [0.5], threshold: 0.1}\n", "labels.quantiles", "be absent where"),
     _faulty(STRATEGY + "labels: {quantiles: []}\n", "labels.quantiles", "at least 1 entries"),

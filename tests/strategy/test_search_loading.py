@@ -162,6 +162,5 @@ def test_a_training_refuses_what_only_a_search_may_have() -> None:
 
     assert len(refused.value.faults) == 8
     assert str(refused.value.faults[0]) == (
-        "line 5: model.hidden_size is a range, which only a search can have; "
-        "give one value, or use `ktrdr search start`"
+        "line 5: model.hidden_size is a range; a training needs one value, and `ktrdr search start` takes ranges"
     )
