@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import config, data, doctor, home, indicators, models, operations, registry, serve, strategies
+from ktrdr.cli import config, data, doctor, home, indicators, models, operations, registry, search, serve, strategies
 from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(search.app, name="search")
 app.add_typer(operations.app, name="operations")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(indicators.app, name="indicators")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation, Pruned
 
 CANCEL_WAIT_S = 10.0
+RESUMABLE = ("TRAINING", "SEARCH")
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
 TRIAL_COLUMNS = ("trial", "rung", "epochs", "score", "best_score")
 
@@ -222,7 +223,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
         print_json(operation)
     if operation.status is OperationStatus.CANCELLED:
         say(f"Cancelled {operation_id} at {percent(operation.progress.percentage)}")
-        if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
+        if operation.operation_type in RESUMABLE and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
     elif operation.status.is_terminal:
         say(f"{operation_id} had ended before: {operation.status}")

@@ -11,6 +11,7 @@ import typer
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
 from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say, show_error, warn
+from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
@@ -71,10 +72,17 @@ def print_results_json(operation_id: str, results: Results) -> None:
 
 
 def print_results(results: Results) -> None:
+    _print_kind(results)
+    if results.note:
+        note(results.note)
+
+
+def _print_kind(results: Results) -> None:
     from ktrdr.payloads.data import DataLoadResults
     from ktrdr.payloads.leaks import AuditResults
     from ktrdr.payloads.predictions import ExportResults, PredictionResults
     from ktrdr.payloads.preflight import PreflightResults
+    from ktrdr.payloads.search import SearchResults, UnfinishedSearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
 
     match results:
@@ -84,6 +92,8 @@ def print_results(results: Results) -> None:
             print_folds(results)
         case UnfinishedFoldsResults():
             _print_finished_folds(results)
+        case SearchResults() | UnfinishedSearchResults():
+            print_search(results)
         case PreflightResults():
             print_preflight(results)
         case AuditResults():
@@ -96,8 +106,6 @@ def print_results(results: Results) -> None:
             print_load(results)
         case _:
             print_fields([("status", results.status)])
-    if results.note:
-        note(results.note)
 
 
 def print_training(results: TrainingResults) -> None:

@@ -45,6 +45,18 @@ def create_search_bridge(job: SearchJob, path: Path) -> None:
     ProgressBridge.create(path, layout)
 
 
+def search_job(search: Search, on_bars: StrategyOnBars) -> SearchJob:
+    """The job of a search on these bars."""
+    settings = search.settings
+    halving = (settings.halving.factor, settings.halving.min_epochs) if settings.halving else None
+    return SearchJob(
+        **on_bars.model_dump(),
+        sampler=settings.sampler,
+        objective=settings.objective,
+        rungs=rungs_of(search.trials, most_epochs(search), halving),
+    )
+
+
 def rungs_of(trials: int, epochs: int, halving: tuple[int, int] | None) -> tuple[Rung, ...]:
     """The rungs of synchronous successive halving with `halving` = (factor, epochs of the first rung).
 

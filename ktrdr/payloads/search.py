@@ -98,6 +98,16 @@ class SearchResults(FileResults):
     verdict: str = Field(description="What the search found, in words.")
     warnings: tuple[str, ...] = Field((), description="What makes the result doubtful.")
 
+    @property
+    def ranked(self) -> list[TrialResult]:
+        """The trials with a score: those of later rungs first, then by score, then by number."""
+
+        def key(trial: TrialResult) -> tuple[int, float, int]:
+            assert trial.score is not None
+            return -trial.rung, self.objective.rank(trial.score), trial.trial
+
+        return sorted((trial for trial in self.trials if trial.score is not None), key=key)
+
 
 class UnfinishedSearchResults(Results):
     """Results of a search that failed or was cancelled."""

@@ -17,16 +17,6 @@ def summarise_in_words(results: SearchResults, title: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def best_first(results: SearchResults) -> list[TrialResult]:
-    """The trials with a score, those of later rungs first, then by score, then by number."""
-
-    def key(trial: TrialResult) -> tuple[int, float, int]:
-        assert trial.score is not None
-        return -trial.rung, results.objective.rank(trial.score), trial.trial
-
-    return sorted((trial for trial in results.trials if trial.score is not None), key=key)
-
-
 def _winner(results: SearchResults) -> Iterator[str]:
     winner = results.winner
     same = "the same bits as its trial" if winner.identical else "NOT the bits of its trial"
@@ -35,10 +25,9 @@ def _winner(results: SearchResults) -> Iterator[str]:
 
 
 def _best(results: SearchResults) -> Iterator[str]:
-    ranked = best_first(results)
     yield f"Best trials by {results.objective}, of {len(results.trials)}; {results.epochs_trained} epochs trained:"
     rows: list[Sequence[str]] = [("trial", "rung", "epochs", str(results.objective), "parameters")]
-    rows += [_row(trial) for trial in ranked[:SHOWN_TRIALS]]
+    rows += [_row(trial) for trial in results.ranked[:SHOWN_TRIALS]]
     yield from _table(rows)
 
 

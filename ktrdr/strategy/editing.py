@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -11,16 +11,34 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from ktrdr.strategy.document import Path
+from ktrdr.errors import Fault, StrategyError
+from ktrdr.strategy.document import Path, parse_path, path_text, read_document
+from ktrdr.strategy.validation_errors import plain, shown
 
 UNLIMITED = 1_000_000
+
+_HINT = "name places as in training.learning_rate or indicators[0].period"
+
+
+def with_settings(text: str, settings: Mapping[str, Any]) -> str:
+    """The strategy with these values by their places, such as `indicators[0].period`.
+
+    Whether the values and the keys are right is for loading to find out. Raises StrategyError for a place that the
+    document cannot have.
+    """
+    document = read_document(text)
+    if not settings or document.faults or not isinstance(document.data, dict):
+        return text
+    values = {_parse_place(name): value for name, value in settings.items()}
+    if faults := [fault for path in values for fault in _unreachable(document.data, path)]:
+        raise StrategyError(faults, hint=_HINT)
+    return edited(text, values)
 
 
 def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) -> str:
     """The text with these values, and without these entries; all places are those of the given text.
 
-    `text` is what `read_document` reads without faults. A section that a value needs is made. Raises LookupError and
-    TypeError for a place that the document cannot have.
+    `text` is what `read_document` reads without faults. A section that a value needs is made.
     """
     yaml = _round_trip()
     root = yaml.load(text)
@@ -31,6 +49,28 @@ def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) 
     stream = StringIO()
     yaml.dump(root, stream)
     return stream.getvalue()
+
+
+def _parse_place(name: str) -> Path:
+    if path := parse_path(name):
+        return path
+    raise StrategyError([Fault(name[:200] or "strategy", "is no place in a strategy")], hint=_HINT)
+
+
+def _unreachable(data: Any, path: Path) -> Iterator[Fault]:
+    """At most one fault: an entry of a list that is not there, or one below what has no entries."""
+    holder = data
+    for depth, key in enumerate(path):
+        if isinstance(holder, list) and isinstance(key, int) and key < len(holder):
+            holder = holder[key]
+        elif isinstance(holder, dict) and isinstance(key, str):
+            holder = holder.get(key)
+        elif holder is None and isinstance(key, str) and depth:
+            continue
+        else:
+            place = path_text(path[:depth])
+            yield Fault(path_text(path), f"is no place: {place} is {shown(holder)}", plain(holder))
+            return
 
 
 class _Representer(RoundTripRepresenter):

@@ -95,10 +95,10 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
 def _search_faults(document: Document) -> Iterator[Fault]:
     """What only a search may have: ranges, and the section that is about them."""
     for path, _ in find_ranges(document.data):
-        message = "is a range, which only a search can have; give one value, or use `ktrdr search start`"
+        message = "is a range; a training needs one value, and `ktrdr search start` takes ranges"
         yield Fault(path_text(path), message, line=document.line(path))
     if "search" in document.data:
-        message = "is about a search; leave it out, or use `ktrdr search start`"
+        message = "is for `ktrdr search start`; a training has no such section"
         yield Fault("search", message, line=document.line(("search",)))
 
 

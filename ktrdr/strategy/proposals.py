@@ -67,7 +67,7 @@ def _tpe(search: Search, number: int, visible: Sequence[EndedTrial]) -> Proposal
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=_seed(search, number), n_startup_trials=STARTUP_TRIALS)
-    direction = "minimize" if search.settings.is_minimized else "maximize"
+    direction = "minimize" if search.settings.objective.is_least_best else "maximize"
     study = optuna.create_study(sampler=sampler, direction=direction)
     study.add_trials([_frozen(search, trial) for trial in visible])
     distributions = {each.name: _distribution(each.range) for each in search.parameters}

@@ -41,6 +41,12 @@ def load_search(text: str, catalogue: IndicatorCatalogue) -> Search:
     return search
 
 
+def is_search(text: str) -> bool:
+    """Whether a text has what only a search may have. Raises StrategyError for what is no strategy at all."""
+    data = read_mapping(text).data
+    return "search" in data or next(find_ranges(data), None) is not None
+
+
 class _WithSearch(BaseModel):
     search: SearchSettings
 
@@ -132,12 +138,12 @@ class _Variants:
         """The strategy of all first values, and the faults of it and of each other end, one changed at a time."""
         first = [_first(each) for each in self.parameters]
         strategy, faults = self._check(first)
-        known = {fault.path: fault for fault in faults}
+        known = {(fault.path, fault.message) for fault in faults}
         faults = [self._at_first_end(fault) for fault in faults]
         for number, parameter in enumerate(self.parameters):
             for place, value in parameter.range.ends[1:] if not parameter.decides_presence else ():
                 _, others = self._check([*first[:number], value, *first[number + 1 :]])
-                new = [fault for fault in others if known.get(fault.path) != fault]
+                new = [fault for fault in others if (fault.path, fault.message) not in known]
                 faults += [self._at_end(fault, parameter, place, value) for fault in new]
         return strategy, faults
 
@@ -165,6 +171,8 @@ class _Variants:
     def _at_end(self, fault: Fault, parameter: Parameter, place: Path, value: Any) -> Fault:
         if not _names(fault.path, parameter.name):
             return replace(fault, message=f"{fault.message} (with {parameter.name} {shown(value)})")
+        if fault.path == parameter.name and not fault.message.endswith(f"it is {shown(value)}"):
+            return fault  # about the key, whatever its value
         own = (*parameter.path, *place)
         rest = fault.path.removeprefix(parameter.name)
         return replace(fault, path=path_text(own) + rest, line=self.document.line(own))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ktrdr.payloads.search import Objective
 from ktrdr.strategy.document import Path
 from ktrdr.strategy.ranges import Parameter
 from ktrdr.strategy.search_space import SECTION, Search
@@ -72,10 +73,10 @@ def _missing_points(search: Search) -> Iterator[Rule]:
 def _objective_rules(search: Search) -> Iterator[Rule]:
     place: Path = ("search", "objective")
     objective, labels = search.settings.objective, search.strategy.labels.type
-    if objective == "ic" and not search.strategy.is_regression:
+    if objective is Objective.IC and not search.strategy.is_regression:
         yield place, f"must not be ic, which needs labels of type forward_return; they are {labels}"
     varied = [each.name for each in search.parameters if each.path[0] == "labels"]
-    if objective == "val_loss" and varied:
+    if objective is Objective.VAL_LOSS and varied:
         yield place, f"must be lead, accuracy or sharpe: losses cannot be ranked where {varied[0]} varies"
 
 

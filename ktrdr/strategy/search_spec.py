@@ -7,10 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ktrdr.payloads.search import Objective
 from ktrdr.strategy.spec import Section
 
 Sampler = Literal["random", "grid", "tpe"]
-Objective = Literal["val_loss", "lead", "accuracy", "ic", "sharpe"]
 
 MAX_TRIALS = 10_000
 
@@ -32,7 +32,9 @@ class SearchSettings(Section):
         "random", description="Who proposes a trial: chance, a grid, or a model of the trials before it."
     )
     halving: Halving | None = Field(None, description="Which trials end early; by default none.")
-    objective: Objective = Field("val_loss", description="What ranks trials: the least val_loss, or the most of it.")
+    objective: Objective = Field(
+        Objective.VAL_LOSS, strict=False, description="What ranks trials: the least val_loss, or the most of another."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Of the proposals; that of the trainings is training.seed.")
     lag: int = Field(
         3, ge=0, le=1000, description="With tpe, trial n sees those before n - lag: lag + 1 may train at a time."
@@ -48,7 +50,3 @@ class SearchSettings(Section):
             context = {"others": ", ".join(sorted(others)), "key": "seeds"}
             raise PydanticCustomError("seeds", "stand without {others}: every seed is one trial", context)
         return self
-
-    @property
-    def is_minimized(self) -> bool:
-        return self.objective == "val_loss"

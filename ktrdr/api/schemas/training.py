@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from ktrdr.api.schemas.base import Day, Request
@@ -14,6 +16,12 @@ class OnBars(Request):
     symbols: list[str] = Field(min_length=1, max_length=1000)
     timeframes: list[str] = Field(
         default_factory=list, max_length=16, description="May be left out where the strategy names its own."
+    )
+    set: dict[str, Any] | None = Field(
+        None,
+        max_length=1000,
+        description="Values that take the place of the strategy's own, by their paths, as training.learning_rate or "
+        "indicators[0].period; the changed strategy is the one that is stored.",
     )
     start_date: Day | None = Field(None, description="First day, inclusive (UTC).")
     end_date: Day | None = Field(None, description="Last day, inclusive (UTC).")

@@ -13,12 +13,12 @@ from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.parts import is_settled
-from ktrdr.jobs.search_plan import most_epochs, rungs_of
+from ktrdr.jobs.search_plan import search_job
 from ktrdr.jobs.service import JobService
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, SearchJob, StrategyOnBars, TrainingJob
-from ktrdr.payloads.search import Objective
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.proposals import propose
 from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_space import Search
@@ -42,7 +42,7 @@ class SearchService:
         Raises InputError for what can't be right, ConflictError when bars are missing in the store.
         """
         search, on_bars = await asyncio.to_thread(self._describe, request)
-        job = _search_job(search, on_bars)
+        job = search_job(search, on_bars)
         if earlier := await self._jobs.find_repeated(job, idempotency_key):
             return earlier
         first_trial = search.strategy_text(propose(search, 0, ()))
@@ -51,8 +51,9 @@ class SearchService:
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     def _describe(self, request: SearchStart) -> tuple[Search, StrategyOnBars]:
-        search = load_search(request.strategy, self._catalogue)
-        _, on_bars = self._training.on_bars(search.strategy, request.strategy, request, request.strategy_name)
+        text = with_settings(request.strategy, request.set or {})
+        search = load_search(text, self._catalogue)
+        _, on_bars = self._training.on_bars(search.strategy, text, request, request.strategy_name)
         return search, on_bars
 
     async def _resume(self, parent: Operation, job: SearchJob) -> SearchJob:
@@ -85,14 +86,3 @@ def _training_job(part: Operation) -> TrainingJob | FoldsJob:
     job = job_of(part)
     assert isinstance(job, TrainingJob | FoldsJob)
     return job
-
-
-def _search_job(search: Search, on_bars: StrategyOnBars) -> SearchJob:
-    settings = search.settings
-    halving = (settings.halving.factor, settings.halving.min_epochs) if settings.halving else None
-    return SearchJob(
-        **on_bars.model_dump(),
-        sampler=settings.sampler,
-        objective=Objective(settings.objective),
-        rungs=rungs_of(search.trials, most_epochs(search), halving),
-    )

@@ -25,6 +25,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD
@@ -105,7 +106,7 @@ class TrainingService:
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
         """The strategy on its timeframes, and what a worker must know of it. Raises InputError and StrategyError."""
-        text = request.strategy
+        text = with_settings(request.strategy, request.set or {})
         return self.on_bars(load_strategy(text, self._catalogue), text, request, strategy_name)
 
     def on_bars(
