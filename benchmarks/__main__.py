@@ -43,6 +43,7 @@ BENCHMARKS = (
     "waiting",
     "variants",
     "runs",
+    "search_bits",
     "restart",
     "startup",
     "ownership",

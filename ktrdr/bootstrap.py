@@ -32,6 +32,7 @@ from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.run_service import RunService
+from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
@@ -195,6 +196,7 @@ def build_services(
         operations=operations,
         dispatcher=dispatcher,
         training=training,
+        searches=SearchService(jobs, dispatcher, training, catalogue),
         data=DataService(jobs, store, uploads=home.uploads, sources=Sources.of(settings)),
         jobs=jobs,
         series=SeriesService(store),

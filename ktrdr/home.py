@@ -28,13 +28,15 @@ class Home:
     """The paths within a home; reading them creates nothing.
 
     root: the folder itself
+    bars_elsewhere: the folder of bars where it is another home's; None for this one's own
     """
 
     root: Path
+    bars_elsewhere: Path | None = None
 
     @property
     def bars(self) -> Path:
-        return self.root / "bars"
+        return self.bars_elsewhere or self.root / "bars"
 
     @property
     def models(self) -> Path:

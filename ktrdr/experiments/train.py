@@ -100,6 +100,7 @@ def run_training(
     if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
         earlier.check(fingerprint)
         earlier.restore(state)
+    restored_epochs = state.epoch
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     checkpoints.keep(state)
     checkpoints.flush()  # from here on the training can be resumed
@@ -109,7 +110,7 @@ def run_training(
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
     try:
-        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep)
+        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep, until=request.until)
     finally:
         checkpoints.flush()
     if not state.history:
@@ -135,6 +136,7 @@ def run_training(
         sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,
+        restored_epochs=restored_epochs,
         model_path=WEIGHTS,
         artifacts=ARTIFACTS,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.train import run_training
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.ledger.store import Ledger
@@ -32,6 +33,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
         end=job.end,
         output=models / context.operation_id,
         fold=job.fold,
+        until=job.until,
         reproduces=models / job.reproduces if job.reproduces else None,
     )
     store = BarStore(context.home.bars)
@@ -43,17 +45,19 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
             start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
         return store.read_stored(symbol, timeframe, start, end)
 
-    resume_from = models / job.resume_from if job.resume_from else None
+    resumed = (with_checkpoints(context.home, job.resume_from) or job.resume_from) if job.resume_from else None
+    resume_from = models / resumed if resumed else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
         results = run_training(request, read, bridge, context.stop, resume_from, looks=Ledger(context.home.ledger))
     folder = request.output.relative_to(context.home.root)
-    return _outcome(results.under(folder), folder / CHECKPOINTS)
+    may_go_on = job.last_epoch < (job.epochs or 1)
+    return _outcome(results.under(folder), None if may_go_on else folder / CHECKPOINTS)
 
 
-def _outcome(results: TrainingResults, checkpoints: Path) -> Outcome:
+def _outcome(results: TrainingResults, needless: Path | None) -> Outcome:
     final, document = results.final_metrics, results.model_dump(mode="json")
     metadata = {"final_epoch": final.total_epochs, "best_val_loss": final.best_val_loss}
     if results.status == "cancelled":
         return Outcome("cancelled", document, metadata)
-    # A completed training is never resumed; until it is recorded as completed, a kill may still require it.
-    return Outcome("completed", document, metadata, leftovers=(checkpoints.as_posix(),))
+    # A completed training is never resumed; until it is recorded as completed, a kill may still require checkpoints.
+    return Outcome("completed", document, metadata, leftovers=(needless.as_posix(),) if needless else ())
