@@ -52,7 +52,7 @@ def model_card(
         "operation_id": request.operation_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": code_version(),
-        "libraries": libraries(),
+        "libraries": dict(libraries()),
         "device": device,
         "seed": training.seed,
         "threads": training.threads,
