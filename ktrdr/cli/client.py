@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
-    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, TrainingStart
@@ -240,6 +240,9 @@ class Client:
 
     def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
+
+    def unseal(self, operation_id: str, request: Unsealing) -> OperationStarted:
+        return self._start("models", operation_id, "unseal", content=_json(request))
 
     def bundle(self, operation_id: str) -> Iterator[bytes]:
         """A packed training as it comes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import evaluate_on_splits
+from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part
 from ktrdr.experiments.preflight import preflight
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.leaks.gate import check_leaks
@@ -110,7 +110,7 @@ def run_training(
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested, request.fold)
+    evaluated = evaluate_training(strategy, dataset, bars, tensors, state, stop_requested)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -119,10 +119,9 @@ def run_training(
         status=_status(ending),
         ending=ending,
         final_metrics=_final_metrics(state),
-        evaluation=evaluated.evaluation,
-        test_evaluation=evaluated.test_evaluation,
-        backtest=evaluated.backtest,
-        test_backtest=evaluated.test_backtest,
+        evaluation=evaluated.part.evaluation,
+        backtest=evaluated.part.backtest,
+        sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,
         model_path=WEIGHTS,
@@ -170,8 +169,8 @@ def _write(
         class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, evaluated.outputs, evaluated.class_weights)
-    write_rows(folder, evaluated.rows)
+    writing.write_predictions(folder, dataset, "validation", evaluated.part.outputs, evaluated.class_weights)
+    write_rows(folder, [evaluated.part.rows])
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
     write_file(folder / PLOT, reports.plot_metrics(report))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import InputError
@@ -24,6 +26,7 @@ from ktrdr.payloads.results import Results
 from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import closed_bars, last_windows, predict_last
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
+from ktrdr.saved_models.unsealed import read_unsealing
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.determinism import make_repeatable
@@ -54,6 +57,8 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
     bridge.on_step(2, items=job.last)
     table = predict_last(model, symbol, bars, job.last)
     bridge.on_step(3, items=len(table))
+    is_sealed = _sealed_at(model, context.home.models / job.folder)
+    shown = [row for row in table.to_dicts() if not is_sealed(row["timestamp"])]
     return PredictionResults(
         model=job.model,
         symbol=symbol,
@@ -64,11 +69,23 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
         class_weights=model.class_weights.values or (),
         has_weighted_probabilities=not model.class_weights.are_known,
         bars_changed=model.trained_on.is_changed(symbol, bars),
+        sealed_bars=len(table) - len(shown),
         predictions=tuple(
             PredictedBar.model_validate({**row, "part": model.trained_on.part_of(symbol, row["timestamp"])})
-            for row in table.to_dicts()
+            for row in shown
         ),
     )
+
+
+def _sealed_at(model: TrainedModel, folder: Path) -> Callable[[datetime], bool]:
+    """Whether a bar that opens at an instant lies in the sealed test part, of whatever symbol it is.
+
+    Another symbol may hold the same bars.
+    """
+    sealed = model.trained_on.sealed
+    if sealed is None or read_unsealing(folder):
+        return lambda opening: False
+    return sealed.holds
 
 
 def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:

@@ -1,8 +1,8 @@
 """The reports of a training: two plots and a text summary."""
 
-from ktrdr.reports.equity_plot import plot_equity
+from ktrdr.reports.equity_plot import plot_equity, plot_test_equity
 from ktrdr.reports.metrics_plot import plot_metrics
 from ktrdr.reports.report_data import TrainingReport
 from ktrdr.reports.summary import summary
 
-__all__ = ["TrainingReport", "plot_equity", "plot_metrics", "summary"]
+__all__ = ["TrainingReport", "plot_equity", "plot_metrics", "plot_test_equity", "summary"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,14 @@ class Fingerprint:
             for symbol, frames in bars.items()
         }
         return cls(strategy.model_dump(mode="json"), fold, data)
+
+    @property
+    def inputs_sha256(self) -> str:
+        """Of all inputs without names: the same inputs under other names are the same try."""
+        strategy = {name: value for name, value in self.strategy.items() if name not in ("name", "description")}
+        bars = sorted(json.dumps(own, sort_keys=True) for own in self.data.values())
+        content = json.dumps([strategy, self.fold, bars], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]
