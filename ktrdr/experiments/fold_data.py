@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,24 +41,44 @@ _IRRELEVANT = frozenset({"name", "description", "costs", "controls"})
 _RELEVANT = {"model": ("sequence_length",), "training": ("validation_split", "sample_weights")}
 
 
-@dataclass(frozen=True, slots=True)
-class FoldData:
-    """The data of one fold.
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a training, counted from 0; each of its data is made when it is first needed.
 
-    dataset: its samples
-    leak_gate: proof that nothing in them knows the future
+    dataset: its samples; raises TrainingDataError
+    leak_gate: proof that nothing in them knows the future; raises LeakFound
     yardsticks: predictions for the validation part of linear models of the same features, by name
     """
+
+    strategy: Strategy
+    bars: Mapping[str, SymbolBars]
+    number: int
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return build_dataset(self.strategy, self.bars, self.number)
+
+    @cached_property
+    def leak_gate(self) -> LeakGateReport:
+        return check_leaks(self.strategy, self.bars, self.dataset)
+
+    @cached_property
+    def yardsticks(self) -> Mapping[str, Guess]:
+        return yardsticks(self.dataset, self.dataset.validation)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldData:
+    """The data of a `Fold`, all of them."""
 
     dataset: Dataset
     leak_gate: LeakGateReport
     yardsticks: Mapping[str, Guess]
 
     @classmethod
-    def make(cls, strategy: Strategy, bars: Mapping[str, SymbolBars], fold: int) -> Self:
+    def of(cls, fold: Fold) -> Self:
         """Raises TrainingDataError and LeakFound."""
-        dataset = build_dataset(strategy, bars, fold)
-        return cls(dataset, check_leaks(strategy, bars, dataset), yardsticks(dataset, dataset.validation))
+        return cls(fold.dataset, fold.leak_gate, fold.yardsticks)
 
     def write(self, folder: Path) -> None:
         """Raises OSError."""
@@ -102,7 +123,7 @@ class FoldCache:
             return None
 
     def _make(self, key: str, strategy: Strategy, bars: Mapping[str, SymbolBars], fold: int) -> FoldData:
-        data = FoldData.make(strategy, bars, fold)
+        data = FoldData.of(Fold(strategy, bars, fold))
         try:
             self._folders.add(key, data.write)
         except OSError as error:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part
+from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part, without_control
+from ktrdr.experiments.fold_data import Fold
 from ktrdr.experiments.preflight import preflight
-from ktrdr.features.assemble import build_dataset
-from ktrdr.features.leaks.gate import check_leaks
 from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
@@ -25,7 +24,7 @@ from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_trainer
-from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
+from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, REPORTS, STRATEGY, SUMMARY, WEIGHTS, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
 from ktrdr.training.loop import TrainingState, report_epoch, train
 from ktrdr.training.observer import Phase, TrainingObserver
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ktrdr.experiments.evaluate_model import ModelEvaluation
+    from ktrdr.experiments.fold_data import FoldCache
     from ktrdr.features.dataset import Dataset
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PreflightReport
@@ -54,6 +54,7 @@ def run_training(
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
+    folds: FoldCache | None = None,
 ) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
@@ -61,6 +62,9 @@ def run_training(
     there, reports the earlier epochs again first, and ends with the same bits as without the interruption. Without a
     checkpoint it starts from the beginning, with the same bits too. Its own checkpoints stay; the caller may remove
     them once the training is recorded as completed. The results name files within `request.output`.
+
+    A lean training gives the same weights, metrics and predictions, and the same figures but for the control. `folds`
+    is where it may find the fold's data; by default they are made.
 
     Sets torch's thread count, seed and determinism for the whole process, so a process runs one training at a time.
 
@@ -79,14 +83,15 @@ def run_training(
 
     phases.enter(Phase.PREPARING)
     bars, providers = _read(request, read_bars)
-    dataset = build_dataset(strategy, bars, request.fold)
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
+    fold = folds.get(strategy, bars, fingerprint) if folds else Fold(strategy, bars, request.fold)
+    dataset = fold.dataset
     tensors = TrainingTensors.of(dataset, strategy.training, device)
     trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
     outlook = _look_ahead(strategy, dataset, trainer, request.fold)
 
     phases.enter(Phase.CHECKING)
-    leak_gate = check_leaks(strategy, bars, dataset)
+    leak_gate = fold.leak_gate
     logger.info("Leak gate: %s", leak_gate.verdict)
 
     state = TrainingState(trainer)
@@ -95,7 +100,8 @@ def run_training(
         earlier.restore(state)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     checkpoints.keep(state)
-    checkpoints.flush()  # from here on the training can be resumed
+    if not request.is_lean:
+        checkpoints.flush()  # from here on the training can be resumed
 
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
@@ -110,7 +116,15 @@ def run_training(
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_training(strategy, dataset, bars, tensors, state, stop_requested)
+    evaluated = evaluate_training(
+        without_control(strategy) if request.is_lean else strategy,
+        dataset,
+        bars,
+        tensors,
+        state,
+        stop_requested,
+        fold.yardsticks,
+    )
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -125,7 +139,7 @@ def run_training(
         leak_gate=leak_gate,
         preflight=outlook,
         model_path=WEIGHTS,
-        artifacts=ARTIFACTS,
+        artifacts={name: file for name, file in ARTIFACTS.items() if not (request.is_lean and file in REPORTS)},
     )
     report = reports.TrainingReport(
         request, dataset, fingerprint, providers, tuple(layers(state.model)), tuple(state.history), results
@@ -173,10 +187,11 @@ def _write(
     write_rows(folder, [evaluated.part.rows])
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
-    write_file(folder / PLOT, reports.plot_metrics(report))
-    write_file(folder / EQUITY, reports.plot_equity(report))
-    write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
-    write_checksums(folder, [WEIGHTS, *ARTIFACTS.values()])
+    if not request.is_lean:
+        write_file(folder / PLOT, reports.plot_metrics(report))
+        write_file(folder / EQUITY, reports.plot_equity(report))
+        write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
+    write_checksums(folder, [WEIGHTS, *report.results.artifacts.values()])
 
 
 def _status(ending: Ending) -> Literal["success", "cancelled"]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from ktrdr.cache import FolderCache
 from ktrdr.executors.outcome import Outcome
+from ktrdr.experiments.fold_data import FoldCache
 from ktrdr.experiments.train import run_training
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.home import Home
 from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.market.series_file import StoredBars
@@ -14,6 +18,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import bars_of
+from ktrdr.settings import read_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.fingerprint import CHECKPOINTS
 from ktrdr.training.request import TrainingRequest
@@ -32,6 +37,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
         output=models / context.operation_id,
         fold=job.fold,
         reproduces=models / job.reproduces if job.reproduces else None,
+        is_lean=job.trial is not None,
     )
     store = BarStore(context.home.bars)
 
@@ -44,9 +50,16 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     resume_from = models / job.resume_from if job.resume_from else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
-        results = run_training(request, read, bridge, context.stop, resume_from)
+        folds = _fold_cache(context.home) if request.is_lean else None
+        results = run_training(request, read, bridge, context.stop, resume_from, folds)
     folder = request.output.relative_to(context.home.root)
     return _outcome(results.under(folder), folder / CHECKPOINTS)
+
+
+@cache
+def _fold_cache(home: Home) -> FoldCache:
+    """One for the process, which may run many trials."""
+    return FoldCache(FolderCache(home.datasets, read_settings().ktrdr_cache_limit))
 
 
 def _outcome(results: TrainingResults, checkpoints: Path) -> Outcome:

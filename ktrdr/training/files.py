@@ -33,6 +33,9 @@ ARTIFACTS = {
 }
 """The files of one training, by their names in the API."""
 
+REPORTS = frozenset({PLOT, EQUITY, SUMMARY})
+"""Those that a trial of a search leaves out: pictures and words for people."""
+
 FORMAT = 3
 """Format of a model's folder; cards and weights of another format are refused."""
 

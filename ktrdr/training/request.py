@@ -22,6 +22,7 @@ class TrainingRequest:
     output: folder for the model and its checkpoints
     fold: which fold to train, counted from 0
     reproduces: folder of the model that this training repeats
+    is_lean: whether it leaves out what ranks no trial: the control on shuffled labels and the reports
     """
 
     operation_id: str
@@ -34,3 +35,4 @@ class TrainingRequest:
     output: Path
     fold: int = 0
     reproduces: Path | None = None
+    is_lean: bool = False
