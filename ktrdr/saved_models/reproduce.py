@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import ArtifactNotFound, StorageError
+from ktrdr.evaluation.rivals import CONTROL
 from ktrdr.payloads.training import Reproduction
 from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
 
@@ -130,7 +131,9 @@ def _lines(name: str, first: object, second: object) -> list[str]:
 def _differing(name: str, first: object, second: object) -> Iterator[str]:
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         for key in [*first, *(key for key in second if key not in first)]:
-            if key not in _NOT_RESULTS and not key.endswith("seconds"):
+            # A trial of a search trains no control, so it says nothing against another's.
+            lacks_control = key == CONTROL and not (key in first and key in second)
+            if key not in _NOT_RESULTS and not key.endswith("seconds") and not lacks_control:
                 yield from _differing(f"{name}.{key}", first.get(key), second.get(key))
     elif first != second:
         yield f"{name}: {_brief(first)} → {_brief(second)}"
