@@ -18,7 +18,10 @@ def cache(tmp_path: Path) -> FolderCache:
 
 
 def add(cache: FolderCache, key: str, content: bytes = b"content") -> None:
-    cache.add(key, lambda folder: (folder / "file").write_bytes(content) and None)
+    def write(folder: Path) -> None:
+        (folder / "file").write_bytes(content)
+
+    cache.add(key, write)
 
 
 def content(cache: FolderCache, key: str) -> bytes | None:

@@ -176,13 +176,13 @@ def run_job(order: Order, stop: StopSignal) -> Outcome:
     except OSError as error:
         logger.warning("The job in %s cannot be begun now: %s", order.folder, error)
         _end_at_once(JOB_UNREADABLE)
-    with crash_log:
-        faulthandler.enable(crash_log)
-        outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
-        is_written = _leave_outcome(order.folder, outcome, crash_log)
-        faulthandler.disable()
-    if not is_written:
+    faulthandler.enable(crash_log)
+    outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
+    if not _leave_outcome(order.folder, outcome, crash_log):
+        # It stays open: closing it would write again what a full disk has refused before.
         _end_at_once(OUTCOME_UNWRITABLE)
+    faulthandler.disable()
+    crash_log.close()
     return outcome
 
 
@@ -258,7 +258,8 @@ def _detach() -> None:
 def _end_at_once(code: int = 0) -> NoReturn:
     """End without teardown: everything is on disk, and tearing down torch would only delay the result."""
     logging.shutdown()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)
 
 

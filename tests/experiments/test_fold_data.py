@@ -48,7 +48,7 @@ def cache(tmp_path: Path) -> FoldCache:
 def same(one: Any, other: Any) -> bool:
     """To the bit, types of arrays included; a mapped array counts as an array."""
     if isinstance(one, np.ndarray):
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
     if isinstance(one, Mapping):
         return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
     if is_dataclass(one) and type(one) is type(other):
