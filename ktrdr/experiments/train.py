@@ -24,7 +24,7 @@ from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_trainer
-from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, REPORTS, STRATEGY, SUMMARY, WEIGHTS, write_file
+from ktrdr.training.files import ARTIFACTS, EQUITY, LEAN_ARTIFACTS, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
 from ktrdr.training.loop import TrainingState, report_epoch, train
 from ktrdr.training.observer import Phase, TrainingObserver
@@ -99,17 +99,20 @@ def run_training(
         earlier.check(fingerprint)
         earlier.restore(state)
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
-    checkpoints.keep(state)
     if not request.is_lean:
+        checkpoints.keep(state)
         checkpoints.flush()  # from here on the training can be resumed
 
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
+    ending = None
     try:
         ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep)
     finally:
-        checkpoints.flush()
+        # The last checkpoint of a trial that nothing continues would cost as much as an epoch of a small network.
+        if not (request.is_lean and ending is Ending.ALL_EPOCHS):
+            checkpoints.flush()
     if not state.history:
         return TrainingResults(status=_status(ending), ending=ending, final_metrics=_final_metrics(state))
 
@@ -139,7 +142,7 @@ def run_training(
         leak_gate=leak_gate,
         preflight=outlook,
         model_path=WEIGHTS,
-        artifacts={name: file for name, file in ARTIFACTS.items() if not (request.is_lean and file in REPORTS)},
+        artifacts=LEAN_ARTIFACTS if request.is_lean else ARTIFACTS,
     )
     report = reports.TrainingReport(
         request, dataset, fingerprint, providers, tuple(layers(state.model)), tuple(state.history), results
@@ -183,11 +186,11 @@ def _write(
         class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, "validation", evaluated.part.outputs, evaluated.class_weights)
     write_rows(folder, [evaluated.part.rows])
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
     if not request.is_lean:
+        writing.write_predictions(folder, dataset, "validation", evaluated.part.outputs, evaluated.class_weights)
         write_file(folder / PLOT, reports.plot_metrics(report))
         write_file(folder / EQUITY, reports.plot_equity(report))
         write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())

@@ -20,7 +20,8 @@ def libraries() -> Mapping[str, str]:
     return installed | {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
 
 
-def code_version() -> dict[str, str]:
+@cache
+def code_version() -> Mapping[str, str]:
     """The package's version, and a SHA-256 of the code between bars and weights."""
     return {"version": version("ktrdr"), "sha256": code_sha256(_ROOMS)}
 

@@ -14,7 +14,7 @@ import polars as pl
 from ktrdr.errors import ArtifactNotFound, StorageError
 from ktrdr.evaluation.rivals import CONTROL
 from ktrdr.payloads.training import Reproduction
-from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
+from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
@@ -35,6 +35,7 @@ def compare_with(original: Path, again: Path) -> Reproduction:
         *_weights(original, again),
         *_table("metrics", original / METRICS, again / METRICS),
         *_table("predictions", original / PREDICTIONS, again / PREDICTIONS),
+        *_table("evaluated rows", original / EVALUATED_ROWS, again / EVALUATED_ROWS),
         *_lines("results", first.get("results"), second.get("results")),
     ]
     inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
@@ -104,6 +105,8 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
     if not (original.is_file() and again.is_file()):
         return
     first, second = (_read_table(path) for path in (original, again))
+    if _control(first) != _control(second):
+        first, second = (table.drop(_control(table)) for table in (first, second))
     if first.columns != second.columns or len(first) != len(second):
         yield f"{name}: {len(first):,} rows → {len(second):,} rows"
         return
@@ -120,6 +123,11 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
 def _read_table(path: Path) -> pl.DataFrame:
     table = pl.read_parquet(path).drop(_TIMES, strict=False)
     return table.filter(pl.col("part") != "test") if "part" in table.columns else table
+
+
+def _control(table: pl.DataFrame) -> list[str]:
+    """The columns of the control on shuffled labels, which a trial of a search lacks."""
+    return [name for name in table.columns if name.partition(".")[0] == CONTROL]
 
 
 def _lines(name: str, first: object, second: object) -> list[str]:

@@ -52,7 +52,7 @@ def model_card(
         "format": FORMAT,
         "operation_id": request.operation_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_version(),
+        "code": dict(code_version()),
         "libraries": dict(libraries()),
         "device": device,
         "seed": training.seed,

@@ -33,8 +33,8 @@ ARTIFACTS = {
 }
 """The files of one training, by their names in the API."""
 
-REPORTS = frozenset({PLOT, EQUITY, SUMMARY})
-"""Those that a trial of a search leaves out: pictures and words for people."""
+LEAN_ARTIFACTS = {name: ARTIFACTS[name] for name in ("model_card", "metrics_table", "evaluated_rows", "strategy")}
+"""Those of a trial of a search; its predictions are in the evaluated rows."""
 
 FORMAT = 3
 """Format of a model's folder; cards and weights of another format are refused."""

@@ -22,7 +22,7 @@ class TrainingRequest:
     output: folder for the model and its checkpoints
     fold: which fold to train, counted from 0
     reproduces: folder of the model that this training repeats
-    is_lean: whether it leaves out what ranks no trial: the control on shuffled labels and the reports
+    is_lean: whether it leaves out what ranks no trial: the control on shuffled labels, reports and a last checkpoint
     """
 
     operation_id: str

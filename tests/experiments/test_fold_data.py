@@ -16,7 +16,7 @@ from ktrdr.experiments.train import ReadBars, run_training
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.saved_models.reproduce import compare_with
 from ktrdr.strategy.spec import Strategy
-from ktrdr.training.files import REPORTS
+from ktrdr.training.files import CHECKSUMS, LEAN_ARTIFACTS, WEIGHTS
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.observer import SilentObserver
 from tests.small_trainings import SYMBOLS
@@ -189,7 +189,8 @@ def test_a_lean_training_comes_to_the_bits_of_the_full_one(
     assert results.reproduction.inputs == ()
     for request in requests[1:]:
         assert compare_with(requests[0].output, request.output).identical
-    assert not {path.name for path in requests[0].output.iterdir()} & REPORTS
-    assert lean.artifacts.keys() == results.artifacts.keys() - {"metrics_plot", "equity_plot", "model_summary"}
+    left = {path.name for path in requests[0].output.iterdir()}
+    assert left == {*LEAN_ARTIFACTS.values(), WEIGHTS, CHECKSUMS}
+    assert lean.artifacts == LEAN_ARTIFACTS
     assert lean.evaluation
     assert "shuffled_control" not in lean.evaluation.baselines
