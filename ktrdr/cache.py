@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from ktrdr.files import checksum
 
@@ -22,11 +23,37 @@ _DRAFT_LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One folder, and when it was made or used last."""
+    """One folder.
+
+    about: its content in words, for people; empty where it is damaged
+    used_at: when it was made or used last
+    """
 
     folder: Path
+    about: str
     size_bytes: int
     used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """The content of an entry in words, and the SHA-256 of each file by its name."""
+
+    about: str
+    sums: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Raises OSError and ValueError."""
+        try:
+            content = json.loads((folder / _MANIFEST).read_bytes())
+            return cls(str(content["about"]), dict(content["sha256"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"it is no manifest ({error})") from error
+
+    def write(self, folder: Path) -> None:
+        document = {"about": self.about, "sha256": dict(self.sums)}
+        (folder / _MANIFEST).write_text(json.dumps(document), encoding="ascii")
 
 
 class FolderCache:
@@ -53,14 +80,13 @@ class FolderCache:
             os.utime(folder)
         return folder
 
-    def add(self, key: str, write: Callable[[Path], None]) -> None:
+    def add(self, key: str, write: Callable[[Path], None], about: str = "") -> None:
         """Let `write` fill a new folder, and keep it unless another process was first. Raises OSError."""
         draft = self._aside(key)
         try:
             draft.mkdir(parents=True)
             write(draft)
-            sums = {path.name: checksum(path) for path in draft.iterdir()}
-            (draft / _MANIFEST).write_text(json.dumps(sums), encoding="ascii")
+            _Manifest(about, {path.name: checksum(path) for path in draft.iterdir()}).write(draft)
             if _size(draft) <= self.limit_bytes:
                 with suppress(OSError):  # there already: another process was first
                     os.rename(draft, self.root / key)
@@ -73,7 +99,7 @@ class FolderCache:
         entries = []
         for folder in self._folders():
             with suppress(FileNotFoundError):  # dropped meanwhile
-                entries.append(CacheEntry(folder, _size(folder), _changed_at(folder)))
+                entries.append(CacheEntry(folder, _about(folder), _size(folder), _changed_at(folder)))
         return sorted(entries, key=lambda entry: entry.used_at, reverse=True)
 
     def damaged(self) -> list[Path]:
@@ -120,10 +146,16 @@ def _changed_at(folder: Path) -> datetime:
 
 def _is_sound(folder: Path) -> bool:
     try:
-        sums = json.loads((folder / _MANIFEST).read_bytes())
-        return isinstance(sums, Mapping) and all(checksum(folder / name) == own for name, own in sums.items())
+        return all(checksum(folder / name) == own for name, own in _Manifest.read(folder).sums.items())
     except (OSError, ValueError):
         return False
+
+
+def _about(folder: Path) -> str:
+    try:
+        return _Manifest.read(folder).about
+    except (OSError, ValueError):
+        return ""
 
 
 def _size(folder: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import config, data, doctor, home, indicators, models, operations, registry, serve, strategies
+from ktrdr.cli import cache, config, data, doctor, home, indicators, models, operations, registry, serve, strategies
 from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
@@ -36,6 +36,7 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(home.app, name="home")
 app.add_typer(registry.app, name="registry")
+app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 
 

@@ -20,6 +20,7 @@ from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.dataset_files import read_array, read_dataset, write_array, write_dataset
 from ktrdr.features.leaks.gate import check_leaks
+from ktrdr.formatting import counted
 from ktrdr.payloads.leaks import LeakGateReport
 from ktrdr.saved_models.provenance import code_sha256, libraries
 
@@ -80,6 +81,13 @@ class FoldData:
         """Raises TrainingDataError and LeakFound."""
         return cls(fold.dataset, fold.leak_gate, fold.yardsticks)
 
+    @property
+    def about(self) -> str:
+        symbols, features = self.dataset.symbols, len(self.dataset.feature_names)
+        more = f" and {len(symbols) - 3} more" if len(symbols) > 3 else ""
+        bars = sum(coverage.bars for coverage in self.dataset.coverage)
+        return f"{', '.join(symbols[:3])}{more}: {counted(bars, 'bar')}, {counted(features, 'feature')}"
+
     def write(self, folder: Path) -> None:
         """Raises OSError."""
         write_dataset(folder, self.dataset)
@@ -125,7 +133,7 @@ class FoldCache:
     def _make(self, key: str, strategy: Strategy, bars: Mapping[str, SymbolBars], fold: int) -> FoldData:
         data = FoldData.of(Fold(strategy, bars, fold))
         try:
-            self._folders.add(key, data.write)
+            self._folders.add(key, data.write, data.about)
         except OSError as error:
             logger.warning("The dataset %s cannot be cached: %s", key, error)
         return data

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -69,7 +70,8 @@ def read_dataset(folder: Path) -> Dataset:
 
 def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
     """Raises OSError."""
-    np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    with (folder / f"{name}.npy").open("wb") as file:
+        npy.write_array(file, array, allow_pickle=False)
 
 
 def read_array(folder: Path, name: str) -> NDArray[Any]:
@@ -77,7 +79,7 @@ def read_array(folder: Path, name: str) -> NDArray[Any]:
 
     Raises OSError, and ValueError for a damaged file.
     """
-    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False))
+    return np.asarray(npy.open_memmap(folder / f"{name}.npy", mode="c"))
 
 
 def _arrays(dataset: Dataset) -> Iterator[tuple[str, NDArray[Any]]]:
