@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -166,19 +167,22 @@ def train(
 
     `strategy` is a Strategy, YAML text or a path. `output` is the folder for model and artifacts; the default is a new
     folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
-    for the process.
+    for the process. Every look at validation rows is recorded in the ledger of the home, as with a server.
 
     Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
     from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
 
     chosen, text = _load_strategy(strategy, timeframes)
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
+    place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
+    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
@@ -187,6 +191,7 @@ def train(
             request,
             lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
             observer or SilentObserver(),
+            looks=ledger,
         )
         if count == 1:
             return Training(results.under(folder), folder)
@@ -214,7 +219,8 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     opened = _open_home(home)
     folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
     request = UnsealingRequest(folder.name, folder, by or this_user())
-    results = run_unsealing(request, BarStore(opened.bars).read_stored, Ledger(opened.ledger, Door.PYTHON))
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 

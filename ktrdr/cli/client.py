@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
+    from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
     from ktrdr.payloads.results import Results
 
     Body = TypeVar("Body", bound=BaseModel)
@@ -229,6 +230,16 @@ class Client:
         from ktrdr.api.schemas.models import Model
 
         return self._get(Model, "models", operation_id)
+
+    def ledger(self, limit: int = 20) -> LedgerList:
+        from ktrdr.payloads.looks import LedgerList
+
+        return self._get(LedgerList, "ledger", query={"limit": limit})
+
+    def ledger_account(self, look_id: str) -> LedgerAccountDetail:
+        from ktrdr.payloads.looks import LedgerAccountDetail
+
+        return self._get(LedgerAccountDetail, "ledger", look_id)
 
     def compare(self, operation_ids: Sequence[str]) -> Comparison:
         from ktrdr.payloads.comparison import Comparison

@@ -164,13 +164,14 @@ def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
     verdicts = {
         "the validation part": verdict,
         "the test part": results.test_evaluation and results.test_evaluation.verdict,
-        "the sealed test part": results.describe_test_part(),
         "the backtest, validation part": results.backtest and results.backtest.verdict,
         "the backtest, test part": results.test_backtest and results.test_backtest.verdict,
     }
     for about, text in verdicts.items():
         if text:
             note(text, about)
+    if sealed := results.describe_test_part():
+        note(sealed)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:

@@ -63,9 +63,22 @@ class SleeveResult:
     costs: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """A backtest in figures, and its returns.
+
+    opens: [periods], the instants at which periods begin (us, UTC)
+    returns: [periods], simple returns of the portfolio after costs
+    """
+
+    result: BacktestResult
+    opens: NDArray[np.datetime64]
+    returns: Floats
+
+
 def backtest(
     outputs: NDArray[np.float32], part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], costs: Costs
-) -> BacktestResult:
+) -> Backtest:
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
@@ -75,7 +88,7 @@ def backtest(
     return trade_signals(model_signals(outputs, part, dataset), bars, costs)
 
 
-def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> BacktestResult:
+def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = _sleeves(signals, bars)
@@ -89,7 +102,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
     chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
-    return BacktestResult(
+    result = BacktestResult(
         part=signals.part,
         bars=len(instants),
         bars_per_year=per_year,
@@ -103,6 +116,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         equity=_curve(instants, equity, held_equity),
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
+    return Backtest(result, instants, returns)
 
 
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import backtest
+from ktrdr.evaluation.backtest import Backtest, backtest
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import resolution
 from ktrdr.evaluation.significance import VALIDATION_LEVEL
-from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.payloads.training import Ending
 from ktrdr.payloads.unsealing import SealedPart
@@ -62,7 +61,7 @@ class EvaluatedPart:
     outputs: Outputs
     rows: EvaluatedRows
     evaluation: Evaluation
-    backtest: BacktestResult
+    backtest: Backtest
 
 
 def evaluate_training(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ktrdr import reports
 from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part, without_control
 from ktrdr.experiments.fold_data import Fold
+from ktrdr.experiments.looks import open_look
 from ktrdr.experiments.preflight import preflight
 from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ktrdr.experiments.evaluate_model import ModelEvaluation
     from ktrdr.experiments.fold_data import FoldCache
     from ktrdr.features.dataset import Dataset
+    from ktrdr.ledger.recorder import LookRecorder
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PreflightReport
     from ktrdr.strategy.spec import Strategy
@@ -54,6 +56,8 @@ def run_training(
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
+    *,
+    looks: LookRecorder,
     folds: FoldCache | None = None,
 ) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
@@ -62,6 +66,9 @@ def run_training(
     there, reports the earlier epochs again first, and ends with the same bits as without the interruption. Without a
     checkpoint it starts from the beginning, with the same bits too. Its own checkpoints stay; the caller may remove
     them once the training is recorded as completed. The results name files within `request.output`.
+
+    `looks` records the look at the validation part before the first epoch is reported, and what it came to before any
+    file with a figure is written. A training that ends without an evaluation stays there as a try.
 
     A lean training gives the same weights, metrics and predictions, and the same figures but for the control. `folds`
     is where it may find the fold's data; by default they are made.
@@ -73,7 +80,7 @@ def run_training(
         LeakFound: a feature, label, split or scaling depends on the future.
         TrainingDiverged: a loss is no longer finite.
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
-        StorageError: the disk is full, or a checkpoint is damaged.
+        StorageError: the disk is full, a checkpoint is damaged, or the ledger cannot be written.
     """
     strategy, phases = request.strategy, _PhaseClock(observer)
 
@@ -103,6 +110,7 @@ def run_training(
         checkpoints.keep(state)
         checkpoints.flush()  # from here on the training can be resumed
 
+    look = open_look(looks, request, fingerprint, dataset, bars)
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
@@ -128,6 +136,7 @@ def run_training(
         stop_requested,
         fold.yardsticks,
     )
+    look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -137,7 +146,7 @@ def run_training(
         ending=ending,
         final_metrics=_final_metrics(state),
         evaluation=evaluated.part.evaluation,
-        backtest=evaluated.part.backtest,
+        backtest=evaluated.part.backtest.result,
         sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,

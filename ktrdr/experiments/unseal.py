@@ -13,11 +13,12 @@ import numpy as np
 from ktrdr import reports
 from ktrdr.errors import ConflictError
 from ktrdr.experiments.evaluate_model import evaluate_part, label_permutation_control, sealed_part
+from ktrdr.experiments.looks import OpenLook, evaluated_symbols
 from ktrdr.features.assemble import build_dataset
-from ktrdr.ledger.footprint import EvaluatedBars
+from ktrdr.ledger.footprint import EvaluatedBars, Footprint
 from ktrdr.ledger.recorder import LookRequest, OpeningRecorder
 from ktrdr.market.symbol_bars import SymbolBars
-from ktrdr.payloads.looks import LookFigures, LookKind
+from ktrdr.payloads.looks import LookKind
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.payloads.unsealing import UnsealingResults
 from ktrdr.saved_models import writing
@@ -27,7 +28,7 @@ from ktrdr.saved_models.trained_model import TrainedModel, load_model
 from ktrdr.saved_models.trained_on import TrainedSeries
 from ktrdr.saved_models.unsealed import unsealed_folder, without_sealed_part, write_unsealing
 from ktrdr.training.determinism import make_repeatable
-from ktrdr.training.files import EQUITY, EVALUATED_ROWS, PREDICTIONS, write_file
+from ktrdr.training.files import EQUITY, EVALUATED_ROWS, PREDICTIONS, SUMMARY, write_file
 from ktrdr.training.fingerprint import Fingerprint
 from ktrdr.training.windows import TrainingTensors
 
@@ -39,7 +40,12 @@ if TYPE_CHECKING:
 ReadBars = Callable[[str, str, datetime, datetime], "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars."""
 
-_ARTIFACTS = {"predictions": PREDICTIONS, "evaluated_rows": EVALUATED_ROWS, "equity_plot": EQUITY}
+_ARTIFACTS = {
+    "predictions": PREDICTIONS,
+    "evaluated_rows": EVALUATED_ROWS,
+    "equity_plot": EQUITY,
+    "model_summary": SUMMARY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +116,23 @@ def run_unsealing(
     if stop_requested():
         return None
 
-    look = _look(request, sealed)
-    opening = ledger.record_opening(look, request.by)
-    on_step(3, look.samples)
+    evaluated_bars = EvaluatedBars.of(strategy, dataset, sealed.test, sealed.bars)
+    opening = ledger.record_opening(_look(request, sealed, evaluated_bars.footprint), request.by)
+    on_step(3, len(sealed.test.labels))
     part = evaluate_part(strategy, dataset, sealed.bars, tensors, sealed.test, model.module, control, opening.level)
-    ledger.close_look(opening.look_id, _figures(part), None)
+    OpenLook(opening.look_id, evaluated_bars, ledger).close(part.rows, part.evaluation, part.backtest)
     results = UnsealingResults(
         model=sealed.model_id,
         opening=opening,
         evaluation=part.evaluation,
-        backtest=part.backtest,
+        backtest=part.backtest.result,
         artifacts=_ARTIFACTS,
     )
     _write(sealed, part, results)
     return results
 
 
-def _look(request: UnsealingRequest, sealed: SealedModel) -> LookRequest:
+def _look(request: UnsealingRequest, sealed: SealedModel, footprint: Footprint) -> LookRequest:
     strategy, dataset, test = sealed.trained.strategy, sealed.dataset, sealed.test
     return LookRequest(
         operation_id=request.operation_id,
@@ -136,15 +142,10 @@ def _look(request: UnsealingRequest, sealed: SealedModel) -> LookRequest:
         inputs_sha256=sealed.fingerprint.inputs_sha256,
         label=strategy.labels.type,
         timeframe=strategy.timeframes[0],
-        symbols=dataset.symbols,
+        symbols=evaluated_symbols(dataset, test),
         samples=len(test.labels),
-        footprint=EvaluatedBars.of(strategy, dataset, test, sealed.bars).footprint,
+        footprint=footprint,
     )
-
-
-def _figures(part: EvaluatedPart) -> LookFigures:
-    own = part.backtest.model
-    return LookFigures(accuracy=part.evaluation.accuracy, sharpe=own.sharpe, total_return=own.total_return)
 
 
 def _write(sealed: SealedModel, part: EvaluatedPart, results: UnsealingResults) -> None:
@@ -152,7 +153,8 @@ def _write(sealed: SealedModel, part: EvaluatedPart, results: UnsealingResults) 
     folder, strategy = unsealed_folder(sealed.folder), sealed.trained.strategy
     writing.write_predictions(folder, sealed.dataset, "test", part.outputs, sealed.trained.class_weights.values)
     write_rows(folder, [part.rows])
-    write_file(folder / EQUITY, reports.plot_test_equity(part.backtest, strategy.name, sealed.dataset.symbols))
+    write_file(folder / EQUITY, reports.plot_test_equity(part.backtest.result, strategy.name, sealed.dataset.symbols))
+    write_file(folder / SUMMARY, reports.unsealing_summary(results, strategy.name).encode())
     write_unsealing(sealed.folder, results)
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 from ktrdr.errors import InputError
 from ktrdr.executors.outcome import Outcome
+from ktrdr.experiments.prediction_look import record_prediction
 from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
@@ -57,9 +59,10 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
     bridge.on_step(2, items=job.last)
     table = predict_last(model, symbol, bars, job.last)
     bridge.on_step(3, items=len(table))
-    is_sealed = _sealed_at(model, context.home.models / job.folder)
+    folder = context.home.models / job.folder
+    is_sealed = _sealed_at(model, folder)
     shown = [row for row in table.to_dicts() if not is_sealed(row["timestamp"])]
-    return PredictionResults(
+    results = PredictionResults(
         model=job.model,
         symbol=symbol,
         timeframe=base,
@@ -75,6 +78,8 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
             for row in shown
         ),
     )
+    record_prediction(Ledger(context.home.ledger), context.operation_id, model, folder, bars, results)
+    return results
 
 
 def _sealed_at(model: TrainedModel, folder: Path) -> Callable[[datetime], bool]:

@@ -13,6 +13,7 @@ from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home
 from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
@@ -50,15 +51,29 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     resume_from = models / job.resume_from if job.resume_from else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
-        folds = _fold_cache(context.home) if request.is_lean else None
-        results = run_training(request, read, bridge, context.stop, resume_from, folds)
+        results = run_training(
+            request,
+            read,
+            bridge,
+            context.stop,
+            resume_from,
+            looks=_ledger(context.home),
+            folds=_fold_cache(context.home) if request.is_lean else None,
+        )
     folder = request.output.relative_to(context.home.root)
     return _outcome(results.under(folder), folder / CHECKPOINTS)
 
 
+# One of each for the process, which may run many trials.
+
+
+@cache
+def _ledger(home: Home) -> Ledger:
+    return Ledger(home.ledger)
+
+
 @cache
 def _fold_cache(home: Home) -> FoldCache:
-    """One for the process, which may run many trials."""
     return FoldCache(FolderCache(home.datasets, read_settings().ktrdr_cache_limit))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
@@ -18,11 +19,14 @@ logger = logging.getLogger(__name__)
 
 def run(job: UnsealingJob, context: JobContext) -> Outcome:
     folder, store = context.home.models / job.folder, BarStore(context.home.bars)
-    with AnalysisProgressBridge(context.folder / "bridge", writable=True) as bridge:
+    with (
+        AnalysisProgressBridge(context.folder / "bridge", writable=True) as bridge,
+        closing(Ledger(context.home.ledger)) as ledger,
+    ):
         results = run_unsealing(
             UnsealingRequest(context.operation_id, folder, job.by),
             store.read_stored,
-            Ledger(context.home.ledger),
+            ledger,
             lambda step, items: bridge.on_step(step, items=items),
             context.stop,
         )

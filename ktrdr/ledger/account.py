@@ -30,8 +30,8 @@ class Account:
     """All looks that overlap with the bars of one look, or of one footprint.
 
     looks: every look, repetitions of the same inputs included, in the order in which they were opened
-    tries: one look for each of the different inputs, in the order in which they were first opened: the look that was
-        asked for, or else the one with the most samples among those with a series, or else the last
+    tries: one look for each of the different inputs, in the order in which they were first opened: of those with a
+        series the look that was asked for, or else the one with the most samples; without a series the last
     series: of those tries that have one, by the look's id
     openings: of sealed test rows among the bars, in order
     """
@@ -127,4 +127,4 @@ def distinct_tries(looks: Iterable[Look], asked_for: str | None = None) -> tuple
 
 
 def _weight(look: Look, asked_for: str | None) -> tuple[bool, bool, int]:
-    return look.look_id == asked_for, look.has_series, look.samples if look.has_series else 0
+    return look.has_series, look.look_id == asked_for, look.samples if look.has_series else 0

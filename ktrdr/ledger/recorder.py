@@ -15,7 +15,7 @@ class LookRequest:
     """A look that is about to happen.
 
     operation_id: its operation, or the folder's name of a training without a server
-    part: the rows, validation or test
+    part: the rows, `validation` or `test`, or `other` for predicted bars
     strategy_name: its slug
     inputs_sha256: see `Fingerprint.inputs_sha256`
     label: type of the label
@@ -47,17 +47,14 @@ class LookRecorder(Protocol):
         """Record what a look came to, before any of it is written elsewhere. Raises StorageError."""
 
 
-class OpeningRecorder(Protocol):
-    """As `LookRecorder`, for looks that open a sealed test part."""
+class OpeningRecorder(LookRecorder, Protocol):
+    """Records looks that open a sealed test part as well."""
 
     def record_opening(self, request: LookRequest, by: str) -> Opening:
         """Record the opening before any of its figures is shown; the same inputs again are the same opening.
 
         Raises StorageError.
         """
-
-    def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
-        """Record what the opened rows came to, before any of it is written elsewhere. Raises StorageError."""
 
 
 class Unrecorded:

@@ -7,7 +7,8 @@ import json
 import secrets
 import sqlite3
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,16 +19,18 @@ from ktrdr.evaluation.significance import opening_level
 from ktrdr.instants import format_instant, parse_instant
 from ktrdr.ledger import tracks
 from ktrdr.ledger.account import Account, describe, distinct_tries
-from ktrdr.ledger.database import Database
+from ktrdr.ledger.database import Database, explained
 from ktrdr.ledger.footprint import Footprint, Instants
 from ktrdr.ledger.recorder import LookRequest
 from ktrdr.ledger.series import LookSeries
+from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.payloads.looks import Door, LedgerAccountDetail, Look, LookFigures, Opening
 
 _LOOK = (
     "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
     " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
+_BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY number DESC"
 _OPENING = (
     "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
     " FROM openings JOIN looks USING (look_id)"
@@ -62,7 +65,7 @@ class Ledger:
             return self._add_look(connection, request)
 
     def _add_look(self, connection: sqlite3.Connection, request: LookRequest) -> str:
-        look_id, footprint = new_look_id(), request.footprint
+        look_id, footprint = _new_look_id(), request.footprint
         values = {
             "look_id": look_id,
             "operation_id": request.operation_id,
@@ -80,7 +83,7 @@ class Ledger:
             "footprint": tracks.add_footprint(connection, footprint),
             "opened_at": _now(),
         }
-        insert_look(connection, values)
+        _insert(connection, "looks", values)
         return look_id
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
@@ -112,10 +115,7 @@ class Ledger:
                 opened_at=parse_instant(_now()),
                 by=by,
             )
-            connection.execute(
-                "INSERT INTO openings (look_id, number, level, opened_at, by) VALUES (?, ?, ?, ?, ?)",
-                [opening.look_id, opening.number, opening.level, format_instant(opening.opened_at), by],
-            )
+            _insert(connection, "openings", opening.model_dump(mode="json"))
             return opening
 
     def openings_of(self, rows: Footprint | str) -> tuple[Opening, ...]:
@@ -134,6 +134,31 @@ class Ledger:
                 return _parse_looks(connection.execute(f"{_LOOK} ORDER BY number"))
             chosen = json.dumps(list(operation_ids))
             return _parse_looks(connection.execute(f"{_LOOK} WHERE operation_id IN {_AMONG} ORDER BY number", [chosen]))
+
+    def stored(self, operation_ids: Iterable[str]) -> tuple[StoredLook, ...]:
+        """All that is stored of the looks of some operations."""
+        looks = self.looks(operation_ids)
+        if not looks:
+            return ()
+        with self._database.reading() as connection:
+            return tuple(_read_stored(connection, look) for look in looks)
+
+    def merge(self, looks: Iterable[StoredLook]) -> int:
+        """Add looks of another ledger, and return how many were not here already; others stay as they are."""
+        looks = list(looks)
+        known = {look.look_id for look in self.looks({each.look.operation_id for each in looks})}
+        new = [each for each in looks if each.look.look_id not in known]
+        if new:
+            with self._database.writing() as connection:
+                for each in new:
+                    _insert_stored(connection, each)
+        return len(new)
+
+    def copy_to(self, target: Path) -> None:
+        """Write the ledger as it is at one instant to a new file; writers go on."""
+        with self._database.reading() as connection, explained(target), closing(sqlite3.connect(target)) as copy:
+            target.chmod(0o600)
+            connection.backup(copy)
 
     def footprint_of(self, look_id: str) -> Footprint:
         """The bars that a look has evaluated. Raises NotFoundError."""
@@ -168,21 +193,33 @@ class Ledger:
             details = [_describe(connection, group) for group in tracks.components(connection)]
         return tuple(sorted(details, key=lambda account: account.last_opened_at, reverse=True))
 
+    def account(self, name: str) -> LedgerAccountDetail:
+        """The account, as in `accounts`, that holds the look with this id, or the newest look of this operation.
+
+        Raises NotFoundError.
+        """
+        self._check_exists(name)
+        with self._database.reading() as connection:
+            row = connection.execute(_BY_NAME, [name, name]).fetchone()
+            if row is None:
+                raise _no_look(name)
+            groups = tracks.components(connection)
+            return _describe(connection, next(group for group in groups if row["footprint"] in group))
+
     def _check_exists(self, look_id: str) -> None:
         if not self.path.exists():
             raise _no_look(look_id)
 
 
-def new_look_id() -> str:
+def _new_look_id() -> str:
     """For example `look_20261129_k3x9q2`."""
     suffix = "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
     return f"look_{datetime.now(UTC):%Y%m%d}_{suffix}"
 
 
-def insert_look(connection: sqlite3.Connection, values: dict[str, object]) -> None:
-    """Insert one row of the table `looks`, by its columns."""
+def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, object]) -> None:
     marks = ", ".join("?" * len(values))
-    connection.execute(f"INSERT INTO looks ({', '.join(values)}) VALUES ({marks})", list(values.values()))
+    connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
 
 
 def _now() -> str:
@@ -190,7 +227,7 @@ def _now() -> str:
 
 
 def _no_look(look_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no look {look_id}", hint="see the ledger: ktrdr ledger list")
+    return NotFoundError(f"the ledger has no look {look_id}", hint="see the ledger: ktrdr ledger list")
 
 
 def _columns(connection: sqlite3.Connection, series: LookSeries | None) -> Sequence[object]:
@@ -271,6 +308,31 @@ def _parse_series(row: sqlite3.Row, axes: dict[str, Instants]) -> LookSeries:
             f"the ledger's series of {row['look_id']} is damaged: {error}",
             hint="look at it with: ktrdr doctor; then restore a copy of the ledger from a backup",
         ) from error
+
+
+def _read_stored(connection: sqlite3.Connection, look: Look) -> StoredLook:
+    footprint = tracks.read_footprint(connection, _read_look(connection, look.look_id)["footprint"])
+    series = _read_series(connection, [look.look_id])[look.look_id] if look.has_series else None
+    rows = connection.execute(f"{_OPENING} WHERE look_id = ? ORDER BY opening", [look.look_id])
+    return StoredLook(look, footprint, series, tuple(map(_parse_opening, rows)))
+
+
+def _insert_stored(connection: sqlite3.Connection, stored: StoredLook) -> None:
+    fields = stored.look.model_dump(mode="json", by_alias=False, exclude={"has_series", "figures", "symbols"})
+    figures = stored.look.figures
+    header, content, axis, periods = _columns(connection, stored.series)
+    fields |= {
+        "symbols": json.dumps(stored.look.symbols),
+        "figures": figures and figures.model_dump_json(exclude_none=True),
+        "footprint": tracks.add_footprint(connection, stored.footprint),
+        "series_header": header,
+        "series": content,
+        "axis": axis,
+        "periods": periods,
+    }
+    _insert(connection, "looks", fields)
+    for opening in stored.openings:
+        _insert(connection, "openings", opening.model_dump(mode="json"))
 
 
 def _describe(connection: sqlite3.Connection, footprints: set[int]) -> LedgerAccountDetail:

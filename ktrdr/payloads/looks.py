@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ktrdr.payloads.payload import BarInstant, Payload
 
@@ -47,11 +47,11 @@ class LookFigures(Payload):
 class Look(Payload):
     """One evaluation of a model on rows that it was not trained on."""
 
-    look_id: str = Field(description="The look's id.")
+    look_id: str = Field(pattern="^look_[0-9]{8}_[0-9a-z]{6}$", description="The look's id.")
     operation_id: str = Field(description="Its operation, or the folder of a training without a server.")
     door: Door = Field(description="Where it came from.")
     kind: LookKind = Field(description="The work that evaluated the rows.")
-    part: str = Field(description="The rows that were evaluated: validation or test.")
+    part: str = Field(description="The rows that were evaluated: validation, test, or other, of predicted bars.")
     strategy_name: str = Field(description="The strategy, as a slug.")
     inputs_sha256: str = Field(
         description="Of strategy, seed, fold and bars, without names: the same inputs again are the same try."
@@ -90,6 +90,44 @@ class Opening(Payload):
         )
 
 
+class _Binary(Payload):
+    """Bytes are base64 in JSON."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class TrackRecord(_Binary):
+    """The evaluated bars of one symbol, in a bundle."""
+
+    length_us: int = Field(ge=1, description="Length of a bar in microseconds.")
+    instants: bytes = Field(description="Closing instants: int64, microseconds since 1970, little-endian.")
+    closes: bytes = Field(description="Closing prices: float64, little-endian.")
+
+
+class SeriesRecord(_Binary):
+    """A look's sums by instant, in a bundle."""
+
+    header: str = Field(max_length=10_000, description="Names of the baselines, lag and span, as JSON.")
+    content: bytes = Field(description="Samples, gains by baseline, agreement and returns: float32.")
+    instants: bytes = Field(description="Closing instants, as in a track.")
+    periods: bytes = Field(description="Opening instants of the backtest's periods, as in a track.")
+
+
+class LookRecord(Payload):
+    """A look with all that the ledger stores of it, in a bundle."""
+
+    look: Look = Field(description="The look.")
+    tracks: tuple[TrackRecord, ...] = Field(description="The bars that it evaluated, one symbol each.")
+    series: SeriesRecord | None = Field(description="What it came to, instant by instant.")
+    openings: tuple[Opening, ...] = Field((), description="Openings of sealed rows by this look.")
+
+
+class LookRecords(Payload):
+    """The looks of one training, in a bundle."""
+
+    looks: tuple[LookRecord, ...] = Field(description="In the order in which they were opened.")
+
+
 class LedgerAccount(Payload):
     """Looks at the same bars, whatever the bars were called."""
 
@@ -112,6 +150,9 @@ class LedgerAccountDetail(LedgerAccount):
     """An account with its looks."""
 
     entries: tuple[Look, ...] = Field(description="Its looks, in the order in which they were opened.")
+
+    def without_entries(self) -> LedgerAccount:
+        return LedgerAccount(**{name: getattr(self, name) for name in LedgerAccount.model_fields})
 
 
 class LedgerList(Payload):

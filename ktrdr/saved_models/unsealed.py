@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from ktrdr.errors import ConflictError, StorageError
+from ktrdr.payloads.training import EvaluatedResults
 from ktrdr.payloads.unsealing import UnsealingResults
 from ktrdr.training.files import UNSEALED, UNSEALING, write_file
 
@@ -31,6 +33,27 @@ def read_unsealing(folder: Path) -> UnsealingResults | None:
         return None
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+
+
+Trained = TypeVar("Trained", bound=EvaluatedResults)
+
+
+def with_opening(results: Trained) -> Trained:
+    """With what the test part came to, where it was opened; what a training has stored never changes.
+
+    The results name files by absolute paths. Raises StorageError.
+    """
+    if results.sealed is None or not results.model_path:
+        return results
+    unsealing = read_unsealing(Path(results.model_path).parent)
+    if unsealing is None:
+        return results
+    opened = {
+        "sealed": results.sealed.model_copy(update={"opening": unsealing.opening}),
+        "test_evaluation": unsealing.evaluation,
+        "test_backtest": unsealing.backtest,
+    }
+    return results.model_copy(update=opened)
 
 
 def without_sealed_part(model: str) -> ConflictError:

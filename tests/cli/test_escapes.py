@@ -53,6 +53,7 @@ COMMANDS = [
     ["models", "predict", "TRAINING", "AAPL", "1d", "--last", "1"],
     ["models", "export", "TRAINING", "--format", HOSTILE],
     ["models", "reproduce", HOSTILE],
+    ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],
     ["models", "verify", FILE],

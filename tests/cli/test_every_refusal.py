@@ -57,6 +57,7 @@ ELSEWHERE = {
     "evaluation/signals.py": "of bars that change meanwhile: tests/api/test_comparison.py",
     "executors/": "of a worker or a disk that fails: tests/executors/test_settlement.py",
     "experiments/joined_folds.py": "of bars that change meanwhile: tests/experiments/test_folds.py",
+    "experiments/unseal.py": "of bars that change meanwhile: tests/experiments/test_unseal.py",
     "features/assemble.py": "of numbers beyond float32: tests/features/test_assemble.py",
     "features/checks.py check_fold": "of folds: tests/features/test_panel.py",
     "features/indicators.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",

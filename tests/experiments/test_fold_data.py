@@ -13,6 +13,7 @@ import pytest
 from ktrdr.cache import FolderCache
 from ktrdr.experiments.fold_data import Fold, FoldCache, FoldData, fold_key
 from ktrdr.experiments.train import ReadBars, run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.saved_models.reproduce import compare_with
 from ktrdr.strategy.spec import Strategy
@@ -180,9 +181,9 @@ def test_a_lean_training_comes_to_the_bits_of_the_full_one(
 
     # The first makes the data, the second finds them in memory and the third on disk.
     for request, folds in zip(requests, (cache, cache, others), strict=True):
-        lean = run_training(request, read_bars, SilentObserver(), folds=folds)
+        lean = run_training(request, read_bars, SilentObserver(), folds=folds, looks=Unrecorded())
     full = replace(make_request("full", **settings), reproduces=requests[0].output)
-    results = run_training(full, read_bars, SilentObserver())
+    results = run_training(full, read_bars, SilentObserver(), looks=Unrecorded())
 
     assert results.reproduction
     assert results.reproduction.differences == ()

@@ -13,8 +13,8 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.reading import AnyResults, parse_results
 from ktrdr.payloads.results import OtherResults
-from ktrdr.payloads.training import FoldsResults, TrainingResults
-from ktrdr.saved_models.unsealed import read_unsealing
+from ktrdr.payloads.training import EvaluatedResults
+from ktrdr.saved_models.unsealed import with_opening
 
 
 class ResultService:
@@ -41,7 +41,8 @@ class ResultService:
 
     def _parse(self, operation_id: str, document: Mapping[str, Any]) -> AnyResults:
         try:
-            return _with_opening(parse_results(document).under(self._home))
+            results = parse_results(document).under(self._home)
+            return with_opening(results) if isinstance(results, EvaluatedResults) else results
         except ValidationError as error:
             fault = error.errors()[0]
             place = ".".join(map(str, fault["loc"][1:]))  # the first names the kind of results
@@ -50,18 +51,3 @@ class ResultService:
                 hint="see what else is damaged with: ktrdr doctor",
                 operation_id=operation_id,
             ) from error
-
-
-def _with_opening(results: AnyResults) -> AnyResults:
-    """With what the test part came to, where it was opened; what is stored of a training never changes."""
-    if not isinstance(results, TrainingResults | FoldsResults) or not (results.sealed and results.model_path):
-        return results
-    unsealing = read_unsealing(Path(results.model_path).parent)
-    if unsealing is None:
-        return results
-    opened = {
-        "sealed": results.sealed.model_copy(update={"opening": unsealing.opening}),
-        "test_evaluation": unsealing.evaluation,
-        "test_backtest": unsealing.backtest,
-    }
-    return results.model_copy(update=opened)
