@@ -41,6 +41,7 @@ BENCHMARKS = (
     "waiting_plan",
     "waiting",
     "variants",
+    "search",
     "restart",
     "startup",
     "ownership",
