@@ -24,7 +24,7 @@ PLOT = "folds.png"
 # From the card of a fold to that of the whole: what went into every fold.
 _SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-_NAIVE = ("majority", "mean", "persistence")
+NAIVE = ("majority", "mean", "persistence")
 _ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
@@ -163,7 +163,7 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
 def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
     """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
     against = evaluation.significance.against
-    naive = {name: against[name] for name in _NAIVE if name in against}
+    naive = {name: against[name] for name in NAIVE if name in against}
     return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
