@@ -44,6 +44,7 @@ BENCHMARKS = (
     "variants",
     "runs",
     "search_bits",
+    "search",
     "restart",
     "startup",
     "ownership",

@@ -56,6 +56,11 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def datasets(self) -> Path:
+        """The cache of datasets, which can be made again: no backup holds them."""
+        return self.root / "cache" / "datasets"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry.sqlite"
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ktrdr.cli import (
+    cache,
     config,
     data,
     doctor,
@@ -53,6 +54,7 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(home.app, name="home")
 app.add_typer(registry.app, name="registry")
+app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 
 

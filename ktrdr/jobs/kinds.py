@@ -224,6 +224,9 @@ class KindsTable:
     def lane(self, operation: Operation) -> str:
         return kind_of(job_of(operation)).lane
 
+    def shares_worker(self, operation: Operation) -> bool:
+        return job_of(operation).shares_worker
+
     def create_bridge(self, operation: Operation, path: Path) -> None:
         job = job_of(operation)
         kind_of(job).create_bridge(job, path)

@@ -43,6 +43,11 @@ class Job(BaseModel):
         """Whether it reads or writes this series of bars."""
         raise NotImplementedError
 
+    @property
+    def shares_worker(self) -> bool:
+        """Whether its worker may go on with another such job."""
+        return False
+
 
 class StrategyOnBars(BaseModel):
     """A strategy and the stored bars that it is to meet.
@@ -119,6 +124,10 @@ class TrainingJob(EpochsJob):
 
     def describe(self) -> Metadata:
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
+
+    @property
+    def shares_worker(self) -> bool:
+        return self.trial is not None
 
 
 class FoldsJob(EpochsJob):

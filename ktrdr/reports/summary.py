@@ -223,7 +223,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     yield ""
     yield f"{STRATEGY} is in the folder of this file."
     yield from wrap("The same bars, seed, threads and versions on the same kind of machine give the same bits.")
-    yield from pairs({"seed": str(training.seed), "threads": str(training.threads)} | libraries())
+    yield from pairs({"seed": str(training.seed), "threads": str(training.threads), **libraries()})
     yield ""
     yield from table(["bars of", "SHA-256"], list(_hashes(report)), left=2)
 

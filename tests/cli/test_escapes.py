@@ -91,6 +91,8 @@ COMMANDS = [
     ["strategies", "schema"],
     ["indicators", "list"],
     ["indicators", "show", HOSTILE],
+    ["cache"],
+    ["cache", "clear"],
     ["config", "show"],
     ["doctor", "--home", f"home{HOSTILE}"],
     ["serve", f"--h{HOSTILE}"],

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "api/schemas/base.py": "over HTTP alone; options read dates first: tests/api/test_bad_input.py",
     "api/services/analysis_service.py AnalysisService.export 2": "without packages: tests/api/test_analysis.py",
     "api/services/bundle": "of bundles that are no more what was packed: tests/api/test_bundles.py",
+    "cli/cache.py": "of a folder that may not be changed: tests/cli/test_cache.py",
     "backup/copying.py": "of places and disks: tests/backup/test_copying.py",
     "backup/__main__.py": "of a folder that the command line always names: tests/backup/test_copying.py",
     "bundles.py": "of bundles that are no more what was packed: tests/api/test_bundles.py",
