@@ -42,6 +42,7 @@ BENCHMARKS = (
     "waiting",
     "variants",
     "search_bits",
+    "search",
     "restart",
     "startup",
     "ownership",

@@ -48,15 +48,15 @@ def level_for(part: str) -> float:
     return TEST_LEVEL if part == "test" else VALIDATION_LEVEL
 
 
-def evaluate_rows(rows: EvaluatedRows, shown: Resolution | None = None) -> Evaluation:
+def evaluate_rows(rows: EvaluatedRows, shown: Resolution | None = None, level: float = VALIDATION_LEVEL) -> Evaluation:
     """Score the model on rows that it has predicted already, of one fold or of several joined.
 
-    `shown` is what the rows of one part can show.
+    `shown` is what the rows of one part can show. `level` is the significance level.
     """
-    return _regression(rows, shown) if rows.is_regression else _classification(rows, shown)
+    return _regression(rows, shown, level) if rows.is_regression else _classification(rows, shown, level)
 
 
-def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classification:
+def _classification(rows: EvaluatedRows, shown: Resolution | None, level: float) -> Classification:
     names, labels, own, scored = rows.class_names, rows.labels, rows.model, rows.scored
     shares = rows.rivals.naive["majority"].probabilities
     assert own.probabilities is not None  # a model of classes gives them,
@@ -76,7 +76,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     log_likelihoods = metrics.log_likelihoods(labels, own.probabilities)
     log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), scored.sampling)
     return Classification(
-        **dict(_evaluation(rows, scored, wording, shown, log_loss_lead)),
+        **dict(_evaluation(rows, scored, wording, shown, level, log_loss_lead)),
         balanced_accuracy=own_scores.balanced_accuracy,
         mcc=own_scores.mcc,
         log_loss=float(-log_likelihoods.mean()),
@@ -88,7 +88,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     )
 
 
-def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
+def _regression(rows: EvaluatedRows, shown: Resolution | None, level: float) -> Regression:
     targets, predicted, scored = rows.labels, rows.model.predicted, rows.scored
     mean = rows.rivals.naive["mean"].predicted
     scores = rows.rivals.map(lambda guess: metrics.number_scores(targets, guess.predicted, mean))
@@ -101,7 +101,7 @@ def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
         unit="training variances",
     )
     return Regression(
-        **dict(_evaluation(rows, scored, wording, shown)),
+        **dict(_evaluation(rows, scored, wording, shown, level)),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
@@ -117,10 +117,10 @@ def _evaluation(
     scored: ScoredRows,
     wording: Wording,
     shown: Resolution | None,
+    level: float,
     log_loss_lead: Lead | None = None,
 ) -> PartEvaluation:
     """The figures that classification and regression share."""
-    level = level_for(rows.part)
     significance = measure_significance(scored, level)
     case = VerdictInput(
         part=rows.part,

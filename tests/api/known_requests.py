@@ -54,6 +54,9 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
         ],
         f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"POST {API}/models/{{operation_id}}/unseal": [
+            {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)
+        ],
         f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
         f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/models/bundles": [

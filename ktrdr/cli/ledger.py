@@ -1,0 +1,115 @@
+"""`ktrdr ledger`: how often which held-out rows were evaluated: list, show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.client import connect
+from ktrdr.cli.options import AsJson
+from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, shortened
+from ktrdr.formatting import NOTHING, gain, percentage, score, signed_points, signed_score
+
+if TYPE_CHECKING:
+    from ktrdr.payloads.looks import LedgerAccount, LedgerAccountDetail, Look, LookFigures
+
+LookId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Of a look, as look_20230630_k3x9ab, or of an operation.", show_default=False),
+]
+
+app = typer.Typer(no_args_is_help=True, help="How often which held-out rows were evaluated.")
+
+
+@app.command("list")
+def list_accounts(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the accounts: looks at the same bars, whatever these were called.
+
+    A try is one combination of strategy, seed and bars; the same once more is
+    no other try. Some have no figures: they were cancelled, failed, or run.
+    """
+    found = connect(ctx).ledger(limit)
+    if as_json:
+        print_json(found)
+        return
+    if not found.accounts:
+        say("No looks yet. Every training records one: ktrdr models train --help")
+        return
+    print_table(
+        ("account", ">tries", ">open", ">bars", "from", "to", "of"),
+        [_account_row(account) for account in found.accounts],
+    )
+    if len(found.accounts) < found.total:
+        say(f"{len(found.accounts)} of {found.total} accounts; see more with --limit")
+
+
+def _account_row(account: LedgerAccount) -> tuple[object, ...]:
+    return (
+        account.account_id,
+        account.tries,
+        account.without_series,
+        account.bars,
+        account.first.date(),
+        account.last.date(),
+        f"{few(account.symbols)} {','.join(account.timeframes)}",
+    )
+
+
+@app.command()
+def show(ctx: typer.Context, look_id: LookId, as_json: AsJson = False) -> None:
+    """Show one account with its looks: that of a look, or of an operation.
+
+    Example:
+      ktrdr ledger show look_20230630_k3x9ab
+    """
+    account = connect(ctx).ledger_account(look_id)
+    if as_json:
+        print_json(account)
+        return
+    print_fields(_about(account))
+    print_line()
+    print_table(("look", "what", ">accuracy", ">lead", ">p", ">return"), [_look_row(look) for look in account.entries])
+    for opening in account.openings:
+        note(f"{opening.sentence()} Its look is {opening.look_id}.")
+
+
+def _about(account: LedgerAccountDetail) -> list[tuple[str, object]]:
+    return [
+        ("account", account.account_id),
+        ("tries", account.tries),
+        ("without figures", account.without_series),
+        ("looks", account.looks),
+        ("bars", account.bars),
+        ("from", account.first),
+        ("to", account.last),
+        ("symbols", few(account.symbols)),
+        ("timeframes", account.timeframes),
+        ("strategies", few(account.strategies)),
+    ]
+
+
+def _look_row(look: Look) -> tuple[object, ...]:
+    what = f"{look.kind} {shortened(look.strategy_name)}"
+    if look.figures is None:
+        return look.look_id, what, NOTHING, NOTHING, NOTHING, NOTHING
+    figures = look.figures
+    return (
+        look.look_id,
+        what,
+        percentage(figures.accuracy),
+        _lead(figures),
+        score(figures.p_value),
+        gain(figures.total_return),
+    )
+
+
+def _lead(figures: LookFigures) -> str:
+    """In percentage points, or of numbers in training variances."""
+    if figures.lead is None:
+        return NOTHING
+    return signed_points(figures.lead) if figures.over != "mean" and figures.ic is None else signed_score(figures.lead)
