@@ -28,15 +28,15 @@ class Home:
     """The paths within a home; reading them creates nothing.
 
     root: the folder itself
-    bars_elsewhere: the folder of bars where it is another home's; None for this one's own
+    source: the root of the home whose bars and ledger it uses; None for its own
     """
 
     root: Path
-    bars_elsewhere: Path | None = None
+    source: Path | None = None
 
     @property
     def bars(self) -> Path:
-        return self.bars_elsewhere or self.root / "bars"
+        return (self.source or self.root) / "bars"
 
     @property
     def models(self) -> Path:
@@ -67,7 +67,7 @@ class Home:
     @property
     def ledger(self) -> Path:
         """Every look at held-out rows, whether a server recorded it or a training without one."""
-        return self.root / "ledger.sqlite"
+        return (self.source or self.root) / "ledger.sqlite"
 
     @property
     def log_file(self) -> Path:

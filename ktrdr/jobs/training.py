@@ -18,6 +18,7 @@ from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
+from ktrdr.payloads.looks import Door
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import bars_of
 from ktrdr.settings import read_settings
@@ -73,7 +74,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
 @cache
 def _ledger(home: Home) -> Ledger:
-    return Ledger(home.ledger)
+    return Ledger(home.ledger, Door.PYTHON if home.source else Door.SERVER)
 
 
 @cache
