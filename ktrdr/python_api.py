@@ -383,39 +383,6 @@ def search(
     return Search(SearchResults.model_validate(outcome.results).under(folder), folder)
 
 
-def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
-    """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
-
-    Of a training in folds the last fold's model is evaluated. The opening is recorded in the home's ledger before a
-    figure is computed: the first of these bars tests at a significance level of 2.5 %, the second at 1.25 %, and so on.
-    The same model again gives the same results and spends nothing. `by` says who opens it; the default is user and
-    machine. Writes the folder `unsealed` in the model's. Sets torch's threads, seed and determinism for the process.
-
-    Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
-    """
-    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
-    from ktrdr.ledger.store import Ledger
-    from ktrdr.payloads.looks import Door
-    from ktrdr.payloads.unsealing import this_user
-    from ktrdr.saved_models.unsealed import unsealed_folder
-
-    opened = _open_home(home)
-    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
-    request = UnsealingRequest(folder.name, folder, by or this_user())
-    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
-    assert results is not None  # nobody stops it
-    return results.under(unsealed_folder(folder))
-
-
-def _model_folder(folder: Path) -> Path:
-    """Where the model lies; of a training in folds that is the last fold's folder."""
-    from ktrdr.saved_models.reproduce import read_card
-
-    folds = read_card(folder).get("operation_ids")
-    return folder / folds[-1] if folds else folder
-
-
 def _new_folder(strategy: Strategy) -> Path:
     """In the working directory, named after the strategy and the time."""
     return Path(f"{strategy.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
