@@ -131,6 +131,22 @@ def test_other_names_of_strategy_and_symbols_are_no_other_try_and_another_seed_i
     assert (account.looks, account.tries) == (3, 2)
 
 
+def test_a_trial_and_its_full_training_are_one_try_with_the_same_series(
+    request_: TrainingRequest, read_bars: ReadBars, ledger: Ledger
+) -> None:
+    train(replace(request_, is_lean=True, output=request_.output.with_name("trial")), read_bars, ledger)
+    (trial,) = ledger.looks()
+    before = ledger.account_of(trial.look_id)
+
+    train(request_, read_bars, ledger)
+
+    assert [look.kind for look in ledger.looks()] == ["trial", "training"]
+    account = ledger.account_of(ledger.looks()[1].look_id)
+    assert len(account.tries) == 1
+    assert np.array_equal(account.gains("majority").values, before.gains("majority").values)
+    assert np.array_equal(account.returns().values, before.returns().values)
+
+
 def test_a_training_whose_ledger_cannot_be_written_shows_no_figure(
     request_: TrainingRequest, read_bars: ReadBars, ledger: Ledger
 ) -> None:
