@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ktrdr.evaluation.evaluate import hardest_baseline
 from ktrdr.experiments.joined_folds import JoinedFolds, ReadBars, join
-from ktrdr.payloads.evaluation import Evaluation, Lead, Regression
+from ktrdr.ledger.recorder import LookRecorder
+from ktrdr.payloads.evaluation import Evaluation, Regression
 from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
 from ktrdr.reports.folds_plot import plot_folds, plot_joined_equity
 from ktrdr.reports.folds_summary import MEASURES, summarise_in_words
@@ -24,7 +26,6 @@ PLOT = "folds.png"
 # From the card of a fold to that of the whole: what went into every fold.
 _SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-NAIVE = ("majority", "mean", "persistence")
 _ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
@@ -65,15 +66,23 @@ class TrainedFold:
 
 
 def summarise(
-    training: TrainingInFolds, folds: Sequence[TrainedFold], read_bars: ReadBars, output: Path, place: PurePath
+    training: TrainingInFolds,
+    folds: Sequence[TrainedFold],
+    read_bars: ReadBars,
+    output: Path,
+    place: PurePath,
+    *,
+    looks: LookRecorder,
 ) -> FoldsResults:
     """Evaluate the folds together, in their order, and describe each of them.
+
+    `looks` records the look at the rows of all of them, whose verdict counts all tries there. Raises StorageError.
 
     Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
     seen the newest bars in a walk forward, and whose test part can be opened.
     """
     scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
-    joined = join([fold.folder for fold in folds], training.strategy, read_bars)
+    joined = join([fold.folder for fold in folds], training.strategy, read_bars, output.name, looks)
     last, spread = folds[-1].results, _spreads(scores)
     results = FoldsResults(
         final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),
@@ -158,13 +167,6 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
         held_return=backtest.buy_and_hold.total_return if backtest else None,
         beats_baselines=evaluation.significance.beats_baselines,
     )
-
-
-def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
-    """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
-    against = evaluation.significance.against
-    naive = {name: against[name] for name in NAIVE if name in against}
-    return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 def _final_metrics(folds: Sequence[FinalMetrics], spread: Mapping[str, Spread]) -> FinalMetrics:

@@ -27,8 +27,8 @@ from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.payloads.looks import Door, LedgerAccountDetail, Look, LookFigures, Opening
 
 _LOOK = (
-    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
-    " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
+    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, whole_sha256, label, timeframe,"
+    " symbols, first, last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
 _BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY number DESC"
 _OPENING = (
@@ -74,6 +74,7 @@ class Ledger:
             "part": request.part,
             "strategy_name": request.strategy_name,
             "inputs_sha256": request.inputs_sha256,
+            "whole_sha256": request.whole_sha256,
             "label": request.label,
             "timeframe": request.timeframe,
             "symbols": json.dumps(request.symbols),
