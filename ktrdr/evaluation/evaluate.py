@@ -13,7 +13,7 @@ from ktrdr.evaluation import metrics
 from ktrdr.evaluation.breakdown import breakdown
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import Resolution, resolution
-from ktrdr.evaluation.rivals import NAIVE, Rivals
+from ktrdr.evaluation.rivals import Rivals
 from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.evaluation.significance import (
     TEST_LEVEL,
@@ -174,10 +174,3 @@ def _control_beats(rows: EvaluatedRows, scored: ScoredRows, level: float) -> boo
         rivals=Rivals(scored.rivals.naive),
     )
     return measure_significance(control, level).beats_baselines
-
-
-def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
-    """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
-    against = evaluation.significance.against
-    naive = {name: against[name] for name in NAIVE if name in against}
-    return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 CONTROL = "shuffled_control"
-NAIVE = ("majority", "mean", "persistence")
 
 Value = TypeVar("Value")
 Other = TypeVar("Other")
