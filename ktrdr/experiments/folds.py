@@ -44,6 +44,7 @@ class TrainingInFolds:
     strategy_name: its slug
     strategy_text: its YAML, as it was sent
     start, end: first and last day, both inclusive; None for all stored bars
+    is_trial: whether it is a trial of a search, which gives one verdict over all its trials
     """
 
     strategy: Strategy
@@ -52,6 +53,7 @@ class TrainingInFolds:
     symbols: tuple[str, ...]
     start: date | None
     end: date | None
+    is_trial: bool = False
 
     @property
     def title(self) -> str:
@@ -89,7 +91,9 @@ def summarise(
     seen the newest bars in a walk forward, and whose test part can be opened.
     """
     scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
-    joined = join([fold.folder for fold in folds], training.strategy, read_bars, output.name, looks)
+    joined = join(
+        [fold.folder for fold in folds], training.strategy, read_bars, output.name, looks, is_trial=training.is_trial
+    )
     last, spread = folds[-1].results, _spreads(scores)
     results = FoldsResults(
         final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +52,20 @@ class JoinedFolds:
 
 
 def join(
-    folders: Sequence[Path], strategy: Strategy, read_bars: ReadBars, operation_id: str, looks: LookRecorder
+    folders: Sequence[Path],
+    strategy: Strategy,
+    read_bars: ReadBars,
+    operation_id: str,
+    looks: LookRecorder,
+    *,
+    is_trial: bool = False,
 ) -> JoinedFolds:
     """Join the folds whose models lie in `folders`; `operation_id` is that of the whole.
 
-    `looks` records the look at all their rows. Raises StorageError when it cannot.
+    `looks` records the look at all their rows. A trial has no verdict over all tries: its search has. Raises
+    StorageError when the look cannot be recorded.
     """
+    alone = Standard(is_trial=is_trial)
     try:
         found = [read_rows(folder, "validation") for folder in folders]
     except StorageError as error:
@@ -71,19 +79,19 @@ def join(
         bars = _read_bars(rows, folders[-1], strategy, read_bars)
         signals = find_signals(rows, bars, strategy)
     except KtrdrError as error:
-        return JoinedFolds(evaluate_rows(rows), None, f"there is no joined backtest: {error.detail}")
+        return JoinedFolds(evaluate_rows(rows, alone), None, f"there is no joined backtest: {error.detail}")
     look = open_whole(looks, operation_id, strategy, read_fingerprint(folders[-1]), signals, bars)
-    return _evaluate(rows, trade_signals(signals, _traded(bars, strategy), strategy.costs), look)
+    return _evaluate(rows, trade_signals(signals, _traded(bars, strategy), strategy.costs), look, alone)
 
 
-def _evaluate(rows: EvaluatedRows, traded: Backtest, look: OpenLook) -> JoinedFolds:
-    evaluation = evaluate_rows(rows)
+def _evaluate(rows: EvaluatedRows, traded: Backtest, look: OpenLook, alone: Standard) -> JoinedFolds:
+    evaluation = evaluate_rows(rows, alone)
     look.close(rows, evaluation, traded)
-    verdict = look.verdict()
+    verdict = None if alone.is_trial else look.verdict()
     if verdict is None:
         return JoinedFolds(evaluation, traded.result)
-    standard = Standard(selection=verdict.selection)
-    return JoinedFolds(evaluate_rows(rows, standard), traded.beside(verdict.backtest).result)
+    beside_all_tries = replace(alone, selection=verdict.selection)
+    return JoinedFolds(evaluate_rows(rows, beside_all_tries), traded.beside(verdict.backtest).result)
 
 
 def _traded(bars: Mapping[str, SymbolBars], strategy: Strategy) -> dict[str, pl.DataFrame]:

@@ -21,7 +21,9 @@ from ktrdr.strategy.loading import load_strategy
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
     strategy = load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
-    training = TrainingInFolds(strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end)
+    training = TrainingInFolds(
+        strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end, is_trial=job.trial is not None
+    )
     models = context.home.models
     folds = [TrainedFold(member, _results(context, member), models / member) for member in members]
     output = models / context.operation_id
