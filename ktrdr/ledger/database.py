@@ -54,6 +54,7 @@ CREATE TABLE looks (
     part TEXT NOT NULL,
     strategy_name TEXT NOT NULL,
     inputs_sha256 TEXT NOT NULL,
+    whole_sha256 TEXT,
     label TEXT NOT NULL,
     timeframe TEXT NOT NULL,
     symbols TEXT NOT NULL,

@@ -124,6 +124,7 @@ def _measures(results: AnyResults | None) -> Measures:
     final, evaluation = results.final_metrics, results.evaluation
     traded = results.backtest.model if results.backtest else None
     lead, p = _lead(results)
+    selection = evaluation.selection if evaluation else None
     return Measures(
         val_loss=final.best_val_loss,
         accuracy=evaluation.accuracy if evaluation else None,
@@ -133,6 +134,7 @@ def _measures(results: AnyResults | None) -> Measures:
         rank_ic=getattr(evaluation, "rank_ic", None),
         lead=lead,
         p=p,
+        adjusted_p=selection.p_value if selection else None,
         sharpe=traded.sharpe if traded else None,
         total_return=traded.total_return if traded else None,
         drawdown=traded.max_drawdown if traded else None,
