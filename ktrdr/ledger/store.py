@@ -30,7 +30,8 @@ _LOOK = (
     "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
     " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
-_BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY number DESC"
+# An unsealing bears the id of the training, whose own look comes first.
+_BY_NAME = "SELECT footprint FROM looks WHERE look_id = ? OR operation_id = ? ORDER BY kind = 'unsealing', number DESC"
 _OPENING = (
     "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
     " FROM openings JOIN looks USING (look_id)"

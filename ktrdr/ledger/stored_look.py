@@ -40,7 +40,7 @@ class StoredLook:
         look = record.look
         try:
             footprint = Footprint(tuple(map(_parse_track, record.tracks)))
-            series = record.series and _parse_series(record.series)
+            series = _parse_series(record.series) if record.series else None
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"the record of {look.look_id} is damaged: {error}", hint="pack it anew") from None
         if not footprint.tracks or any(opening.look_id != look.look_id for opening in record.openings):
