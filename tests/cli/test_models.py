@@ -255,6 +255,7 @@ def unsealing(server: FakeServer, opening: dict[str, object] | None = None) -> N
     server.on("GET", f"/models/{TRAINING}", sealed(opening))
     server.on("POST", f"/models/{TRAINING}/unseal", started(UNSEALING))
     server.on("GET", f"/operations/{UNSEALING}", operation("COMPLETED", operation_id=UNSEALING))
+    server.on("GET", f"/operations/{UNSEALING}/metrics", page())
     server.on("GET", f"/operations/{UNSEALING}/results", opened)
 
 
