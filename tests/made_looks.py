@@ -48,4 +48,5 @@ def series(track: Track | None = None, seed: int = 1) -> LookSeries:
         span=1.5,
         periods=track.instants - np.timedelta64(1, "D"),
         returns=returns / 100,
+        held=returns / 200,
     )

@@ -97,3 +97,61 @@ def test_an_unknown_look_is_wrong_use(server: FakeServer, ktrdr: Run) -> None:
     ran = ktrdr("ledger", "show", "look_x")
 
     assert (ran.code, ran.err) == (2, "error: the ledger has no look look_x\nhint: see the ledger\n")
+
+
+def verdict(**changes: Any) -> dict[str, Any]:
+    return {
+        "look_id": FIRST,
+        "operation_id": "op_training_20230630_abc123",
+        "strategy_name": "test_e2e",
+        "selection": {
+            "tries": 1043,
+            "without_series": 3,
+            "over": "majority",
+            "lead": 0.031,
+            "rank": 2,
+            "single_p_value": 0.004,
+            "p_value": 0.09,
+            "level": 0.025,
+            "beats_baselines": False,
+            "luckiest": {"median": 0.02, "upper": 0.034, "quantiles": [0.0, 0.05]},
+            "overfitting": 0.41,
+            "verdict": "It is ahead of the majority baseline by 3.1 points.",
+        },
+        "backtest": None,
+        **changes,
+    }
+
+
+def test_a_verdict_over_all_tries_says_first_whether_the_model_beats_its_baselines(
+    server: FakeServer, ktrdr: Run
+) -> None:
+    backtest = {
+        "tries": 1043,
+        "without_series": 3,
+        "zero_p_value": 0.5,
+        "holding_p_value": 0.8,
+        "effective_trials": 12.3,
+        "expected_sharpe": 1.1,
+        "deflated_sharpe": None,
+    }
+    server.on("GET", f"/ledger/{FIRST}/verdict", verdict(backtest=backtest))
+
+    ran = ktrdr("ledger", "verdict", FIRST)
+
+    fields = dict(line.split("  ", 1) for line in ran.out.splitlines())
+    shown = {name: value.strip() for name, value in fields.items()}
+    assert next(iter(shown)) == "beats its baselines"
+    assert shown["beats its baselines"] == "no"
+    assert (shown["tries"], shown["without a result"]) == ("1,043", "3")
+    assert (shown["p, single run"], shown["p, all tries"], shown["overfitting"]) == ("0.004", "0.09", "41.0%")
+    assert (shown["independent tries"], shown["luckiest Sharpe ratio"]) == ("12.3", "1.10")
+    assert shown["deflated Sharpe ratio"] == "-"
+    assert ran.err == "note: It is ahead of the majority baseline by 3.1 points.\n"
+    assert ktrdr("ledger", "verdict", FIRST, "--json").json["selection"]["p_value"] == 0.09
+
+
+def test_a_look_without_returns_has_none_to_show(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", f"/ledger/{FIRST}/verdict", verdict())
+
+    assert "Sharpe" not in ktrdr("ledger", "verdict", FIRST).out

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ktrdr.errors import NotFoundError, StorageError
+from ktrdr.errors import ConflictError, NotFoundError, StorageError
 from ktrdr.files import is_draft
 from ktrdr.ledger.database import VERSION
 from ktrdr.ledger.footprint import Footprint
@@ -42,7 +42,7 @@ def test_a_look_comes_back_as_it_was_recorded(tmp_path: Path) -> None:
     assert look.opened_at <= look.closed_at
     (stored,) = ledger.account_of(look_id).series.values()
     made = series()
-    for name in ("instants", "samples", "agreement", "periods", "returns"):
+    for name in ("instants", "samples", "agreement", "periods", "returns", "held"):
         assert np.array_equal(getattr(stored, name), getattr(made, name))
     assert (stored.lag, stored.span, list(stored.gains)) == (2, 1.5, ["majority", "persistence"])
     assert np.array_equal(stored.gains["persistence"], made.gains["persistence"])
@@ -107,6 +107,21 @@ def test_a_look_that_was_never_opened_is_not_closed(ledger: Ledger) -> None:
 
     with pytest.raises(NotFoundError, match="has no look look_20200101_aaaaaa"):
         ledger.close_look("look_20200101_aaaaaa", FIGURES, None)
+
+
+def test_a_look_has_short_names(ledger: Ledger) -> None:
+    one = ledger.open_look(request(1, operation_id="op_training_20200101_abc123"))
+    two = ledger.open_look(request(2, operation_id="op_training_20200101_abd123"))
+
+    names = (one, one[-5:], "abc123", "c123", "op_training_20200101_abc123")
+    assert {ledger.look(name).look_id for name in names} == {one}
+    assert ledger.look("last").look_id == two
+    assert ledger.account("abd123") == ledger.account(two)
+    with pytest.raises(ConflictError, match=f"123 ends 2 ids, such as {two}, {one}"):
+        ledger.look("123")
+    for unknown in ("abe123", "%", ""):
+        with pytest.raises(NotFoundError, match="the ledger has no look"):
+            ledger.look(unknown)
 
 
 def test_threads_write_and_read_at_once(ledger: Ledger) -> None:
@@ -242,5 +257,5 @@ def test_looks_at_the_same_bars_share_their_bars_and_instants(ledger: Ledger) ->
         ledger.close_look(ledger.open_look(request(number, track)), FIGURES, made)
     ledger.close()
 
-    # Five numbers of four bytes for each instant: samples, two gains, agreement and return.
-    assert ledger.path.stat().st_size < 50 * 1000 * 5 * 4 * 1.2
+    # Six numbers of four bytes for each instant: samples, two gains, agreement, return and that of holding.
+    assert ledger.path.stat().st_size < 50 * 1000 * 6 * 4 * 1.2
