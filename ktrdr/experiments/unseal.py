@@ -53,6 +53,7 @@ class SealedModel:
     """A trained model with the samples of its training, made again.
 
     model_id: the operation that trained it
+    strategy_name: the slug under which people know it
     folder: holds its files
     results: of its training
     fingerprint: of its training
@@ -60,6 +61,7 @@ class SealedModel:
     """
 
     model_id: str
+    strategy_name: str
     folder: Path
     trained: TrainedModel
     results: TrainingResults
@@ -126,7 +128,7 @@ def _look(sealed: SealedModel, footprint: Footprint) -> LookRequest:
         operation_id=sealed.model_id,
         kind=LookKind.UNSEALING,
         part="test",
-        strategy_name=strategy.slug,
+        strategy_name=sealed.strategy_name,
         inputs_sha256=sealed.fingerprint.inputs_sha256,
         label=strategy.labels.type,
         timeframe=strategy.timeframes[0],
@@ -160,7 +162,9 @@ def _prepare(folder: Path, read_bars: ReadBars) -> SealedModel:
             hint="name the calendar that the symbol had then, use the ktrdr that trained the model, or train again",
         )
     fingerprint = Fingerprint.of(trained.strategy, bars, card["fold"])
-    return SealedModel(card["operation_id"], folder, trained, results, fingerprint, dataset, bars, dataset.test)
+    return SealedModel(
+        card["operation_id"], card["strategy_name"], folder, trained, results, fingerprint, dataset, bars, dataset.test
+    )
 
 
 def _are_same_samples(dataset: Dataset, trained: TrainedModel, results: TrainingResults) -> bool:
