@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults
     from ktrdr.payloads.unsealing import UnsealingResults
@@ -285,6 +286,33 @@ def search(
     folder = (output or _new_folder(chosen)).resolve()
     outcome = run_in_process(search_job(space, on_bars), folder.name, Home(folder, source.root))
     return Search(SearchResults.model_validate(outcome.results).under(folder), folder)
+
+
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in Ledger(_open_home(home).ledger).accounts()
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
 
 
 def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:

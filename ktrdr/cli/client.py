@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
     from ktrdr.payloads.results import Results
+    from ktrdr.payloads.selection import LookVerdict
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -247,6 +248,11 @@ class Client:
         from ktrdr.payloads.looks import LedgerAccountDetail
 
         return self._get(LedgerAccountDetail, "ledger", look_id)
+
+    def ledger_verdict(self, look_id: str) -> LookVerdict:
+        from ktrdr.payloads.selection import LookVerdict
+
+        return self._get(LookVerdict, "ledger", look_id, "verdict", wait_s=CHECK_S)
 
     def compare(self, operation_ids: Sequence[str]) -> Comparison:
         from ktrdr.payloads.comparison import Comparison

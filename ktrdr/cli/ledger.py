@@ -1,4 +1,4 @@
-"""`ktrdr ledger`: how often which held-out rows were evaluated: list, show."""
+"""`ktrdr ledger`: how often which held-out rows were evaluated, and what is left of a lead: list, show, verdict."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import typer
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
 from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, shortened
-from ktrdr.formatting import NOTHING, gain, percentage, score, signed_points, signed_score
+from ktrdr.formatting import NOTHING, gain, p_value, percentage, score, signed_points, signed_score
 
 if TYPE_CHECKING:
     from ktrdr.payloads.looks import LedgerAccount, LedgerAccountDetail, Look, LookFigures
+    from ktrdr.payloads.selection import BacktestSelection, LookVerdict, SelectionVerdict
 
 LookId = Annotated[
     str,
@@ -113,3 +114,55 @@ def _lead(figures: LookFigures) -> str:
     if figures.lead is None:
         return NOTHING
     return signed_points(figures.lead) if figures.over != "mean" and figures.ic is None else signed_score(figures.lead)
+
+
+@app.command()
+def verdict(ctx: typer.Context, look_id: LookId, as_json: AsJson = False) -> None:
+    """Say what a model's lead is worth beside all tries at the same rows so far.
+
+    The results of a training have the verdict of the day it ended. Every later
+    try at the same rows makes its lead a little more likely to be luck.
+
+    Example:
+      ktrdr ledger verdict look_20230630_k3x9ab
+    """
+    found = connect(ctx).ledger_verdict(look_id)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(_beside_all_tries(found))
+    note(found.selection.verdict)
+
+
+def _beside_all_tries(found: LookVerdict) -> list[tuple[str, object]]:
+    return [
+        *_lead_fields(found.selection),
+        *(_return_fields(found.backtest) if found.backtest else ()),
+        ("look", found.look_id),
+        ("operation", found.operation_id),
+        ("strategy", found.strategy_name),
+    ]
+
+
+def _lead_fields(selection: SelectionVerdict) -> list[tuple[str, object]]:
+    overfitting = selection.overfitting
+    return [
+        ("beats its baselines", "yes" if selection.beats_baselines else "no"),
+        ("p, single run", p_value(selection.single_p_value)),
+        ("p, all tries", p_value(selection.p_value)),
+        ("tries", selection.tries),
+        ("without a result", selection.without_series),
+        ("place by lead", selection.rank),
+        ("overfitting", NOTHING if overfitting is None else percentage(overfitting)),
+    ]
+
+
+def _return_fields(backtest: BacktestSelection) -> list[tuple[str, object]]:
+    deflated = backtest.deflated_sharpe
+    return [
+        ("p of a gain, all tries", p_value(backtest.zero_p_value)),
+        ("p of more than holding", p_value(backtest.holding_p_value)),
+        ("independent tries", f"{backtest.effective_trials:.1f}"),
+        ("luckiest Sharpe ratio", f"{backtest.expected_sharpe:.2f}"),
+        ("deflated Sharpe ratio", NOTHING if deflated is None else percentage(deflated)),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
+from ktrdr.payloads.selection import BacktestSelection
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,11 +70,28 @@ class Backtest:
 
     opens: [periods], the instants at which periods begin (us, UTC)
     returns: [periods], simple returns of the portfolio after costs
+    held: [periods], those of holding
     """
 
     result: BacktestResult
     opens: NDArray[np.datetime64]
     returns: Floats
+    held: Floats
+
+    def beside(self, selection: BacktestSelection | None) -> Backtest:
+        """The same, with its returns beside those of all tries at the same rows."""
+        result = self.result
+        assert result.against_holding is not None  # results of 0.1.0 alone have none
+        assert result.against_zero is not None
+        verdict = describe_performance(
+            result.model,
+            result.buy_and_hold,
+            result.random_entries,
+            result.against_holding,
+            result.against_zero,
+            selection,
+        )
+        return replace(self, result=result.model_copy(update={"selection": selection, "verdict": verdict}))
 
 
 def backtest(
@@ -116,7 +134,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         equity=_curve(instants, equity, held_equity),
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
-    return Backtest(result, instants, returns)
+    return Backtest(result, instants, returns, held_returns)
 
 
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.backtest import Backtest, backtest
 from ktrdr.evaluation.baselines import Guess
-from ktrdr.evaluation.evaluate import evaluate_rows
+from ktrdr.evaluation.evaluate import Standard, evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import resolution
 from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.payloads.selection import LookVerdict
 from ktrdr.payloads.training import Ending
 from ktrdr.payloads.unsealing import SealedPart
 from ktrdr.strategy.spec import Controls
@@ -53,15 +54,33 @@ class ModelEvaluation:
     class_weights: list[float] | None
     was_stopped: bool
 
+    def beside_all_tries(self, verdict: LookVerdict) -> ModelEvaluation:
+        """The same, with the verdict over all tries at the rows."""
+        return replace(self, part=self.part.beside_all_tries(verdict))
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedPart:
-    """One part of the samples, evaluated and traded; `outputs` [samples, outputs] are the model's."""
+    """One part of the samples, evaluated and traded.
+
+    outputs: [samples, outputs] of the model
+    standard: what its lead is held against
+    """
 
     outputs: Outputs
     rows: EvaluatedRows
+    standard: Standard
     evaluation: Evaluation
     backtest: Backtest
+
+    def beside_all_tries(self, verdict: LookVerdict) -> EvaluatedPart:
+        standard = replace(self.standard, selection=verdict.selection)
+        return replace(
+            self,
+            standard=standard,
+            evaluation=evaluate_rows(self.rows, standard),
+            backtest=self.backtest.beside(verdict.backtest),
+        )
 
 
 def evaluate_training(
@@ -101,8 +120,9 @@ def evaluate_part(
     outputs = outputs_for(model, tensors, part)
     control_outputs = outputs_for(control, tensors, part) if control else None
     rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors), yardsticks)
-    evaluation = evaluate_rows(rows, resolution(dataset, part, level), level)
-    return EvaluatedPart(outputs, rows, evaluation, backtest(outputs, part, dataset, base, strategy.costs))
+    standard = Standard(resolution(dataset, part, level), level)
+    traded = backtest(outputs, part, dataset, base, strategy.costs)
+    return EvaluatedPart(outputs, rows, standard, evaluate_rows(rows, standard), traded)
 
 
 def without_control(strategy: Strategy) -> Strategy:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
+from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.features.splits import fold_count
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
 from ktrdr.ledger.series import LookSeries
-from ktrdr.payloads.evaluation import Evaluation, Regression
-from ktrdr.payloads.looks import LookFigures, LookKind
+from ktrdr.ledger.verdict import verdict_on
+from ktrdr.payloads.evaluation import NAIVE, Evaluation, Regression
+from ktrdr.payloads.looks import TIMING, LookFigures, LookKind
+from ktrdr.payloads.selection import LookVerdict
 
 if TYPE_CHECKING:
     from ktrdr.evaluation.backtest import Backtest
@@ -32,8 +35,12 @@ class OpenLook:
 
     def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> None:
         """Record what the look came to. Raises StorageError."""
-        series = LookSeries.of(rows, self.bars.instants, backtest.opens, backtest.returns)
+        series = LookSeries.of(rows, self.bars.instants, backtest.opens, backtest.returns, backtest.held)
         self.recorder.close_look(self.look_id, measure(evaluation, backtest), series)
+
+    def verdict(self) -> LookVerdict | None:
+        """The verdict over all tries at its rows; None where nothing is recorded. Raises StorageError."""
+        return verdict_on(self.look_id, self.recorder.account_of(self.look_id), VALIDATION_LEVEL)
 
 
 def open_look(
@@ -72,15 +79,22 @@ def evaluated_symbols(dataset: Dataset, part: Part) -> tuple[str, ...]:
 def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
     """The figures that the ledger shows of an evaluation."""
     hardest, lead = evaluation.significance.hardest_baseline
-    timing, performance = evaluation.significance.timing, backtest.result.model
+    significance, result = evaluation.significance, backtest.result
+    tests = {name: significance.against[name] for name in significance.against if name in NAIVE}
+    if significance.timing:
+        tests[TIMING] = significance.timing
     return LookFigures(
         accuracy=evaluation.accuracy,
         ic=evaluation.ic if isinstance(evaluation, Regression) else None,
         over=hardest,
         lead=lead.lead,
-        p_value=max(lead.p_value, timing.p_value) if timing else lead.p_value,
-        sharpe=performance.sharpe,
-        total_return=performance.total_return,
+        p_value=max(test.p_value for test in tests.values()),
+        sharpe=result.model.sharpe,
+        total_return=result.model.total_return,
+        tests=tests,
+        against_zero=result.against_zero,
+        against_holding=result.against_holding,
+        bars_per_year=result.bars_per_year,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ktrdr.ledger.account import Account
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.series import LookSeries
 from ktrdr.payloads.looks import LookFigures, LookKind, Opening
@@ -46,6 +47,12 @@ class LookRecorder(Protocol):
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         """Record what a look came to, before any of it is written elsewhere. Raises StorageError."""
 
+    def account_of(self, rows: Footprint | str) -> Account:
+        """All looks whose bars overlap with a footprint's, or with those of the look with this id.
+
+        Raises NotFoundError and StorageError.
+        """
+
 
 class OpeningRecorder(LookRecorder, Protocol):
     """Records looks that open a sealed test part as well."""
@@ -65,3 +72,6 @@ class Unrecorded:
 
     def close_look(self, look_id: str, figures: LookFigures, series: LookSeries | None) -> None:
         pass
+
+    def account_of(self, rows: Footprint | str) -> Account:
+        return Account((), (), {})

@@ -29,6 +29,7 @@ class LookSeries:
     span: mean number of instants that a label spans, as `Sampling.span`
     periods: opening instants (us, UTC) of the backtest's periods; empty without a backtest
     returns: simple net returns of the backtest, period by period
+    held: those of holding at the same time
     """
 
     instants: Instants
@@ -39,6 +40,7 @@ class LookSeries:
     span: float
     periods: Instants
     returns: Singles
+    held: Singles
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class LookSeries:
         closes_at: Instants,
         periods: Instants | None = None,
         returns: NDArray[np.float64] | None = None,
+        held: NDArray[np.float64] | None = None,
     ) -> Self:
         """Of evaluated `rows`, whose bars close at `closes_at` [samples], and of the backtest of the same rows."""
         scored = rows.scored
@@ -64,6 +67,7 @@ class LookSeries:
             span=scored.sampling.span,
             periods=np.empty(0, "datetime64[us]") if periods is None else periods.astype("datetime64[us]"),
             returns=np.empty(0, np.float32) if returns is None else returns.astype(np.float32),
+            held=np.empty(0, np.float32) if held is None else held.astype(np.float32),
         )
 
     def header(self) -> str:
@@ -72,7 +76,7 @@ class LookSeries:
 
     def content(self) -> bytes:
         """The arrays of numbers, one after another."""
-        arrays = [self.samples, *self.gains.values(), self.agreement, self.returns]
+        arrays = [self.samples, *self.gains.values(), self.agreement, self.returns, self.held]
         return b"".join(np.ascontiguousarray(array, np.float32).tobytes() for array in arrays)
 
     @classmethod
@@ -80,9 +84,10 @@ class LookSeries:
         """What `header` and `content` came from. Raises ValueError, KeyError and TypeError where they do not agree."""
         described = json.loads(header)
         names, numbers = described["gains"], np.frombuffer(content, np.float32)
-        if len(numbers) != (2 + len(names)) * len(instants) + len(periods):
+        if len(numbers) != (2 + len(names)) * len(instants) + 2 * len(periods):
             raise ValueError(f"it has {len(numbers)} numbers for {len(instants)} instants and {len(periods)} periods")
-        table = numbers[: len(numbers) - len(periods)].reshape(-1, len(instants))
+        gains, traded = np.split(numbers, [len(numbers) - 2 * len(periods)])
+        table, (returns, held) = gains.reshape(-1, len(instants)), traded.reshape(2, -1)
         return cls(
             instants=instants,
             samples=table[0],
@@ -91,5 +96,6 @@ class LookSeries:
             lag=described["lag"],
             span=described["span"],
             periods=periods,
-            returns=numbers[len(numbers) - len(periods) :],
+            returns=returns,
+            held=held,
         )

@@ -193,6 +193,17 @@ class Ledger:
             details = [_describe(connection, group) for group in tracks.components(connection)]
         return tuple(sorted(details, key=lambda account: account.last_opened_at, reverse=True))
 
+    def look(self, name: str) -> Look:
+        """The look with this id, or the newest one of this operation. Raises NotFoundError."""
+        self._check_exists(name)
+        with self._database.reading() as connection:
+            found = _parse_looks(
+                connection.execute(f"{_LOOK} WHERE look_id = ? OR operation_id = ? ORDER BY number", [name, name])
+            )
+        if not found:
+            raise _no_look(name)
+        return found[-1]
+
     def account(self, name: str) -> LedgerAccountDetail:
         """The account, as in `accounts`, that holds the look with this id, or the newest look of this operation.
 

@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
+from ktrdr.payloads.evaluation import Lead
 from ktrdr.payloads.payload import BarInstant, Payload
+
+TIMING = "timing"
+"""The name of the test of timing among a look's tests."""
 
 
 class Door(StrEnum):
@@ -42,6 +46,13 @@ class LookFigures(Payload):
     )
     sharpe: float | None = Field(None, description="Sharpe ratio of the backtest, a year.")
     total_return: float | None = Field(None, description="Return of the backtest after costs, as a share.")
+    tests: dict[str, Lead] = Field(
+        default_factory=dict,
+        description="Its tests by themselves: against each naive baseline by its name, and `timing`.",
+    )
+    against_zero: Lead | None = Field(None, description="The test that the backtest's mean return exceeds zero.")
+    against_holding: Lead | None = Field(None, description="The test that it exceeds that of holding.")
+    bars_per_year: float | None = Field(None, description="Bars a year of the backtest.")
 
 
 class Look(Payload):
@@ -108,7 +119,7 @@ class SeriesRecord(_Binary):
     """A look's sums by instant, in a bundle."""
 
     header: str = Field(max_length=10_000, description="Names of the baselines, lag and span, as JSON.")
-    content: bytes = Field(description="Samples, gains by baseline, agreement and returns: float32.")
+    content: bytes = Field(description="Samples, gains by baseline, agreement, returns and those of holding: float32.")
     instants: bytes = Field(description="Closing instants, as in a track.")
     periods: bytes = Field(description="Opening instants of the backtest's periods, as in a track.")
 

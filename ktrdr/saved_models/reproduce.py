@@ -21,7 +21,11 @@ _TIMES = ("duration", "ended_at")
 # Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
 # Trainings of 0.1.0 evaluated their test part, which is sealed now.
 _SEALED = frozenset({"sealed", "test_evaluation", "test_money"})
-_NOT_RESULTS = _SEALED | {"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
+# Other tries at the same rows change what a lead is worth.
+_AFTERWARDS = frozenset({"verdict", "selection"})
+_NOT_RESULTS = (
+    _SEALED | _AFTERWARDS | {"version", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
+)
 _MAX_SHOWN = 5
 
 

@@ -85,3 +85,28 @@ def test_removed_trainings_stay_in_the_ledger(server: Live) -> None:
 
     assert account(server, other) == before
     assert before["tries"] == 2
+
+
+def test_a_verdict_counts_the_tries_of_today(server: Live) -> None:
+    results = server.get(f"/operations/{server.training}/results").json()
+    look = account(server, server.training)["entries"][0]["look_id"]
+
+    before = server.get(f"/ledger/{look}/verdict").json()
+    server.complete("/training/start", START | {"strategy": STRATEGY.replace("period: 14", "period: 7")})
+    after = server.get(f"/ledger/{look}/verdict").json()
+
+    assert results["evaluation"]["selection"]["tries"] == results["money"]["selection"]["tries"] == 1
+    assert after["selection"]["tries"] == before["selection"]["tries"] + 1
+    assert after["selection"]["single_p_value"] == results["evaluation"]["selection"]["single_p_value"]
+    assert after["selection"]["p_value"] >= after["selection"]["single_p_value"]
+    assert after["backtest"]["tries"] == after["selection"]["tries"]
+    assert server.get(f"/ledger/{server.training}/verdict").json() == after
+
+
+def test_there_is_no_verdict_on_predictions(server: Live) -> None:
+    every = predict(server, 200)
+
+    answer = server.get(f"/ledger/{every}/verdict")
+
+    assert answer.status_code == 409
+    assert "has no tests to compare with other tries" in answer.json()["detail"]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from ktrdr.api.routes.responses import Injected, refusals
 from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
+from ktrdr.payloads.selection import LookVerdict
 
 router = APIRouter(prefix="/ledger", tags=["ledger"])
 
@@ -22,3 +23,9 @@ async def list_accounts(services: Injected, limit: Annotated[int, Query(ge=1, le
 async def get_account(look_id: str, services: Injected) -> LedgerAccountDetail:
     """The account that holds a look, with all of its looks; an operation's id stands for its newest look."""
     return await services.ledger.get(look_id)
+
+
+@router.get("/{look_id}/verdict", responses=refusals(404, 409, 422, 503))
+async def get_verdict(look_id: str, services: Injected) -> LookVerdict:
+    """A look's lead and returns beside those of all tries at the same rows, as they are now; later tries change it."""
+    return await services.ledger.verdict(look_id)
