@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ktrdr.errors import Fault, StrategyError
@@ -57,6 +59,12 @@ def test_ranges_of_all_kinds_are_read_in_the_documents_order() -> None:
     assert [end for _, end in search.parameters[0].range.ends] == [16, 128]
     assert (search.trials, search.settings.sampler, search.settings.seed, search.settings.lag) == (20, "tpe", 7, 1)
     assert search.strategy.model.type == "lstm"
+
+
+def test_the_shipped_search_loads() -> None:
+    text = (Path(__file__).parents[2] / "config" / "strategies" / "search_small.yaml").read_text()
+
+    assert load_search(text, CATALOGUE).trials == 20
 
 
 @pytest.mark.parametrize(
