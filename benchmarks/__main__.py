@@ -42,6 +42,8 @@ BENCHMARKS = (
     "waiting_plan",
     "waiting",
     "variants",
+    "runs",
+    "search_bits",
     "search",
     "restart",
     "startup",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.ages import parse_older_than
 from ktrdr.cli.client import connect
 from ktrdr.cli.confirm import confirm, is_terminal
@@ -26,17 +28,20 @@ from ktrdr.cli.output import (
     shortened,
 )
 from ktrdr.cli.watch import watch as watch_live
-from ktrdr.errors import InputError
+from ktrdr.errors import InputError, NotFoundError
 from ktrdr.formatting import counted, duration, size_text
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ktrdr.api.schemas.operations import Operation, Pruned
+    from ktrdr.cli.client import Client
 
 CANCEL_WAIT_S = 10.0
+RESUMABLE = ("TRAINING", "SEARCH")
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
+TRIAL_COLUMNS = ("trial", "rung", "epochs", "score", "best_score")
 
 
 app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and remove what runs or has run.")
@@ -54,12 +59,18 @@ def list_operations(
     ] = None,
     parent: Annotated[
         str | None,
-        typer.Option("--parent", metavar="ID", help="Only its folds, and what goes on from it.", show_default=False),
+        typer.Option(
+            "--parent",
+            metavar="ID",
+            help="Only its folds or trials, and what goes on from it.",
+            show_default=False,
+            autocompletion=completion.operation_ids,
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List operations, newest first."""
+    """List operations, newest first; trials of a search only with --parent or --type."""
     found = connect(ctx).operations(status=status, kind=kind.upper() if kind else None, parent=parent, limit=limit)
     if as_json:
         print_json(found)
@@ -98,11 +109,11 @@ def _time(operation: Operation) -> str | None:
     return duration(((operation.completed_at or operation.updated_at) - operation.started_at).total_seconds())
 
 
-def _place(metadata: Mapping[str, Any]) -> str | None:
-    """Which part of a training in folds this is, if any."""
-    if fold := metadata.get("fold"):
-        return f"fold {fold}"
-    return f"{metadata['folds']} folds" if metadata.get("folds") else None
+def _places(metadata: Mapping[str, Any]) -> list[str]:
+    """Which part of a whole it is, and how many parts it has itself."""
+    trial, fold, folds, trials = (metadata.get(name) for name in ("trial", "fold", "folds", "trials"))
+    own = [f"trial {trial}" if trial is not None else "", f"fold {fold}" if fold else ""]
+    return [*own, f"{folds} folds" if folds else "", f"{trials} trials" if trials else ""]
 
 
 def _what(operation: Operation) -> str:
@@ -110,14 +121,15 @@ def _what(operation: Operation) -> str:
     symbols = metadata.get("symbols") or [metadata.get("symbol")]
     frames = metadata.get("timeframes") or [metadata.get("timeframe")]
     name = shortened(str(metadata.get("strategy") or ""))
-    parts = [name, few([str(symbol) for symbol in symbols if symbol]), *frames, _place(metadata)]
+    parts = [name, few([str(symbol) for symbol in symbols if symbol]), *frames, *_places(metadata)]
     return " ".join(str(part) for part in parts if part)
 
 
 @app.command()
 def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
-    """Show one operation: status, progress and what it was asked."""
-    operation = connect(ctx).operation(operation_id)
+    """Show one operation: status, progress, what it was asked, its tags and its note."""
+    client = connect(ctx)
+    operation = client.operation(operation_id)
     if as_json:
         print_json(operation)
         return
@@ -134,10 +146,21 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     ]
     if operation.parent_id:
         fields.append(("resumed from", operation.parent_id))
-    print_fields(fields + [(name.replace("_", " "), value) for name, value in operation.metadata.items()])
+    fields += [(name.replace("_", " "), value) for name, value in operation.metadata.items()]
+    print_fields([*fields, *_annotations(client, operation)])
     if operation.error:
         print_line()
         print_fields([("error", operation.error.detail), ("hint", operation.error.hint)])
+
+
+def _annotations(client: Client, operation: Operation) -> list[tuple[str, object]]:
+    """What people have written to a training, which is nothing where it is no run."""
+    if operation.operation_type != "TRAINING":
+        return []
+    with suppress(NotFoundError):
+        run = client.run(operation.operation_id)
+        return [(name, value) for name, value in (("tags", run.tags), ("note", run.note)) if value]
+    return []
 
 
 @app.command()
@@ -149,7 +172,7 @@ def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False
     operation's: 0 completed, 1 failed or cancelled.
     """
     client = connect(ctx)
-    finish(client, watch_live(client, operation_id), as_json)
+    finish(client, watch_live(client, client.whole_id(operation_id)), as_json)
 
 
 @app.command()
@@ -162,17 +185,35 @@ def metrics(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the metrics of each epoch; the new cursor asks for what comes after them."""
+    """Print the metrics of each epoch, or of each trial; the new cursor asks for what comes after them."""
     page = connect(ctx).metrics(operation_id, cursor, limit)
     if as_json:
         print_json(page)
         return
-    columns = [name for name in METRIC_COLUMNS if any(name in row for row in page.metrics)]
+    if page.metrics and "trial" in page.metrics[0]:
+        _print_trials(page.metrics)
+    else:
+        _print_epochs(page.metrics)
+    say(f"new cursor: {page.new_cursor}")
+
+
+def _print_trials(metrics: Sequence[Mapping[str, Any]]) -> None:
+    print_table(
+        [f">{name.replace('_', ' ')}" for name in TRIAL_COLUMNS],
+        [[_measure_of_trial(row[name]) for name in TRIAL_COLUMNS] for row in metrics],
+    )
+
+
+def _measure_of_trial(value: float | None) -> object:
+    return value if isinstance(value, int) else fixed(value)
+
+
+def _print_epochs(metrics: Sequence[Mapping[str, Any]]) -> None:
+    columns = [name for name in METRIC_COLUMNS if any(name in row for row in metrics)]
     print_table(
         (">epoch", *(f">{name.replace('_', ' ')}" for name in columns)),
-        [(row.get("epoch"), *(_measure(name, row.get(name)) for name in columns)) for row in page.metrics],
+        [(row.get("epoch"), *(_measure(name, row.get(name)) for name in columns)) for row in metrics],
     )
-    say(f"new cursor: {page.new_cursor}")
 
 
 def _measure(name: str, value: object) -> object:
@@ -183,9 +224,10 @@ def _measure(name: str, value: object) -> object:
 def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Print the results of an operation that has ended."""
     client = connect(ctx)
-    found = client.results(operation_id)
+    whole_id = client.whole_id(operation_id)
+    found = client.results(whole_id)
     if as_json:
-        print_results_json(operation_id, found)
+        print_results_json(whole_id, found)
     else:
         print_results(found)
 
@@ -195,13 +237,14 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
     """Ask an operation to stop; a training keeps a checkpoint to resume from."""
     client = connect(ctx)
     operation = client.cancel(operation_id)
+    operation_id = operation.operation_id
     if not operation.status.is_terminal:
         operation = client.operation(operation_id, wait_s=CANCEL_WAIT_S)
     if as_json:
         print_json(operation)
     if operation.status is OperationStatus.CANCELLED:
         say(f"Cancelled {operation_id} at {percent(operation.progress.percentage)}")
-        if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
+        if operation.operation_type in RESUMABLE and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
     elif operation.status.is_terminal:
         say(f"{operation_id} had ended before: {operation.status}")
@@ -226,7 +269,10 @@ EndedStatus = Literal["COMPLETED", "FAILED", "CANCELLED"]
 @app.command("rm")
 def remove(
     ctx: typer.Context,
-    operation_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Operations that have ended.")],
+    operation_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="ID...", help="Operations that have ended.", autocompletion=completion.operation_ids),
+    ],
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,

@@ -105,6 +105,7 @@ def run_training(
     if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
         earlier.check(fingerprint)
         earlier.restore(state)
+    restored_epochs = state.epoch
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     if not request.is_lean:
         checkpoints.keep(state)
@@ -116,7 +117,7 @@ def run_training(
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
     ending = None
     try:
-        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep)
+        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep, until=request.until)
     finally:
         # The last checkpoint of a trial that nothing continues would cost as much as an epoch of a small network.
         if not (request.is_lean and ending is Ending.ALL_EPOCHS):
@@ -153,6 +154,7 @@ def run_training(
         sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,
+        restored_epochs=restored_epochs,
         model_path=WEIGHTS,
         artifacts=LEAN_ARTIFACTS if request.is_lean else ARTIFACTS,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -112,10 +112,14 @@ class OperationStore(Protocol):
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
         """At most `limit` matching operations, from after `before` on."""
+
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        """At most `limit` ids that end so, newest first."""
 
     async def ping(self) -> None:
         """Check that the store answers and can be written. Raises StorageError."""
@@ -190,23 +194,29 @@ class InMemoryOperationStore:
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
         matching = [
             operation
-            for operation in sorted(
-                self._operations.values(), key=lambda o: (o.created_at, o.operation_id), reverse=True
-            )
+            for operation in self._newest_first()
             if (status is None or operation.status is status)
             and (operation_type is None or operation.operation_type == operation_type)
             and (parent_id is None or operation.parent_id == parent_id)
+            and operation.operation_type not in without_types
         ]
         page = matching
         if before is not None:
             edge = self._operations[before]
             page = [o for o in matching if (o.created_at, o.operation_id) < (edge.created_at, edge.operation_id)]
         return OperationPage.of(page[:limit], limit=limit, total=len(matching))
+
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        return [o.operation_id for o in self._newest_first() if o.operation_id.endswith(ending)][:limit]
+
+    def _newest_first(self) -> Sequence[Operation]:
+        return sorted(self._operations.values(), key=lambda o: (o.created_at, o.operation_id), reverse=True)
 
     async def ping(self) -> None:
         pass

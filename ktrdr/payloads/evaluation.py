@@ -7,6 +7,9 @@ from pydantic import Field
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.selection import SelectionVerdict
 
+NAIVE = ("majority", "mean", "persistence")
+"""Baselines that know nothing; a model must beat each of them that fits its labels."""
+
 
 class ClassScores(Payload):
     """The scores of one predictor of classes."""
@@ -82,6 +85,12 @@ class Significance(Payload):
         "classes the chance-corrected share of hits, of numbers the correlation, within each symbol; null in results "
         "of 0.1.0.",
     )
+
+    @property
+    def hardest_baseline(self) -> tuple[str, Lead]:
+        """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
+        naive = {name: self.against[name] for name in NAIVE if name in self.against}
+        return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 class GroupLead(Payload):

@@ -52,6 +52,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
     ended = {
         Ending.ALL_EPOCHS: f"all {len(report.history)} epochs",
         Ending.EARLY_STOPPING: f"{len(report.history)} of {strategy.training.epochs} epochs, stopped early",
+        Ending.EPOCH_LIMIT: f"{len(report.history)} of {strategy.training.epochs} epochs, as its search wanted",
         Ending.CANCELLED: f"{len(report.history)} of {strategy.training.epochs} epochs, then cancelled",
     }[report.results.ending]
     yield from pairs(

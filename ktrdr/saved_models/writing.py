@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ktrdr.training.request import TrainingRequest
 
 # Facts that are known only later, and paths.
-_NOT_IN_CARD = {"reproduction", "phases_seconds", "model_path", "artifacts"}
+_NOT_IN_CARD = {"reproduction", "restored_epochs", "phases_seconds", "model_path", "artifacts"}
 
 
 def model_card(

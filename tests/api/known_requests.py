@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.live import API, CSV, LOAD, START, Live
+from tests.api.live import API, CSV, LOAD, SEARCH, START, Live
 
 
 def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
@@ -24,6 +24,7 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/operations/{{operation_id}}/cancel": [{"path_parameters": one}],
         f"POST {API}/operations/{{operation_id}}/resume": [{"path_parameters": one}],
         f"POST {API}/training/start": [_json(START), _json(START | {"symbols": ["MSFT"]})],
+        f"POST {API}/search": [_json(START | {"strategy": SEARCH}), _json(START)],
         f"POST {API}/data/load": [_json(LOAD), _json(LOAD | {"provider": "synthetic"})],
         f"GET {API}/data/{{symbol}}/{{timeframe}}": [{"path_parameters": series}],
         f"POST {API}/data/{{symbol}}/{{timeframe}}/import": [
@@ -73,6 +74,15 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"DELETE {API}/operations/{{operation_id}}": [
             {"path_parameters": one, "query": {"dry_run": True}},
             {"path_parameters": {"operation_id": "op_x"}},
+        ],
+        f"GET {API}/runs": [
+            {"query": query}
+            for query in ({"where": "lead>-1", "sort": "-lead"}, {"format": "csv"}, {"sort": "nothing"}, {"q": "two"})
+        ],
+        f"GET {API}/runs/{{operation_id}}": [{"path_parameters": path} for path in (one, two)],
+        f"PATCH {API}/runs": [
+            _json({"operation_ids": [operation_id], "add": ["known"], "note": "as tried"})
+            for operation_id in (server.training, server.load)
         ],
         f"POST {API}/operations/prune": [_json({"older_than_days": 0, "dry_run": True})],
     }
