@@ -58,6 +58,11 @@ class Home:
         return self.root / "registry.sqlite"
 
     @property
+    def ledger(self) -> Path:
+        """Every look at held-out rows, whether a server recorded it or a training without one."""
+        return self.root / "ledger.sqlite"
+
+    @property
     def log_file(self) -> Path:
         return self.root / "logs" / "ktrdr.log"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.looks import Look
     from ktrdr.payloads.training import FoldsResults, TrainingResults
+    from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
 
 
@@ -135,7 +138,7 @@ class Training:
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
-        """One row for each validation and test sample."""
+        """One row for each validation sample; the test part is sealed, see `unseal`."""
         return self._table(PREDICTIONS)
 
     @property
@@ -166,19 +169,22 @@ def train(
 
     `strategy` is a Strategy, YAML text or a path. `output` is the folder for model and artifacts; the default is a new
     folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
-    for the process.
+    for the process. Every look at validation rows is recorded in the ledger of the home, as with a server.
 
     Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
     from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
 
     chosen, text = _load_strategy(strategy, timeframes)
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
+    place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
+    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
@@ -187,6 +193,7 @@ def train(
             request,
             lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
             observer or SilentObserver(),
+            looks=ledger,
         )
         if count == 1:
             return Training(results.under(folder), folder)
@@ -224,6 +231,66 @@ def runs(
     )
     database_url = "" if home else settings.ktrdr_database_url
     return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
+
+
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in Ledger(_open_home(home).ledger).accounts()
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
+
+
+def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
+    """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
+
+    Of a training in folds the last fold's model is evaluated. The opening is recorded in the home's ledger before a
+    figure is computed: the first of these bars tests at a significance level of 2.5 %, the second at 1.25 %, and so on.
+    The same model again gives the same results and spends nothing. `by` says who opens it; the default is user and
+    machine. Writes the folder `unsealed` in the model's. Sets torch's threads, seed and determinism for the process.
+
+    Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
+    """
+    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
+    from ktrdr.payloads.unsealing import this_user
+    from ktrdr.saved_models.unsealed import unsealed_folder
+
+    opened = _open_home(home)
+    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
+    request = UnsealingRequest(folder.name, folder, by or this_user())
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
+    assert results is not None  # nobody stops it
+    return results.under(unsealed_folder(folder))
+
+
+def _model_folder(folder: Path) -> Path:
+    """Where the model lies; of a training in folds that is the last fold's folder."""
+    from ktrdr.saved_models.reproduce import read_card
+
+    folds = read_card(folder).get("operation_ids")
+    return folder / folds[-1] if folds else folder
 
 
 def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:

@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import config, data, doctor, home, indicators, models, operations, registry, runs, serve, strategies
+from ktrdr.cli import (
+    config,
+    data,
+    doctor,
+    home,
+    indicators,
+    ledger,
+    models,
+    operations,
+    registry,
+    runs,
+    serve,
+    strategies,
+)
 from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
@@ -31,6 +44,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.add_typer(operations.app, name="operations")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(indicators.app, name="indicators")
 app.command("serve")(serve.serve)

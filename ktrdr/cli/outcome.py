@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TrainingResults,
         UnfinishedFoldsResults,
     )
+    from ktrdr.payloads.unsealing import UnsealingResults
 
     Scores = Classification | Regression | ClassScores | NumberScores
     Column = Callable[[Any], float | None]
@@ -71,33 +72,14 @@ def print_results_json(operation_id: str, results: Results) -> None:
 
 
 def print_results(results: Results) -> None:
-    from ktrdr.payloads.data import DataLoadResults
-    from ktrdr.payloads.leaks import AuditResults
-    from ktrdr.payloads.predictions import ExportResults, PredictionResults
-    from ktrdr.payloads.preflight import PreflightResults
-    from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
-
-    match results:
-        case TrainingResults():
-            print_training(results)
-        case FoldsResults():
-            print_folds(results)
-        case UnfinishedFoldsResults():
-            _print_finished_folds(results)
-        case PreflightResults():
-            print_preflight(results)
-        case AuditResults():
-            print_audit(results)
-        case PredictionResults():
-            print_predictions(results)
-        case ExportResults():
-            print_export(results)
-        case DataLoadResults():
-            print_load(results)
-        case _:
-            print_fields([("status", results.status)])
+    show = _BY_KIND.get(getattr(results, "kind", ""), _print_status)
+    show(results)
     if results.note:
         note(results.note)
+
+
+def _print_status(results: Results) -> None:
+    print_fields([("status", results.status)])
 
 
 def print_training(results: TrainingResults) -> None:
@@ -109,6 +91,25 @@ def print_training(results: TrainingResults) -> None:
     _print_verdicts(results, results.evaluation.verdict if results.evaluation else None)
     for warning in results.preflight.warnings if results.preflight else ():
         warn(warning)
+
+
+def print_unsealing(results: UnsealingResults) -> None:
+    """The model beside its baselines on the test part, and what the opening has spent."""
+    _print_evaluation(results.evaluation)
+    _print_backtest(results.backtest)
+    opening = results.opening
+    print_fields(
+        [
+            ("model", results.model),
+            ("opened by", opening.by),
+            ("opened at", opening.opened_at),
+            ("opening", f"{opening.number} of these bars"),
+            ("significance level", opening.level_in_percent),
+            *_files(results),
+        ]
+    )
+    note(results.evaluation.verdict, "the test part")
+    note(results.backtest.verdict, "the backtest, test part")
 
 
 def print_folds(results: FoldsResults) -> None:
@@ -163,6 +164,7 @@ def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
     verdicts = {
         "the validation part": verdict,
         "the test part": results.test_evaluation and results.test_evaluation.verdict,
+        "the sealed test part": results.describe_test_part(),
         "the backtest, validation part": results.backtest and results.backtest.verdict,
         "the backtest, test part": results.test_backtest and results.test_backtest.verdict,
     }
@@ -244,3 +246,16 @@ def _files(results: FileResults) -> list[tuple[str, object]]:
         return list(files)
     (folder,) = folders
     return [("folder", folder), *((name, path[len(folder) + 1 :]) for name, path in files)]
+
+
+_BY_KIND: Mapping[str, Callable[[Any], None]] = {
+    "training": print_training,
+    "folds": print_folds,
+    "unfinished_folds": _print_finished_folds,
+    "preflight": print_preflight,
+    "audit": print_audit,
+    "prediction": print_predictions,
+    "export": print_export,
+    "unsealing": print_unsealing,
+    "data_load": print_load,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
+from ktrdr.payloads.selection import BacktestSelection
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,9 +62,39 @@ class SleeveResult:
     costs: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """A backtest in figures, and its returns.
+
+    opens: [periods], the instants at which periods begin (us, UTC)
+    returns: [periods], simple returns of the portfolio after costs
+    held: [periods], those of holding
+    """
+
+    result: BacktestResult
+    opens: NDArray[np.datetime64]
+    returns: Floats
+    held: Floats
+
+    def beside(self, selection: BacktestSelection | None) -> Backtest:
+        """The same, with its returns beside those of all tries at the same rows."""
+        result = self.result
+        assert result.against_holding is not None  # results of 0.1.0 alone have none
+        assert result.against_zero is not None
+        verdict = describe_performance(
+            result.model,
+            result.buy_and_hold,
+            result.random_entries,
+            result.against_holding,
+            result.against_zero,
+            selection,
+        )
+        return replace(self, result=result.model_copy(update={"selection": selection, "verdict": verdict}))
+
+
 def backtest(
     outputs: NDArray[np.float32], part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], costs: Costs
-) -> BacktestResult:
+) -> Backtest:
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
@@ -73,7 +104,7 @@ def backtest(
     return trade_signals(model_signals(outputs, part, dataset), bars, costs)
 
 
-def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> BacktestResult:
+def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = _sleeves(signals, bars)
@@ -87,7 +118,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
     chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
-    return BacktestResult(
+    result = BacktestResult(
         part=signals.part,
         bars=len(instants),
         bars_per_year=per_year,
@@ -101,6 +132,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         equity=_curve(instants, equity, held_equity),
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
+    return Backtest(result, instants, returns, held_returns)
 
 
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:

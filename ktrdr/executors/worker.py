@@ -156,12 +156,11 @@ def run_job(order: Order, stop: StopSignal) -> NoReturn:
     except OSError as error:
         logger.warning("The job in %s cannot be begun now: %s", order.folder, error)
         _end_at_once(JOB_UNREADABLE)
-    with crash_log:
-        faulthandler.enable(crash_log)
-        outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
-        if not _leave_outcome(order.folder, outcome, crash_log):
-            code = OUTCOME_UNWRITABLE
-        faulthandler.disable()
+    # It stays open: closing it would write again what a full disk has refused before.
+    faulthandler.enable(crash_log)
+    outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
+    if not _leave_outcome(order.folder, outcome, crash_log):
+        code = OUTCOME_UNWRITABLE
     _end_at_once(code)
 
 
@@ -237,7 +236,8 @@ def _detach() -> None:
 def _end_at_once(code: int = 0) -> NoReturn:
     """End without teardown: everything is on disk, and tearing down torch would only delay the result."""
     logging.shutdown()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)
 
 

@@ -24,7 +24,7 @@ PLOT = "folds.png"
 # From the card of a fold to that of the whole: what went into every fold.
 _SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-_NAIVE = ("majority", "mean", "persistence")
+NAIVE = ("majority", "mean", "persistence")
 _ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
@@ -70,7 +70,7 @@ def summarise(
     """Evaluate the folds together, in their order, and describe each of them.
 
     Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
-    seen the newest bars in a walk forward, and which alone has evaluated the test part.
+    seen the newest bars in a walk forward, and whose test part can be opened.
     """
     scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
     joined = join([fold.folder for fold in folds], training.strategy, read_bars)
@@ -79,8 +79,7 @@ def summarise(
         final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),
         evaluation=joined.evaluation,
         backtest=joined.backtest,
-        test_evaluation=last.test_evaluation,
-        test_backtest=last.test_backtest,
+        sealed=last.sealed,
         folds=tuple(scores),
         spread=spread,
         lead=measure_lead(joined.evaluation, scores) if joined.evaluation else None,
@@ -164,7 +163,7 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
 def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
     """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
     against = evaluation.significance.against
-    naive = {name: against[name] for name in _NAIVE if name in against}
+    naive = {name: against[name] for name in NAIVE if name in against}
     return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import evaluate_on_splits
+from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part
+from ktrdr.experiments.looks import open_look
 from ktrdr.experiments.preflight import preflight
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.leaks.gate import check_leaks
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from ktrdr.experiments.evaluate_model import ModelEvaluation
     from ktrdr.features.dataset import Dataset
+    from ktrdr.ledger.recorder import LookRecorder
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PreflightReport
     from ktrdr.strategy.spec import Strategy
@@ -54,6 +56,8 @@ def run_training(
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
+    *,
+    looks: LookRecorder,
 ) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
@@ -62,6 +66,9 @@ def run_training(
     checkpoint it starts from the beginning, with the same bits too. Its own checkpoints stay; the caller may remove
     them once the training is recorded as completed. The results name files within `request.output`.
 
+    `looks` records the look at the validation part before the first epoch is reported, and what it came to before any
+    file with a figure is written. A training that ends without an evaluation stays there as a try.
+
     Sets torch's thread count, seed and determinism for the whole process, so a process runs one training at a time.
 
     Raises:
@@ -69,7 +76,7 @@ def run_training(
         LeakFound: a feature, label, split or scaling depends on the future.
         TrainingDiverged: a loss is no longer finite.
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
-        StorageError: the disk is full, or a checkpoint is damaged.
+        StorageError: the disk is full, a checkpoint is damaged, or the ledger cannot be written.
     """
     strategy, phases = request.strategy, _PhaseClock(observer)
 
@@ -97,6 +104,7 @@ def run_training(
     checkpoints.keep(state)
     checkpoints.flush()  # from here on the training can be resumed
 
+    look = open_look(looks, request, fingerprint, dataset, bars)
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
@@ -110,7 +118,10 @@ def run_training(
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested, request.fold)
+    evaluated = evaluate_training(strategy, dataset, bars, tensors, state, stop_requested)
+    look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
+    if verdict := look.verdict():
+        evaluated = evaluated.beside_all_tries(verdict)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -119,10 +130,9 @@ def run_training(
         status=_status(ending),
         ending=ending,
         final_metrics=_final_metrics(state),
-        evaluation=evaluated.evaluation,
-        test_evaluation=evaluated.test_evaluation,
-        backtest=evaluated.backtest,
-        test_backtest=evaluated.test_backtest,
+        evaluation=evaluated.part.evaluation,
+        backtest=evaluated.part.backtest.result,
+        sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,
         model_path=WEIGHTS,
@@ -170,8 +180,8 @@ def _write(
         class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, evaluated.outputs, evaluated.class_weights)
-    write_rows(folder, evaluated.rows)
+    writing.write_predictions(folder, dataset, "validation", evaluated.part.outputs, evaluated.class_weights)
+    write_rows(folder, [evaluated.part.rows])
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
     write_file(folder / PLOT, reports.plot_metrics(report))

@@ -25,6 +25,7 @@ from ktrdr.payloads.jobs import (
     PreflightJob,
     StrategyOnBars,
     TrainingJob,
+    UnsealingJob,
     parse_job,
 )
 from ktrdr.payloads.leaks import AuditResults
@@ -32,6 +33,7 @@ from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import Results
 from ktrdr.payloads.training import FoldsResults, TrainingResults
+from ktrdr.payloads.unsealing import UnsealingResults
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +94,10 @@ def _create_export_bridge(job: ExportJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "EXPORT", f"an export of {job.model}")
 
 
+def _create_unsealing_bridge(job: UnsealingJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, "UNSEALING", f"the opening of the test part of {job.model}")
+
+
 def _create_strategy_bridge(job: PreflightJob | AuditJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, job.kind.upper(), f"the {job.kind} of {job.strategy_name}")
 
@@ -144,6 +150,15 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", ExportResults, _create_export_bridge
+        ),
+        Kind(
+            "unsealing",
+            "UNSEALING",
+            "Unsealing",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.unsealing:run",
+            UnsealingResults,
+            _create_unsealing_bridge,
         ),
         Kind(
             "preflight",

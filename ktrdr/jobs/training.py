@@ -9,6 +9,7 @@ from ktrdr.experiments.train import run_training
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
@@ -44,7 +45,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     resume_from = models / job.resume_from if job.resume_from else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
-        results = run_training(request, read, bridge, context.stop, resume_from)
+        results = run_training(request, read, bridge, context.stop, resume_from, looks=Ledger(context.home.ledger))
     folder = request.output.relative_to(context.home.root)
     return _outcome(results.under(folder), folder / CHECKPOINTS)
 

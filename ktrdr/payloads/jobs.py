@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.search import Halving, Objective, Parameters
+from ktrdr.payloads.unsealing import MOST_OF_WHO
 from ktrdr.timeframe import Timeframe
 
 VERSION = 1
@@ -220,6 +221,16 @@ class ExportJob(ModelJob):
     format: Literal["onnx"] = "onnx"
 
 
+class UnsealingJob(ModelJob):
+    """The opening of the model's sealed test part, and the model's evaluation on it; `by` says who asked for it."""
+
+    kind: Literal["unsealing"] = "unsealing"
+    by: str = Field(min_length=1, max_length=MOST_OF_WHO)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"by": self.by}
+
+
 class DataLoadJob(Job):
     """Bars into the store, from a provider or from a file that was sent.
 
@@ -271,7 +282,17 @@ class DataLoadJob(Job):
         return (symbol, timeframe) == (self.symbol, self.timeframe)
 
 
-AnyJob = TrainingJob | FoldsJob | SearchJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob
+AnyJob = (
+    TrainingJob
+    | FoldsJob
+    | SearchJob
+    | PreflightJob
+    | AuditJob
+    | PredictionJob
+    | ExportJob
+    | UnsealingJob
+    | DataLoadJob
+)
 
 _adapter: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="kind")])
 

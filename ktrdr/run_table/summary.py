@@ -123,6 +123,7 @@ def _measures(results: AnyResults | None) -> Measures:
         return Measures()
     final, evaluation = results.final_metrics, results.evaluation
     traded = results.backtest.model if results.backtest else None
+    selection = evaluation.selection if evaluation else None
     lead, p = _lead(results)
     return Measures(
         val_loss=final.best_val_loss,
@@ -133,6 +134,8 @@ def _measures(results: AnyResults | None) -> Measures:
         rank_ic=getattr(evaluation, "rank_ic", None),
         lead=lead,
         p=p,
+        adjusted_p=selection.p_value if selection else None,
+        tries=selection.tries if selection else None,
         sharpe=traded.sharpe if traded else None,
         total_return=traded.total_return if traded else None,
         drawdown=traded.max_drawdown if traded else None,

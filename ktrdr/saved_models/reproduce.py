@@ -18,7 +18,13 @@ from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
 # Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
-_NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
+# Trainings of 0.1.0 evaluated their test part, which is sealed now.
+_SEALED = frozenset({"sealed", "test_evaluation", "test_money"})
+# Other tries at the same rows change what a lead is worth.
+_AFTERWARDS = frozenset({"verdict", "selection"})
+_NOT_RESULTS = (
+    _SEALED | _AFTERWARDS | {"version", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
+)
 _MAX_SHOWN = 5
 
 
@@ -27,7 +33,7 @@ def compare_with(original: Path, again: Path) -> Reproduction:
 
     Raises ArtifactNotFound and StorageError when the files of one are gone or damaged.
     """
-    first, second = _card(original), _card(again)
+    first, second = read_card(original), read_card(again)
     differences = [
         *_weights(original, again),
         *_table("metrics", original / METRICS, again / METRICS),
@@ -49,13 +55,14 @@ def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, dateti
     None where its card has no range.
     """
     try:
-        about = _card(folder)["data_ranges"][symbol][timeframe]
+        about = read_card(folder)["data_ranges"][symbol][timeframe]
         return datetime.fromisoformat(about["first"]), datetime.fromisoformat(about["last"])
     except (ArtifactNotFound, StorageError, KeyError, TypeError, ValueError):
         return None
 
 
-def _card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of the model in `folder`. Raises ArtifactNotFound and StorageError."""
     path = folder / CARD
     try:
         card: dict[str, Any] = json.loads(path.read_bytes())
@@ -99,7 +106,7 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
     """The first row in which two tables differ."""
     if not (original.is_file() and again.is_file()):
         return
-    first, second = (pl.read_parquet(path).drop(_TIMES, strict=False) for path in (original, again))
+    first, second = (_read_table(path) for path in (original, again))
     if first.columns != second.columns or len(first) != len(second):
         yield f"{name}: {len(first):,} rows → {len(second):,} rows"
         return
@@ -111,6 +118,11 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
             yield f"{name}: {column} differs in {count:,} of {len(first):,} rows, first in row {row + 1}: " + (
                 f"{first[column][row]} → {second[column][row]}"
             )
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    table = pl.read_parquet(path).drop(_TIMES, strict=False)
+    return table.filter(pl.col("part") != "test") if "part" in table.columns else table
 
 
 def _lines(name: str, first: object, second: object) -> list[str]:

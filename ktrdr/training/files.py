@@ -18,6 +18,8 @@ STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
 CHECKSUMS = "SHA256SUMS"
+UNSEALED = "unsealed"  # a folder, there once the test part was opened
+UNSEALING = "unsealing.json"
 
 ARTIFACTS = {
     "metrics_plot": PLOT,

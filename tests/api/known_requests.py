@@ -48,6 +48,8 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/strategies/validate": [_json({"strategy": START["strategy"]})],
         f"GET {API}/indicators/{{name}}": [{"path_parameters": {"name": "macd"}}],
         f"GET {API}/models/{{operation_id}}": [{"path_parameters": one}],
+        f"GET {API}/ledger/{{look_id}}": [{"path_parameters": {"look_id": server.training}}],
+        f"GET {API}/ledger/{{look_id}}/verdict": [{"path_parameters": {"look_id": server.training}}],
         f"POST {API}/models/{{operation_id}}/predictions": [
             {"path_parameters": path, **_json({"symbol": symbol, "timeframe": "1d", "last": 2})}
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))

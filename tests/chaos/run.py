@@ -29,6 +29,7 @@ from tests.chaos.surroundings import (
     Surroundings,
     copy_registry,
     random_step,
+    registry_damage,
     restore_registry,
     start_second_server,
 )
@@ -421,6 +422,8 @@ class Chaos:
         self.system.stop()
         if not gone(self.system.workers()):
             ledger.blame(UNTRUE, "", "worker processes are left")
+        if (damage := registry_damage(self.system.home)) is not None:
+            ledger.blame(UNTRUE, "", f"the registry is damaged: {damage}")
         self.report.faults = ledger.faults
         self.report.reads = ledger.reads
         self.report.epochs_told = ledger.epochs_told

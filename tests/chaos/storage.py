@@ -28,11 +28,14 @@ SHORT = "short write"
 KINDS = (*_CALLS, SHORT)
 TEXTS = (
     *(os.strerror(number) for number in (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EFBIG)),
-    *("disk I/O error", "disk is full", "unable to open database file"),
+    *("disk I/O error", "disk is full", "unable to open database file", "database disk image is malformed"),
     "exit code 127",
     "its fonts cannot be read",
 )
-"""How errors are named that come from these faults; by SQLite, by the loader of a process, and by FreeType too."""
+"""How errors are named that come from these faults; by SQLite, by the loader of a process, and by FreeType too.
+
+SQLite calls a file malformed also where a read has failed; whether it is, is checked at the end.
+"""
 
 
 def can_inject() -> bool:

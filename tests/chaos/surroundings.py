@@ -75,6 +75,13 @@ def restore_registry(home: Path, copy: Path) -> None:
     shutil.move(copy, home / "registry.sqlite")
 
 
+def registry_damage(home: Path) -> str | None:
+    """What SQLite's own check finds in the registry of a server that has ended; None where it is whole."""
+    with closing(sqlite3.connect(f"file:{home / 'registry.sqlite'}?mode=ro", uri=True)) as registry:
+        answer: str = registry.execute("PRAGMA integrity_check").fetchone()[0]
+    return None if answer == "ok" else answer
+
+
 def start_second_server(system: System) -> int | None:
     """The exit code of another server on the same home; None when it serves, and is killed."""
     command = [system.python, "scripts/run_api_server.py"]

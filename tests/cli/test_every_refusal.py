@@ -66,6 +66,7 @@ ELSEWHERE = {
     "findings.py": "of an interrupted repair: tests/test_findings.py",
     "home.py": "of two servers: tests/test_home.py",
     "jobs/": "of what else goes on, and of a disk that fails: tests/api/test_training.py",
+    "ledger/": "of a damaged ledger, and of looks that a bundle brings: tests/ledger/test_store.py",
     "logs.py": "of a folder that cannot be written: tests/test_logs.py",
     "market/bars.py check_": "of a provider's bars: tests/market/test_bars.py",
     "market/days.py": "of days in several zones: tests/market/test_days.py",

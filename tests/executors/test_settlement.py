@@ -306,11 +306,13 @@ async def test_a_job_that_its_worker_could_not_read_waits_and_is_begun_later(rig
 
 
 UNWRITABLE = """
-import errno, os, sys
+import errno, os, resource, sys
 from pathlib import Path
 from ktrdr.executors import worker
 
 def refuse(folder, outcome):
+    if sys.argv[3] == "everything":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     raise OSError(int(sys.argv[2]), os.strerror(int(sys.argv[2])))
 
 if sys.argv[3] == "once":
@@ -335,6 +337,17 @@ async def test_a_disk_that_takes_no_reason_either_is_named(rig: Rig) -> None:
     failed = await rig.end_of(operation)
     assert failed.error
     assert failed.error["detail"].startswith("the disk took neither the results nor the reason; it had reached")
+    await rig.close()
+
+
+@pytest.mark.processes
+async def test_a_worker_that_can_write_nothing_at_all_ends_with_the_code_that_says_so(rig: Rig) -> None:
+    _, folder = await left_waiting(rig)
+    arguments = (str(folder), str(errno.EFBIG), "everything")
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", UNWRITABLE, *arguments)
+
+    assert await worker.wait() == OUTCOME_UNWRITABLE
+    assert not outcome_of(folder).exists()
     await rig.close()
 
 
