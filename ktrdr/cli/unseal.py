@@ -42,9 +42,10 @@ def unseal(
     from ktrdr.payloads.unsealing import this_user
 
     client = connect(ctx)
+    whole_id = client.whole_id(operation_id, has_model=True)
     if not yes:
-        _ask_to_unseal(client.model(operation_id))
-    started = client.unseal(operation_id, Unsealing(by=by.strip() or this_user()))
+        _ask_to_unseal(client.model(whole_id))
+    started = client.unseal(whole_id, Unsealing(by=by.strip() or this_user()))
     finish(client, watch(client, started.operation_id), as_json)
 
 
