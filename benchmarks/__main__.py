@@ -43,6 +43,8 @@ BENCHMARKS = (
     "waiting",
     "variants",
     "runs",
+    "search_bits",
+    "search",
     "restart",
     "startup",
     "ownership",

@@ -28,7 +28,9 @@ from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 
 ROOT = Path(__file__).parents[1]
-STRATEGIES = sorted((ROOT / "config" / "strategies").glob("*.yaml"))
+STRATEGIES = sorted(
+    path for path in (ROOT / "config" / "strategies").glob("*.yaml") if not path.stem.startswith("search_")
+)
 REAL = ROOT.parent / "shared" / "data" / "bars"
 
 ROUNDS = 5

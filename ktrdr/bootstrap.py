@@ -32,6 +32,7 @@ from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.run_service import RunService
+from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
@@ -87,6 +88,7 @@ class Runtime:
     operations: the service over records and bridges
     removal: removes operations, and finishes what an earlier server began to
     store: the stored bars
+    ledger: the looks of this home
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
     health: the periodic check
@@ -100,6 +102,7 @@ class Runtime:
     operations: OperationsService
     removal: Removal
     store: BarStore
+    ledger: Ledger
     executor: Executor
     dispatcher: Dispatcher
     health: HealthService
@@ -124,6 +127,7 @@ class Runtime:
         await self.dispatcher.close()
         await self.runs.close()
         await self.operations.close()
+        self.ledger.close()
 
     async def readiness(self) -> Readiness:
         registry = await _describe_state(self.operations.ping())
@@ -180,16 +184,19 @@ def build_services(
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     removal = Removal(operations, home)
+    ledger = Ledger(home.ledger)
     runs = RunService(operations, SqlRunStore(registry), catalogue)
-    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, runs, catalogue)
+    runtime = Runtime(
+        home, lock, registry, operations, removal, store, ledger, executor, dispatcher, health, runs, catalogue
+    )
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
-    ledger = Ledger(home.ledger)
     models = ModelService(operations, results, store, models=home.models)
     return Services(
         operations=operations,
         dispatcher=dispatcher,
         training=training,
+        searches=SearchService(jobs, dispatcher, training, catalogue),
         data=DataService(jobs, store, uploads=home.uploads, sources=Sources.of(settings)),
         jobs=jobs,
         series=SeriesService(store),

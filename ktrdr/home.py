@@ -28,13 +28,15 @@ class Home:
     """The paths within a home; reading them creates nothing.
 
     root: the folder itself
+    source: the root of the home whose bars and ledger it uses; None for its own
     """
 
     root: Path
+    source: Path | None = None
 
     @property
     def bars(self) -> Path:
-        return self.root / "bars"
+        return (self.source or self.root) / "bars"
 
     @property
     def models(self) -> Path:
@@ -54,13 +56,18 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def datasets(self) -> Path:
+        """The cache of datasets, which can be made again: no backup holds them."""
+        return self.root / "cache" / "datasets"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry.sqlite"
 
     @property
     def ledger(self) -> Path:
         """Every look at held-out rows, whether a server recorded it or a training without one."""
-        return self.root / "ledger.sqlite"
+        return (self.source or self.root) / "ledger.sqlite"
 
     @property
     def log_file(self) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,10 +25,11 @@ from ktrdr.home import Home
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.settings import read_settings
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
-from ktrdr.training.files import METRICS, PREDICTIONS, SUMMARY
+from ktrdr.training.files import METRICS, PREDICTIONS, STRATEGY, SUMMARY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
     from ktrdr.payloads.looks import Look
+    from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
@@ -162,12 +165,14 @@ def train(
     start: Day = None,
     end: Day = None,
     output: Path | None = None,
+    set: Mapping[str, Any] | None = None,
     home: Path | str | None = None,
     observer: TrainingObserver | None = None,
 ) -> Training:
     """Train in this process on stored bars, one fold after another.
 
-    `strategy` is a Strategy, YAML text or a path. `output` is the folder for model and artifacts; the default is a new
+    `strategy` is a Strategy, YAML text or a path; `set` replaces values in it by their paths, as
+    `{"training.learning_rate": 0.01}`. `output` is the folder for model and artifacts; the default is a new
     folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
     for the process. Every look at validation rows is recorded in the ledger of the home, as with a server.
 
@@ -180,84 +185,27 @@ def train(
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
 
-    chosen, text = _load_strategy(strategy, timeframes)
+    chosen, text = _load_strategy(strategy, timeframes, set or {})
     named = [symbols] if isinstance(symbols, str) else list(symbols)
-    folder = output or Path(f"{chosen.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    folder = output or _new_folder(chosen)
     place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
-    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
+    store = BarStore(place.bars)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
-        results = run_training(
-            request,
-            lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
-            observer or SilentObserver(),
-            looks=ledger,
-        )
+        with closing(Ledger(place.ledger, Door.PYTHON)) as ledger:
+            results = run_training(
+                request,
+                lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+                observer or SilentObserver(),
+                looks=ledger,
+            )
         if count == 1:
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
     whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
     return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
-
-
-def runs(
-    query: str = "",
-    *,
-    where: str | Sequence[str] = (),
-    sort: str | Sequence[str] = (),
-    columns: Sequence[str] = (),
-    limit: int | None = None,
-    home: Path | str | None = None,
-) -> pl.DataFrame:
-    """All trainings, folds and trials of a home as `ktrdr runs` lists them: one row each, one column a setting.
-
-    `where` are conditions such as "training.learning_rate<0.01", `sort` columns such as "-lead"; newest first by
-    default, and all columns that have values. Reads the registry itself, so no server need run; one may.
-    Raises InputError and StorageError.
-    """
-    from ktrdr.run_table.frame import frame_of
-    from ktrdr.run_table.home import read_home
-    from ktrdr.run_table.query import EVERY, Condition, Order, RunQuery
-
-    settings, opened = read_settings(), _open_home(home)
-    asked = RunQuery(
-        text=query,
-        where=[Condition.parse(each) for each in ([where] if isinstance(where, str) else where)],
-        order=Order.parse([sort] if isinstance(sort, str) else sort),
-        columns=tuple(columns) or EVERY,
-        limit=sys.maxsize if limit is None else limit,
-    )
-    database_url = "" if home else settings.ktrdr_database_url
-    return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
-
-
-def looks(*, home: Path | str | None = None) -> pl.DataFrame:
-    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
-
-    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
-    StorageError.
-    """
-    import polars as pl
-
-    from ktrdr.ledger.store import Ledger
-    from ktrdr.payloads.looks import Look, LookFigures
-
-    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
-    about.remove("figures")
-    rows = [
-        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
-        for account in Ledger(_open_home(home).ledger).accounts()
-        for look in account.entries
-    ]
-    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
-    return table.sort("opened_at", maintain_order=True)
-
-
-def _figures(look: Look, names: Sequence[str]) -> list[object]:
-    return [getattr(look.figures, name, None) for name in names]
 
 
 def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
@@ -293,15 +241,166 @@ def _model_folder(folder: Path) -> Path:
     return folder / folds[-1] if folds else folder
 
 
-def _load_strategy(strategy: Strategy | str | Path, timeframes: Sequence[str]) -> tuple[Strategy, str]:
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    with closing(Ledger(_open_home(home).ledger)) as ledger:
+        accounts = ledger.accounts()
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in accounts
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
+
+
+def runs(
+    query: str = "",
+    *,
+    where: str | Sequence[str] = (),
+    sort: str | Sequence[str] = (),
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+    home: Path | str | None = None,
+) -> pl.DataFrame:
+    """All trainings, folds and trials of a home as `ktrdr runs` lists them: one row each, one column a setting.
+
+    `where` are conditions such as "training.learning_rate<0.01", `sort` columns such as "-lead"; newest first by
+    default, and all columns that have values. Reads the registry itself, so no server need run; one may.
+    Raises InputError and StorageError.
+    """
+    from ktrdr.run_table.frame import frame_of
+    from ktrdr.run_table.home import read_home
+    from ktrdr.run_table.query import EVERY, Condition, Order, RunQuery
+
+    settings, opened = read_settings(), _open_home(home)
+    asked = RunQuery(
+        text=query,
+        where=[Condition.parse(each) for each in ([where] if isinstance(where, str) else where)],
+        order=Order.parse([sort] if isinstance(sort, str) else sort),
+        columns=tuple(columns) or EVERY,
+        limit=sys.maxsize if limit is None else limit,
+    )
+    database_url = "" if home else settings.ktrdr_database_url
+    return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished search.
+
+    results: the same as in the API
+    folder: holds the models of all trials below `models`, under the names that the results give them
+    """
+
+    results: SearchResults
+    folder: Path
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """One row for each trial, the best first: its number, score, epochs, status and values."""
+        import polars as pl
+
+        failed = [trial for trial in self.results.trials if trial.score is None]
+        columns = ("trial", "score", "rung", "epochs", "status")
+        rows = [
+            {name: getattr(trial, name) for name in columns} | dict(trial.parameters)
+            for trial in [*self.results.ranked, *failed]
+        ]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    @property
+    def best(self) -> Path:
+        """The folder of the winner's model."""
+        return self.folder / "models" / self.results.winner.operation_id
+
+    @property
+    def strategy(self) -> str:
+        """The winner's strategy, without ranges."""
+        return (self.best / STRATEGY).read_text(encoding="utf-8")
+
+    def __str__(self) -> str:
+        return (self.folder / "models" / self.folder.name / SUMMARY).read_text(encoding="utf-8")
+
+
+def search(
+    strategy: str | Path,
+    symbols: str | Sequence[str],
+    timeframes: Sequence[str] = (),
+    *,
+    start: Day = None,
+    end: Day = None,
+    output: Path | None = None,
+    set: Mapping[str, Any] | None = None,
+    home: Path | str | None = None,
+) -> Search:
+    """Search a strategy's ranges in this process on stored bars, one trial after another.
+
+    `strategy` is YAML text or a path, with ranges and a section `search`; `set` and `output` are as in `train`. The
+    trials, the winner and its weights are those that a server comes to, to the bit.
+
+    Raises StrategyError, InputError, SeriesNotFound, and KtrdrError where no trial has a score.
+    """
+    from ktrdr.jobs.in_process import run_in_process
+    from ktrdr.jobs.search_plan import search_job
+    from ktrdr.payloads.jobs import StrategyOnBars
+    from ktrdr.payloads.search import SearchResults
+    from ktrdr.strategy.search_loading import load_search
+
+    text = with_settings(_strategy_text(strategy), set or {})
+    space = load_search(text, IndicatorCatalogue())
+    chosen = on_timeframes(space.strategy, timeframes)
+    on_bars = StrategyOnBars(
+        strategy=text,
+        strategy_name=chosen.slug,
+        model_type=chosen.model.type,
+        symbols=(symbols,) if isinstance(symbols, str) else tuple(symbols),
+        timeframes=chosen.timeframes,
+        start=_parse_day(start),
+        end=_parse_day(end),
+    )
+    source = _open_home(home)
+    for symbol in on_bars.symbols:
+        BarStore(source.bars).info(symbol, chosen.timeframes[0])
+    folder = (output or _new_folder(chosen)).resolve()
+    outcome = run_in_process(search_job(space, on_bars), folder.name, Home(folder, source.root))
+    return Search(SearchResults.model_validate(outcome.results).under(folder), folder)
+
+
+def _new_folder(strategy: Strategy) -> Path:
+    """In the working directory, named after the strategy and the time."""
+    return Path(f"{strategy.slug}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+
+
+def _load_strategy(
+    strategy: Strategy | str | Path, timeframes: Sequence[str], settings: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Strategy, str]:
     """The strategy on its timeframes, and its YAML text. Raises StrategyError and InputError."""
-    if isinstance(strategy, Strategy):
-        text = strategy.model_dump_json(exclude_none=True)  # JSON is YAML
-    elif isinstance(strategy, Path) or "\n" not in strategy:
-        text = _read_text(Path(strategy))
-    else:
-        text = strategy
+    text = with_settings(_strategy_text(strategy), settings)
     return on_timeframes(load_strategy(text, IndicatorCatalogue()), timeframes), text
+
+
+def _strategy_text(strategy: Strategy | str | Path) -> str:
+    """Raises InputError for a file that cannot be read."""
+    if isinstance(strategy, Strategy):
+        return strategy.model_dump_json(exclude_none=True)  # JSON is YAML
+    return _read_text(Path(strategy)) if isinstance(strategy, Path) or "\n" not in strategy else strategy
 
 
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:

@@ -105,6 +105,8 @@ def reached_lines() -> Iterator[set[Line]]:
     with (
         patch.object(KtrdrError, "__init__", noting(KtrdrError.__init__)),
         patch.object(Fault, "__init__", noting(Fault.__init__)),
+        patch("ktrdr.strategy.ranges.PydanticCustomError", noting(PydanticCustomError)),
+        patch("ktrdr.strategy.search_spec.PydanticCustomError", noting(PydanticCustomError)),
         patch("ktrdr.strategy.spec.PydanticCustomError", noting(PydanticCustomError)),
     ):
         yield lines

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import ktrdr
-from ktrdr.errors import InputError, SeriesNotFound
+from ktrdr.errors import InputError, KtrdrError, SeriesNotFound
 from ktrdr.payloads.training import FoldsResults, TrainingResults
-from ktrdr.training.files import CHECKSUMS
+from ktrdr.training.files import CHECKSUMS, WEIGHTS
 
 REPOSITORY = Path(__file__).parents[1]
 STRATEGY = """
@@ -95,6 +95,39 @@ def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> No
     card = json.loads((tmp_path / "folds" / "model.json").read_bytes())
     assert card["model_path"] == "fold-2/model.safetensors"
     assert trained.summary.startswith("bench on AAPL, 1d, in folds")
+
+
+def test_a_search_comes_with_its_trials_and_a_winner_that_a_training_repeats(home: Path, tmp_path: Path) -> None:
+    strategy = STRATEGY.replace("epochs: 2", "epochs: 2, learning_rate: {log: [1e-4, 1e-2]}")
+    ranges = f"{strategy}search: {{trials: 3, halving: {{factor: 3, min_epochs: 1}}}}\n"
+
+    search = ktrdr.search(ranges, "AAPL", ["1d"], output=tmp_path / "search", home=home, set={"search.seed": 5})
+    again = ktrdr.train(search.strategy, "AAPL", ["1d"], output=tmp_path / "again", home=home)
+
+    results = search.results
+    assert search.trials["score"].to_list() == [trial.score for trial in results.ranked]
+    assert search.trials["epochs"].to_list() == [2, 1, 1]
+    assert f"learning_rate: {search.trials['training.learning_rate'][0]:g}" in search.strategy
+    assert results.winner.identical
+    assert (search.best / WEIGHTS).read_bytes() == (again.folder / WEIGHTS).read_bytes()
+    assert str(search).startswith("Search: bench on AAPL, 1d")
+    assert list((tmp_path / "search" / "models").glob("*/checkpoints")) == []
+
+
+def test_values_that_are_set_are_those_that_are_trained(home: Path, tmp_path: Path) -> None:
+    changed = {"training.epochs": 1, "indicators[0].period": 7}
+
+    trained = ktrdr.train(STRATEGY, "AAPL", ["1d"], output=tmp_path / "set", home=home, set=changed)
+
+    assert trained.metrics["epoch"].to_list() == [1]
+    assert "period: 7" in (tmp_path / "set" / "strategy.yaml").read_text()
+
+
+def test_a_search_where_every_trial_fails_says_why(home: Path, tmp_path: Path) -> None:
+    wrong = f"{STRATEGY}labels: {{horizon: {{choice: [900, 1000]}}}}\nsearch: {{sampler: grid, objective: accuracy}}\n"
+
+    with pytest.raises(KtrdrError, match="2 of 2 trials failed: trial 0"):
+        ktrdr.search(wrong, "AAPL", ["1d"], output=tmp_path / "none", home=home)
 
 
 def test_what_is_not_there_is_told(home: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ktrdr.cli import (
+    cache,
     config,
     data,
     doctor,
@@ -21,6 +22,7 @@ from ktrdr.cli import (
     operations,
     registry,
     runs,
+    search,
     serve,
     strategies,
 )
@@ -43,6 +45,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
+app.add_typer(search.app, name="search")
 app.add_typer(operations.app, name="operations")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(strategies.app, name="strategies")
@@ -51,6 +54,7 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(home.app, name="home")
 app.add_typer(registry.app, name="registry")
+app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
-    from ktrdr.api.schemas.training import Audit, TrainingStart
+    from ktrdr.api.schemas.training import Audit, SearchStart, TrainingStart
     from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
@@ -218,8 +218,15 @@ class Client:
         path = _path("data", symbol, *([timeframe] if timeframe else []))
         return self._read(Removed, self._send("DELETE", path))
 
+    def start_search(self, request: SearchStart) -> OperationStarted:
+        return self._start("search", content=_json(request))
+
+    def strategy(self, operation_id: str) -> str:
+        """The YAML that an operation was given."""
+        return self._send("GET", _path("operations", operation_id, "strategy")).text
+
     def strategy_schema(self) -> dict[str, Any]:
-        return self._json_object(self._send("GET", _path("strategies", "schema")))
+        return self._json_object(self._send("GET", _path("strategies", "schema"), params={"search": "true"}))
 
     def validate(self, strategy: str) -> StrategyVerdict:
         from ktrdr.api.schemas.strategies import StrategyText, StrategyVerdict

@@ -17,11 +17,13 @@ from ktrdr.cli.options import (
     EndDate,
     Follow,
     OperationId,
+    Settings,
     StartDate,
     Symbol,
     Timeframe,
     Timeframes,
     check_range,
+    parse_settings,
     split_list,
 )
 from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
@@ -62,6 +64,7 @@ def train(
     timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,
+    settings: Settings = None,
     follow: Follow = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Train nothing: tell what the training would meet.")
@@ -70,9 +73,10 @@ def train(
 ) -> None:
     """Start a training and print its operation id.
 
-    The strategy's text is sent, so the server need not have the file.
-    Without dates, all stored bars are used. With --follow, the results
-    come at the end and exit code 0 means that the training completed.
+    The strategy's text is sent, so the server need not have the file; --set
+    replaces values in it first. Without dates, all stored bars are used. With
+    --follow, the results come at the end and exit code 0 means that the
+    training completed.
     With --dry-run, samples, balance, memory and time are told instead, and
     exit code 2 means that the training would be hopeless.
 
@@ -81,6 +85,8 @@ def train(
                          --symbols AAPL --timeframes 1d
       ktrdr models train --strategy my.yaml --symbols AAPL,MSFT \\
                          --timeframes 1d --start-date 2020-01-01 --follow
+      ktrdr models train --strategy my.yaml --symbols AAPL \\
+                         --set training.epochs=5 --set indicators[0].period=10
     """
     check_range(start_date, end_date)
     names = split_list(symbols, "--symbols")
@@ -94,6 +100,7 @@ def train(
         strategy_name=strategy.stem[:128],
         symbols=names,
         timeframes=frames,
+        set=parse_settings(settings),
         start_date=start_date,
         end_date=end_date,
     )

@@ -33,13 +33,15 @@ from ktrdr.formatting import counted, duration, size_text
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ktrdr.api.schemas.operations import Operation, Pruned
     from ktrdr.cli.client import Client
 
 CANCEL_WAIT_S = 10.0
+RESUMABLE = ("TRAINING", "SEARCH")
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
+TRIAL_COLUMNS = ("trial", "rung", "epochs", "score", "best_score")
 
 
 app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and remove what runs or has run.")
@@ -60,7 +62,7 @@ def list_operations(
         typer.Option(
             "--parent",
             metavar="ID",
-            help="Only its folds, and what goes on from it.",
+            help="Only its folds or trials, and what goes on from it.",
             show_default=False,
             autocompletion=completion.operation_ids,
         ),
@@ -68,7 +70,7 @@ def list_operations(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List operations, newest first."""
+    """List operations, newest first; trials of a search only with --parent or --type."""
     found = connect(ctx).operations(status=status, kind=kind.upper() if kind else None, parent=parent, limit=limit)
     if as_json:
         print_json(found)
@@ -107,11 +109,11 @@ def _time(operation: Operation) -> str | None:
     return duration(((operation.completed_at or operation.updated_at) - operation.started_at).total_seconds())
 
 
-def _place(metadata: Mapping[str, Any]) -> str | None:
-    """Which part of a training in folds this is, if any."""
-    if fold := metadata.get("fold"):
-        return f"fold {fold}"
-    return f"{metadata['folds']} folds" if metadata.get("folds") else None
+def _places(metadata: Mapping[str, Any]) -> list[str]:
+    """Which part of a whole it is, and how many parts it has itself."""
+    trial, fold, folds, trials = (metadata.get(name) for name in ("trial", "fold", "folds", "trials"))
+    own = [f"trial {trial}" if trial is not None else "", f"fold {fold}" if fold else ""]
+    return [*own, f"{folds} folds" if folds else "", f"{trials} trials" if trials else ""]
 
 
 def _what(operation: Operation) -> str:
@@ -119,7 +121,7 @@ def _what(operation: Operation) -> str:
     symbols = metadata.get("symbols") or [metadata.get("symbol")]
     frames = metadata.get("timeframes") or [metadata.get("timeframe")]
     name = shortened(str(metadata.get("strategy") or ""))
-    parts = [name, few([str(symbol) for symbol in symbols if symbol]), *frames, _place(metadata)]
+    parts = [name, few([str(symbol) for symbol in symbols if symbol]), *frames, *_places(metadata)]
     return " ".join(str(part) for part in parts if part)
 
 
@@ -183,17 +185,35 @@ def metrics(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the metrics of each epoch; the new cursor asks for what comes after them."""
+    """Print the metrics of each epoch, or of each trial; the new cursor asks for what comes after them."""
     page = connect(ctx).metrics(operation_id, cursor, limit)
     if as_json:
         print_json(page)
         return
-    columns = [name for name in METRIC_COLUMNS if any(name in row for row in page.metrics)]
+    if page.metrics and "trial" in page.metrics[0]:
+        _print_trials(page.metrics)
+    else:
+        _print_epochs(page.metrics)
+    say(f"new cursor: {page.new_cursor}")
+
+
+def _print_trials(metrics: Sequence[Mapping[str, Any]]) -> None:
+    print_table(
+        [f">{name.replace('_', ' ')}" for name in TRIAL_COLUMNS],
+        [[_measure_of_trial(row[name]) for name in TRIAL_COLUMNS] for row in metrics],
+    )
+
+
+def _measure_of_trial(value: float | None) -> object:
+    return value if isinstance(value, int) else fixed(value)
+
+
+def _print_epochs(metrics: Sequence[Mapping[str, Any]]) -> None:
+    columns = [name for name in METRIC_COLUMNS if any(name in row for row in metrics)]
     print_table(
         (">epoch", *(f">{name.replace('_', ' ')}" for name in columns)),
-        [(row.get("epoch"), *(_measure(name, row.get(name)) for name in columns)) for row in page.metrics],
+        [(row.get("epoch"), *(_measure(name, row.get(name)) for name in columns)) for row in metrics],
     )
-    say(f"new cursor: {page.new_cursor}")
 
 
 def _measure(name: str, value: object) -> object:
@@ -224,7 +244,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
         print_json(operation)
     if operation.status is OperationStatus.CANCELLED:
         say(f"Cancelled {operation_id} at {percent(operation.progress.percentage)}")
-        if operation.operation_type == "TRAINING" and operation.progress.percentage > 0:
+        if operation.operation_type in RESUMABLE and operation.progress.percentage > 0:
             say(f"Go on with it later: ktrdr operations resume {operation_id}")
     elif operation.status.is_terminal:
         say(f"{operation_id} had ended before: {operation.status}")

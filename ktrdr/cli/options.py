@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -59,6 +60,28 @@ Symbol = Annotated[
     str,
     typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False, autocompletion=completion.symbols),
 ]
+
+
+def parse_settings(texts: list[str] | None) -> dict[str, object] | None:
+    """`["training.epochs=5"]` → `{"training.epochs": 5}`; values are YAML."""
+    return dict(map(_parse_setting, texts)) if texts else None
+
+
+def _parse_setting(text: str) -> tuple[str, object]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise InputError(f"--set {text} names no key with a value", hint="write --set training.learning_rate=0.001")
+    try:
+        parsed = YAML(typ="safe", pure=True).load(value)
+        json.dumps(parsed, allow_nan=False)
+    except (YAMLError, ValueError, TypeError):
+        raise InputError(f"the value in --set {text} is not valid", hint="quote it as in YAML") from None
+    return path.strip(), parsed
+
+
 Timeframe = Annotated[
     str,
     typer.Argument(
@@ -76,6 +99,15 @@ Timeframes = Annotated[
         help="Commas for several; may be left out where the strategy names its own.",
         show_default=False,
         autocompletion=completion.timeframes,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Another value for a key, as training.epochs=5 or indicators[0].period=10. Repeat it for several.",
+        show_default=False,
     ),
 ]
 StartDate = Annotated[

@@ -11,6 +11,7 @@ import typer
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
 from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say, show_error, warn
+from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
@@ -164,13 +165,14 @@ def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
     verdicts = {
         "the validation part": verdict,
         "the test part": results.test_evaluation and results.test_evaluation.verdict,
-        "the sealed test part": results.describe_test_part(),
         "the backtest, validation part": results.backtest and results.backtest.verdict,
         "the backtest, test part": results.test_backtest and results.test_backtest.verdict,
     }
     for about, text in verdicts.items():
         if text:
             note(text, about)
+    if sealed := results.describe_test_part():
+        note(sealed)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:
@@ -252,6 +254,8 @@ _BY_KIND: Mapping[str, Callable[[Any], None]] = {
     "training": print_training,
     "folds": print_folds,
     "unfinished_folds": _print_finished_folds,
+    "search": print_search,
+    "unfinished_search": print_search,
     "preflight": print_preflight,
     "audit": print_audit,
     "prediction": print_predictions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import print_json, print_line, say, warn
 from ktrdr.cli.watch import watch
 from ktrdr.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from ktrdr.api.schemas.strategies import SearchOutline
 
 LARGEST_BYTES = 1_000_000
 
@@ -43,13 +46,21 @@ def validate(
     for warning in verdict.warnings:
         warn(warning)
     if verdict.valid:
-        say(f"{file} is valid")
+        say(f"{file} is valid{_about_search(verdict.search)}")
         return
     count = len(verdict.faults)
     raise InputError(
         f"{file} has {count} {'fault' if count == 1 else 'faults'}",
         hint="ktrdr strategies schema shows every key with its range",
     )
+
+
+def _about_search(search: SearchOutline | None) -> str:
+    if search is None:
+        return ""
+    different = "" if search.different is None else f" of {search.different:,} different ones"
+    keys = ", ".join(key.path for key in search.keys)
+    return f": a search of {search.trials:,} trials{different} over {keys}"
 
 
 @app.command()
@@ -91,7 +102,7 @@ def audit(
 
 @app.command()
 def schema(ctx: typer.Context) -> None:
-    """Print the JSON Schema of strategies, for editors and other tools."""
+    """Print the JSON Schema of strategies, ranges of searches included, for editors and other tools."""
     print_json(connect(ctx).strategy_schema())
 
 

@@ -11,6 +11,7 @@ from ktrdr.cli.confirm import confirm
 from ktrdr.cli.options import AsJson, OperationId
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.watch import watch
+from ktrdr.errors import InputError
 from ktrdr.formatting import counted
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def unseal(
       ktrdr models unseal op_training_20230630_k3x9ab --by "Ada, for the report"
     """
     from ktrdr.api.schemas.models import Unsealing
-    from ktrdr.payloads.unsealing import this_user
+    from ktrdr.payloads.unsealing import MOST_OF_WHO, this_user
 
+    if len(by) > MOST_OF_WHO:
+        raise InputError(f"--by has {len(by)} letters; it may have {MOST_OF_WHO}", hint="write a name and a reason")
     client = connect(ctx)
     whole_id = client.whole_id(operation_id, has_model=True)
     if not yes:

@@ -73,7 +73,7 @@ class Snapshot:
     @property
     def left_s(self) -> float | None:
         """What is left at the pace of the last epochs, or of a whole at that of its parts so far."""
-        if self.operation.metadata.get("folds"):
+        if self.operation.metadata.get("folds") or self.operation.metadata.get("trials"):
             return self._left_of_whole_s()
         paces = [row["duration"] for row in self.metrics[-5:] if isinstance(row.get("duration"), int | float)]
         if not paces or not self.total_epochs or not self._is_running:
@@ -164,9 +164,16 @@ class PlainView:
 def _epoch_line(row: dict[str, Any], total: int | None) -> str:
     if "page" in row:
         return f"page {row['page']}  {row['rows']:,} rows{_span(row)}"
+    if "trial" in row:
+        return _trial_line(row)
     measures = (name for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy") if name in row)
     place = f"fold {row['fold']}" if "fold" in row else f"epoch {row.get('epoch')}/{total or '?'}"
     return f"{place}  " + "  ".join(f"{name} {fixed(row[name])}" for name in measures)
+
+
+def _trial_line(row: dict[str, Any]) -> str:
+    score, best = fixed(row.get("score")), fixed(row.get("best_score"))
+    return f"trial {row['trial']}  {row['epochs']} epochs  score {score}  best so far {best}"
 
 
 def _span(row: dict[str, Any]) -> str:
@@ -231,11 +238,12 @@ def _below(snapshot: Snapshot) -> Text | None:
 
     if snapshot.lost_s:
         return Text(f"the server does not answer; trying again ({snapshot.lost_s:.0f} s)", style="yellow")
-    if folds := snapshot.operation.progress.running_parts:
-        return Text("\n".join(f"fold {part.number}  {percent(part.percentage)}  {part.message}" for part in folds))
+    if running := snapshot.operation.progress.running_parts:
+        word = "training" if snapshot.operation.metadata.get("trials") else "fold"
+        return Text("\n".join(f"{word} {part.number}  {percent(part.percentage)}  {part.message}" for part in running))
     if not snapshot.metrics:
         return None
-    if not {"page", "fold"}.isdisjoint(snapshot.metrics[-1]):
+    if not {"page", "fold", "trial"}.isdisjoint(snapshot.metrics[-1]):
         return Text(_epoch_line(snapshot.metrics[-1], None))
     last, best = snapshot.metrics[-1], snapshot.best
     parts = [

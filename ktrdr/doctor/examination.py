@@ -68,6 +68,7 @@ def _findings(home: Home, is_served: bool, registry_url: str) -> Iterator[Findin
     yield from executors_check.check(home.operations, registry.records)
     yield from market_check.check(home.bars)
     yield from saved_models_check.check(home.models, registry.recorded_ids, registry.completed_trainings)
+    yield from folder.check_cache(home)
     if not is_served:
         yield from folder.check_leftovers(home)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.evaluation.performance_verdict import describe_performance
-from ktrdr.evaluation.random_entries import shift_at_random
+from ktrdr.evaluation.random_entries import Shifts, shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
+# Limits the memory of random entries to some megabytes.
+_PERIODS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +194,9 @@ def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
 
 
 def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
-    """Traded value, the factor 1 - cost, and the factor 1 + position * return.
+    """Traded value, the factor 1 - cost, and the factor 1 + position * return, of `positions` [..., periods].
 
-    The first two are [periods + 1], one for each open and for the last close. The third is [periods].
+    The first two are [..., periods + 1], one for each open and for the last close. The third is [..., periods].
     """
     traded = np.abs(np.diff(positions, prepend=0.0, append=0.0))
     # A short position loses at most its whole capital, even when the price more than doubles within a period.
@@ -244,16 +246,23 @@ def _finite(value: float) -> float | None:
 
 
 def _random_entries(sleeves: Sequence[Sleeve], rate: float, look_back: int, total_return: float) -> RandomEntries:
-    def returned(shifts: Sequence[int]) -> float:
-        return float(np.mean([_shifted_end(*pair, rate) for pair in zip(sleeves, shifts, strict=True)])) - 1
+    def returned(shifts: Shifts) -> Floats:
+        ends = [_shifted_ends(*pair, rate) for pair in zip(sleeves, shifts.T, strict=True)]
+        return np.asarray(np.stack(ends, axis=1).mean(axis=1) - 1, np.float64)
 
     return shift_at_random(returned, [len(sleeve.returns) for sleeve in sleeves], look_back, total_return)
 
 
-def _shifted_end(sleeve: Sleeve, shift: int, rate: float) -> float:
-    """The value of the sleeve at the end if its positions had come `shift` periods later, the last of them first."""
-    _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
-    return float(after_cost.prod() * growth.prod())
+def _shifted_ends(sleeve: Sleeve, shifts: Shifts, rate: float) -> Floats:
+    """[shifts], the value of the sleeve at the end if its positions had come so many periods later, wrapped."""
+    periods = np.arange(len(sleeve.returns))
+    at_once = max(1, _PERIODS_AT_ONCE // len(periods))
+    ends = []
+    for first in range(0, len(shifts), at_once):
+        positions = sleeve.positions[(periods - shifts[first : first + at_once, None]) % len(periods)]
+        _, after_cost, growth = _factors(positions, sleeve.returns, rate)
+        ends.append(after_cost.prod(axis=1) * growth.prod(axis=1))
+    return np.concatenate(ends)
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:

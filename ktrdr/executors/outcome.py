@@ -103,6 +103,14 @@ def write_job(folder: Path, payload: Mapping[str, Any]) -> None:
     write_atomically(folder / JOB, json.dumps(dict(payload)).encode())
 
 
+def read_job(folder: Path) -> dict[str, Any]:
+    """The payload of the job in `folder`. Raises OSError, and ValueError for a damaged file."""
+    payload = json.loads((folder / JOB).read_bytes())
+    if not isinstance(payload, dict):
+        raise ValueError("it is not a JSON object")
+    return payload
+
+
 def crash_log_of(folder: Path) -> Path:
     """The file that a worker holds open from the start of its job to the end; where it exists, the job has begun."""
     return folder / _CRASH_LOG

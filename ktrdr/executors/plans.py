@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context
@@ -37,14 +38,18 @@ _CANCELLED = "cancelled"
 class _Whole:
     """The server's state of a whole that has not ended.
 
+    plan: its plan
     parts: the operations that are its parts, as last seen, by index
+    attempts: the number of operations that were each part, by index
     bridge: its own bridge; None where the file is damaged
     ended: the parts that have ended, with their results, by index
     lock: held while the plan is asked and its decision carried out
     is_finishing: whether its final job has been submitted; it may wait for a worker
     """
 
+    plan: Plan
     parts: dict[int, Operation]
+    attempts: Counter[int]
     bridge: PlanBridge | None = None
     ended: dict[int, Part] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -81,10 +86,14 @@ class PlanRunner:
 
         Raises BridgeError when its bridge cannot be read just now.
         """
+        if (plan := self._table.plan(operation)) is None:
+            return
         whole_id = operation.operation_id
-        whole = _Whole(await self.parts_of(operation))
+        members = await self._members(operation, plan)
+        whole = _Whole(plan, _newest(members), Counter(index for index, _ in members))
+        path = self._root / whole_id / "bridge"
         try:
-            whole.bridge = PlanBridge(self._root / whole_id / "bridge", lambda: self._part_views(whole))
+            whole.bridge = PlanBridge(path, lambda: self._part_views(whole), counts_failed=plan.goes_on_without)
         except BridgeReadError as error:
             raise BridgeError(str(error), hint="it is read again in a few seconds") from error
         except BridgeFileError as damage:
@@ -96,14 +105,17 @@ class PlanRunner:
     async def parts_of(self, operation: Operation) -> dict[int, Operation]:
         """The operations that are its parts, by index, including those taken over from an earlier attempt."""
         plan = self._table.plan(operation)
-        parts: dict[int, Operation] = {}
-        for index, part_id in (plan.taken_over if plan else {}).items():
+        return _newest(await self._members(operation, plan)) if plan else {}
+
+    async def _members(self, operation: Operation, plan: Plan) -> list[tuple[int, Operation]]:
+        """All operations that are or were its parts, with their indices; of the same index the newest is the last."""
+        members: list[tuple[int, Operation]] = []
+        for index, part_id in plan.taken_over.items():
             with suppress(OperationNotFound):
-                parts[index] = await self._operations.get_operation(part_id)
-        for child in await self._operations.children(operation.operation_id):
-            if (place := self._table.part_index(child)) is not None:
-                parts[place] = child
-        return dict(sorted(parts.items()))
+                members.append((index, await self._operations.get_operation(part_id)))
+        children = await self._operations.children(operation.operation_id)
+        places = [(self._table.part_index(child), child) for child in children]
+        return members + [(place, child) for place, child in places if place is not None]
 
     async def cancel(self, whole_id: str) -> list[str]:
         """Start no more parts of a whole, and return the ids of its parts that have not ended. Raises StorageError."""
@@ -143,24 +155,25 @@ class PlanRunner:
         if (whole := self._wholes.get(whole_id)) is None:
             return
         async with whole.lock:
-            operation = await self._operations.get_operation(whole_id)
-            plan = self._table.plan(operation)
+            operation, plan = await self._operations.get_operation(whole_id), whole.plan
             # One that waits has a start, or its failure, that cannot be recorded yet: parts would outlive it.
-            if operation.status is not OperationStatus.RUNNING or operation.worker or plan is None:
+            if operation.status is not OperationStatus.RUNNING or operation.worker:
                 return
             # The record of a part whose creation failed may be there until then, and would outlive the whole.
             await self._operations.withdraw_unconfirmed()
             ended = await self._load_ended_parts(whole)
-            _record(whole, plan, ended)
+            _record(whole, ended)
             if self.is_cancelled(whole_id):
                 if len(ended) == len(whole.parts):
                     await self._operations.cancel_operation(whole_id, plan.partial_results(ended))
                 return
             if whole.is_finishing:
                 return
-            decision = plan.next(ended)
+            decision = await asyncio.to_thread(plan.next, ended)
             if isinstance(decision, Start):
                 await self._start(whole_id, whole, decision.parts)
+            elif len(ended) < len(whole.parts):
+                return  # the others' ends bring it here again
             elif decision.error is None:
                 await self._finish(operation, whole, ended)
             else:
@@ -194,12 +207,15 @@ class PlanRunner:
 
     async def _start(self, whole_id: str, whole: _Whole, requests: Sequence[PartRequest]) -> None:
         for request in requests:
-            if request.index in whole.parts:
+            existing = whole.parts.get(request.index)
+            if existing and existing.operation_id != request.replaces:
                 continue
             part, _ = await self._operations.create_operation(
                 request.operation_type, metadata=request.metadata, payload=request.payload, parent_id=whole_id
             )
             whole.parts[request.index] = part
+            whole.attempts[request.index] += 1
+            whole.ended.pop(request.index, None)
             await self._launch(part)
 
     async def _finish(self, operation: Operation, whole: _Whole, ended: Sequence[Part]) -> None:
@@ -219,10 +235,21 @@ class PlanRunner:
     async def _load_ended_parts(self, whole: _Whole) -> list[Part]:
         for index, operation in whole.parts.items():
             if operation.status.is_terminal and index not in whole.ended:
-                results = await self._operations.get_results(operation.operation_id)
-                reason = str((operation.error or {}).get("detail", ""))
-                whole.ended[index] = Part(index, operation.operation_id, operation.status, results, reason)
+                whole.ended[index] = await self._ended_part(index, operation, whole.attempts[index])
         return [whole.ended[index] for index in sorted(whole.ended)]
+
+    async def _ended_part(self, index: int, operation: Operation, attempts: int) -> Part:
+        own_parts = await self.parts_of(operation)
+        return Part(
+            index,
+            operation.operation_id,
+            operation.status,
+            await self._operations.get_results(operation.operation_id),
+            operation.payload,
+            operation.error or {},
+            attempts,
+            {place: own.operation_id for place, own in own_parts.items() if own.status is OperationStatus.COMPLETED},
+        )
 
     def _part_views(self, whole: _Whole) -> dict[int, Operation]:
         """The parts as clients see them now, by index."""
@@ -237,13 +264,18 @@ def _disk_errors() -> Iterator[None]:
         raise StorageError(f"the whole's folder cannot be used: {error}", hint="make room, and try again") from error
 
 
-def _record(whole: _Whole, plan: Plan, ended: Sequence[Part]) -> None:
-    """Append completed parts that the whole's bridge does not have yet; its first column names the part."""
+def _newest(members: Sequence[tuple[int, Operation]]) -> dict[int, Operation]:
+    """By index, in its order; of several operations at one index the last one."""
+    return dict(sorted(dict(members).items()))
+
+
+def _record(whole: _Whole, ended: Sequence[Part]) -> None:
+    """Append the records that the whole's bridge does not have yet; the first column tells them apart."""
     if whole.bridge is None:
         return
     name = whole.bridge.layout.columns[0]
     with suppress(BridgeFileError):  # a damaged bridge loses the metrics of the whole but does not fail it
         recorded = {record[name] for record in whole.bridge.get_metrics()[0]}
-        for values in (plan.record(part) for part in ended if part.is_completed):
+        for values in whole.plan.records(ended):
             if values[0] not in recorded:
                 whole.bridge.record(values)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.backtest import Backtest, backtest
+from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.evaluate import Standard, evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import resolution
@@ -20,6 +21,7 @@ from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.payloads.selection import LookVerdict
 from ktrdr.payloads.training import Ending
 from ktrdr.payloads.unsealing import SealedPart
+from ktrdr.strategy.spec import Controls
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
 from ktrdr.training.loop import TrainingState, train
@@ -88,10 +90,16 @@ def evaluate_training(
     tensors: TrainingTensors,
     state: TrainingState,
     stop_requested: Callable[[], bool],
+    yardsticks: Mapping[str, Guess],
 ) -> ModelEvaluation:
-    """Evaluate and backtest the model of `state` on the validation part; the test part stays sealed."""
+    """Evaluate and backtest the model of `state` on the validation part; the test part stays sealed.
+
+    `yardsticks` are the predictions of linear models for that part, by name.
+    """
     control = label_permutation_control(strategy, dataset, tensors, state.epoch, stop_requested)
-    part = evaluate_part(strategy, dataset, bars, tensors, dataset.validation, state.model, control)
+    part = evaluate_part(
+        strategy, dataset, bars, tensors, dataset.validation, state.model, control, yardsticks=yardsticks
+    )
     was_stopped = control is None and strategy.controls.shuffled_labels != "none"
     return ModelEvaluation(part, _class_weights(tensors), was_stopped)
 
@@ -105,15 +113,20 @@ def evaluate_part(
     model: nn.Module,
     control: nn.Module | None,
     level: float = VALIDATION_LEVEL,
+    yardsticks: Mapping[str, Guess] | None = None,
 ) -> EvaluatedPart:
     """Evaluate and backtest `model` on one part, at the significance `level`."""
     base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
     outputs = outputs_for(model, tensors, part)
     control_outputs = outputs_for(control, tensors, part) if control else None
-    rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors))
+    rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors), yardsticks)
     standard = Standard(resolution(dataset, part, level), level)
     traded = backtest(outputs, part, dataset, base, strategy.costs)
     return EvaluatedPart(outputs, rows, standard, evaluate_rows(rows, standard), traded)
+
+
+def without_control(strategy: Strategy) -> Strategy:
+    return strategy.model_copy(update={"controls": Controls(shuffled_labels="none")})
 
 
 def _class_weights(tensors: TrainingTensors) -> list[float] | None:

@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 
 from ktrdr.experiments.joined_folds import JoinedFolds, ReadBars, join
-from ktrdr.payloads.evaluation import Evaluation, Lead, Regression
-from ktrdr.payloads.training import FinalMetrics, FoldScores, FoldsLead, FoldsResults, Spread, TrainingResults
+from ktrdr.payloads.evaluation import Evaluation, Regression
+from ktrdr.payloads.training import (
+    FinalMetrics,
+    FoldScores,
+    FoldsLead,
+    FoldsResults,
+    Reproduction,
+    Spread,
+    TrainingResults,
+)
 from ktrdr.reports.folds_plot import plot_folds, plot_joined_equity
 from ktrdr.reports.folds_summary import MEASURES, summarise_in_words
 from ktrdr.saved_models.checksums import write_checksums
@@ -24,7 +32,6 @@ PLOT = "folds.png"
 # From the card of a fold to that of the whole: what went into every fold.
 _SHARED_FACTS = ("code", "libraries", "device", "data_sha256", "data_ranges", "data_providers")
 
-NAIVE = ("majority", "mean", "persistence")
 _ARTIFACTS = {"metrics_plot": PLOT, "model_summary": SUMMARY, "model_card": CARD, "strategy": STRATEGY}
 
 
@@ -83,14 +90,30 @@ def summarise(
         folds=tuple(scores),
         spread=spread,
         lead=measure_lead(joined.evaluation, scores) if joined.evaluation else None,
+        reproduction=_reproduction(folds),
         verdict=verdict(joined, scores),
         warnings=tuple(_warnings(folds)),
         model_path=last.model_path,
         note=joined.gap,
+        restored_epochs=sum(fold.results.restored_epochs for fold in folds),
     )
     files = _write(training, folds, results, output)
     write_checksums(output, files.values())
     return results.model_copy(update={"artifacts": {name: str(place / file) for name, file in files.items()}})
+
+
+def _reproduction(folds: Sequence[TrainedFold]) -> Reproduction | None:
+    """How all folds together compare with those that they reproduce; None where none does."""
+    own = [(number, each.results.reproduction) for number, each in enumerate(folds, start=1)]
+    compared = [(number, each) for number, each in own if each]
+    if not compared:
+        return None
+    return Reproduction(
+        of=", ".join(each.of for _, each in compared),
+        identical=all(each.identical for _, each in compared),
+        differences=tuple(f"fold {number}: {line}" for number, each in compared for line in each.differences),
+        inputs=tuple(f"fold {number}: {line}" for number, each in compared for line in each.inputs),
+    )
 
 
 def _warnings(folds: Sequence[TrainedFold]) -> Iterator[str]:
@@ -138,7 +161,7 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
     assert evaluation is not None  # a completed training has a model
     assert final.best_epoch is not None
     assert final.best_val_loss is not None
-    hardest, lead = hardest_baseline(evaluation)
+    hardest, lead = evaluation.significance.hardest_baseline
     baseline = evaluation.baselines[hardest]
     return FoldScores(
         fold=number,
@@ -158,13 +181,6 @@ def _scores(number: int, fold: TrainedFold) -> FoldScores:
         held_return=backtest.buy_and_hold.total_return if backtest else None,
         beats_baselines=evaluation.significance.beats_baselines,
     )
-
-
-def hardest_baseline(evaluation: Evaluation) -> tuple[str, Lead]:
-    """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
-    against = evaluation.significance.against
-    naive = {name: against[name] for name in NAIVE if name in against}
-    return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
 
 
 def _final_metrics(folds: Sequence[FinalMetrics], spread: Mapping[str, Spread]) -> FinalMetrics:
@@ -204,7 +220,7 @@ def measure_lead(evaluation: Evaluation, folds: Sequence[FoldScores]) -> FoldsLe
 
     The p-value is the largest of all tests that must be passed: of each naive baseline, and of the timing.
     """
-    hardest, lead = hardest_baseline(evaluation)
+    hardest, lead = evaluation.significance.hardest_baseline
     timing = evaluation.significance.timing
     return FoldsLead(
         over=hardest,

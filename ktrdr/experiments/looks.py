@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
 from ktrdr.evaluation.significance import VALIDATION_LEVEL
-from ktrdr.experiments.folds import NAIVE, hardest_baseline
 from ktrdr.features.splits import fold_count
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
 from ktrdr.ledger.series import LookSeries
 from ktrdr.ledger.verdict import verdict_on
-from ktrdr.payloads.evaluation import Evaluation, Regression
+from ktrdr.payloads.evaluation import NAIVE, Evaluation, Regression
 from ktrdr.payloads.looks import TIMING, LookFigures, LookKind
 from ktrdr.payloads.selection import LookVerdict
 
@@ -79,7 +78,7 @@ def evaluated_symbols(dataset: Dataset, part: Part) -> tuple[str, ...]:
 
 def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
     """The figures that the ledger shows of an evaluation."""
-    hardest, lead = hardest_baseline(evaluation)
+    hardest, lead = evaluation.significance.hardest_baseline
     significance, result = evaluation.significance, backtest.result
     tests = {name: significance.against[name] for name in significance.against if name in NAIVE}
     if significance.timing:

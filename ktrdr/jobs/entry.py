@@ -39,10 +39,14 @@ JobFunction = Callable[[Any, JobContext], Outcome]
 
 def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
     """Run the job in `payload`; `folder` is `<home>/operations/<operation_id>`. Raises KtrdrError."""
-    job: AnyJob = parse_job(payload)
+    return run_job(parse_job(payload), JobContext(operation_id, folder, Home(folder.parents[1]), stop))
+
+
+def run_job(job: AnyJob, context: JobContext) -> Outcome:
+    """Run a job in its surroundings. Raises KtrdrError."""
     module, _, name = kind_of(job).run.partition(":")
     function: JobFunction = getattr(import_module(module), name)
     try:
-        return function(job, JobContext(operation_id, folder, Home(folder.parents[1]), stop))
+        return function(job, context)
     except JobStopped:
         return Outcome("cancelled")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
+from ktrdr.jobs.parts import TRAINING_TYPE, TRIAL_TYPE
+from ktrdr.jobs.search_plan import SearchPlan, create_search_bridge
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
@@ -32,6 +34,7 @@ from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import Results
+from ktrdr.payloads.search import SearchResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.payloads.unsealing import UnsealingResults
 
@@ -74,11 +77,11 @@ class Kind:
 
 def _announce_training(job: TrainingJob) -> None:
     logger.debug("Bridge registered, starting training worker")
-    logger.info("Starting training: symbols=%s, epochs=%s", list(job.symbols), job.epochs)
+    logger.info("Starting training: symbols=%s, epochs=%s", list(job.symbols), job.until or job.epochs)
 
 
 def _create_training_bridge(job: TrainingJob, path: Path) -> None:
-    TrainingProgressBridge.create_for(path, job.epochs or 1)
+    TrainingProgressBridge.create_for(path, job.last_epoch)
 
 
 def _create_data_load_bridge(job: DataLoadJob, path: Path) -> None:
@@ -107,7 +110,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         Kind(
             "training",
-            "TRAINING",
+            TRAINING_TYPE,
             "Training",
             TRAINING_LANE,
             "ktrdr.jobs.training:run",
@@ -119,7 +122,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "folds",
-            "TRAINING",
+            TRAINING_TYPE,
             "Training",
             ANALYSIS_LANE,
             "ktrdr.jobs.folds:run",
@@ -128,6 +131,17 @@ KINDS: Mapping[str, Kind] = {
             is_resumable=True,
             makes_model=True,
             plan=FoldsPlan,
+        ),
+        Kind(
+            "search",
+            "SEARCH",
+            "Search",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.search:run",
+            SearchResults,
+            create_search_bridge,
+            is_resumable=True,
+            plan=SearchPlan,
         ),
         Kind(
             "data_load",
@@ -176,7 +190,13 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-MODEL_TYPES = frozenset(kind.operation_type for kind in KINDS.values() if kind.makes_model)
+OPERATION_TYPES: Mapping[str, Kind] = {
+    **{kind.operation_type: kind for kind in KINDS.values()},
+    TRIAL_TYPE: replace(KINDS["training"], operation_type=TRIAL_TYPE, title="Trial", is_resumable=False),
+}
+"""The kinds by the types of their operations; a trial is a training that has a type of its own."""
+
+MODEL_TYPES = frozenset(name for name, kind in OPERATION_TYPES.items() if kind.makes_model)
 
 
 def kind_of(job: AnyJob) -> Kind:
@@ -203,6 +223,9 @@ class KindsTable:
 
     def lane(self, operation: Operation) -> str:
         return kind_of(job_of(operation)).lane
+
+    def shares_worker(self, operation: Operation) -> bool:
+        return job_of(operation).shares_worker
 
     def create_bridge(self, operation: Operation, path: Path) -> None:
         job = job_of(operation)

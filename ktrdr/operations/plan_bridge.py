@@ -14,12 +14,15 @@ from ktrdr.operations.status import OperationStatus
 
 
 class PlanBridge(ProgressBridge):
-    """The server writes it when parts end. Its layout has one phase, whose {items} counts the completed parts."""
+    """The server writes it when parts end. Its layout has one phase, whose {items} counts the parts that are done."""
 
-    def __init__(self, path: Path, parts: Callable[[], Mapping[int, Operation]]) -> None:
-        """`parts` gives the parts that exist, by index."""
+    def __init__(
+        self, path: Path, parts: Callable[[], Mapping[int, Operation]], *, counts_failed: bool = False
+    ) -> None:
+        """`parts` gives the parts that exist, by index; with `counts_failed` one that failed is done, too."""
         super().__init__(path, writable=True)
         self._parts = parts
+        self._counts_failed = counts_failed
 
     def record(self, values: Sequence[float]) -> None:
         """Append the record of a completed part."""
@@ -29,16 +32,26 @@ class PlanBridge(ProgressBridge):
         """The progress of the whole: a running part counts with its percentage, a completed one with 100."""
         by_index, total = self._parts(), self.layout.total_steps
         parts = list(by_index.values())
-        completed = sum(part.status is OperationStatus.COMPLETED for part in parts)
-        percentage = sum(_percentage(part) for part in parts) / total
+        done = sum(self._is_done(part) for part in parts)
+        percentage = sum(self._percentage(part) for part in parts) / total
         return {
             "percentage": round(min(percentage, 99.9), 2),
-            "message": self.layout.phases[0].format(items=completed, total=total),
-            "current_step": completed,
-            "items_processed": completed,
+            "message": self.layout.phases[0].format(items=done, total=total),
+            "current_step": done,
+            "items_processed": done,
             "updated_at": format_instant(_last_report_at(parts)),
             "running_parts": [_running(index, part) for index, part in by_index.items() if _is_running(part)],
         }
+
+    def _is_done(self, part: Operation) -> bool:
+        return part.status is OperationStatus.COMPLETED or (self._counts_failed and part.status.is_terminal)
+
+    def _percentage(self, part: Operation) -> float:
+        """The percentage of a part; zero for one that ended and is not done."""
+        if part.status.is_terminal:
+            return 100.0 if self._is_done(part) else 0.0
+        percentage: float = part.progress["percentage"]
+        return percentage
 
 
 def _is_running(part: Operation) -> bool:
@@ -52,14 +65,6 @@ def _running(index: int, part: Operation) -> dict[str, Any]:
         "percentage": part.progress["percentage"],
         "message": part.progress["message"],
     }
-
-
-def _percentage(part: Operation) -> float:
-    """The percentage of a part; zero for one that failed or was cancelled."""
-    if part.status.is_terminal and part.status is not OperationStatus.COMPLETED:
-        return 0.0
-    percentage: float = part.progress["percentage"]
-    return percentage
 
 
 def _last_report_at(parts: Sequence[Operation]) -> datetime:

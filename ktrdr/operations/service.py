@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -515,6 +515,7 @@ class OperationsService:
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
@@ -523,7 +524,12 @@ class OperationsService:
             with suppress(StorageError):  # its place in the order can be read where its record cannot
                 await self._load(before)
         stored = await self._store.list(
-            status=status, operation_type=operation_type, parent_id=parent_id, limit=limit, before=before
+            status=status,
+            operation_type=operation_type,
+            parent_id=parent_id,
+            without_types=without_types,
+            limit=limit,
+            before=before,
         )
         return replace(stored, operations=[await self._latest_view(operation) for operation in stored.operations])
 

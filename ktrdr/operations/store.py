@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -112,6 +112,7 @@ class OperationStore(Protocol):
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
@@ -193,6 +194,7 @@ class InMemoryOperationStore:
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
@@ -202,6 +204,7 @@ class InMemoryOperationStore:
             if (status is None or operation.status is status)
             and (operation_type is None or operation.operation_type == operation_type)
             and (parent_id is None or operation.parent_id == parent_id)
+            and operation.operation_type not in without_types
         ]
         page = matching
         if before is not None:

@@ -86,6 +86,12 @@ class Significance(Payload):
         "of 0.1.0.",
     )
 
+    @property
+    def hardest_baseline(self) -> tuple[str, Lead]:
+        """The naive baseline that the model has beaten least surely, by the measure that it is judged by."""
+        naive = {name: self.against[name] for name in NAIVE if name in self.against}
+        return max(naive.items(), key=lambda named: (named[1].p_value, -named[1].lead))
+
 
 class GroupLead(Payload):
     """The model's lead on the samples of one symbol or of one year."""

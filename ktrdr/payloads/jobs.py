@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import accumulate
 from pathlib import PureWindowsPath
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
-from ktrdr.payloads.search import Halving, Objective, Parameters
+from ktrdr.payloads.search import Objective, Parameters, Rung
 from ktrdr.payloads.unsealing import MOST_OF_WHO
 from ktrdr.timeframe import Timeframe
 
@@ -41,6 +42,11 @@ class Job(BaseModel):
     def uses(self, symbol: str, timeframe: str) -> bool:
         """Whether it reads or writes this series of bars."""
         raise NotImplementedError
+
+    @property
+    def shares_worker(self) -> bool:
+        """Whether its worker may go on with another such job."""
+        return False
 
 
 class StrategyOnBars(BaseModel):
@@ -119,6 +125,10 @@ class TrainingJob(EpochsJob):
     def describe(self) -> Metadata:
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
 
+    @property
+    def shares_worker(self) -> bool:
+        return self.trial is not None
+
 
 class FoldsJob(EpochsJob):
     """A training in folds: a plan, whose parts are the trainings of its folds.
@@ -149,23 +159,34 @@ class SearchJob(StrategyOnBars, Job):
     """A search: a plan, whose parts are trials, each a training or one in folds, and the winner's full training.
 
     strategy: the YAML text as it was sent, with its ranges and its `search` section
-    epochs: the most that a trial of it is trained
-    trials: how many proposals are tried
-    sampler: where they come from
+    sampler: where proposals come from
     objective: what is compared
-    halving: how fast trials are dropped; None where all are trained to their end
+    rungs: how many trials are trained up to which epoch; one rung where all are trained to their end
     taken_over: operations of an earlier attempt that count as they are, by the index of the part
     begun: what goes on from checkpoints of an earlier attempt, by the index of the part
     """
 
     kind: Literal["search"] = "search"
-    epochs: int
-    trials: int
     sampler: str
     objective: Objective
-    halving: Halving | None = None
+    rungs: tuple[Rung, ...] = Field(min_length=1)
     taken_over: dict[int, str] = Field(default_factory=dict)
     begun: dict[int, TrainingJob | FoldsJob] = Field(default_factory=dict)
+
+    @property
+    def trials(self) -> int:
+        """How many proposals are tried."""
+        return self.rungs[0].trials
+
+    @property
+    def trial_parts(self) -> int:
+        """The number of parts that are trials; the winner's full training comes after them."""
+        return sum(rung.trials for rung in self.rungs)
+
+    def rung(self, index: int) -> int:
+        """The rung, counted from 0, that the part of this index belongs to."""
+        ends = accumulate(rung.trials for rung in self.rungs)
+        return next(number for number, end in enumerate(ends) if index < end)
 
     def describe(self) -> Metadata:
         return super().describe() | {"trials": self.trials, "objective": self.objective.value}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ktrdr.payloads.payload import Payload
 from ktrdr.payloads.results import FileResults, Results
+from ktrdr.payloads.training import Spread
 
-Scalar = bool | int | float | str | None
-"""A value of a key in a strategy."""
-
-Parameters = dict[str, Scalar]
+Parameters = dict[str, JsonValue]
 """The values that a search chose for one trial, by their paths, such as `training.learning_rate`."""
 
 
@@ -35,16 +33,17 @@ class Objective(StrEnum):
         return score if self.is_least_best else -score
 
 
-class Halving(BaseModel):
-    """Synchronous successive halving: rung r trains the best `trials / factor^r` to `min_epochs * factor^r` epochs.
+class Rung(BaseModel):
+    """A rung of successive halving, which trains the best trials of the one before it on.
 
-    Source: Jamieson and Talwalkar, Non-stochastic Best Arm Identification (2016).
+    trials: how many it trains
+    epochs: up to which epoch, at most as many as a trial's own strategy asks for
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    factor: int = Field(3, ge=2, le=16, description="One of so many trials goes on to the next rung.")
-    min_epochs: int = Field(1, ge=1, description="Epochs after which the first are dropped.")
+    trials: int
+    epochs: int
 
 
 class TrialResult(Payload):
@@ -70,21 +69,15 @@ class SearchWinner(Payload):
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
 
 
-class ScoreSpread(Payload):
-    """How the scores of all trials spread."""
-
-    mean: float = Field(description="Mean of the trials.")
-    std: float = Field(description="Standard deviation between trials.")
-    min: float = Field(description="The least of the trials.")
-    max: float = Field(description="The greatest of the trials.")
-
-
 class ParameterImportance(Payload):
-    """How much of the spread of scores one parameter explains."""
+    """How much of the spread of scores one parameter explains by itself."""
 
     parameter: str = Field(description="Its path in the strategy.")
-    importance: float = Field(description="Its share of what all parameters explain, from 0 to 1.")
-    standard_error: float | None = Field(description="Standard error over resampled trials; null for too few of them.")
+    importance: float = Field(
+        description="Share of the variance of the scores' ranks between groups of equal or neighbouring values, less "
+        "what chance explains (Kelley's epsilon squared); 0 to 1."
+    )
+    standard_error: float = Field(description="Its standard error, over resampled trials.")
 
 
 class SearchResults(FileResults):
@@ -97,13 +90,23 @@ class SearchResults(FileResults):
         description="The best score among each trial and those before it; null before the first score."
     )
     winner: SearchWinner = Field(description="The best trial; of equal ones the first.")
-    spread: ScoreSpread | None = Field(None, description="The spread of the scores; null for fewer than two.")
+    spread: Spread | None = Field(None, description="The spread of the scores; null for fewer than two.")
     importance: tuple[ParameterImportance, ...] = Field(
         (), description="Importance of the parameters, the greatest first; empty for too few trials."
     )
     epochs_trained: int = Field(description="Epochs that all trials were trained, each counted once.")
     verdict: str = Field(description="What the search found, in words.")
     warnings: tuple[str, ...] = Field((), description="What makes the result doubtful.")
+
+    @property
+    def ranked(self) -> list[TrialResult]:
+        """The trials with a score: those of later rungs first, then by score, then by number."""
+
+        def key(trial: TrialResult) -> tuple[int, float, int]:
+            assert trial.score is not None
+            return -trial.rung, self.objective.rank(trial.score), trial.trial
+
+        return sorted((trial for trial in self.trials if trial.score is not None), key=key)
 
 
 class UnfinishedSearchResults(Results):

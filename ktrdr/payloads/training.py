@@ -22,6 +22,8 @@ class Ending(StrEnum):
 
     ALL_EPOCHS = "all epochs"
     EARLY_STOPPING = "early stopping"
+    EPOCH_LIMIT = "epoch limit"
+    """A trial that was to stop there; the winners of its rung go on."""
     CANCELLED = "cancelled"
 
 
@@ -64,6 +66,7 @@ class EvaluatedResults(ModelResults):
     test_backtest: BacktestResult | None = Field(
         None, alias="test_money", description="What it earned on the test part, once that was opened."
     )
+    restored_epochs: int = Field(0, description="Epochs that were not trained here but restored from a checkpoint.")
 
     def describe_test_part(self) -> str:
         """Whether the test part is sealed, in words; empty without one."""
@@ -88,12 +91,12 @@ class TrainingResults(EvaluatedResults):
 
 
 class Spread(Payload):
-    """A figure over all folds."""
+    """A figure over all folds, or over all trials of a search."""
 
-    mean: float = Field(description="Mean of the folds.")
-    std: float = Field(description="Standard deviation between folds.")
-    min: float = Field(description="The least of the folds.")
-    max: float = Field(description="The greatest of the folds.")
+    mean: float = Field(description="Mean of the folds or trials.")
+    std: float = Field(description="Standard deviation between them.")
+    min: float = Field(description="The least of them.")
+    max: float = Field(description="The greatest of them.")
 
 
 class FoldsLead(Payload):
@@ -160,6 +163,9 @@ class FoldsResults(EvaluatedResults):
     spread: dict[str, Spread] = Field(description="Mean and spread of each measure over the folds.")
     lead: FoldsLead | None = Field(
         None, description="Whether the folds together are ahead beyond chance; null where that cannot be tested."
+    )
+    reproduction: Reproduction | None = Field(
+        None, description="How the folds compare with those that they were to reproduce, if they were."
     )
     verdict: str = Field(description="The same in words.")
     warnings: tuple[str, ...] = Field((), description="What the folds' preflights warned of.")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -189,6 +189,7 @@ class SqlOperationStore:
         status: OperationStatus | None = None,
         operation_type: str | None = None,
         parent_id: str | None = None,
+        without_types: Collection[str] = (),
         limit: int = 100,
         before: str | None = None,
     ) -> OperationPage:
@@ -199,6 +200,8 @@ class SqlOperationStore:
             matching = matching.where(OperationRow.operation_type == operation_type)
         if parent_id is not None:
             matching = matching.where(OperationRow.parent_id == parent_id)
+        if without_types:
+            matching = matching.where(OperationRow.operation_type.not_in(without_types))
         async with self.reading() as session:
             total = (await session.execute(select(func.count()).select_from(matching.subquery()))).scalar_one()
             records = await session.run_sync(read_records, _page(matching, limit, before))

@@ -52,6 +52,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
     ended = {
         Ending.ALL_EPOCHS: f"all {len(report.history)} epochs",
         Ending.EARLY_STOPPING: f"{len(report.history)} of {strategy.training.epochs} epochs, stopped early",
+        Ending.EPOCH_LIMIT: f"{len(report.history)} of {strategy.training.epochs} epochs, as its search wanted",
         Ending.CANCELLED: f"{len(report.history)} of {strategy.training.epochs} epochs, then cancelled",
     }[report.results.ending]
     yield from pairs(
@@ -222,7 +223,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     yield ""
     yield f"{STRATEGY} is in the folder of this file."
     yield from wrap("The same bars, seed, threads and versions on the same kind of machine give the same bits.")
-    yield from pairs({"seed": str(training.seed), "threads": str(training.threads)} | libraries())
+    yield from pairs({"seed": str(training.seed), "threads": str(training.threads), **libraries()})
     yield ""
     yield from table(["bars of", "SHA-256"], list(_hashes(report)), left=2)
 

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import ArtifactNotFound, StorageError
+from ktrdr.evaluation.rivals import CONTROL
 from ktrdr.payloads.training import Reproduction
-from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
+from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
@@ -38,6 +39,7 @@ def compare_with(original: Path, again: Path) -> Reproduction:
         *_weights(original, again),
         *_table("metrics", original / METRICS, again / METRICS),
         *_table("predictions", original / PREDICTIONS, again / PREDICTIONS),
+        *_table("evaluated rows", original / EVALUATED_ROWS, again / EVALUATED_ROWS),
         *_lines("results", first.get("results"), second.get("results")),
     ]
     inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
@@ -107,6 +109,8 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
     if not (original.is_file() and again.is_file()):
         return
     first, second = (_read_table(path) for path in (original, again))
+    if _control(first) != _control(second):
+        first, second = (table.drop(_control(table)) for table in (first, second))
     if first.columns != second.columns or len(first) != len(second):
         yield f"{name}: {len(first):,} rows → {len(second):,} rows"
         return
@@ -125,6 +129,11 @@ def _read_table(path: Path) -> pl.DataFrame:
     return table.filter(pl.col("part") != "test") if "part" in table.columns else table
 
 
+def _control(table: pl.DataFrame) -> list[str]:
+    """The columns of the control on shuffled labels, which a trial of a search lacks."""
+    return [name for name in table.columns if name.partition(".")[0] == CONTROL]
+
+
 def _lines(name: str, first: object, second: object) -> list[str]:
     lines = list(_differing(name, first, second))
     more = len(lines) - _MAX_SHOWN
@@ -134,7 +143,9 @@ def _lines(name: str, first: object, second: object) -> list[str]:
 def _differing(name: str, first: object, second: object) -> Iterator[str]:
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         for key in [*first, *(key for key in second if key not in first)]:
-            if key not in _NOT_RESULTS and not key.endswith("seconds"):
+            # A trial of a search trains no control, so it says nothing against another's.
+            lacks_control = key == CONTROL and not (key in first and key in second)
+            if key not in _NOT_RESULTS and not key.endswith("seconds") and not lacks_control:
                 yield from _differing(f"{name}.{key}", first.get(key), second.get(key))
     elif first != second:
         yield f"{name}: {_brief(first)} → {_brief(second)}"

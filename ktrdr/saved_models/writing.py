@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ktrdr.training.request import TrainingRequest
 
 # Facts that are known only later, and paths.
-_NOT_IN_CARD = {"reproduction", "phases_seconds", "model_path", "artifacts"}
+_NOT_IN_CARD = {"reproduction", "restored_epochs", "phases_seconds", "model_path", "artifacts"}
 
 
 def model_card(
@@ -52,8 +52,8 @@ def model_card(
         "format": FORMAT,
         "operation_id": request.operation_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_version(),
-        "libraries": libraries(),
+        "code": dict(code_version()),
+        "libraries": dict(libraries()),
         "device": device,
         "seed": training.seed,
         "threads": training.threads,

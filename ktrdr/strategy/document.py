@@ -37,6 +37,8 @@ _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": F
 _INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 _BASED_INTEGER = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[\d{1,4}\])*", re.ASCII)
+_PATH_PART = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF|nan|NaN|NAN)")
 
 
@@ -77,6 +79,13 @@ def path_text(path: Path) -> str:
     """`indicators[2].period`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in path)
     return text.removeprefix(".") or "strategy"
+
+
+def parse_path(text: str) -> Path:
+    """The path that `path_text` shows as this text; empty where there is none."""
+    if not _PATH.fullmatch(text):
+        return ()
+    return tuple(int(index) if index else key for key, index in _PATH_PART.findall(text))
 
 
 def _refused(message: str, line: int | None = None) -> StrategyError:

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
+from ktrdr.strategy.ranges import find_ranges
 from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
 from ktrdr.strategy.validation_errors import plain, shown, translated
 from ktrdr.timeframe import Timeframe
 
 MAX_FAULTS = 50
 
-_HINT = "`ktrdr strategies schema` shows every key with its range, `ktrdr indicators list` every indicator."
+HINT = "`ktrdr strategies schema` shows every key with its range, `ktrdr indicators list` every indicator."
 
 
 class IndicatorCatalogue(Protocol):
@@ -35,10 +36,26 @@ class IndicatorCatalogue(Protocol):
 
 def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
     """Load a strategy. Raises StrategyError with all faults, ordered by line, and no other error."""
+    document = read_mapping(text)
+    if faults := list(_search_faults(document)):
+        raise StrategyError(faults, hint="start a search with: ktrdr search start FILE --symbols …")
+    strategy, faults = check(document, catalogue)
+    if strategy is None:
+        raise StrategyError(presentable(faults), hint=HINT)
+    return strategy
+
+
+def read_mapping(text: str) -> Document:
+    """The document of a strategy, which is a mapping at least. Raises StrategyError."""
     document = read_document(text)
     if not isinstance(document.data, dict):
         fault = Fault("strategy", f"must be a mapping of keys to values; it is {shown(document.data)}", line=1)
-        raise StrategyError([*document.faults, fault], hint=_HINT)
+        raise StrategyError([*document.faults, fault], hint=HINT)
+    return document
+
+
+def check(document: Document, catalogue: IndicatorCatalogue) -> tuple[Strategy | None, list[Fault]]:
+    """The strategy of a document that is a mapping; or None, and all faults in no order."""
     strategy, faults = _validated(document)
     indicators = _checked_indicators(document, catalogue)
     faults = [
@@ -49,8 +66,8 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
         *_calendar_faults(document, faults),
     ]
     if strategy is None or faults:
-        raise StrategyError(_presentable(faults), hint=_HINT)
-    return strategy.model_copy(update={"indicators": tuple(indicators.resolved)})
+        return None, faults
+    return strategy.model_copy(update={"indicators": tuple(indicators.resolved)}), []
 
 
 def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, Any]:
@@ -73,6 +90,16 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
         return Strategy.model_validate(document.data), []
     except ValidationError as error:
         return None, translated(error, document)
+
+
+def _search_faults(document: Document) -> Iterator[Fault]:
+    """What only a search may have: ranges, and the section that is about them."""
+    for path, _ in find_ranges(document.data):
+        message = "is a range; a training needs one value, and `ktrdr search start` takes ranges"
+        yield Fault(path_text(path), message, line=document.line(path))
+    if "search" in document.data:
+        message = "is for `ktrdr search start`; a training has no such section"
+        yield Fault("search", message, line=document.line(("search",)))
 
 
 def _timeframe_faults(document: Document) -> Iterator[Fault]:
@@ -206,7 +233,8 @@ def _placed(fault: Fault, own: Path, document: Document) -> Fault:
     return replace(fault, path=path_text(path), value=plain(fault.value), line=document.line(path))
 
 
-def _presentable(faults: Sequence[Fault]) -> list[Fault]:
+def presentable(faults: Sequence[Fault]) -> list[Fault]:
+    """By line, and no more than a person reads."""
     ordered = sorted(faults, key=lambda fault: fault.line or 0)
     rest = len(ordered) - MAX_FAULTS
     return ordered[:MAX_FAULTS] + ([Fault("strategy", f"has {rest} more faults")] if rest > 0 else [])

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from ktrdr.errors import Fault, nearest
 from ktrdr.strategy.document import Document, Path, path_text
+from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
     INDICATOR_KEYS,
     Controls,
@@ -42,6 +43,8 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("data",): Data,
     ("costs",): Costs,
     ("controls",): Controls,
+    ("search",): SearchSettings,
+    ("search", "halving"): Halving,
 }
 UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "model": _by_type(Model),

@@ -33,6 +33,9 @@ ARTIFACTS = {
 }
 """The files of one training, by their names in the API."""
 
+LEAN_ARTIFACTS = {name: ARTIFACTS[name] for name in ("model_card", "metrics_table", "evaluated_rows", "strategy")}
+"""Those of a trial of a search; its predictions are in the evaluated rows."""
+
 FORMAT = 3
 """Format of a model's folder; cards and weights of another format are refused."""
 

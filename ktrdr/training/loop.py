@@ -110,8 +110,9 @@ def train(
     stop_requested: StopRequested,
     keep: Callable[[TrainingState], None],
     tell: Callable[[TrainingObserver, EpochMetrics, int], None] | None = None,
+    until: int | None = None,
 ) -> Ending:
-    """Train `state` in place up to `settings.epochs`; `keep` is called after every epoch.
+    """Train `state` in place up to `settings.epochs`, or up to the epoch `until`; `keep` is called after every epoch.
 
     `tell` reports an epoch; the default is `report_epoch`.
 
@@ -124,7 +125,8 @@ def train(
     trainer = state.trainer
     if stop_requested():
         return Ending.CANCELLED
-    while state.epoch < settings.epochs:
+    last_epoch = settings.epochs if until is None else min(until, settings.epochs)
+    while state.epoch < last_epoch:
         if _out_of_patience(state, settings):
             return Ending.EARLY_STOPPING
         epoch = state.epoch + 1
@@ -148,7 +150,9 @@ def train(
         _record(state, metrics, settings)
         (tell or report_epoch)(observer, metrics, settings.epochs)
         keep(state)
-    return Ending.ALL_EPOCHS
+    if state.epoch >= settings.epochs:
+        return Ending.ALL_EPOCHS
+    return Ending.EARLY_STOPPING if _out_of_patience(state, settings) else Ending.EPOCH_LIMIT
 
 
 def report_epoch(observer: TrainingObserver, metrics: EpochMetrics, epochs: int, *, replayed: bool = False) -> None:

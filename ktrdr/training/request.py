@@ -21,7 +21,9 @@ class TrainingRequest:
     start, end: first and last day, both inclusive; None for all stored bars
     output: folder for the model and its checkpoints
     fold: which fold to train, counted from 0
+    until: the epoch after which it stops with a checkpoint; None for as many as the strategy asks for
     reproduces: folder of the model that this training repeats
+    is_lean: whether it leaves out what ranks no trial: the control on shuffled labels, reports and a last checkpoint
     """
 
     operation_id: str
@@ -33,4 +35,6 @@ class TrainingRequest:
     end: date | None
     output: Path
     fold: int = 0
+    until: int | None = None
     reproduces: Path | None = None
+    is_lean: bool = False

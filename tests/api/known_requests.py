@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.live import API, CSV, LOAD, START, Live
+from tests.api.live import API, CSV, LOAD, SEARCH, START, Live
 
 
 def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
@@ -24,6 +24,7 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/operations/{{operation_id}}/cancel": [{"path_parameters": one}],
         f"POST {API}/operations/{{operation_id}}/resume": [{"path_parameters": one}],
         f"POST {API}/training/start": [_json(START), _json(START | {"symbols": ["MSFT"]})],
+        f"POST {API}/search": [_json(START | {"strategy": SEARCH}), _json(START)],
         f"POST {API}/data/load": [_json(LOAD), _json(LOAD | {"provider": "synthetic"})],
         f"GET {API}/data/{{symbol}}/{{timeframe}}": [{"path_parameters": series}],
         f"POST {API}/data/{{symbol}}/{{timeframe}}/import": [
@@ -55,6 +56,9 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
         ],
         f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"POST {API}/models/{{operation_id}}/unseal": [
+            {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)
+        ],
         f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
         f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/models/bundles": [

@@ -25,6 +25,7 @@ model: {type: mlp, layers: 1, hidden_size: 8}
 training: {epochs: 2, batch_size: 64}
 indicators: [{name: rsi, period: 14}]
 """
+SEARCH = STRATEGY.replace("hidden_size: 8", "hidden_size: {int: [4, 8]}") + "search: {trials: 2}\n"
 START = {"strategy": STRATEGY, "symbols": ["AAPL"], "timeframes": ["1d"]}
 LOAD = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
 CSV = b"""timestamp,open,high,low,close,volume

@@ -30,6 +30,22 @@ async def test_every_fault_is_told_at_once(client: httpx.AsyncClient) -> None:
     assert all(fault["line"] for fault in verdict["faults"])
 
 
+async def test_a_search_comes_back_with_what_it_varies(client: httpx.AsyncClient) -> None:
+    ranges = STRATEGY.replace("period: 14", "period: {int: [5, 9]}") + "search: {trials: 3, sampler: tpe}\n"
+
+    verdict = (await client.post(f"{API}/strategies/validate", json={"strategy": ranges})).json()
+    wrong = (await client.post(f"{API}/strategies/validate", json={"strategy": ranges.replace("9]", "0]")})).json()
+
+    assert verdict["search"] == {
+        "trials": 3,
+        "different": 5,
+        "sampler": "tpe",
+        "objective": "val_loss",
+        "keys": [{"path": "indicators[0].period", "range": {"int": [5, 9]}}],
+    }
+    assert [fault["path"] for fault in wrong["faults"]] == ["indicators[0].period.int"]
+
+
 async def test_the_schema_is_a_json_schema(client: httpx.AsyncClient) -> None:
     schema = (await client.get(f"{API}/strategies/schema")).json()
 

@@ -66,6 +66,29 @@ async def test_a_training_from_start_to_artifacts(
     assert_problem(await client.post(f"{path}/resume"), 409, "conflict")
 
 
+async def test_the_strategy_with_the_values_that_were_set_is_the_one_that_is_stored(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait
+) -> None:
+    changed = START | {"set": {"training.epochs": 1, "indicators[0].period": 9}}
+
+    started = (await client.post(f"{API}/training/start", json=changed)).json()
+
+    ended = await wait(started["operation_id"])
+    stored = (await client.get(f"{API}/operations/{started['operation_id']}/strategy")).text
+    assert ended["metadata"]["final_epoch"] == 1
+    assert "epochs: 1, batch_size: 64" in stored
+    assert "{name: rsi, period: 9}" in stored
+
+
+async def test_a_range_belongs_to_a_search(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    ranges = START | {"set": {"model.layers": {"int": [1, 2]}}}
+
+    refused = assert_problem(await client.post(f"{API}/training/start", json=ranges), 422, "invalid_strategy")
+
+    assert "model.layers is a range; a training needs one value" in refused["detail"]
+    assert "ktrdr search start" in refused["hint"]
+
+
 async def first_epoch(client: httpx.AsyncClient, operation_id: str) -> None:
     for _ in range(600):
         if (await client.get(f"{API}/operations/{operation_id}/metrics")).json()["metrics"]:

@@ -86,9 +86,11 @@ def test_a_backup_in_mid_training_is_a_home_that_says_the_truth(origin: Live, tm
 
 def test_checksums_cover_every_file(origin: Live, tmp_path: Path) -> None:
     target = tmp_path / "backup"
+    (origin.home / "cache" / "datasets" / "key").mkdir(parents=True)
 
     report = copy_of(origin, target)
 
+    assert not (target / "cache").exists()
     listed = dict(line.split("  ")[::-1] for line in (target / CHECKSUMS).read_text().splitlines())
     present = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()} - {CHECKSUMS}
     assert set(listed) == present

@@ -12,6 +12,7 @@ WITHOUT_JSON = ("data watch", "data export", "models pack", "strategies schema",
 BAR = "2024-01-02,10,11,9,10.5,100\n"
 HEADER = "timestamp,open,high,low,close,volume\n"
 STRATEGY = "name: A walk\nmodel: {type: mlp, layers: 1, hidden_size: 4}\ntraining: {epochs: 1}\n"
+TRAIN = "models train --strategy good.yaml --symbols AAPL --timeframes 1d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,36 @@ STRATEGIES = [
     _faulty(STRATEGY + "indicators: [{name: rsi, as: '1 x'}]\n", "indicators[0].as", "begin with a letter", "'1 x'"),
     _faulty(STRATEGY + "indicators: [{name: rsi}, {name: rsi}]\n", "indicators[1]", "feature rsi_14", "`as`"),
     _faulty(STRATEGY + "timeframes: [1d]\nindicators: [{name: rsi, timeframe: 1h}]\n", "indicators[0].timeframe", "1d"),
+    _faulty(STRATEGY.replace("layers: 1", "layers: {int: [1, 2]}"), "line 2: model.layers is a range", "search start"),
+    _faulty(STRATEGY + "search: {seeds: 3}\n", "line 4: search is for", "search start"),
     _faulty(STRATEGY + "labels: {quantiles: [0.6, 0.4]}\n", "labels.quantiles", "rise and lie between 0 and 1"),
     _faulty(STRATEGY + "labels: {quantiles: [0.5], threshold: 0.1}\n", "labels.quantiles", "be absent where"),
     _faulty(STRATEGY + "labels: {quantiles: []}\n", "labels.quantiles", "at least 1 entries"),
     _faulty(STRATEGY + "labels: {quantiles: [0.1, 0.2, 0.3]}\n", "labels.quantiles", "at most 2 entries"),
     _faulty(STRATEGY + "validation: {embargo: 1.5}\n", "validation.embargo", "a count of bars or a share"),
     _faulty(STRATEGY + "validation: {type: k_fold}\n", "validation.type", "'k_fold'", "purged_kfold"),
+]
+
+RANGES = """name: A search
+model: {type: mlp, layers: {int: [2, 1]}, hidden_size: {int: [1, 2], stp: 1}}
+training: {learning_rate: {log: [0, 1]}, optimizer: {choice: [adam, adam]}, seed: {choice: [1, {int: [2, 3]}]}}
+"""
+SEARCHES = [
+    _faulty(
+        RANGES,
+        *("6 faults", "search is missing", "line 2: model.layers.int must rise", "model.hidden_size.stp", "'step'"),
+        *("training.learning_rate.log must lie above 0", "optimizer.choice must name each value once", "no ranges"),
+    ),
+    _faulty(STRATEGY + "search: {seeds: 3, trials: 2, sampler: tp}\n", "search.sampler", "did you mean 'tpe'"),
+    _faulty(STRATEGY + "search: {seeds: 3, trials: 2}\n", "line 4: search.seeds must stand without trials"),
+    _faulty(STRATEGY.replace("layers: 1", "layers: {int: [1, 17]}") + "search: {trials: 3}\n", "layers.int[1]", "17"),
+    _faulty(STRATEGY.replace("layers: 1", "layers: {int: [1, 2]}") + "search: {trials: 3}\n", "trials", "at most 2"),
+    _faulty(
+        STRATEGY.replace("mlp, layers: 1, hidden_size: 4", "transformer, heads: {int: [1, 64]}")
+        + "search: {trials: 9}\n",
+        *("line 4: search makes strategies that are refused", "with model.heads", "divide hidden_size"),
+    ),
+    _faulty(STRATEGY + "search: {trials: 3}\n", "line 4: search has nothing to vary", "seeds: 5"),
 ]
 
 TIMES = "2024-01-02 09:30,10,11,9,10.5,100\n2024-01-02 10:30,10,11,9,10.5,100\n"
@@ -259,6 +284,7 @@ OPTIONS = [
     Case("data rm NOPE", ("NOPE", "ktrdr data list")),
     Case("data providers nobody", ("'nobody'", "yahoo")),
     Case("operations show op_training_20230630_abc123", ("op_training_20230630_abc123", "operations list")),
+    Case("search show TRAINING", ("TRAINING is no search", "operations list --type search")),
     Case("operations show a/b", ("'a/b'",)),
     Case("operations cancel TRAINING", ("TRAINING", "COMPLETED")),
     Case("operations resume TRAINING", ("TRAINING", "COMPLETED")),
@@ -272,6 +298,9 @@ OPTIONS = [
     Case("operations resume REFUSED", ("the file of operation REFUSED is not kept", "data import FILE ACME 1d")),
     Case("operations watch DIVERGED", ("loss", "training.learning_rate"), FAILED),
     Case("models export BOOSTED", ("BOOSTED is gradient boosting", "models predict")),
+    Case("models unseal TRAINING --yes", ("TRAINING has no sealed test part", "validation.test")),
+    Case("models unseal LOAD --yes", ("LOAD", "has no model")),
+    Case(f"models unseal TRAINING --yes --by {'x' * 201}", ("--by has 201 letters", "200")),
     Case("models predict TRAINING AAPL 1h", ("trained on bars of 1d", "1h")),
     Case("models predict TRAINING NOPE 1d", ("NOPE 1d", "ktrdr data load")),
     Case("models export TRAINING --format tf", ("'tf'", "onnx")),
@@ -292,6 +321,12 @@ OPTIONS = [
     Case("models train --strategy binary.yaml --symbols AAPL", ("binary.yaml", "UTF-8")),
     Case("models train --strategy good.yaml --symbols , --timeframes 1d", ("--symbols", "names nothing")),
     Case("models train --strategy good.yaml --symbols AAPL", ("timeframe", "--timeframes 1d")),
+    Case(f"{TRAIN} --set training.lerning_rate=1", ("training.lerning_rate", "did you mean 'learning_rate'")),
+    Case(f"{TRAIN} --set training.epochs=0", ("training.epochs", "at least 1; it is 0")),
+    Case(f"{TRAIN} --set training.epochs", ("--set training.epochs", "--set training.learning_rate=0.001")),
+    Case(f"{TRAIN} --set training.epochs=[1", ("--set training.epochs=[1", "YAML")),
+    Case(f"{TRAIN} --set indicators[3].period=5", ("indicators[3].period", "indicators is null")),
+    Case(f"{TRAIN} --set a..b=5", ("a..b is no place", "indicators[0].period")),
     Case("models train --strategy daily.yaml --symbols AAPL --timeframes 1h", ("1d", "1h")),
     Case("models train --strategy good.yaml --symbols NOPE --timeframes 1d", ("NOPE 1d", "ktrdr data load")),
     Case(
@@ -392,6 +427,8 @@ def cases() -> Iterator[Case]:
     yield from OPTIONS
     for number, (_, words) in enumerate(STRATEGIES):
         yield Case(f"models train --strategy s{number}.yaml --symbols AAPL --timeframes 1d", words)
+    for number, (_, words) in enumerate(SEARCHES):
+        yield Case(f"search start q{number}.yaml --symbols AAPL --timeframes 1d", words)
     for number, file in enumerate(IMPORTS):
         yield Case(f"data import f{number}{file.suffix} {file.series}", file.words, FAILED)
 
@@ -404,6 +441,8 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"{series}.csv", _bytes(content)
     for number, (yaml, _) in enumerate(STRATEGIES):
         yield f"s{number}.yaml", _bytes(yaml)
+    for number, (yaml, _) in enumerate(SEARCHES):
+        yield f"q{number}.yaml", _bytes(yaml)
     for number, file in enumerate(IMPORTS):
         yield f"f{number}{file.suffix}", _bytes(file.content)
 

@@ -56,6 +56,20 @@ def test_train_prints_the_id_on_stderr_and_json_on_stdout(server: FakeServer, kt
     }
 
 
+def test_values_that_are_set_are_read_as_yaml(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    server.on("POST", "/training/start", started())
+    values = ("training.learning_rate=1e-4", "training.early_stopping=null", "indicators[0].period=5", "name=no")
+
+    assert ktrdr(*train(strategy, *(word for value in values for word in ("--set", value)))).code == 0
+
+    assert server.asked[0].json["set"] == {
+        "training.learning_rate": 1e-4,
+        "training.early_stopping": None,
+        "indicators[0].period": 5,
+        "name": "no",
+    }
+
+
 def test_symbols_come_with_commas_and_by_repetition(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
     server.on("POST", "/training/start", started())
 

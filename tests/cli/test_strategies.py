@@ -18,6 +18,18 @@ def test_a_valid_strategy_is_exit_code_0(server: FakeServer, ktrdr: Run, strateg
     assert server.asked[0].json == {"strategy": strategy.read_text()}
 
 
+def test_a_valid_search_says_what_it_varies(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
+    keys = [{"path": path, "range": {"int": [1, 40]}} for path in ("model.layers", "labels.horizon")]
+    outline = {"trials": 1000, "different": 1600, "sampler": "tpe", "objective": "lead", "keys": keys}
+    server.on("POST", "/strategies/validate", {"valid": True, "faults": [], "strategy": {}, "search": outline})
+
+    ran = ktrdr("strategies", "validate", str(strategy))
+
+    assert ran.err == (
+        f"{strategy} is valid: a search of 1,000 trials of 1,600 different ones over model.layers, labels.horizon\n"
+    )
+
+
 def test_faults_are_data_and_exit_code_2(server: FakeServer, ktrdr: Run, strategy: Path) -> None:
     server.on("POST", "/strategies/validate", {"valid": False, "faults": [FAULT]})
 

@@ -16,10 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sqlalchemy import URL
 
+from ktrdr.cache import FolderCache
 from ktrdr.doctor.__main__ import main
 from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
@@ -138,7 +140,7 @@ def _without_bars(path: Path) -> None:
     [
         (fill, "is damaged: file is not a database", "restore a copy of it"),
         (_newer, "was written by a newer ktrdr (layout 99; this one reads 1)", "use the newer ktrdr"),
-        (_without_bars, "is damaged: 3 rows refer to others that are gone", "restore a copy of it"),
+        (_without_bars, "is damaged: 1 reference to rows that are gone", "restore a copy of it"),
     ],
 )
 def test_a_faulty_ledger_is_named_with_what_mends_it(
@@ -244,6 +246,24 @@ def test_what_is_missing_once_it_was_moved_away_stays_a_fault(home: Path) -> Non
     moved, missing = faults(report)
     assert (moved["what"].split(" is damaged")[0], bool(moved["repaired"])) == (f"{DONE}/model.safetensors", True)
     assert (missing["what"], missing["repaired"]) == (f"{DONE}/model.safetensors is gone", None)
+
+
+def test_a_cached_dataset_that_is_damaged_is_a_note_and_is_moved_away_when_asked(home: Path) -> None:
+    cache = FolderCache(Home(home).datasets, 10**9)
+    for key in ("sound", "damaged"):
+        cache.add(key, lambda folder: np.save(folder / "values.npy", np.arange(3)))
+    assert [f["what"][:12] for f in examined(home)[1]["findings"] if f["subject"] == "cache"] == ["2 datasets, "]
+    (cache.root / "damaged" / "values.npy").write_bytes(b"")
+
+    code, report = examined(home)
+    _, repaired = examined(home, "--repair")
+
+    assert code == 0
+    assert [f["what"] for f in report["findings"] if f["subject"] == "cache"] == [
+        "1 dataset in the cache damaged, such as cache/datasets/damaged"
+    ]
+    assert [entry.folder.name for entry in cache.entries()] == ["sound"]
+    assert "cache/datasets/damaged/values.npy" in files(Path(repaired["backup"]))
 
 
 def test_leftovers_do_no_harm_and_are_moved_away_when_asked(home: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ COMPLETED, FAILED, CANCELLED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 @dataclass(frozen=True)
 class AllAtOnce:
-    """Three parts, each doing what the whole's payload says for its place."""
+    """As many parts as the payload's list has, each doing what it says for its place; a list there is a whole itself.
+
+    A part that has refused is tried once more, with what the payload says under `then`.
+    """
 
     payload: Mapping[str, Any]
 
@@ -42,28 +45,40 @@ class AllAtOnce:
         return len(self.payload["parts"])
 
     @property
+    def goes_on_without(self) -> bool:
+        return False
+
+    @property
     def taken_over(self) -> Mapping[int, str]:
         return {int(index): name for index, name in self.payload.get("taken_over", {}).items()}
 
     def next(self, ended: Sequence[Part]) -> Start | Finish:
-        if len(ended) < self.total:
-            return Start([self._request(index) for index in range(self.total)])
+        again = [part for part in ended if part.status is FAILED and part.attempts == 1 and "then" in self.payload]
+        if again or len(ended) < self.total:
+            then = [
+                replace(self._request(part.index, self.payload["then"]), replaces=part.operation_id) for part in again
+            ]
+            return Start([*then, *(self._request(index, self.payload["parts"][index]) for index in range(self.total))])
         missing = [part.index for part in ended if not part.is_completed]
         return Finish({"code": "error", "detail": f"parts {missing} did not complete", "hint": ""} if missing else None)
 
-    def record(self, part: Part) -> Sequence[float]:
-        return (part.index,)
+    def records(self, ended: Sequence[Part]) -> Iterable[Sequence[float]]:
+        return [(part.index,) for part in ended if part.is_completed]
 
     def partial_results(self, ended: Sequence[Part]) -> Mapping[str, Any]:
         return {"completed": [part.index for part in ended if part.is_completed]}
 
-    def _request(self, index: int) -> PartRequest:
-        return PartRequest(index, "PART", {"do": self.payload["parts"][index], "index": index}, {"place": index})
+    def _request(self, index: int, what: str | list[str]) -> PartRequest:
+        do: Mapping[str, Any] = {"do": what} if isinstance(what, str) else {"parts": what}
+        return PartRequest(index, "PART", {**do, "index": index}, {"place": index})
 
 
 class Table:
     def lane(self, operation: Operation) -> str:
         return LANE.name
+
+    def shares_worker(self, operation: Operation) -> bool:
+        return False
 
     def create_bridge(self, operation: Operation, path: Path) -> None:
         if operation.payload.get("do") == "find no room":
@@ -88,7 +103,7 @@ class Server:
     executor: Executor
     dispatcher: Dispatcher
 
-    async def launch(self, *parts: str, **payload: Any) -> str:
+    async def launch(self, *parts: str | list[str], **payload: Any) -> str:
         whole, _ = await self.operations.create_operation(
             "WHOLE", metadata={}, payload={"parts": list(parts), **payload}
         )
@@ -201,6 +216,46 @@ async def test_a_part_that_cannot_be_launched_costs_the_others_nothing(server: S
     assert (await server.operations.get_results(whole_id))["completed"] == [0, 2]
 
 
+async def test_a_part_is_tried_again_where_the_plan_says_so(server: Server) -> None:
+    whole_id = await server.launch("complete", "refuse", then="complete")
+
+    whole = await server.end_of(whole_id)
+
+    assert whole.status is COMPLETED
+    assert [part.status for part in await server.parts(whole_id)] == [COMPLETED, COMPLETED]
+    children = await server.operations.children(whole_id)
+    assert [(child.payload["index"], child.status) for child in children] == [
+        (0, COMPLETED),
+        (1, FAILED),
+        (1, COMPLETED),
+    ]
+
+
+async def test_a_part_may_be_a_whole_itself(server: Server) -> None:
+    whole_id = await server.launch("complete", ["complete", "complete"])
+
+    whole = await server.end_of(whole_id)
+
+    assert (whole.status, whole.progress["message"]) == (COMPLETED, "2 of 2 parts")
+    _, inner = await server.parts(whole_id)
+    assert [part.status for part in await server.parts(inner.operation_id)] == [COMPLETED, COMPLETED]
+    assert (await server.operations.get_results(inner.operation_id))["operation"] == inner.operation_id
+
+
+async def test_a_cancel_reaches_the_parts_of_parts(server: Server) -> None:
+    whole_id = await server.launch(["complete", "wait"], ["wait"])
+    first, second = await server.parts(whole_id)
+    done, *_ = await server.parts(first.operation_id)
+    await server.end_of(done.operation_id)
+
+    await server.dispatcher.cancel(whole_id)
+
+    assert (await server.end_of(whole_id)).status is CANCELLED
+    inner = [await server.operations.get_operation(each.operation_id) for each in (first, second)]
+    assert [each.status for each in inner] == [CANCELLED, CANCELLED]
+    assert [part.status for part in await server.parts(first.operation_id)] == [COMPLETED, CANCELLED]
+
+
 async def test_parts_of_an_earlier_attempt_are_taken_over(server: Server) -> None:
     earlier = await server.launch("complete", "refuse")
     await server.end_of(earlier)
@@ -277,6 +332,28 @@ async def test_a_restarted_server_goes_on_with_a_whole(store: InMemoryOperationS
     assert [part.operation_id for part in await after.parts(whole_id)] == [part.operation_id for part in parts]
     metrics, _ = await after.operations.get_metrics(whole_id)
     assert sorted(metric["index"] for metric in metrics) == [0, 1, 2]
+    await after.close()
+
+
+@pytest.mark.processes
+async def test_a_restarted_server_goes_on_with_a_whole_within_a_whole(
+    store: InMemoryOperationStore, tmp_path: Path
+) -> None:
+    before = await serve(store, tmp_path, one_process_at_a_time(tmp_path))
+    whole_id = await before.launch(["complete", "wait"], "complete")
+    inner, _ = await before.parts(whole_id)
+    done, waiting = await before.parts(inner.operation_id)
+    await before.end_of(done.operation_id)
+    await before.close()
+    before.let_go(waiting)
+
+    after = await serve(store, tmp_path, one_process_at_a_time(tmp_path))
+
+    assert (await after.end_of(whole_id)).status is COMPLETED
+    assert [part.operation_id for part in await after.parts(inner.operation_id)] == [
+        done.operation_id,
+        waiting.operation_id,
+    ]
     await after.close()
 
 

@@ -33,7 +33,8 @@ from tests.features import leaky
 from tests.features.leaky import with_column
 from tests.features.series import made_bars
 
-SHIPPED = sorted((Path(__file__).parents[2] / "config" / "strategies").glob("*.yaml"))
+STRATEGIES = Path(__file__).parents[2] / "config" / "strategies"
+SHIPPED = sorted(path for path in STRATEGIES.glob("*.yaml") if not path.stem.startswith("search_"))
 
 
 def strategy(*timeframes: str, **sections: Any) -> Strategy:

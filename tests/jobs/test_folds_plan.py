@@ -23,7 +23,8 @@ def plan_of(folds: int) -> FoldsPlan:
 
 def part(index: int, status: OperationStatus) -> Part:
     results: dict[str, Any] = {"final_metrics": FINAL} if status is OperationStatus.COMPLETED else {}
-    return Part(index, f"op_{index}", status, results, "ran out of memory" if status is ENDS[1] else "")
+    error = {"code": "out_of_memory", "detail": "ran out of memory", "hint": ""} if status is ENDS[1] else {}
+    return Part(index, f"op_{index}", status, results, error=error)
 
 
 @given(st.lists(st.sampled_from(ENDS), min_size=2, max_size=6), st.data())
@@ -63,9 +64,25 @@ def test_a_fold_without_a_model_is_named_with_its_reason() -> None:
     }
 
 
+def test_as_a_part_itself_it_tries_a_fold_again_whose_worker_died() -> None:
+    job = FoldsJob(**ON_BARS, epochs=4, folds=2, part=3, trial=3)
+    own = job.training_of(1).model_dump(mode="json")
+    killed = {"code": "worker_died", "detail": "was killed", "hint": ""}
+    died = Part(1, "op_1", ENDS[1], {}, own, killed)
+
+    decision = FoldsPlan("op_whole", job).next([part(0, ENDS[0]), died])
+    alone = plan_of(2).next([part(0, ENDS[0]), died])
+
+    assert isinstance(decision, Start)
+    again, *_ = decision.parts
+    assert (again.index, again.replaces, again.operation_type) == (1, "op_1", "TRIAL")
+    assert parse_job(again.payload) == job.training_of(1).model_copy(update={"resume_from": "op_1"})
+    assert isinstance(alone, Finish)
+
+
 def test_what_would_fail_again_is_not_offered_for_resume() -> None:
     error = {"code": "training_data", "detail": "all samples are of one class", "hint": "choose other labels"}
-    hopeless = Part(1, "op_1", ENDS[1], {"error": error}, error["detail"])
+    hopeless = Part(1, "op_1", ENDS[1], {}, error=error)
 
     finish = plan_of(2).next([part(0, ENDS[0]), hopeless])
 

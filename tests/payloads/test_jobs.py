@@ -17,9 +17,11 @@ from ktrdr.payloads.jobs import (
     FoldsJob,
     PredictionJob,
     PreflightJob,
+    SearchJob,
     TrainingJob,
     parse_job,
 )
+from ktrdr.payloads.search import Objective, Rung
 from ktrdr.timeframe import Timeframe
 
 ON_BARS: dict[str, Any] = {
@@ -35,6 +37,14 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(**ON_BARS, epochs=10),
     TrainingJob(**ON_BARS, epochs=10, fold=1, folds=3, part=1, resume_from="op_0"),
     FoldsJob(**ON_BARS, epochs=10, folds=3, completed={0: "op_a"}, checkpoints={2: "op_b"}),
+    SearchJob(
+        **ON_BARS,
+        sampler="tpe",
+        objective=Objective.LEAD,
+        rungs=(Rung(trials=9, epochs=1), Rung(trials=3, epochs=3)),
+        taken_over={0: "op_a"},
+        begun={1: TrainingJob(**ON_BARS, epochs=3, until=1, trial=1, part=1, parameters={"training.seed": 7})},
+    ),
     PreflightJob(**ON_BARS),
     AuditJob(**ON_BARS),
     PredictionJob(**MODEL, symbol="AAPL", last=5),
@@ -56,6 +66,23 @@ def test_a_fold_is_a_training_of_its_own() -> None:
 
     assert training == TrainingJob(**ON_BARS, epochs=10, fold=2, folds=3, part=2, resume_from="op_b")
     assert (training.describe()["fold"], folds.describe()["folds"]) == (3, 3)
+
+
+def test_a_fold_of_a_trial_stops_where_the_trial_does_and_says_which_it_is() -> None:
+    trial = FoldsJob(**ON_BARS, epochs=10, folds=2, until=3, trial=4, parameters={"training.seed": 7})
+
+    fold = trial.training_of(1)
+
+    assert (fold.until, fold.last_epoch, fold.trial, fold.parameters) == (3, 3, 4, trial.parameters)
+    assert (fold.describe()["trial"], fold.describe()["fold"]) == (4, 2)
+
+
+def test_the_index_of_a_part_names_its_rung() -> None:
+    search = JOBS[3]
+    assert isinstance(search, SearchJob)
+
+    assert [search.rung(index) for index in (0, 8, 9, 11)] == [0, 0, 1, 1]
+    assert (search.trials, search.trial_parts, search.describe()["trials"]) == (9, 12, 9)
 
 
 OLD_ON_BARS = {

@@ -26,7 +26,7 @@ training: {epochs: 2}
 indicators: [{name: rsi, period: 14}]
 """
 NEW = (
-    *("version: ", "kind: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[]."),
+    *("version: ", "kind: ", "restored_epochs: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[]."),
     "artifacts.evaluated_rows: ",
     *("preflight.symbols[].holes: ", "preflight.symbols[].calendar.", "sealed"),
 )
@@ -39,7 +39,7 @@ NEW_WITHIN = (
 """Fields of evaluations, backtests and preflights since 0.1.0, wherever those are."""
 NEW_IN_FOLDS = (
     *("evaluation", "money", "test_evaluation: ", "test_money: ", "artifacts.equity_plot: ", "artifacts.strategy: "),
-    *("lead.over: ", "folds[].total_return: ", "folds[].held_return: ", "warnings"),
+    *("lead.over: ", "folds[].total_return: ", "folds[].held_return: ", "warnings", "reproduction: "),
 )
 """What those of a training in folds have had since then besides."""
 VARIANTS = {

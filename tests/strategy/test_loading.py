@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from ktrdr.errors import Fault, StrategyError
 from ktrdr.features.columns import feature_names
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.strategy.document import read_document
 from ktrdr.strategy.loading import load_strategy, strategy_schema
+from ktrdr.strategy.search_schema import with_ranges
 from ktrdr.strategy.spec import LSTM, Direction, Holdout, PurgedKFold, Strategy, TripleBarrier
 from ktrdr.strategy.validation_errors import UNIONS
+from tests.strategy.test_search_loading import SEARCH
 
 jsonschema = pytest.importorskip("jsonschema")
 
 CATALOGUE = IndicatorCatalogue()
-SHIPPED = sorted((Path(__file__).parents[2] / "config" / "strategies").glob("*.yaml"))
+STRATEGIES = Path(__file__).parents[2] / "config" / "strategies"
+SHIPPED = sorted(path for path in STRATEGIES.glob("*.yaml") if not path.stem.startswith("search_"))
 
 GUIDE = """\
 name: E2E Test Strategy
@@ -109,10 +113,19 @@ def test_shipped_strategies_load_survive_json_and_fit_the_schema(path: Path) -> 
 )
 def test_the_schema_refuses_what_loading_refuses(text: str) -> None:
     faults_of(text)
-    from ktrdr.strategy.document import read_document
 
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(read_document(text).data, strategy_schema(CATALOGUE))
+
+
+def test_the_schema_of_searches_knows_ranges_and_their_section() -> None:
+    schema = with_ranges(strategy_schema(CATALOGUE))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    jsonschema.validate(read_document(SEARCH).data, schema)
+    for right, wrong in (("int: [16", "itn: [16"), ("sampler: tpe", "sampler: tpee"), ("name: sma", "name: smaa")):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(read_document(SEARCH.replace(right, wrong)).data, schema)
 
 
 def test_every_fault_is_told_at_once_in_the_order_of_lines() -> None:

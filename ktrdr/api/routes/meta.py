@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from ktrdr.api.schemas.system import Meta, OperationKind, TimeframeLength
 from ktrdr.errors import FINAL_ERRORS
-from ktrdr.jobs.kinds import KINDS
+from ktrdr.jobs.kinds import OPERATION_TYPES
 from ktrdr.market.files.presets import PRESETS
 from ktrdr.operations.status import OperationStatus
 from ktrdr.timeframe import Timeframe
@@ -31,10 +31,9 @@ async def read_meta(request: Request) -> Meta:
 
 def _kinds() -> list[OperationKind]:
     """Kinds of jobs that make the same kind of operations are one."""
-    by_type = {kind.operation_type: kind for kind in KINDS.values()}
     return [
         OperationKind(
             operation_type=name, title=kind.title, is_resumable=kind.is_resumable, makes_model=kind.makes_model
         )
-        for name, kind in by_type.items()
+        for name, kind in OPERATION_TYPES.items()
     ]

@@ -25,6 +25,7 @@ from ktrdr.api.routes.responses import (
 from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
 from ktrdr.errors import ArtifactNotFound, KtrdrError, nearest
 from ktrdr.jobs.kinds import job_of, kind_of
+from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation as Record
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
@@ -91,11 +92,12 @@ async def list_operations(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     page_token: Annotated[str | None, Query(description="`next_page_token` of the page before.")] = None,
 ) -> Response:
-    """All operations, newest first; those of the page that cannot be read are in `unreadable`."""
+    """Operations, newest first, trials only by their type or parent; `unreadable` has those that cannot be read."""
     page = await services.operations.list_operations(
         status=status,
         operation_type=type.upper() if type else None,
         parent_id=parent and await services.references.operation_id(parent),
+        without_types=() if type or parent else (TRIAL_TYPE,),
         limit=limit,
         before=page_token,
     )

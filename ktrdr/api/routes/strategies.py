@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
 from ktrdr.api.schemas.operations import OperationStarted
@@ -15,9 +15,12 @@ router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
 @router.get("/schema")
-async def strategy_schema(services: Injected) -> dict[str, Any]:
+async def strategy_schema(
+    services: Injected,
+    search: Annotated[bool, Query(description="Whether ranges and the section `search` are part of it.")] = False,
+) -> dict[str, Any]:
     """JSON Schema of a strategy, for editors."""
-    return await services.strategies.schema()
+    return await services.strategies.schema(search=search)
 
 
 @router.post("/validate", responses=refusals(403, 413, 422))

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ktrdr.api.schemas.base import Request
+from ktrdr.payloads.search import Objective
 
 
 class StrategyText(Request):
@@ -21,12 +22,33 @@ class StrategyFault(BaseModel):
     line: int | None = None
 
 
+class SearchedKey(BaseModel):
+    """A key that a search varies."""
+
+    path: str
+    range: dict[str, Any] = Field(description="As it is written, such as `{log: [0.0001, 0.01]}`.")
+
+
+class SearchOutline(BaseModel):
+    """What a strategy with ranges asks for."""
+
+    trials: int
+    different: int | None = Field(description="The number of different trials; null where there is no end of them.")
+    sampler: str
+    objective: Objective
+    keys: list[SearchedKey]
+
+
 class StrategyVerdict(BaseModel):
-    """`strategy` is the document with every default filled in; absent when there are faults."""
+    """`strategy` is the document with every default filled in; absent when there are faults.
+
+    Of a search it has the first value of each range.
+    """
 
     valid: bool
     faults: list[StrategyFault]
     strategy: dict[str, Any] | None = None
+    search: SearchOutline | None = Field(None, description="Of a strategy with ranges.")
     warnings: list[str] = Field(default_factory=list, description="Keys that do nothing in this strategy, in words.")
 
 

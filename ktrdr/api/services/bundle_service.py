@@ -19,7 +19,8 @@ from ktrdr.executors.outcome import JOB, outcome_of
 from ktrdr.files import make_folder, move_folder
 from ktrdr.findings import Level, subfolders
 from ktrdr.home import Home
-from ktrdr.jobs.kinds import MODEL_TYPES, job_of
+from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.parts import TRAINING_TYPE
 from ktrdr.ledger.store import Ledger
 from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.operations.operation import Operation
@@ -105,7 +106,7 @@ class BundleService:
     async def _members(self, operation_id: str) -> list[Operation]:
         """The training, and the trainings of its folds. Raises NotFoundError."""
         operation = await self._operations.get_operation(operation_id)
-        if operation.operation_type not in MODEL_TYPES:
+        if operation.operation_type != TRAINING_TYPE:
             raise NotFoundError(
                 f"operation {operation_id} is no training ({operation.operation_type}); it has no model",
                 hint="list models with: ktrdr models list",

@@ -13,6 +13,7 @@ from pathlib import Path
 from ktrdr.api.schemas.operations import Prune, Pruned, PrunedOperation
 from ktrdr.errors import ConflictError, OperationNotFound, OperationNotTerminal, StorageError
 from ktrdr.jobs.kinds import has_model, job_of
+from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
@@ -90,7 +91,10 @@ def _chosen(every: Sequence[Operation], operation_ids: Sequence[str]) -> _Family
             hint = "list them with: ktrdr operations list"
             raise OperationNotFound(f"there is no operation {operation_id!r}", hint=hint)
     named = set(operation_ids)
-    chosen = [each for each in every if each.operation_id in named or (each.parent_id in named and _is_part(each))]
+    for each in sorted(every, key=_age):  # a parent is older than its parts
+        if each.parent_id in named and _is_part(each):
+            named.add(each.operation_id)
+    chosen = [each for each in every if each.operation_id in named]
     needed = _models_in_use(every)
     for operation in chosen:
         _check_removable(operation, chosen, every, needed)
@@ -182,7 +186,7 @@ def _best(every: Iterable[Operation], count: int) -> list[Operation]:
     rivals: defaultdict[tuple[object, ...], list[tuple[float, Operation]]] = defaultdict(list)
     for operation in every:
         metadata, loss = operation.metadata, operation.metadata.get("best_val_loss")
-        if not has_model(operation):
+        if not has_model(operation) or operation.operation_type == TRIAL_TYPE:
             continue
         if isinstance(loss, int | float) and math.isfinite(loss):
             group = (metadata["strategy"], *sorted(metadata["symbols"]), *metadata["timeframes"])

@@ -18,6 +18,7 @@ from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
 from ktrdr.api.services.run_service import RunService
+from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
@@ -32,6 +33,7 @@ class Services:
     operations: OperationsService
     dispatcher: Dispatcher
     training: TrainingService
+    searches: SearchService
     data: DataService
     jobs: JobService
     series: SeriesService

@@ -6,10 +6,14 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from ktrdr.api.schemas.strategies import Indicator, StrategyFault, StrategyVerdict
+from ktrdr.api.schemas.strategies import Indicator, SearchedKey, SearchOutline, StrategyFault, StrategyVerdict
 from ktrdr.errors import StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.loading import load_strategy, strategy_schema
+from ktrdr.strategy.search_loading import is_search, load_search
+from ktrdr.strategy.search_schema import with_ranges
+from ktrdr.strategy.search_space import Search
+from ktrdr.strategy.spec import Strategy
 from ktrdr.strategy.unused_keys import unused_keys
 
 
@@ -19,14 +23,21 @@ class StrategyService:
 
     async def validate(self, text: str) -> StrategyVerdict:
         try:
-            strategy = await asyncio.to_thread(load_strategy, text, self._catalogue)
+            strategy, search = await asyncio.to_thread(self._load, text)
         except StrategyError as error:
             return StrategyVerdict(valid=False, faults=[StrategyFault(**asdict(fault)) for fault in error.faults])
         document = strategy.model_dump(mode="json", by_alias=True)
-        return StrategyVerdict(valid=True, faults=[], strategy=document, warnings=list(map(str, unused_keys(strategy))))
+        return StrategyVerdict(
+            valid=True,
+            faults=[],
+            strategy=document,
+            search=_outline(search) if search else None,
+            warnings=list(map(str, unused_keys(strategy))),
+        )
 
-    async def schema(self) -> dict[str, Any]:
-        return await asyncio.to_thread(strategy_schema, self._catalogue)
+    async def schema(self, *, search: bool = False) -> dict[str, Any]:
+        schema = await asyncio.to_thread(strategy_schema, self._catalogue)
+        return with_ranges(schema) if search else schema
 
     async def indicators(self) -> list[Indicator]:
         return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
@@ -35,5 +46,24 @@ class StrategyService:
         """Raises IndicatorNotFound with the nearest name."""
         return await asyncio.to_thread(self._describe, name)
 
+    def _load(self, text: str) -> tuple[Strategy, Search | None]:
+        if not is_search(text):
+            return load_strategy(text, self._catalogue), None
+        search = load_search(text, self._catalogue)
+        return search.strategy, search
+
     def _describe(self, name: str) -> Indicator:
         return Indicator.model_validate(asdict(self._catalogue.describe(name)))
+
+
+def _outline(search: Search) -> SearchOutline:
+    return SearchOutline(
+        trials=search.trials,
+        different=search.grid_size,
+        sampler=search.settings.sampler,
+        objective=search.settings.objective,
+        keys=[
+            SearchedKey(path=each.name, range=each.range.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+            for each in search.parameters
+        ],
+    )

@@ -12,10 +12,11 @@ from ktrdr.api.schemas.training import OnBars, TrainingStart
 from ktrdr.errors import ConflictError, SeriesNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.features.splits import fold_count
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
+from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.parts import job_of_strategy, ordinary
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.store import BarStore
@@ -24,6 +25,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
+from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD
@@ -31,8 +33,6 @@ from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint, check_latest, c
 
 if TYPE_CHECKING:
     from ktrdr.market.series_file import StoredBars
-
-CHECKPOINT_FILES = f"{CHECKPOINTS}/*.safetensors"
 
 
 class TrainingService:
@@ -52,7 +52,7 @@ class TrainingService:
         self._catalogue = catalogue
         self._home = home
         jobs.resume_with("training", self._resume)
-        jobs.resume_with("folds", self._resume_folds)
+        jobs.resume_with("folds", self._resume)
 
     async def start(self, request: TrainingStart, idempotency_key: str | None = None) -> Operation:
         """Start a training, or queue it when all workers are busy.
@@ -60,10 +60,10 @@ class TrainingService:
         Raises InputError for what can't be right, ConflictError when bars are missing in the store.
         """
         strategy, on_bars = await asyncio.to_thread(self.describe, request, request.strategy_name)
-        job = _training_job(strategy, on_bars)
+        job = job_of_strategy(strategy, on_bars)
         if earlier := await self._jobs.find_repeated(job, idempotency_key):
             return earlier
-        await self._check(on_bars)
+        await self.check(on_bars)
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
     async def reproduce(self, operation_id: str, idempotency_key: str | None = None) -> Operation:
@@ -85,16 +85,16 @@ class TrainingService:
                 hint="list models with: ktrdr models list",
                 operation_status=str(original.status),
             )
-        again = job.model_copy(update={"reproduces": operation_id, "resume_from": None, "part": None})
+        again = ordinary(job).model_copy(update={"reproduces": operation_id, "resume_from": None, "until": job.until})
         return await self._jobs.start(again, parent_id=operation_id, idempotency_key=idempotency_key)
 
     async def prepare(self, request: OnBars, strategy_name: str) -> StrategyOnBars:
         """What a worker must know of work on a strategy. Raises as `start` does."""
         _, on_bars = await asyncio.to_thread(self.describe, request, strategy_name)
-        await self._check(on_bars)
+        await self.check(on_bars)
         return on_bars
 
-    async def _check(self, on_bars: StrategyOnBars) -> None:
+    async def check(self, on_bars: StrategyOnBars) -> None:
         """Refuse now what a worker would refuse later. Raises ConflictError without bars, TrainingDataError."""
         try:
             for symbol in on_bars.symbols:
@@ -106,12 +106,18 @@ class TrainingService:
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
         """The strategy on its timeframes, and what a worker must know of it. Raises InputError and StrategyError."""
-        strategy = load_strategy(request.strategy, self._catalogue)
+        text = with_settings(request.strategy, request.set or {})
+        return self.on_bars(load_strategy(text, self._catalogue), text, request, strategy_name)
+
+    def on_bars(
+        self, strategy: Strategy, text: str, request: OnBars, strategy_name: str
+    ) -> tuple[Strategy, StrategyOnBars]:
+        """As `describe`, of a strategy that was loaded from `text`. Raises InputError."""
         symbols = tuple(dict.fromkeys(check_symbol(symbol) for symbol in request.symbols))
         strategy = on_timeframes(strategy, request.timeframes)
         check_range(request.start_date, request.end_date)
         return strategy, StrategyOnBars(
-            strategy=request.strategy,
+            strategy=text,
             strategy_name=strategy_name or strategy.slug,
             model_type=strategy.model.type,
             symbols=symbols,
@@ -120,25 +126,36 @@ class TrainingService:
             end=request.end_date,
         )
 
-    async def _resume(self, parent: Operation, job: TrainingJob) -> TrainingJob:
-        """From the last checkpoint. Raises ConflictError without one, CheckpointMismatch when its inputs differ."""
+    async def _resume(self, parent: Operation, job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
+        return ordinary(await self.continuation(parent, job))
+
+    async def check_unchanged(self, trained: Operation, job: TrainingJob | FoldsJob) -> None:
+        """Raises CheckpointMismatch when strategy or bars are not those that the model was trained with."""
         strategy = await asyncio.to_thread(self._strategy_of, job)
-        source = await asyncio.to_thread(self._with_checkpoints, parent.operation_id, job)
+        own = {job.fold: trained} if isinstance(job, TrainingJob) else await self._dispatcher.plans.parts_of(trained)
+        await asyncio.to_thread(self._check_folds, own, strategy, job)
+
+    async def continuation(self, parent: Operation, job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
+        """The same job from the last checkpoint, or what is missing of its folds.
+
+        Raises ConflictError without a checkpoint, CheckpointMismatch when its inputs differ.
+        """
+        strategy = await asyncio.to_thread(self._strategy_of, job)
+        if isinstance(job, FoldsJob):
+            folds = await self._dispatcher.plans.parts_of(parent)
+            await asyncio.to_thread(self._check_folds, folds, strategy, job)
+            return await asyncio.to_thread(self._without_trained, folds, job)
+        source = await asyncio.to_thread(self._with_checkpoints, parent.operation_id)
         await asyncio.to_thread(self._check_checkpoint, source, strategy, job)
-        return job.model_copy(update={"resume_from": source, "part": None})
+        return job.model_copy(update={"resume_from": source})
 
-    async def _resume_folds(self, parent: Operation, job: FoldsJob) -> FoldsJob:
-        """What is missing of an earlier attempt. Raises CheckpointMismatch when its inputs differ."""
-        strategy = await asyncio.to_thread(self._strategy_of, job)
-        folds = await self._dispatcher.plans.parts_of(parent)
-        await asyncio.to_thread(self._check_folds, folds, strategy, job)
-        return await asyncio.to_thread(self._without_trained, folds, job)
+    def _with_checkpoints(self, operation_id: str) -> str:
+        """The operation itself, or the one that it was to go on from when it ended before its first checkpoint.
 
-    def _with_checkpoints(self, operation_id: str, job: TrainingJob) -> str:
-        """The operation itself, or the one that it was to go on from when it ended before its first checkpoint."""
-        for name in (operation_id, job.resume_from) if job.resume_from else (operation_id,):
-            if any((self._home.models / name).glob(CHECKPOINT_FILES)):
-                return name
+        Raises ConflictError when there is none.
+        """
+        if source := with_checkpoints(self._home, operation_id):
+            return source
         raise ConflictError(
             f"operation {operation_id} ended before its first checkpoint; there is nothing to resume",
             hint="start it again with: ktrdr models train …",
@@ -148,7 +165,7 @@ class TrainingService:
         made_from = Fingerprint.of(strategy, self._read_all(strategy, job), job.fold)
         check_latest(self._home.models / name / CHECKPOINTS, made_from)
 
-    def _check_folds(self, folds: Mapping[int, Operation], strategy: Strategy, job: FoldsJob) -> None:
+    def _check_folds(self, folds: Mapping[int, Operation], strategy: Strategy, job: StrategyOnBars) -> None:
         """What is taken over of an earlier attempt must be made of what the rest will be made of."""
         now = Fingerprint.of(strategy, self._read_all(strategy, job))
         for fold, part in folds.items():
@@ -159,16 +176,15 @@ class TrainingService:
 
     def _without_trained(self, folds: Mapping[int, Operation], job: FoldsJob) -> FoldsJob:
         """A fold that an earlier attempt has completed is taken over as it is, one with checkpoints goes on."""
-        completed = {fold: part.operation_id for fold, part in folds.items() if self._has_model(part)}
+        completed = {fold: part.operation_id for fold, part in folds.items() if self.has_model(part)}
         checkpoints = {}
         for fold, part in folds.items():
-            training = job_of(part)
-            if fold not in completed and isinstance(training, TrainingJob):
+            if fold not in completed:
                 with suppress(ConflictError):
-                    checkpoints[fold] = self._with_checkpoints(part.operation_id, training)
+                    checkpoints[fold] = self._with_checkpoints(part.operation_id)
         return job.model_copy(update={"completed": completed, "checkpoints": checkpoints})
 
-    def _has_model(self, operation: Operation) -> bool:
+    def has_model(self, operation: Operation) -> bool:
         is_completed = operation.status is OperationStatus.COMPLETED
         return is_completed and (self._home.models / operation.operation_id / CARD).exists()
 
@@ -186,9 +202,3 @@ class TrainingService:
             return self._store.read_stored(symbol, timeframe, on_bars.start, on_bars.end)
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
-
-
-def _training_job(strategy: Strategy, on_bars: StrategyOnBars) -> TrainingJob | FoldsJob:
-    shared = on_bars.model_dump()
-    folds, epochs = fold_count(strategy), strategy.training.epochs
-    return FoldsJob(**shared, epochs=epochs, folds=folds) if folds > 1 else TrainingJob(**shared, epochs=epochs)

@@ -1,0 +1,89 @@
+"""The final job of a search, run in a worker: it summarises the trials and compares the winner with its trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from ktrdr.errors import StorageError
+from ktrdr.executors.outcome import PARTS, Outcome, read_job, read_outcome
+from ktrdr.experiments.search import summarise
+from ktrdr.home import Home
+from ktrdr.jobs.checkpoints import lineage
+from ktrdr.jobs.entry import JobContext
+from ktrdr.jobs.search_standing import Standing, TriedPart, trial_results
+from ktrdr.operations.plan import Part
+from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.jobs import SearchJob, parse_job
+from ktrdr.payloads.reading import parse_results
+from ktrdr.payloads.search import SearchWinner
+from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
+from ktrdr.training.fingerprint import CHECKPOINTS
+
+_STATUS = {
+    "completed": OperationStatus.COMPLETED,
+    "failed": OperationStatus.FAILED,
+    "cancelled": OperationStatus.CANCELLED,
+}
+
+
+def run(job: SearchJob, context: JobContext) -> Outcome:
+    members: list[str] = json.loads((context.folder / PARTS).read_bytes())
+    *trials, last = [_read(context, member) for member in members]
+    tried = [TriedPart.of(part, job.objective) for part in trials]
+    standing = Standing.of(job, tried)
+    winner = _winner(standing.latest[standing.ranked[0]], last)
+    output = context.home.models / context.operation_id
+    results = summarise(
+        f"{job.strategy_name} on {', '.join(job.symbols)}, {', '.join(job.timeframes)}",
+        job.objective,
+        list(trial_results(job, standing)),
+        winner,
+        sum(each.trained_epochs for each in tried),
+        output,
+        output.relative_to(context.home.root),
+    )
+    metadata = {"winner": winner.operation_id, "best_trial": winner.trial, "best_score": winner.score}
+    leftovers = tuple(_checkpoints(context.home, trials))
+    return Outcome("completed", results.model_dump(mode="json"), metadata, leftovers=leftovers)
+
+
+def _read(context: JobContext, member: str) -> Part:
+    folder = context.folder.parent / member
+    try:
+        payload, outcome = read_job(folder), read_outcome(folder)
+        if outcome is None:
+            raise StorageError(f"the outcome of {member} is gone", hint="start the search again")
+        index = parse_job(payload).part
+        assert index is not None
+        return Part(index, member, _STATUS[outcome.status], outcome.results, payload, outcome.error)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{member}, a part of the search, cannot be read: {error}") from error
+
+
+def _winner(trial: TriedPart, full_training: Part) -> SearchWinner:
+    results = parse_results(full_training.results)
+    assert isinstance(results, TrainingResults | FoldsResults)
+    assert results.reproduction is not None
+    assert trial.score is not None
+    return SearchWinner(
+        trial=trial.trial,
+        operation_id=full_training.operation_id,
+        score=trial.score,
+        identical=results.reproduction.identical,
+        differences=results.reproduction.differences,
+    )
+
+
+def _checkpoints(home: Home, trials: Sequence[Part]) -> Iterator[str]:
+    """The folders of checkpoints from which trials went on, or might have gone on."""
+    names = dict.fromkeys(name for part in trials for own in _trainings(part) for name in lineage(home, own))
+    yield from (f"models/{name}/{CHECKPOINTS}" for name in names if (home.models / name / CHECKPOINTS).is_dir())
+
+
+def _trainings(part: Part) -> Iterator[str]:
+    """The operations that trained a part: itself, and its folds."""
+    yield part.operation_id
+    results = parse_results(part.results)
+    if isinstance(results, FoldsResults | UnfinishedFoldsResults):
+        yield from (fold.operation_id for fold in results.folds)

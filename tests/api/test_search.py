@@ -1,0 +1,131 @@
+"""POST /search: a search from its start to its winner, over folds too, and one that was cancelled and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import Wait
+
+pytestmark = pytest.mark.anyio
+
+API = "/api/v1"
+STRATEGY = """
+name: Probe
+model: {{type: mlp, layers: 1, hidden_size: 4, sequence_length: 3}}
+training: {{epochs: 3, batch_size: 128, learning_rate: {{log: [0.0001, 0.1]}}}}
+indicators: [{{name: rsi, period: {{int: [5, 30]}}}}]
+search: {{trials: {trials}, seed: 1{more}}}
+controls: {{shuffled_labels: none}}
+{validation}
+"""
+
+
+def search(trials: int, more: str = "", validation: str = "") -> dict[str, Any]:
+    text = STRATEGY.format(trials=trials, more=more, validation=validation)
+    return {"strategy": text, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2023-10-01"}
+
+
+async def start(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+    answer = await client.post(f"{API}/search", json=body)
+    assert answer.status_code == 202, answer.text
+    name: str = answer.json()["operation_id"]
+    assert answer.headers["location"].endswith(name)
+    return name
+
+
+async def get(client: httpx.AsyncClient, path: str, **query: Any) -> Any:
+    return (await client.get(f"{API}/{path}", params=query)).json()
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "models"
+
+
+async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_and_resumed(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait, models: Path
+) -> None:
+    body = search(4, ", sampler: tpe, halving: {factor: 4, min_epochs: 1}")
+    whole = await start(client, body)
+    ended = await wait(whole)
+    cancelled = await start(client, body)
+    while not (await get(client, f"operations/{cancelled}/metrics"))["metrics"]:  # noqa: ASYNC110 (no event tells)
+        await asyncio.sleep(0.01)
+    await client.post(f"{API}/operations/{cancelled}/cancel")
+    assert (await wait(cancelled))["status"] == "CANCELLED"
+
+    resumed = (await client.post(f"{API}/operations/{cancelled}/resume")).json()["operation_id"]
+    await wait(resumed)
+
+    first, partial, again = [await get(client, f"operations/{each}/results") for each in (whole, cancelled, resumed)]
+    assert (ended["status"], ended["progress"]["percentage"]) == ("COMPLETED", 100.0)
+    # Four trials to one epoch, and the best of them to three.
+    assert first["epochs_trained"] == 4 * 1 + 1 * 2
+    assert sorted(trial["epochs"] for trial in first["trials"]) == [1, 1, 1, 3]
+    assert (first["winner"]["identical"], first["winner"]["differences"], first["warnings"]) == (True, [], [])
+    unnamed = [[trial | {"operation_id": ""} for trial in each["trials"]] for each in (first, again)]
+    assert unnamed[0] == unnamed[1]
+    assert partial["kind"] == "unfinished_search"
+    assert partial["trials"]
+    trained_again = (await get(client, "operations", parent=resumed, type="TRIAL"))["operations"]
+    assert len(trained_again) < 5
+    trial = first["trials"][first["winner"]["trial"]]
+    names = [each["operation_id"] for each in (first["winner"], trial, again["winner"])]
+    assert len({(models / each / "model.safetensors").read_bytes() for each in names}) == 1
+    await check_lists(client, whole, [again["winner"]["operation_id"], names[0]])
+    await check_no_checkpoints(models)
+
+
+async def check_lists(client: httpx.AsyncClient, name: str, winners: list[str]) -> None:
+    """Trials are listed where somebody asks for them."""
+    every = (await get(client, "operations"))["operations"]
+    assert {each["operation_type"] for each in every} == {"TRAINING", "SEARCH", "DATA_LOAD"}
+    parts = (await get(client, "operations", parent=name))["operations"]
+    assert [each["operation_type"] for each in parts] == ["TRAINING"] + ["TRIAL"] * 5
+    assert [model["operation_id"] for model in (await get(client, "models"))["models"]] == winners
+    rows = (await get(client, f"operations/{name}/metrics"))["metrics"]
+    assert [(row["rung"], row["epochs"]) for row in rows] == [(1, 1)] * 4 + [(2, 3)]
+    assert (await client.get(f"{API}/operations/{name}/artifacts/search_summary")).text.startswith("Search: probe")
+
+
+async def test_over_a_walk_forward_every_trial_is_a_training_in_folds(
+    client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait, models: Path
+) -> None:
+    validation = "validation: {type: walk_forward, folds: 2}"
+    name = await start(client, search(2, ", objective: accuracy, halving: {factor: 2, min_epochs: 1}", validation))
+
+    await wait(name)
+
+    results = await get(client, f"operations/{name}/results")
+    assert (results["winner"]["identical"], results["winner"]["differences"]) == (True, [])
+    assert results["epochs_trained"] == 2 * (2 * 1 + 2)  # in each of two folds
+    full = await get(client, f"operations/{results['winner']['operation_id']}/results")
+    assert (full["kind"], len(full["folds"])) == ("folds", 2)
+    assert full["evaluation"]["accuracy"] == results["winner"]["score"]
+    await check_no_checkpoints(models)
+    removed = (await client.delete(f"{API}/operations/{name}")).json()
+    assert len(removed["operations"]) == 1 + 3 * 3 + 3
+    assert list(models.iterdir()) == []
+
+
+async def check_no_checkpoints(models: Path) -> None:
+    """They go once the end is recorded, which is when clients see it."""
+    for _ in range(1000):
+        if not list(models.glob("*/checkpoints")):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("checkpoints are left")
+
+
+async def test_a_strategy_without_ranges_is_refused_in_words(client: httpx.AsyncClient, loaded: dict[str, Any]) -> None:
+    body = search(2) | {"strategy": "name: x\nmodel: {type: mlp}\n"}
+
+    answer = await client.post(f"{API}/search", json=body)
+
+    assert answer.status_code == 422
+    assert "search: {trials: 20}" in answer.text
