@@ -9,6 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from ktrdr.errors import StorageError, StrategyError
 from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.parts import TRAINING_TYPE, TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.evaluation import NAIVE
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
@@ -20,6 +21,9 @@ from ktrdr.strategy.settings import settings_by_path
 from ktrdr.strategy.spec import Strategy
 
 _ABOUT = ("name", "description", "timeframes", "indicators")
+RUN_TYPES = frozenset({TRAINING_TYPE, TRIAL_TYPE})
+"""The types of operations that are runs."""
+
 # TA-Lib's name of the parameter that strategies call `period`.
 _PERIOD = "timeperiod"
 
