@@ -56,6 +56,7 @@ def judged(kind: Any, seeds: Sequence[int]) -> list[Verdict]:
 
 def verdict_on(kind: Kind, seed: int, count: int = BARS) -> Verdict:
     from ktrdr.experiments.train import run_training
+    from ktrdr.ledger.recorder import Unrecorded
     from ktrdr.market.series_file import StoredBars
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
@@ -65,7 +66,9 @@ def verdict_on(kind: Kind, seed: int, count: int = BARS) -> Verdict:
         request = TrainingRequest(
             f"{kind}_{seed}", strategy_for(kind), "honesty", "", ("A",), None, None, output=Path(folder)
         )
-        evaluation = run_training(request, lambda _symbol, _timeframe: series, SilentObserver()).evaluation
+        evaluation = run_training(
+            request, lambda _symbol, _timeframe: series, SilentObserver(), looks=Unrecorded()
+        ).evaluation
     assert evaluation
     return Verdict(evaluation.accuracy, evaluation.significance.beats_baselines)
 

@@ -1,7 +1,7 @@
 """What the variants of a strategy are measured against: Optuna and a plain PyTorch loop, one training after the other.
 
-`python -m benchmarks.plain_search CLOSES_FILE VARIANTS THREADS` prints the seconds that all of them took, and the
-seconds of processor time; 0 threads are torch's default. Nothing of ktrdr is imported: this is what one would write
+`python -m benchmarks.plain_search CLOSES_FILE VARIANTS THREADS [EPOCHS]` prints the seconds that all of them took, and
+the seconds of processor time; 0 threads are torch's default. Nothing of ktrdr is imported: this is what one would write
 without it.
 """
 
@@ -67,13 +67,13 @@ def samples_of(closes: NDArray[np.float64]) -> tuple[Samples, Samples]:
     return Samples(windows[:border], labels[:border]), Samples(windows[border:], labels[border:])
 
 
-def train(training: Samples, validation: Samples, seed: int) -> float:
+def train(training: Samples, validation: Samples, seed: int, epochs: int = EPOCHS) -> float:
     """The best validation loss, of the epoch whose weights are in the model in the end."""
     torch.manual_seed(seed)
     model = Network(training.windows.shape[2])
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     best, weights = float("inf"), model.state_dict()
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         model.train()
         loss_sum, correct = 0.0, 0
         for windows, labels in training.batches(shuffle=True):
@@ -99,23 +99,23 @@ def validate(model: nn.Module, samples: Samples) -> float:
     return sum(losses) / len(samples.labels)
 
 
-def search(closes: NDArray[np.float64], variants: int) -> None:
+def search(closes: NDArray[np.float64], variants: int, epochs: int) -> None:
     training, validation = samples_of(closes)
     study = optuna.create_study()
     for seed in range(variants):
         study.enqueue_trial({"seed": seed})
         trial = study.ask()
-        study.tell(trial, train(training, validation, trial.suggest_int("seed", 0, variants)))
+        study.tell(trial, train(training, validation, trial.suggest_int("seed", 0, variants), epochs))
 
 
 def main() -> None:
-    closes_file, variants, threads = sys.argv[1:]
+    closes_file, variants, threads, epochs = [*sys.argv[1:], str(EPOCHS)][:4]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if int(threads):
         torch.set_num_threads(int(threads))
     closes = np.load(Path(closes_file))
     began, cpu_before_s = time.perf_counter(), time.process_time()
-    search(closes, int(variants))
+    search(closes, int(variants), int(epochs))
     print(time.perf_counter() - began, time.process_time() - cpu_before_s)
 
 

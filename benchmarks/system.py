@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import psutil
 
 STARTING_TIMEOUT_S = 120.0
 _MEGABYTE_KB = 1024
@@ -110,6 +111,14 @@ class Server:
             if time.monotonic() > deadline:
                 raise RuntimeError("no training worker became warm")
             time.sleep(0.1)
+
+    def await_ended_workers(self) -> None:
+        """Until the workers that trials have shared are gone, whose processor time then counts as their parent's."""
+        deadline = time.monotonic() + STARTING_TIMEOUT_S
+        while any(child.name() == "ktrdr-worker" for child in psutil.Process(self.process.pid).children()):
+            if time.monotonic() > deadline:
+                raise RuntimeError("a worker does not end")
+            time.sleep(0.5)
 
     def progress(self, operation_id: str) -> dict[str, Any]:
         """As its bridge shows it at this moment."""

@@ -52,7 +52,7 @@ class Cost:
 def run(rounds: int = ROUNDS, variants: int = VARIANTS) -> list[Figure]:
     ours, plain, single = [], [], []
     with Server(KTRDR_MAX_CONCURRENT=str(os.cpu_count())) as server, tempfile.TemporaryDirectory() as folder:
-        closes = _closes(server, Path(folder))
+        closes = closes_of(server, Path(folder))
         for _ in range(rounds):
             ours.append(_posted_at_once(server, variants))
             single.append(_one_after_another(closes, variants, threads=1))
@@ -84,16 +84,16 @@ def _posted_at_once(server: Server, variants: int) -> Cost:
     server.await_warm_worker()
     strategy = STRATEGY.read_text(encoding="utf-8")
     strategies = [re.sub(r"(?m)^training:", f"training:\n  seed: {seed}", strategy) for seed in range(variants)]
-    began, cpu_before_s = time.perf_counter(), _cpu_s(server)
+    began, cpu_before_s = time.perf_counter(), cpu_s(server)
     with ThreadPoolExecutor(variants) as clients:
         started = list(clients.map(server.start_training, strategies))
     for operation in [server.wait_for_end(operation_id) for operation_id in started]:
         if operation["status"] != "COMPLETED":
             raise RuntimeError(f"{operation['operation_id']} ended {operation['status']}: {operation['error']}")
-    return Cost(time.perf_counter() - began, _cpu_s(server) - cpu_before_s)
+    return Cost(time.perf_counter() - began, cpu_s(server) - cpu_before_s)
 
 
-def _cpu_s(server: Server) -> float:
+def cpu_s(server: Server) -> float:
     """Of the server, of its template, and of all workers that have ended."""
     process = psutil.Process(server.process.pid)
     own, template = process.cpu_times(), [child.cpu_times() for child in process.children()]
@@ -106,7 +106,7 @@ def _one_after_another(closes: Path, variants: int, threads: int) -> Cost:
     return Cost(*(float(seconds) for seconds in answer.split()))
 
 
-def _closes(server: Server, folder: Path) -> Path:
+def closes_of(server: Server, folder: Path) -> Path:
     path = folder / "closes.npy"
     np.save(path, BarStore(Home(Path(server.home)).bars).read("AAPL", "1d")["close"].to_numpy())
     return path

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.outcome import Figure, at_least, below
 from benchmarks.worlds import SimulatedPart, World
-from ktrdr.evaluation.random_entries import shift_at_random
+from ktrdr.evaluation.random_entries import Shifts, shift_at_random
 from ktrdr.evaluation.returns import sharpe_error
 from ktrdr.evaluation.scored_rows import ScoredRows
 from ktrdr.evaluation.significance import VALIDATION_LEVEL, accuracy_interval, measure_significance
@@ -214,8 +214,10 @@ def _beats_random_entries(returns: Floats, look_back: int, sign: float) -> bool:
     positions = sign * np.sign(paths[look_back:-1] - paths[: -look_back - 1])
     traded = returns[look_back:]
 
-    def returned(shifts: Sequence[int]) -> float:
-        return float(np.prod(1 + np.roll(positions, shifts[0]) * traded)) - 1
+    def returned(shifts: Shifts) -> Floats:
+        moved = np.stack([np.roll(positions, shift) for shift in shifts[:, 0]])
+        return np.asarray(np.prod(1 + moved * traded, axis=1) - 1, np.float64)
 
-    chance = shift_at_random(returned, [len(traded)], look_back, returned([0]))
+    model = float(returned(np.zeros((1, 1), np.int64))[0])
+    chance = shift_at_random(returned, [len(traded)], look_back, model)
     return chance.percentile is not None and chance.percentile >= 95

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from hvsampledata import apple_stocks
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.rivals import Rivals
@@ -16,7 +17,7 @@ from ktrdr.evaluation.timing import class_agreement, number_agreement
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-Volatility = Literal["constant", "garch", "stochastic"]
+Volatility = Literal["constant", "garch", "fitted", "shuffled", "stochastic"]
 
 TRAINING_BARS = 1_000
 # How many parts are simulated at once.
@@ -31,7 +32,8 @@ class World:
     samples: bars of the part for each symbol
     horizon: bars that a label looks ahead
     symbols: how many; their returns are correlated by 0.6
-    volatility: constant with normal returns, GARCH(1, 1) with Student's t (5), or a slowly drifting logarithm, t (3)
+    volatility: constant with normal returns; GARCH(1, 1) with Student's t (5); the same, fitted to daily returns of
+        Apple, 2019 to 2024; those returns in random order; or a slowly drifting logarithm, t (3)
     drift: mean return, in standard deviations
     quantiles: of the training part's moves, where classes begin; 0 stands for the sign
     """
@@ -159,7 +161,14 @@ def _returns(world: World, random: np.random.Generator, count: int, bars: int) -
     shocks = np.sqrt(correlation) * random.normal(size=(count, bars, 1)) + np.sqrt(1 - correlation) * random.normal(
         size=shape
     )
-    returns = {"constant": _constant, "garch": _garch, "stochastic": _stochastic}[world.volatility](shocks, random)
+    volatility = {
+        "constant": _constant,
+        "garch": _garch,
+        "fitted": _fitted,
+        "shuffled": _shuffled,
+        "stochastic": _stochastic,
+    }
+    returns = volatility[world.volatility](shocks, random)
     return np.asarray(returns + world.drift * returns.std(), np.float64)
 
 
@@ -168,14 +177,29 @@ def _constant(shocks: Floats, random: np.random.Generator) -> Floats:
     return shocks
 
 
-def _garch(shocks: Floats, random: np.random.Generator) -> Floats:
-    """sigma^2(t) = 0.01 + 0.08 r^2(t - 1) + 0.91 sigma^2(t - 1), shocks of Student's t with 5 degrees of freedom."""
-    shocks = _fat_tailed(shocks, random, freedom=5) * np.sqrt(3 / 5)
+def _garch(
+    shocks: Floats, random: np.random.Generator, arch: float = 0.08, garch: float = 0.91, freedom: float = 5
+) -> Floats:
+    """sigma^2(t) = 1 - arch - garch + arch r^2(t - 1) + garch sigma^2(t - 1), shocks of Student's t."""
+    shocks = _fat_tailed(shocks, random, freedom) * np.sqrt((freedom - 2) / freedom)
     variance, returns = np.ones(shocks[:, 0].shape), np.empty_like(shocks)
     for bar in range(shocks.shape[1]):
         returns[:, bar] = np.sqrt(variance) * shocks[:, bar]
-        variance = 0.01 + 0.08 * returns[:, bar] ** 2 + 0.91 * variance
+        variance = 1 - arch - garch + arch * returns[:, bar] ** 2 + garch * variance
     return returns
+
+
+def _fitted(shocks: Floats, random: np.random.Generator) -> Floats:
+    """The parameters that `arch` finds for the returns of `_shuffled`."""
+    return _garch(shocks, random, arch=0.089, garch=0.882, freedom=5.5)
+
+
+def _shuffled(shocks: Floats, random: np.random.Generator) -> Floats:
+    """Daily returns of Apple, in random order: two of each, as one is too few for a part and what is before it."""
+    closes = apple_stocks("polars", lazy=False)["close"].to_numpy()
+    returns = np.tile(np.diff(np.log(closes)), 2)
+    order = np.array([random.permutation(len(returns)) for _ in range(len(shocks))])
+    return np.asarray(returns[order[:, : shocks.shape[1]], None] / returns.std(), np.float64)
 
 
 def _stochastic(shocks: Floats, random: np.random.Generator) -> Floats:
@@ -188,6 +212,6 @@ def _stochastic(shocks: Floats, random: np.random.Generator) -> Floats:
     return np.asarray(_fat_tailed(shocks, random, freedom=3) * np.exp(logarithm)[:, :, None], np.float64)
 
 
-def _fat_tailed(shocks: Floats, random: np.random.Generator, freedom: int) -> Floats:
+def _fat_tailed(shocks: Floats, random: np.random.Generator, freedom: float) -> Floats:
     """One divisor for all symbols of a bar: they share the days on which markets crash."""
     return np.asarray(shocks / np.sqrt(random.chisquare(freedom, (*shocks.shape[:2], 1)) / freedom), np.float64)

@@ -25,6 +25,7 @@ from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.ledger_service import LedgerService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.result_service import ResultService
@@ -50,6 +51,7 @@ from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable
 from ktrdr.jobs.service import JobService
 from ktrdr.jobs.warm_up import PRELOADED
 from ktrdr.launch import Server
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
@@ -175,6 +177,7 @@ def build_services(
     runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
+    ledger = Ledger(home.ledger)
     models = ModelService(operations, results, store, models=home.models)
     return Services(
         operations=operations,
@@ -186,12 +189,13 @@ def build_services(
         series=SeriesService(store),
         strategies=StrategyService(catalogue),
         models=models,
-        bundles=BundleService(operations, home),
+        bundles=BundleService(operations, home, ledger),
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         results=results,
         retention=RetentionService(operations, removal),
         charts=ChartService(operations, results, store, catalogue),
+        ledger=LedgerService(ledger),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),
         readiness=runtime.readiness,
@@ -214,6 +218,7 @@ def _parts(home: Home) -> dict[str, Path]:
         "models": home.models,
         "operations": home.operations,
         "registry": home.registry,
+        "ledger": home.ledger,
         "logs": logs,
     }
 

@@ -28,15 +28,15 @@ class Home:
     """The paths within a home; reading them creates nothing.
 
     root: the folder itself
-    bars_elsewhere: the folder of bars where it is another home's; None for this one's own
+    source: the root of the home whose bars and ledger it uses; None for its own
     """
 
     root: Path
-    bars_elsewhere: Path | None = None
+    source: Path | None = None
 
     @property
     def bars(self) -> Path:
-        return self.bars_elsewhere or self.root / "bars"
+        return (self.source or self.root) / "bars"
 
     @property
     def models(self) -> Path:
@@ -56,8 +56,18 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def datasets(self) -> Path:
+        """The cache of datasets, which can be made again: no backup holds them."""
+        return self.root / "cache" / "datasets"
+
+    @property
     def registry(self) -> Path:
         return self.root / "registry.sqlite"
+
+    @property
+    def ledger(self) -> Path:
+        """Every look at held-out rows, whether a server recorded it or a training without one."""
+        return (self.source or self.root) / "ledger.sqlite"
 
     @property
     def log_file(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults
+    from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
 
 
@@ -137,7 +140,7 @@ class Training:
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
-        """One row for each validation and test sample."""
+        """One row for each validation sample; the test part is sealed, see `unseal`."""
         return self._table(PREDICTIONS)
 
     @property
@@ -170,19 +173,22 @@ def train(
     `strategy` is a Strategy, YAML text or a path; `set` replaces values in it by their paths, as
     `{"training.learning_rate": 0.01}`. `output` is the folder for model and artifacts; the default is a new
     folder in the working directory, named after the strategy and the time. Sets torch's threads, seed and determinism
-    for the process.
+    for the process. Every look at validation rows is recorded in the ledger of the home, as with a server.
 
     Raises StrategyError, InputError, SeriesNotFound, and the errors of `ktrdr.experiments.train.run_training`.
     """
     from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
     from ktrdr.experiments.train import run_training
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
     from ktrdr.training.observer import SilentObserver
     from ktrdr.training.request import TrainingRequest
 
     chosen, text = _load_strategy(strategy, timeframes, set or {})
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or _new_folder(chosen)
-    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
+    place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
+    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
@@ -191,6 +197,7 @@ def train(
             request,
             lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
             observer or SilentObserver(),
+            looks=ledger,
         )
         if count == 1:
             return Training(results.under(folder), folder)
@@ -273,12 +280,72 @@ def search(
         start=_parse_day(start),
         end=_parse_day(end),
     )
-    bars = _open_home(home).bars
+    source = _open_home(home)
     for symbol in on_bars.symbols:
-        BarStore(bars).info(symbol, chosen.timeframes[0])
+        BarStore(source.bars).info(symbol, chosen.timeframes[0])
     folder = (output or _new_folder(chosen)).resolve()
-    outcome = run_in_process(search_job(space, on_bars), folder.name, Home(folder, bars))
+    outcome = run_in_process(search_job(space, on_bars), folder.name, Home(folder, source.root))
     return Search(SearchResults.model_validate(outcome.results).under(folder), folder)
+
+
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in Ledger(_open_home(home).ledger).accounts()
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
+
+
+def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
+    """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
+
+    Of a training in folds the last fold's model is evaluated. The opening is recorded in the home's ledger before a
+    figure is computed: the first of these bars tests at a significance level of 2.5 %, the second at 1.25 %, and so on.
+    The same model again gives the same results and spends nothing. `by` says who opens it; the default is user and
+    machine. Writes the folder `unsealed` in the model's. Sets torch's threads, seed and determinism for the process.
+
+    Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
+    """
+    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
+    from ktrdr.payloads.unsealing import this_user
+    from ktrdr.saved_models.unsealed import unsealed_folder
+
+    opened = _open_home(home)
+    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
+    request = UnsealingRequest(folder.name, folder, by or this_user())
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
+    assert results is not None  # nobody stops it
+    return results.under(unsealed_folder(folder))
+
+
+def _model_folder(folder: Path) -> Path:
+    """Where the model lies; of a training in folds that is the last fold's folder."""
+    from ktrdr.saved_models.reproduce import read_card
+
+    folds = read_card(folder).get("operation_ids")
+    return folder / folds[-1] if folds else folder
 
 
 def _new_folder(strategy: Strategy) -> Path:

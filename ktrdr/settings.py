@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     )
     ktrdr_stall_fails: bool = Field(False, description="Whether a stalled operation is ended as FAILED.")
 
+    ktrdr_cache_limit: int = Field(
+        2_000_000_000,
+        ge=0,
+        description="Bytes that the cache of datasets in KTRDR_HOME may take; what was used longest ago goes first.",
+    )
     ktrdr_import_max_rows: int = Field(
         20_000_000, ge=1, description="Rows of a file that is imported; a larger one is refused before it is read."
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,14 +16,18 @@ from safetensors.numpy import load_file
 
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.experiments.train import run_training
+from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.ledger.recorder import Unrecorded
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.payloads.training import FoldsResults, TrainingResults
+from ktrdr.saved_models.unsealed import with_opening
 from ktrdr.strategy.spec import Strategy
-from ktrdr.training.files import EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
+from ktrdr.training.files import EVALUATED_ROWS, METRICS, PREDICTIONS, UNSEALED, WEIGHTS
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.request import TrainingRequest
 from tests.recompute import folds, outlook, rows, trading
-from tests.recompute.evaluation import RIVALS, evaluate, hits
+from tests.recompute.evaluation import LEVELS, RIVALS, evaluate, hits
 from tests.recompute.inference import Figures
 from tests.recompute.samples import Bars, Rules
 
@@ -89,7 +94,7 @@ class Trained:
 
 def run(case: Case, folder: Path) -> Trained:
     """Train, and compute the results again; `case.rules.fold` is the fold."""
-    found = train(case, folder)
+    found = opened(case, folder, train(case, folder))
     table = rows.build(case.series, case.rules)
     given = with_predictions(table, folder, case.rules)
     parts = {name: own.reset_index(drop=True) for name, own in given.groupby("part")}
@@ -97,11 +102,24 @@ def run(case: Case, folder: Path) -> Trained:
         "final_metrics": final_metrics(folder, parts["validation"], table, case),
         "preflight": outlook.preflight(case.series, table, case.rules, parameters(folder, case)),
     }
+    if case.rules.test:
+        again["sealed"] = {"samples": int((table["part"] == "test").sum())}
+    if "test" in parts:
+        again["sealed"]["opening"] = {"number": 1, "level": LEVELS["test"]}
     for prefix, part in (("", "validation"), ("test_", "test")):
         if part in parts:
             again[f"{prefix}evaluation"] = evaluate(parts[part], case.rules.classes, part)
             again[f"{prefix}backtest"] = trading.backtest(case.series, parts[part], case.rules)
     return Trained(found, parts, again)
+
+
+def opened(case: Case, folder: Path, found: TrainingResults) -> TrainingResults:
+    """With the test part, which is opened for the model that a training hands out: that of the last fold."""
+    if found.sealed is None or case.rules.fold < case.rules.folds - 1:
+        return found
+    with closing(Ledger(folder / "ledger.sqlite")) as ledger:
+        run_unsealing(UnsealingRequest("op_2", folder, "a test"), reader(case), ledger)
+    return with_opening(found.under(folder))
 
 
 def strategy_of(case: Case) -> Strategy:
@@ -110,12 +128,16 @@ def strategy_of(case: Case) -> Strategy:
 
 
 def train(case: Case, folder: Path) -> TrainingResults:
-    frames = {symbol: frame_of(bars) for symbol, bars in case.series.items()}
     symbols = tuple(case.series)
     request = TrainingRequest(
         "op_1", strategy_of(case), "s", "name: s\n", symbols, None, None, folder, fold=case.rules.fold
     )
-    return run_training(request, lambda symbol, _: StoredBars(frames[symbol], "made"), SilentObserver())
+    return run_training(request, reader(case), SilentObserver(), looks=Unrecorded())
+
+
+def reader(case: Case) -> Callable[..., StoredBars]:
+    stored = {symbol: StoredBars(frame_of(bars), "made") for symbol, bars in case.series.items()}
+    return lambda symbol, *_: stored[symbol]
 
 
 def with_predictions(table: pd.DataFrame, folder: Path, rules: Rules) -> pd.DataFrame:
@@ -123,11 +145,11 @@ def with_predictions(table: pd.DataFrame, folder: Path, rules: Rules) -> pd.Data
 
     What was stored of the baselines must be what the other code says of them.
     """
-    model = keyed(pl.read_parquet(folder / PREDICTIONS), {"predicted": "model", "probability_": "model."})
+    model = keyed(read_parts(folder, PREDICTIONS), {"predicted": "model", "probability_": "model."})
     if rules.regression:
         scale = float(np.std(table["move"][table["part"] == "train"]))
         model["model"] = (model["model"] / scale).astype(np.float32).astype(float)
-    stored = keyed(pl.read_parquet(folder / EVALUATED_ROWS), {})
+    stored = keyed(read_parts(folder, EVALUATED_ROWS), {})
     control = stored[[name for name in stored if name.startswith("shuffled_control")]]
     own = table[table["part"].isin(set(model["part"]))].set_index(["symbol", "timestamp"])
     assert sorted(own.index) == sorted(model.index) == sorted(stored.index)
@@ -135,6 +157,12 @@ def with_predictions(table: pd.DataFrame, folder: Path, rules: Rules) -> pd.Data
         pd.testing.assert_series_equal(own[name], stored[name].loc[own.index], check_index=False, check_dtype=False)
     predictions = model[[name for name in model if name.startswith("model")]]
     return own.join(predictions).join(control).reset_index()
+
+
+def read_parts(folder: Path, name: str) -> pl.DataFrame:
+    """The rows of the validation part, and of the test part once that is opened."""
+    paths = [path for path in (folder / name, folder / UNSEALED / name) if path.exists()]
+    return pl.concat([pl.read_parquet(path) for path in paths])
 
 
 def keyed(table: pl.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -190,8 +218,7 @@ def run_folds(case: Case, folder: Path) -> tuple[list[Trained], FoldsResults, Fi
     strategy, own = strategy_of(case), [fold.found for fold in trained]
     whole = TrainingInFolds(strategy, "s", "name: s\n", tuple(case.series), None, None)
     parts = [TrainedFold(f"op_{n}", found, folder / f"fold-{n}") for n, found in enumerate(own)]
-    frames = {symbol: StoredBars(frame_of(bars), "made") for symbol, bars in case.series.items()}
-    found = summarise(whole, parts, lambda symbol, *_: frames[symbol], folder, PurePath())
+    found = with_opening(summarise(whole, parts, reader(case), folder, PurePath()))
 
     table = pd.concat([fold.parts["validation"] for fold in trained], ignore_index=True)
     probabilities = [name for name in table if "." in name]
@@ -200,7 +227,11 @@ def run_folds(case: Case, folder: Path) -> tuple[list[Trained], FoldsResults, Fi
     again: Figures = {
         "evaluation": joined,
         "backtest": trading.backtest(case.series, table, case.rules),
-        **{name: trained[-1].again[name] for name in ("test_evaluation", "test_backtest") if name in trained[-1].again},
+        **{
+            name: trained[-1].again[name]
+            for name in ("sealed", "test_evaluation", "test_backtest")
+            if name in trained[-1].again
+        },
         **folds.summarise([fold.again for fold in trained], joined),
     }
     return trained, found, again

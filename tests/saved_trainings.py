@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,10 +11,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
+from ktrdr.ledger.store import Ledger
+from ktrdr.market.series_file import StoredBars
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import TrainingResults
+from ktrdr.payloads.unsealing import UnsealingResults
 from ktrdr.saved_models.writing import model_card, write_model, write_predictions
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import predict
@@ -61,5 +66,14 @@ def save(
     fingerprint = Fingerprint.of(spec, bars)
     card = model_card(cast(Any, request), dataset, fingerprint, {}, results or training(), bars=bars, device="cpu")
     write_model(folder, module.state_dict(), card)
-    write_predictions(folder, dataset, {"validation": outputs})
+    write_predictions(folder, dataset, "validation", outputs)
     return dataset, outputs
+
+
+def open_test_part(folder: Path, bars: Mapping[str, SymbolBars]) -> UnsealingResults:
+    """The model in `folder` on its test part, with a ledger of its own."""
+    with closing(Ledger(folder / "ledger.sqlite")) as ledger:
+        request = UnsealingRequest("op_2", folder, "a test")
+        opened = run_unsealing(request, lambda symbol, each, *_: StoredBars(bars[symbol][each], "made"), ledger)
+    assert opened
+    return opened

@@ -41,6 +41,13 @@ def test_the_example_runs() -> None:
     assert "val_loss" in done.stdout
 
 
+def test_a_ledger_without_looks_is_a_table_without_rows(tmp_path: Path) -> None:
+    looks = ktrdr.looks(home=tmp_path)
+
+    assert len(looks) == 0
+    assert {"account", "look_id", "strategy_name", "accuracy", "lead"} <= set(looks.columns)
+
+
 def test_bars_and_features_are_tables_of_the_same_rows(home: Path) -> None:
     bars = ktrdr.bars("AAPL", "1d", start="2022-01-01", end="2022-12-31", home=home)
     table = ktrdr.build_features(STRATEGY, "AAPL", ["1d"], start="2022-01-01", end="2022-12-31", home=home)
@@ -78,6 +85,13 @@ def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> No
     assert isinstance(trained.results, FoldsResults)
     assert [(fold.fold, fold.operation_id) for fold in trained.results.folds] == [(1, "fold-1"), (2, "fold-2")]
     assert trained.results.model_path == str(tmp_path / "folds" / "fold-2" / "model.safetensors")
+    looks = ktrdr.looks(home=home).tail(2)
+    assert looks.select("operation_id", "kind", "door").rows() == [
+        ("fold-1", "fold", "python"),
+        ("fold-2", "fold", "python"),
+    ]
+    assert looks["accuracy"].to_list() == [fold.accuracy for fold in trained.results.folds]
+    assert looks["account"].n_unique() == 2
     card = json.loads((tmp_path / "folds" / "model.json").read_bytes())
     assert card["model_path"] == "fold-2/model.safetensors"
     assert trained.summary.startswith("bench on AAPL, 1d, in folds")

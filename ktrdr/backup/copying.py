@@ -1,9 +1,9 @@
 """Copies a home that is in use, so that a server on the copy finds the truth.
 
-The registry is copied first, then the folders of the operations that this copy names. What ends in the meantime is
-unfinished in the copied registry and has its outcome in the copied folder, and a server decides by the folder. The
-other order could name a model whose files were copied before they were complete. For the same reason an operation's
-own folder comes before its model's: the outcome is written last.
+The registry is copied first, then the folders of the operations that this copy names, and the ledger of looks last.
+What ends in the meantime is unfinished in the copied registry and has its outcome in the copied folder, and a server
+decides by the folder. The other order could name a model whose files were copied before they were complete. For the
+same reason an operation's own folder comes before its model's: the outcome is written last.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,7 @@ from ktrdr.files import checksum, is_draft, move_folder
 from ktrdr.findings import subfolders
 from ktrdr.formatting import size_text
 from ktrdr.home import Home
+from ktrdr.ledger.store import Ledger
 from ktrdr.registry.backup import copy_registry, recorded_ids, remove_operations, unfinished_ids
 
 CHECKSUMS = "SHA256SUMS"
@@ -89,6 +91,7 @@ class _Copy:
             self._copy_operation(name)
         self._copy_folder(self.source.bars)
         self._copy_folder(self.source.log_file.parent)
+        self._copy_ledger()
         if has_registry:
             self._drop_pruned(names)
             self.checksums[self.target.registry] = checksum(self.target.registry)
@@ -111,6 +114,13 @@ class _Copy:
             self._copy_folder(model)
             if not outcome_of(folder).exists():
                 return
+
+    def _copy_ledger(self) -> None:
+        """After the models, so that none of them is without its looks; those of later ones do no harm."""
+        if self.source.ledger.exists():
+            with closing(Ledger(self.source.ledger)) as ledger:
+                ledger.copy_to(self.target.ledger)
+            self.checksums[self.target.ledger] = checksum(self.target.ledger)
 
     def _drop_pruned(self, names: set[str]) -> None:
         """Forget operations that were pruned in the meantime, some of whose files were gone before their turn."""
@@ -164,7 +174,12 @@ def _check_places(home: Path, target: Path) -> None:
 
 def _check_space(home: Home, target: Path) -> None:
     parts = (home.operations, home.models, home.bars, home.log_file.parent)
-    needed = sum(_size(path) for part in parts for path in _files_within(part)) + _size(home.registry) + _SPARE_BYTES
+    needed = (
+        sum(_size(path) for part in parts for path in _files_within(part))
+        + _size(home.registry)
+        + _size(home.ledger)
+        + _SPARE_BYTES
+    )
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise InputError(

@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import config, data, doctor, home, indicators, models, operations, registry, search, serve, strategies
+from ktrdr.cli import (
+    cache,
+    config,
+    data,
+    doctor,
+    home,
+    indicators,
+    ledger,
+    models,
+    operations,
+    registry,
+    search,
+    serve,
+    strategies,
+)
 from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
@@ -31,12 +45,14 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(search.app, name="search")
 app.add_typer(operations.app, name="operations")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(indicators.app, name="indicators")
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(home.app, name="home")
 app.add_typer(registry.app, name="registry")
+app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 
 

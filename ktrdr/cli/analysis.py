@@ -64,6 +64,11 @@ def _prediction_notes(results: PredictionResults, seen: Sequence[str]) -> Iterat
     if seen:
         of_all = f"{count(len(seen))} of {count(len(results.predictions))}"
         yield f"bars of the training's own time: {of_all}; their predictions show nothing about later bars"
+    if results.sealed_bars:
+        yield (
+            f"{counted(results.sealed_bars, 'bar')} left out: they lie in the model's sealed test part. To open it, "
+            f"which is counted: ktrdr models unseal {results.model}"
+        )
     if results.class_weights:
         weights = ", ".join(f"{weight:.2f}" for weight in results.class_weights)
         yield f"the predicted class has the largest probability times class weight ({weights})"

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
-    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, SearchStart, TrainingStart
     from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
+    from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
     from ktrdr.payloads.results import Results
+    from ktrdr.payloads.selection import LookVerdict
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -237,6 +239,21 @@ class Client:
 
         return self._get(Model, "models", operation_id)
 
+    def ledger(self, limit: int = 20) -> LedgerList:
+        from ktrdr.payloads.looks import LedgerList
+
+        return self._get(LedgerList, "ledger", query={"limit": limit})
+
+    def ledger_account(self, look_id: str) -> LedgerAccountDetail:
+        from ktrdr.payloads.looks import LedgerAccountDetail
+
+        return self._get(LedgerAccountDetail, "ledger", look_id)
+
+    def ledger_verdict(self, look_id: str) -> LookVerdict:
+        from ktrdr.payloads.selection import LookVerdict
+
+        return self._get(LookVerdict, "ledger", look_id, "verdict", wait_s=CHECK_S)
+
     def compare(self, operation_ids: Sequence[str]) -> Comparison:
         from ktrdr.payloads.comparison import Comparison
 
@@ -247,6 +264,9 @@ class Client:
 
     def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
+
+    def unseal(self, operation_id: str, request: Unsealing) -> OperationStarted:
+        return self._start("models", operation_id, "unseal", content=_json(request))
 
     def bundle(self, operation_id: str) -> Iterator[bytes]:
         """A packed training as it comes."""

@@ -1,4 +1,4 @@
-"""The question before something is removed."""
+"""The question before what cannot be undone."""
 
 from __future__ import annotations
 

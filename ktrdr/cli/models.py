@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare, predict, export, reproduce, pack, unpack, verify."""
+"""`ktrdr models`: train, list, show, compare, predict, export, unseal, reproduce, pack, unpack, verify."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from ktrdr.cli.options import (
 from ktrdr.cli.outcome import finish, print_results, print_results_json, scores_by_name
 from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, shortened
 from ktrdr.cli.strategies import read_strategy
+from ktrdr.cli.unseal import unseal
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError, KtrdrError, TrainingDataError
 from ktrdr.formatting import score, size_text
@@ -45,6 +46,7 @@ app = typer.Typer(no_args_is_help=True, help="Train models and look at what was 
 app.command()(compare)
 app.command()(pack)
 app.command()(unpack)
+app.command()(unseal)
 app.command()(verify)
 
 

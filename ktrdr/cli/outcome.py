@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TrainingResults,
         UnfinishedFoldsResults,
     )
+    from ktrdr.payloads.unsealing import UnsealingResults
 
     Scores = Classification | Regression | ClassScores | NumberScores
     Column = Callable[[Any], float | None]
@@ -72,40 +73,14 @@ def print_results_json(operation_id: str, results: Results) -> None:
 
 
 def print_results(results: Results) -> None:
-    _print_kind(results)
+    show = _BY_KIND.get(getattr(results, "kind", ""), _print_status)
+    show(results)
     if results.note:
         note(results.note)
 
 
-def _print_kind(results: Results) -> None:
-    from ktrdr.payloads.data import DataLoadResults
-    from ktrdr.payloads.leaks import AuditResults
-    from ktrdr.payloads.predictions import ExportResults, PredictionResults
-    from ktrdr.payloads.preflight import PreflightResults
-    from ktrdr.payloads.search import SearchResults, UnfinishedSearchResults
-    from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
-
-    match results:
-        case TrainingResults():
-            print_training(results)
-        case FoldsResults():
-            print_folds(results)
-        case UnfinishedFoldsResults():
-            _print_finished_folds(results)
-        case SearchResults() | UnfinishedSearchResults():
-            print_search(results)
-        case PreflightResults():
-            print_preflight(results)
-        case AuditResults():
-            print_audit(results)
-        case PredictionResults():
-            print_predictions(results)
-        case ExportResults():
-            print_export(results)
-        case DataLoadResults():
-            print_load(results)
-        case _:
-            print_fields([("status", results.status)])
+def _print_status(results: Results) -> None:
+    print_fields([("status", results.status)])
 
 
 def print_training(results: TrainingResults) -> None:
@@ -117,6 +92,25 @@ def print_training(results: TrainingResults) -> None:
     _print_verdicts(results, results.evaluation.verdict if results.evaluation else None)
     for warning in results.preflight.warnings if results.preflight else ():
         warn(warning)
+
+
+def print_unsealing(results: UnsealingResults) -> None:
+    """The model beside its baselines on the test part, and what the opening has spent."""
+    _print_evaluation(results.evaluation)
+    _print_backtest(results.backtest)
+    opening = results.opening
+    print_fields(
+        [
+            ("model", results.model),
+            ("opened by", opening.by),
+            ("opened at", opening.opened_at),
+            ("opening", f"{opening.number} of these bars"),
+            ("significance level", opening.level_in_percent),
+            *_files(results),
+        ]
+    )
+    note(results.evaluation.verdict, "the test part")
+    note(results.backtest.verdict, "the backtest, test part")
 
 
 def print_folds(results: FoldsResults) -> None:
@@ -177,6 +171,8 @@ def _print_verdicts(results: EvaluatedResults, verdict: str | None) -> None:
     for about, text in verdicts.items():
         if text:
             note(text, about)
+    if sealed := results.describe_test_part():
+        note(sealed)
 
 
 def _print_finished_folds(results: UnfinishedFoldsResults) -> None:
@@ -252,3 +248,18 @@ def _files(results: FileResults) -> list[tuple[str, object]]:
         return list(files)
     (folder,) = folders
     return [("folder", folder), *((name, path[len(folder) + 1 :]) for name, path in files)]
+
+
+_BY_KIND: Mapping[str, Callable[[Any], None]] = {
+    "training": print_training,
+    "folds": print_folds,
+    "unfinished_folds": _print_finished_folds,
+    "search": print_search,
+    "unfinished_search": print_search,
+    "preflight": print_preflight,
+    "audit": print_audit,
+    "prediction": print_predictions,
+    "export": print_export,
+    "unsealing": print_unsealing,
+    "data_load": print_load,
+}

@@ -12,6 +12,7 @@ from ktrdr.errors import StorageError
 from ktrdr.executors import check as executors_check
 from ktrdr.findings import Backup, Finding, Level
 from ktrdr.home import Home, HomeLock, is_held, read_holder
+from ktrdr.ledger import check as ledger_check
 from ktrdr.market import check as market_check
 from ktrdr.registry import check as registry_check
 from ktrdr.saved_models import check as saved_models_check
@@ -63,9 +64,11 @@ def _findings(home: Home, is_served: bool, registry_url: str) -> Iterator[Findin
     yield from folder.check(home.root)
     registry = registry_check.check_database(registry_url) if registry_url else registry_check.check(home.registry)
     yield from registry.findings
+    yield from ledger_check.check(home.ledger)
     yield from executors_check.check(home.operations, registry.records)
     yield from market_check.check(home.bars)
     yield from saved_models_check.check(home.models, registry.recorded_ids, registry.completed_trainings)
+    yield from folder.check_cache(home)
     if not is_served:
         yield from folder.check_leftovers(home)
 

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ktrdr.cache import FolderCache
 from ktrdr.files import drafts_within
 from ktrdr.findings import Finding, Level, finish_repairs, is_interrupted, subfolders
-from ktrdr.formatting import size_text
+from ktrdr.formatting import counted, size_text
 from ktrdr.home import Home, is_open_to_others
 
 _MIN_FREE_BYTES = 200 * 1024**2
@@ -50,6 +51,19 @@ def check_leftovers(home: Home) -> Iterator[Finding]:
         yield _leftover(home, drafts, "temporary files of writers that were killed")
     if uploads:
         yield _leftover(home, uploads, "uploads that never ended")
+
+
+def check_cache(home: Home) -> Iterator[Finding]:
+    """Find damaged entries of the cache of datasets; nothing is said of an empty one."""
+    cache = FolderCache(home.datasets, 0)
+    entries, damaged = cache.entries(), cache.damaged()
+    if damaged:
+        what = f"{counted(len(damaged), 'dataset')} in the cache damaged, such as {damaged[0].relative_to(home.root)}"
+        advice = "a trial that needs one makes it again; or --repair moves them away"
+        yield Finding(Level.NOTE, "cache", what, advice, lambda backup: backup.move(*damaged))
+    elif entries:
+        size = size_text(sum(entry.size_bytes for entry in entries))
+        yield Finding(Level.OK, "cache", f"{counted(len(entries), 'dataset')}, {size}")
 
 
 def _leftover(home: Home, paths: Sequence[Path], kind: str) -> Finding:

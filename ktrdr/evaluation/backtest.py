@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.evaluation.performance_verdict import describe_performance
-from ktrdr.evaluation.random_entries import shift_at_random
+from ktrdr.evaluation.random_entries import Shifts, shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
+from ktrdr.payloads.selection import BacktestSelection
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
+# Limits the memory of random entries to some megabytes.
+_PERIODS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,39 @@ class SleeveResult:
     costs: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """A backtest in figures, and its returns.
+
+    opens: [periods], the instants at which periods begin (us, UTC)
+    returns: [periods], simple returns of the portfolio after costs
+    held: [periods], those of holding
+    """
+
+    result: BacktestResult
+    opens: NDArray[np.datetime64]
+    returns: Floats
+    held: Floats
+
+    def beside(self, selection: BacktestSelection | None) -> Backtest:
+        """The same, with its returns beside those of all tries at the same rows."""
+        result = self.result
+        assert result.against_holding is not None  # results of 0.1.0 alone have none
+        assert result.against_zero is not None
+        verdict = describe_performance(
+            result.model,
+            result.buy_and_hold,
+            result.random_entries,
+            result.against_holding,
+            result.against_zero,
+            selection,
+        )
+        return replace(self, result=result.model_copy(update={"selection": selection, "verdict": verdict}))
+
+
 def backtest(
     outputs: NDArray[np.float32], part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], costs: Costs
-) -> BacktestResult:
+) -> Backtest:
     """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
@@ -73,7 +106,7 @@ def backtest(
     return trade_signals(model_signals(outputs, part, dataset), bars, costs)
 
 
-def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> BacktestResult:
+def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = _sleeves(signals, bars)
@@ -87,7 +120,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
     chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
-    return BacktestResult(
+    result = BacktestResult(
         part=signals.part,
         bars=len(instants),
         bars_per_year=per_year,
@@ -101,6 +134,7 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         equity=_curve(instants, equity, held_equity),
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
+    return Backtest(result, instants, returns, held_returns)
 
 
 def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
@@ -160,9 +194,9 @@ def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
 
 
 def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
-    """Traded value, the factor 1 - cost, and the factor 1 + position * return.
+    """Traded value, the factor 1 - cost, and the factor 1 + position * return, of `positions` [..., periods].
 
-    The first two are [periods + 1], one for each open and for the last close. The third is [periods].
+    The first two are [..., periods + 1], one for each open and for the last close. The third is [..., periods].
     """
     traded = np.abs(np.diff(positions, prepend=0.0, append=0.0))
     # A short position loses at most its whole capital, even when the price more than doubles within a period.
@@ -212,16 +246,23 @@ def _finite(value: float) -> float | None:
 
 
 def _random_entries(sleeves: Sequence[Sleeve], rate: float, look_back: int, total_return: float) -> RandomEntries:
-    def returned(shifts: Sequence[int]) -> float:
-        return float(np.mean([_shifted_end(*pair, rate) for pair in zip(sleeves, shifts, strict=True)])) - 1
+    def returned(shifts: Shifts) -> Floats:
+        ends = [_shifted_ends(*pair, rate) for pair in zip(sleeves, shifts.T, strict=True)]
+        return np.asarray(np.stack(ends, axis=1).mean(axis=1) - 1, np.float64)
 
     return shift_at_random(returned, [len(sleeve.returns) for sleeve in sleeves], look_back, total_return)
 
 
-def _shifted_end(sleeve: Sleeve, shift: int, rate: float) -> float:
-    """The value of the sleeve at the end if its positions had come `shift` periods later, the last of them first."""
-    _, after_cost, growth = _factors(np.roll(sleeve.positions, shift), sleeve.returns, rate)
-    return float(after_cost.prod() * growth.prod())
+def _shifted_ends(sleeve: Sleeve, shifts: Shifts, rate: float) -> Floats:
+    """[shifts], the value of the sleeve at the end if its positions had come so many periods later, wrapped."""
+    periods = np.arange(len(sleeve.returns))
+    at_once = max(1, _PERIODS_AT_ONCE // len(periods))
+    ends = []
+    for first in range(0, len(shifts), at_once):
+        positions = sleeve.positions[(periods - shifts[first : first + at_once, None]) % len(periods)]
+        _, after_cost, growth = _factors(positions, sleeve.returns, rate)
+        ends.append(after_cost.prod(axis=1) * growth.prod(axis=1))
+    return np.concatenate(ends)
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ktrdr.evaluation.one_thread import one_thread
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
@@ -73,7 +74,7 @@ def logistic_regression(dataset: Dataset, part: Part) -> Guess:
     from sklearn.linear_model import LogisticRegression
 
     probabilities = np.zeros((len(part.labels), len(dataset.class_names)))
-    with _one_thread():
+    with one_thread():
         model = _fit(LogisticRegression(**_EXACT), dataset)
         # A class that is absent from the training part has no column of its own.
         probabilities[:, model[-1].classes_] = model.predict_proba(_features(dataset, part.ends))
@@ -84,7 +85,7 @@ def ridge_regression(dataset: Dataset, part: Part) -> Guess:
     """Fitted to the features of each window's last bar."""
     from sklearn.linear_model import Ridge
 
-    with _one_thread():
+    with one_thread():
         model = _fit(Ridge(alpha=1.0), dataset)
         return Guess(np.asarray(model.predict(_features(dataset, part.ends)), np.float64))
 
@@ -100,14 +101,6 @@ def _fit(estimator: Any, dataset: Dataset) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return make_pipeline(StandardScaler(), estimator).fit(features, dataset.train.labels[::stride])
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Limit BLAS to one thread, so that bits do not depend on the number of processors."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
-    return limits
 
 
 def _features(dataset: Dataset, ends: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.ranks import ranks
 from ktrdr.formatting import percentage, score, signed_points, signed_score
 from ktrdr.payloads.evaluation import Classification, Evaluation, Lead, PartEvaluation, Regression
+from ktrdr.payloads.selection import SelectionVerdict
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
@@ -40,7 +41,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a model's `outputs` [samples, outputs] on `part`; the parameters are those of `collect_rows`."""
     rows = collect_rows(outputs, dataset, part, control, class_weights)
-    return evaluate_rows(rows, resolution(dataset, part, level_for(rows.part)))
+    level = level_for(rows.part)
+    return evaluate_rows(rows, Standard(resolution(dataset, part, level), level))
 
 
 def level_for(part: str) -> float:
@@ -48,15 +50,29 @@ def level_for(part: str) -> float:
     return TEST_LEVEL if part == "test" else VALIDATION_LEVEL
 
 
-def evaluate_rows(rows: EvaluatedRows, shown: Resolution | None = None) -> Evaluation:
-    """Score the model on rows that it has predicted already, of one fold or of several joined.
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What the model's lead is held against.
 
-    `shown` is what the rows of one part can show.
+    shown: what the rows can show; None where that is not known
+    level: the significance level
+    selection: the lead beside all tries at the same rows; None where they are not counted
     """
-    return _regression(rows, shown) if rows.is_regression else _classification(rows, shown)
+
+    shown: Resolution | None = None
+    level: float = VALIDATION_LEVEL
+    selection: SelectionVerdict | None = None
 
 
-def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classification:
+PLAIN = Standard()
+
+
+def evaluate_rows(rows: EvaluatedRows, standard: Standard = PLAIN) -> Evaluation:
+    """Score the model on rows that it has predicted already, of one fold or of several joined."""
+    return _regression(rows, standard) if rows.is_regression else _classification(rows, standard)
+
+
+def _classification(rows: EvaluatedRows, standard: Standard) -> Classification:
     names, labels, own, scored = rows.class_names, rows.labels, rows.model, rows.scored
     shares = rows.rivals.naive["majority"].probabilities
     assert own.probabilities is not None  # a model of classes gives them,
@@ -76,7 +92,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     log_likelihoods = metrics.log_likelihoods(labels, own.probabilities)
     log_loss_lead = lead_over(log_likelihoods, metrics.log_likelihoods(labels, shares), scored.sampling)
     return Classification(
-        **dict(_evaluation(rows, scored, wording, shown, log_loss_lead)),
+        **dict(_evaluation(rows, scored, wording, standard, log_loss_lead)),
         balanced_accuracy=own_scores.balanced_accuracy,
         mcc=own_scores.mcc,
         log_loss=float(-log_likelihoods.mean()),
@@ -88,7 +104,7 @@ def _classification(rows: EvaluatedRows, shown: Resolution | None) -> Classifica
     )
 
 
-def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
+def _regression(rows: EvaluatedRows, standard: Standard) -> Regression:
     targets, predicted, scored = rows.labels, rows.model.predicted, rows.scored
     mean = rows.rivals.naive["mean"].predicted
     scores = rows.rivals.map(lambda guess: metrics.number_scores(targets, guess.predicted, mean))
@@ -101,7 +117,7 @@ def _regression(rows: EvaluatedRows, shown: Resolution | None) -> Regression:
         unit="training variances",
     )
     return Regression(
-        **dict(_evaluation(rows, scored, wording, shown)),
+        **dict(_evaluation(rows, scored, wording, standard)),
         mse=own.mse,
         r2=own.r2,
         ic=own.ic,
@@ -116,20 +132,20 @@ def _evaluation(
     rows: EvaluatedRows,
     scored: ScoredRows,
     wording: Wording,
-    shown: Resolution | None,
+    standard: Standard,
     log_loss_lead: Lead | None = None,
 ) -> PartEvaluation:
     """The figures that classification and regression share."""
-    level = level_for(rows.part)
-    significance = measure_significance(scored, level)
+    significance = measure_significance(scored, standard.level)
     case = VerdictInput(
         part=rows.part,
         samples=len(rows),
         wording=wording,
-        control_beats=_control_beats(rows, scored, level),
+        control_beats=_control_beats(rows, scored, standard.level),
         breakdown=breakdown(scored, significance, rows.symbol_names),
         log_loss_lead=log_loss_lead,
-        resolution=shown,
+        resolution=standard.shown,
+        selection=standard.selection,
     )
     return PartEvaluation(
         part=rows.part,
@@ -141,6 +157,7 @@ def _evaluation(
         class_names=rows.class_names,
         significance=significance,
         breakdown=case.breakdown,
+        selection=standard.selection,
         verdict=verdict(case, significance),
     )
 

@@ -117,10 +117,12 @@ def collect_rows(
     part: Part,
     control: NDArray[np.float32] | None = None,
     class_weights: Sequence[float] | None = None,
+    yardstick: Mapping[str, Guess] | None = None,
 ) -> EvaluatedRows:
     """Set a model's `outputs` [samples, outputs], logits or targets, for `part` beside its rivals' predictions.
 
-    `control` holds the outputs of the same model trained on shuffled labels. `class_weights` [classes] are the weights
+    `control` holds the outputs of the same model trained on shuffled labels; `yardstick` what `yardsticks` gives, where
+    that was fitted before. `class_weights` [classes] are the weights
     of the training's loss. `ktrdr.evaluation.outputs.class_probabilities` removes them from the probabilities. The
     predicted classes keep them, because class weights are meant to move predictions.
     """
@@ -143,7 +145,7 @@ def collect_rows(
         model=guess(outputs),
         rivals=Rivals(
             _naive_guesses(dataset, part),
-            _yardsticks(dataset, part),
+            yardsticks(dataset, part) if yardstick is None else yardstick,
             None if control is None else guess(control),
         ),
     )
@@ -161,7 +163,8 @@ def _naive_guesses(dataset: Dataset, part: Part) -> dict[str, Guess]:
     return {"majority": baselines.majority(dataset, part), "persistence": baselines.persistence(part)}
 
 
-def _yardsticks(dataset: Dataset, part: Part) -> dict[str, Guess]:
+def yardsticks(dataset: Dataset, part: Part) -> dict[str, Guess]:
+    """Predictions for `part` of a linear model that is fitted to the training part, by the model's name."""
     if dataset.is_regression:
         return {"ridge_regression": baselines.ridge_regression(dataset, part)}
     return {"logistic_regression": baselines.logistic_regression(dataset, part)}

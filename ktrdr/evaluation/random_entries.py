@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ktrdr.payloads.backtest import RandomEntries
 
 Floats = NDArray[np.float64]
+Shifts = NDArray[np.int64]
 
 MAX_DRAWS, MIN_DRAWS = 500, 100
 # Limits draws * bars, so that the random entries take some tenths of a second.
@@ -19,11 +20,11 @@ MIN_LOOK_BACKS = 4
 
 
 def shift_at_random(
-    returned: Callable[[list[int]], float], lengths: list[int], look_back: int, total_return: float
+    returned: Callable[[Shifts], Floats], lengths: list[int], look_back: int, total_return: float
 ) -> RandomEntries:
     """Shift the positions of each sleeve to later bars, wrap them at the end, and compare the returns with the model's.
 
-    `returned` gives the total return of shifts by so many periods, one for each sleeve; `lengths` are the sleeves'
+    `returned` gives the total return [draws] of shifts [draws, sleeves] by so many periods; `lengths` are the sleeves'
     periods. A position depends on the `look_back` bars before it. A shift by almost all periods is one to slightly
     earlier bars, which the position has seen: there trend followers always gain, and the opposite always loses. So
     the last `look_back` shifts are left out.
@@ -32,7 +33,7 @@ def shift_at_random(
         return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back)
     draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // sum(lengths)))
     shares = np.random.default_rng(0).random(draws)
-    earned = np.array([returned([_shift(share, length, look_back) for length in lengths]) for share in shares])
+    earned = returned(np.array([[_shift(share, length, look_back) for length in lengths] for share in shares]))
     low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
     # Ties count half: a shift that gives the same positions again is neither better nor worse.
     same = np.isclose(earned, total_return, rtol=1e-9, atol=1e-12)

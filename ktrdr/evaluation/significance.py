@@ -16,11 +16,20 @@ from ktrdr.payloads.evaluation import Difference, Lead, Significance
 
 Floats = NDArray[np.float64]
 
+# Of all openings of the same test rows together.
 TEST_LEVEL = 0.05
 # Stricter, because the best epoch was selected on these same rows: docs/evaluation.md.
 VALIDATION_LEVEL = 0.025
 # Intervals have a confidence of 95 %.
 INTERVAL_LEVEL = 0.05
+
+
+def opening_level(number: int) -> float:
+    """The significance level of opening `number`, counted from 1, of the same test rows.
+
+    0.05 (1/2 + 1/4 + ...) = 0.05 bounds the probability of any false claim, however many openings follow (Bonferroni).
+    """
+    return TEST_LEVEL * 2.0**-number
 
 
 def lead_over(model: Floats, rival: Floats, sampling: Sampling) -> Lead:

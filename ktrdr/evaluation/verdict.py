@@ -10,6 +10,7 @@ from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import CONTROL, Rivals
 from ktrdr.formatting import count, p_equals, p_value
 from ktrdr.payloads.evaluation import Breakdown, Lead, Significance
+from ktrdr.payloads.selection import SelectionVerdict
 
 YARDSTICKS = {
     "logistic_regression": "a logistic regression on the last bar's features",
@@ -46,6 +47,7 @@ class VerdictInput:
     resolution: what its rows can show; None where that is not known
     wording: how their qualities are written
     control_beats: whether the control beats the naive baselines too
+    selection: the lead beside all tries at the same rows; None where they are not counted
     """
 
     part: str
@@ -55,13 +57,14 @@ class VerdictInput:
     resolution: Resolution | None
     wording: Wording
     control_beats: bool
+    selection: SelectionVerdict | None = None
 
 
 def verdict(case: VerdictInput, significance: Significance) -> str:
     return " ".join(
         [
-            _against_baselines(case.wording, significance),
-            *_against_yardsticks(case.wording, significance),
+            _against_baselines(case, significance),
+            *_against_yardsticks(case, significance),
             *_control(case, significance),
             *_probabilities(case.log_loss_lead, significance.level),
             *describe_breakdown(case.breakdown, case.wording.lead, case.wording.unit),
@@ -71,10 +74,25 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
     )
 
 
-def _against_baselines(wording: Wording, significance: Significance) -> str:
+def _against_baselines(case: VerdictInput, significance: Significance) -> str:
+    """With several tries at the same rows the test over all of them decides."""
+    selection = case.selection
+    if selection is None or selection.tries == 1 or selection.lead <= 0:
+        return _alone(case.wording, significance)
+    if _is_outdone(case, significance):
+        return f"The model does not beat its baselines beyond luck: {_figures(case.wording)}. {selection.verdict}"
+    return f"{_alone(case.wording, significance)} {selection.verdict}"
+
+
+def _is_outdone(case: VerdictInput, significance: Significance) -> bool:
+    """Whether the model beats its baselines by itself, but the luckiest of all tries would too."""
+    selection = case.selection
+    return significance.beats_baselines and selection is not None and not selection.beats_baselines
+
+
+def _alone(wording: Wording, significance: Significance) -> str:
     against = {name: significance.against[name] for name in wording.rivals.naive}
-    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
-    figures = f"{wording.model} against {rivals}"
+    figures = _figures(wording)
     if significance.beats_baselines:
         return f"The model beats its baselines beyond chance: {figures}."
     if unbeaten := [name for name, lead in against.items() if lead.lead <= 0]:
@@ -89,6 +107,11 @@ def _against_baselines(wording: Wording, significance: Significance) -> str:
     return f"The model is ahead of its baselines, {figures}, but the lead may be chance: p = {p_values}."
 
 
+def _figures(wording: Wording) -> str:
+    rivals = " and ".join(f"{figure} ({name})" for name, figure in wording.rivals.naive.items())
+    return f"{wording.model} against {rivals}"
+
+
 def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
     """A lead that needs no knowledge of when: a class got rarer or more frequent than in the training part."""
     lead = f"The model does not beat its baselines: it is ahead, {figures}, but"
@@ -99,14 +122,15 @@ def _without_timing(wording: Wording, figures: str, timing: Lead) -> str:
     return f"{lead} its predictions agree with the outcomes hardly more than by chance: {p_equals(timing.p_value)}."
 
 
-def _against_yardsticks(wording: Wording, significance: Significance) -> Iterator[str]:
+def _against_yardsticks(case: VerdictInput, significance: Significance) -> Iterator[str]:
     is_timed = significance.timing is None or significance.timing.p_value < significance.level
-    for name, figure in wording.rivals.yardstick.items():
+    beats = "Taken alone it beats" if _is_outdone(case, significance) else "It beats"
+    for name, figure in case.wording.rivals.yardstick.items():
         lead, words = significance.against[name], YARDSTICKS[name]
         if lead.p_value < significance.level and not is_timed:
             yield f"Nor does its lead over {words} ({figure}) show any timing."
         elif lead.p_value < significance.level:
-            yield f"It beats {words} too ({figure})."
+            yield f"{beats} {words} too ({figure})."
         elif lead.lead > 0:
             yield f"Its lead over {words} ({figure}) may be chance: {p_equals(lead.p_value)}."
         else:

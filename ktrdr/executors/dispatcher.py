@@ -312,7 +312,8 @@ class Dispatcher:
 
     def _job(self, operation: Operation) -> Job:
         folder = self.folder(operation.operation_id)
-        return Job(operation.operation_id, self._table.lane(operation), folder, operation.created_at)
+        lane, shares_worker = self._table.lane(operation), self._table.shares_worker(operation)
+        return Job(operation.operation_id, lane, folder, operation.created_at, shares_worker)
 
     async def _take_up_or_postpone(self, operation: Operation) -> None:
         operation_id = operation.operation_id

@@ -43,12 +43,14 @@ class Job:
     lane: the name of the lane that it runs in
     folder: the operation's folder, which holds `job.json` and receives `outcome.json`
     created_at: when the operation was created; waiting jobs start in this order
+    shares_worker: whether one process may run it after another such job, which saves the start of a process
     """
 
     operation_id: str
     lane: str
     folder: Path
     created_at: datetime = _UNKNOWN
+    shares_worker: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ktrdr.errors import KtrdrError, StorageError
 from ktrdr.executors.executor import Job, Lane, OnExited, OnStarted, WorkerExit
-from ktrdr.executors.identity import is_gone, send_signal
+from ktrdr.executors.identity import is_alive, is_gone, send_signal
 from ktrdr.executors.processes import Processes, WorkerProcess, exit_code, wait_for_exit
 from ktrdr.executors.queue import JobQueue
 from ktrdr.executors.worker import Order
@@ -23,6 +23,22 @@ logger = logging.getLogger(__name__)
 
 _FIRST_REFILL_S = 0.5
 _REFILL_DELAY_S = 2.0
+_IDLE_S = 10.0
+"""A worker that has completed a job waits so long for another that may share it."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job that runs.
+
+    worker: its process
+    process: the same, with its channel; None where another executor has started it
+    is_signalled: whether the process got a signal, which it may hear only after the job's end
+    """
+
+    worker: WorkerIdentity
+    process: WorkerProcess | None = None
+    is_signalled: bool = False
 
 
 @dataclass(slots=True)
@@ -32,19 +48,30 @@ class _Pool:
     lane: the lane
     waiting: queued jobs, oldest first
     starting: ids of operations whose process is being created
-    running: the worker of each running operation, by operation id
+    running: jobs that run, by operation id
     reserved: ids of operations that may be running, and cannot be examined just now
+    idle: workers that may run another job that shares them, with the timer that ends each
     """
 
     lane: Lane
     waiting: JobQueue = field(default_factory=JobQueue)
     starting: set[str] = field(default_factory=set)
-    running: dict[str, WorkerIdentity] = field(default_factory=dict)
+    running: dict[str, _Running] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
+    idle: dict[WorkerProcess, asyncio.TimerHandle] = field(default_factory=dict)
 
     @property
     def has_room(self) -> bool:
         return len(self.starting) + len(self.running.keys() | self.reserved) < self.lane.limit
+
+    def take_idle(self) -> WorkerProcess | None:
+        while self.idle:
+            process, timer = self.idle.popitem()
+            timer.cancel()
+            if is_alive(process.worker):
+                return process
+            process.reap()
+        return None
 
 
 class LocalExecutor:
@@ -53,7 +80,7 @@ class LocalExecutor:
     def __init__(self, lanes: Sequence[Lane], processes: Processes) -> None:
         self._pools = {lane.name: _Pool(lane) for lane in lanes}
         self._processes = processes
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._is_closed = False
 
     async def start(self, on_started: OnStarted, on_exited: OnExited) -> None:
@@ -73,7 +100,7 @@ class LocalExecutor:
         if is_gone(worker):
             return False
         pool = self._pools[job.lane]
-        pool.running[job.operation_id] = worker
+        pool.running[job.operation_id] = _Running(worker)
         self._spawn_task(self._watch(pool, job.operation_id, worker))
         return True
 
@@ -139,6 +166,12 @@ class LocalExecutor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)  # one that was giving a process its job ends the process
+        for pool in self._pools.values():
+            for running in pool.running.values():
+                if running.process:
+                    running.process.channel.close()
+            while process := pool.take_idle():
+                await process.end()
         await self._processes.close()
 
     # -- launching and watching ----------------------------------------------------------------------------------
@@ -153,22 +186,40 @@ class LocalExecutor:
             del pool.running[job.operation_id]
             await process.end()
             raise
-        process.send(Order(pool.lane.job, job.operation_id, job.folder))
-        self._spawn_task(self._watch(pool, job.operation_id, process.worker))
+        process.send(Order(pool.lane.job, job.operation_id, job.folder, keeps_worker=job.shares_worker))
+        self._spawn_task(self._watch_process(pool, job.operation_id, process))
         asyncio.get_running_loop().call_later(_REFILL_DELAY_S, self.refill)
         return True
 
     async def _process_for(self, pool: _Pool, job: Job) -> WorkerProcess | None:
         pool.starting.add(job.operation_id)
         try:
-            process = await self._processes.take(job.lane)
+            process = (pool.take_idle() if job.shares_worker else None) or await self._processes.take(job.lane)
             if job.operation_id in pool.starting:
-                pool.running[job.operation_id] = process.worker
+                pool.running[job.operation_id] = _Running(process.worker, process)
                 return process
         finally:
             pool.starting.discard(job.operation_id)
         await process.end()
         return None
+
+    async def _watch_process(self, pool: _Pool, operation_id: str, process: WorkerProcess) -> None:
+        if not await process.has_ended_order():
+            await self._watch(pool, operation_id, process.worker)
+            return
+        if pool.running.pop(operation_id).is_signalled:
+            await process.end()
+        else:
+            self._keep(pool, process)
+        self._spawn_task(self._start_waiting(pool))  # the worker need not wait until the end is recorded
+        await self._on_exited(WorkerExit(operation_id, 0))
+
+    def _keep(self, pool: _Pool, process: WorkerProcess) -> None:
+        pool.idle[process] = asyncio.get_running_loop().call_later(_IDLE_S, self._end_idle, pool, process)
+
+    def _end_idle(self, pool: _Pool, process: WorkerProcess) -> None:
+        del pool.idle[process]
+        self._spawn_task(process.end())
 
     async def _watch(self, pool: _Pool, operation_id: str, worker: WorkerIdentity) -> None:
         await wait_for_exit(worker)
@@ -192,10 +243,11 @@ class LocalExecutor:
 
     def _signal(self, operation_id: str, number: signal.Signals) -> None:
         for pool in self._pools.values():
-            if worker := pool.running.get(operation_id):
-                send_signal(worker, number)
+            if running := pool.running.get(operation_id):
+                running.is_signalled = True
+                send_signal(running.worker, number)
 
-    def _spawn_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn_task(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         # A watcher outlives the request that started it, and must not log under its id.
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)

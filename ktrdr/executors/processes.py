@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ktrdr.executors.identity import is_gone, pidfd
-from ktrdr.executors.worker import Order
+from ktrdr.executors.worker import ENDED, Order
 from ktrdr.operations.operation import WorkerIdentity
 
 _POLL_S = 0.25
@@ -19,10 +19,10 @@ _POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkerProcess:
-    """A process that waits for one order.
+    """A process that waits for an order.
 
     worker: the identity of the process, a child of this one
-    channel: the other end of its standard input; the worker ends when it closes without an order
+    channel: the other end of its standard input; a worker that waits ends when it closes
     """
 
     worker: WorkerIdentity
@@ -31,7 +31,23 @@ class WorkerProcess:
     def send(self, order: Order) -> None:
         with suppress(OSError):  # the watcher notices a process that died meanwhile
             self.channel.sendall(order.to_line())
+        if not order.keeps_worker:
+            self.channel.close()
+
+    async def has_ended_order(self) -> bool:
+        """Wait until the process has completed an order that keeps it; False when it will say no such thing.
+
+        The channel is closed then, as it is while the process exits.
+        """
+        received = b""
+        with suppress(OSError):  # the channel was closed with the order, or its death has reset it
+            self.channel.setblocking(False)
+            while more := await asyncio.get_running_loop().sock_recv(self.channel, 64):
+                received += more
+                if received.endswith(ENDED):  # one that got its order before it was warm announces itself first
+                    return True
         self.channel.close()
+        return False
 
     async def end(self) -> int | None:
         """Kill the process before it gets an order, and return its exit code."""

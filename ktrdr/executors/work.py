@@ -15,6 +15,9 @@ class WorkTable(Protocol):
     def lane(self, operation: Operation) -> str:
         """The lane that its job runs in."""
 
+    def shares_worker(self, operation: Operation) -> bool:
+        """Whether a worker may run its job after another one, as many short jobs do."""
+
     def create_bridge(self, operation: Operation, path: Path) -> None:
         """Write a new bridge file with the layout of its job."""
 

@@ -1,4 +1,4 @@
-"""The worker process: it warms up, waits for one job on its standard input, runs it and ends.
+"""The worker process: it warms up, waits for a job on its standard input, runs it and ends, or waits for the next.
 
 While it waits it ends when the server closes its standard input. Once it has a job it runs independently of the server.
 """
@@ -32,6 +32,11 @@ logger = logging.getLogger(__name__)
 ALREADY_BEGUN = 73
 OUTCOME_UNWRITABLE = 74
 JOB_UNREADABLE = 75
+
+# What it writes to its standard input once a job has ended and the next may come.
+ENDED = b"ended\n"
+# Then it ends anyway, so that no leak of a library grows for ever.
+_MOST_JOBS = 1000
 
 
 @dataclass(slots=True)
@@ -72,19 +77,21 @@ class Order:
     job: the function, a `JobFunction` named as `package.module:function`
     operation_id: the operation; empty for a job that is not an operation
     folder: the operation's folder, which holds `job.json`
+    keeps_worker: whether the worker, once it has completed the job, waits for another one
     """
 
     job: str
     operation_id: str
     folder: Path
+    keeps_worker: bool = False
 
     def to_line(self) -> bytes:
-        return json.dumps([self.job, self.operation_id, str(self.folder)]).encode() + b"\n"
+        return json.dumps([self.job, self.operation_id, str(self.folder), self.keeps_worker]).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: str) -> Self:
-        job, operation_id, folder = json.loads(line)
-        return cls(job, operation_id, Path(folder))
+        job, operation_id, folder, keeps_worker = json.loads(line)
+        return cls(job, operation_id, Path(folder), keeps_worker)
 
 
 def main() -> None:
@@ -94,7 +101,7 @@ def main() -> None:
 
 
 def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: None) -> NoReturn:
-    """Announce this process on its standard input, a socket, run the job that arrives there, and end."""
+    """Announce this process on its standard input, a socket, run the jobs that arrive there, and end."""
     stop = StopSignal()
     stop.catch(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -102,12 +109,26 @@ def serve(log_file: Path, log_level: str, warm_up: Callable[[], None] = lambda: 
     logs.configure(log_file, log_level, rotates=False)
     if not _has_order():
         warm_up()
-    with suppress(BrokenPipeError):  # the server sent an order during the warm-up and closed the socket
-        os.write(sys.stdin.fileno(), str(os.getpid()).encode())
-    if (order := _read_order()) is None:
-        _end_at_once()
-    _detach()
-    run_job(order, stop)
+    _announce(str(os.getpid()).encode())  # else the server sent an order during the warm-up and closed the socket
+    for _ in range(_MOST_JOBS):
+        if (order := _read_order()) is None:
+            break
+        if not order.keeps_worker:
+            _detach()
+        outcome = run_job(order, stop)
+        # What a failed job leaves in the process is not known. A process that got a signal gets no other job: the
+        # signal may be meant for the job that has just ended.
+        if not (order.keeps_worker and outcome.status == "completed" and _announce(ENDED)):
+            break
+    _end_at_once()
+
+
+def _announce(what: bytes) -> bool:
+    """Write to the server; False where it has closed the socket or has ended."""
+    try:
+        return bool(os.write(sys.stdin.fileno(), what))
+    except (BrokenPipeError, ConnectionResetError):
+        return False
 
 
 def set_name(name: str) -> None:
@@ -142,10 +163,9 @@ def _prepare(warm_up: str) -> None:
     gc.freeze()
 
 
-def run_job(order: Order, stop: StopSignal) -> NoReturn:
-    """Run one job, write its outcome and end the process."""
+def run_job(order: Order, stop: StopSignal) -> Outcome:
+    """Run one job and write its outcome; where it cannot begin, or leave an outcome, the process ends with a code."""
     logs.on_behalf_of.set(order.operation_id)
-    code = 0
     try:
         with suppress(FileNotFoundError):  # the job itself will say so
             (order.folder / JOB).read_bytes()
@@ -156,12 +176,14 @@ def run_job(order: Order, stop: StopSignal) -> NoReturn:
     except OSError as error:
         logger.warning("The job in %s cannot be begun now: %s", order.folder, error)
         _end_at_once(JOB_UNREADABLE)
-    # It stays open: closing it would write again what a full disk has refused before.
     faulthandler.enable(crash_log)
     outcome = run_to_outcome(order.job, order.operation_id, order.folder, stop)
     if not _leave_outcome(order.folder, outcome, crash_log):
-        code = OUTCOME_UNWRITABLE
-    _end_at_once(code)
+        # It stays open: closing it would write again what a full disk has refused before.
+        _end_at_once(OUTCOME_UNWRITABLE)
+    faulthandler.disable()
+    crash_log.close()
+    return outcome
 
 
 def _leave_outcome(folder: Path, outcome: Outcome, crash_log: TextIO) -> bool:

@@ -1,4 +1,4 @@
-"""Evaluates a trained model: metrics and backtest on each part, and a control trained on shuffled labels."""
+"""Evaluates a trained model: metrics and backtest on one part, and a control trained on shuffled labels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import backtest
-from ktrdr.evaluation.evaluate import evaluate_rows, level_for
+from ktrdr.evaluation.backtest import Backtest, backtest
+from ktrdr.evaluation.baselines import Guess
+from ktrdr.evaluation.evaluate import Standard, evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows
 from ktrdr.evaluation.resolution import resolution
-from ktrdr.features.splits import fold_count
-from ktrdr.payloads.backtest import BacktestResult
+from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.payloads.evaluation import Evaluation
+from ktrdr.payloads.selection import LookVerdict
 from ktrdr.payloads.training import Ending
+from ktrdr.payloads.unsealing import SealedPart
+from ktrdr.strategy.spec import Controls
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
 from ktrdr.training.loop import TrainingState, train
@@ -42,73 +45,92 @@ _BRIEF_SHARE = 0.1
 class ModelEvaluation:
     """The evaluation of one model.
 
-    outputs: [samples, outputs] of the model, by the part's name
-    rows: of each evaluated part
+    part: the evaluation on the validation part
     class_weights: [classes], of the training's loss; None where there are none
-    evaluation, backtest: on the validation part
-    test_evaluation, test_backtest: on the test part; None without one
     was_stopped: whether a stop was requested while the control was trained; the control is missing then
     """
 
-    outputs: dict[str, Outputs]
-    rows: tuple[EvaluatedRows, ...]
+    part: EvaluatedPart
     class_weights: list[float] | None
-    evaluation: Evaluation
-    backtest: BacktestResult
-    test_evaluation: Evaluation | None
-    test_backtest: BacktestResult | None
     was_stopped: bool
 
+    def beside_all_tries(self, verdict: LookVerdict) -> ModelEvaluation:
+        """The same, with the verdict over all tries at the rows."""
+        return replace(self, part=self.part.beside_all_tries(verdict))
 
-def evaluate_on_splits(
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedPart:
+    """One part of the samples, evaluated and traded.
+
+    outputs: [samples, outputs] of the model
+    standard: what its lead is held against
+    """
+
+    outputs: Outputs
+    rows: EvaluatedRows
+    standard: Standard
+    evaluation: Evaluation
+    backtest: Backtest
+
+    def beside_all_tries(self, verdict: LookVerdict) -> EvaluatedPart:
+        standard = replace(self.standard, selection=verdict.selection)
+        return replace(
+            self,
+            standard=standard,
+            evaluation=evaluate_rows(self.rows, standard),
+            backtest=self.backtest.beside(verdict.backtest),
+        )
+
+
+def evaluate_training(
     strategy: Strategy,
     dataset: Dataset,
     bars: Mapping[str, SymbolBars],
     tensors: TrainingTensors,
     state: TrainingState,
     stop_requested: Callable[[], bool],
-    fold: int = 0,
+    yardsticks: Mapping[str, Guess],
 ) -> ModelEvaluation:
-    """Evaluate and backtest the model of `state` on the validation part, and on the test part where there is one.
+    """Evaluate and backtest the model of `state` on the validation part; the test part stays sealed.
 
-    In folds the last one alone opens the test part, as its model is the one that the whole hands out.
+    `yardsticks` are the predictions of linear models for that part, by name.
     """
-    base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
-    class_weights = tensors.class_weights.tolist() if tensors.class_weights is not None else None
     control = label_permutation_control(strategy, dataset, tensors, state.epoch, stop_requested)
-
-    def evaluate(part: Part) -> _PartEvaluation:
-        outputs = outputs_for(state.model, tensors, part)
-        control_outputs = outputs_for(control, tensors, part) if control else None
-        rows = collect_rows(outputs, dataset, part, control_outputs, class_weights)
-        evaluation = evaluate_rows(rows, resolution(dataset, part, level_for(rows.part)))
-        return _PartEvaluation(outputs, rows, evaluation, backtest(outputs, part, dataset, base, strategy.costs))
-
-    validation = evaluate(dataset.validation)
-    test = evaluate(dataset.test) if dataset.test is not None and opens_test(strategy, fold) else None
-    return ModelEvaluation(
-        {"validation": validation.outputs} | ({"test": test.outputs} if test else {}),
-        (validation.rows, test.rows) if test else (validation.rows,),
-        class_weights,
-        validation.evaluation,
-        validation.backtest,
-        test.evaluation if test else None,
-        test.backtest if test else None,
-        was_stopped=control is None and strategy.controls.shuffled_labels != "none",
+    part = evaluate_part(
+        strategy, dataset, bars, tensors, dataset.validation, state.model, control, yardsticks=yardsticks
     )
+    was_stopped = control is None and strategy.controls.shuffled_labels != "none"
+    return ModelEvaluation(part, _class_weights(tensors), was_stopped)
 
 
-def opens_test(strategy: Strategy, fold: int) -> bool:
-    """Whether this fold, counted from 0, evaluates the test part."""
-    return fold == fold_count(strategy) - 1
+def evaluate_part(
+    strategy: Strategy,
+    dataset: Dataset,
+    bars: Mapping[str, SymbolBars],
+    tensors: TrainingTensors,
+    part: Part,
+    model: nn.Module,
+    control: nn.Module | None,
+    level: float = VALIDATION_LEVEL,
+    yardsticks: Mapping[str, Guess] | None = None,
+) -> EvaluatedPart:
+    """Evaluate and backtest `model` on one part, at the significance `level`."""
+    base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
+    outputs = outputs_for(model, tensors, part)
+    control_outputs = outputs_for(control, tensors, part) if control else None
+    rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors), yardsticks)
+    standard = Standard(resolution(dataset, part, level), level)
+    traded = backtest(outputs, part, dataset, base, strategy.costs)
+    return EvaluatedPart(outputs, rows, standard, evaluate_rows(rows, standard), traded)
 
 
-@dataclass(frozen=True, slots=True)
-class _PartEvaluation:
-    outputs: Outputs
-    rows: EvaluatedRows
-    evaluation: Evaluation
-    backtest: BacktestResult
+def without_control(strategy: Strategy) -> Strategy:
+    return strategy.model_copy(update={"controls": Controls(shuffled_labels="none")})
+
+
+def _class_weights(tensors: TrainingTensors) -> list[float] | None:
+    return None if tensors.class_weights is None else tensors.class_weights.tolist()
 
 
 def outputs_for(model: nn.Module, tensors: TrainingTensors, part: Part) -> Outputs:
@@ -116,6 +138,14 @@ def outputs_for(model: nn.Module, tensors: TrainingTensors, part: Part) -> Outpu
     starts = torch.from_numpy(part.ends - (length - 1)).to(tensors.windows.device)
     outputs: Outputs = predict(model, tensors.windows, starts).numpy()
     return outputs
+
+
+def sealed_part(dataset: Dataset) -> SealedPart | None:
+    """The test part, which stays sealed; None without one."""
+    if dataset.test is None:
+        return None
+    stamps = dataset.test.timestamps.astype("datetime64[s]")
+    return SealedPart(samples=len(stamps), first=stamps.min().item(), last=stamps.max().item())
 
 
 def label_permutation_control(

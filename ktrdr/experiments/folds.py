@@ -77,7 +77,7 @@ def summarise(
     """Evaluate the folds together, in their order, and describe each of them.
 
     Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
-    seen the newest bars in a walk forward, and which alone has evaluated the test part.
+    seen the newest bars in a walk forward, and whose test part can be opened.
     """
     scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
     joined = join([fold.folder for fold in folds], training.strategy, read_bars)
@@ -86,8 +86,7 @@ def summarise(
         final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),
         evaluation=joined.evaluation,
         backtest=joined.backtest,
-        test_evaluation=last.test_evaluation,
-        test_backtest=last.test_backtest,
+        sealed=last.sealed,
         folds=tuple(scores),
         spread=spread,
         lead=measure_lead(joined.evaluation, scores) if joined.evaluation else None,

@@ -75,4 +75,4 @@ def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: 
         if fingerprint(bars[symbol][timeframe]) != hashes[symbol][timeframe]:
             raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
     traded = {symbol: own[timeframe] for symbol, own in bars.items()}
-    return trade_signals(find_signals(rows, bars, strategy), traded, strategy.costs)
+    return trade_signals(find_signals(rows, bars, strategy), traded, strategy.costs).result

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ktrdr import reports
-from ktrdr.experiments.evaluate_model import evaluate_on_splits
+from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part, without_control
+from ktrdr.experiments.fold_data import Fold
+from ktrdr.experiments.looks import open_look
 from ktrdr.experiments.preflight import preflight
-from ktrdr.features.assemble import build_dataset
-from ktrdr.features.leaks.gate import check_leaks
 from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
@@ -25,7 +25,7 @@ from ktrdr.training.checkpoint import Checkpoints, load_latest
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.device import choose_device
 from ktrdr.training.families import build_trainer
-from ktrdr.training.files import ARTIFACTS, EQUITY, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
+from ktrdr.training.files import ARTIFACTS, EQUITY, LEAN_ARTIFACTS, PLOT, STRATEGY, SUMMARY, WEIGHTS, write_file
 from ktrdr.training.fingerprint import CHECKPOINTS, Fingerprint
 from ktrdr.training.loop import TrainingState, report_epoch, train
 from ktrdr.training.observer import Phase, TrainingObserver
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ktrdr.experiments.evaluate_model import ModelEvaluation
+    from ktrdr.experiments.fold_data import FoldCache
     from ktrdr.features.dataset import Dataset
+    from ktrdr.ledger.recorder import LookRecorder
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PreflightReport
     from ktrdr.strategy.spec import Strategy
@@ -54,6 +56,9 @@ def run_training(
     observer: TrainingObserver,
     stop_requested: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
+    *,
+    looks: LookRecorder,
+    folds: FoldCache | None = None,
 ) -> TrainingResults:
     """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
 
@@ -62,6 +67,12 @@ def run_training(
     checkpoint it starts from the beginning, with the same bits too. Its own checkpoints stay; the caller may remove
     them once the training is recorded as completed. The results name files within `request.output`.
 
+    `looks` records the look at the validation part before the first epoch is reported, and what it came to before any
+    file with a figure is written. A training that ends without an evaluation stays there as a try.
+
+    A lean training gives the same weights, metrics and predictions, and the same figures but for the control. `folds`
+    is where it may find the fold's data; by default they are made.
+
     Sets torch's thread count, seed and determinism for the whole process, so a process runs one training at a time.
 
     Raises:
@@ -69,7 +80,7 @@ def run_training(
         LeakFound: a feature, label, split or scaling depends on the future.
         TrainingDiverged: a loss is no longer finite.
         CheckpointMismatch: the checkpoint belongs to other bars or another strategy.
-        StorageError: the disk is full, or a checkpoint is damaged.
+        StorageError: the disk is full, a checkpoint is damaged, or the ledger cannot be written.
     """
     strategy, phases = request.strategy, _PhaseClock(observer)
 
@@ -79,14 +90,15 @@ def run_training(
 
     phases.enter(Phase.PREPARING)
     bars, providers = _read(request, read_bars)
-    dataset = build_dataset(strategy, bars, request.fold)
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
+    fold = folds.get(strategy, bars, fingerprint) if folds else Fold(strategy, bars, request.fold)
+    dataset = fold.dataset
     tensors = TrainingTensors.of(dataset, strategy.training, device)
     trainer = build_trainer(strategy.model, strategy.training, tensors, dataset.outputs)
     outlook = _look_ahead(strategy, dataset, trainer, request.fold)
 
     phases.enter(Phase.CHECKING)
-    leak_gate = check_leaks(strategy, bars, dataset)
+    leak_gate = fold.leak_gate
     logger.info("Leak gate: %s", leak_gate.verdict)
 
     state = TrainingState(trainer)
@@ -95,23 +107,39 @@ def run_training(
         earlier.restore(state)
     restored_epochs = state.epoch
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
-    checkpoints.keep(state)
-    checkpoints.flush()  # from here on the training can be resumed
+    if not request.is_lean:
+        checkpoints.keep(state)
+        checkpoints.flush()  # from here on the training can be resumed
 
+    look = open_look(looks, request, fingerprint, dataset, bars)
     phases.enter(Phase.TRAINING)
     for metrics in state.history:
         report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
+    ending = None
     try:
         ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep, until=request.until)
     finally:
-        checkpoints.flush()
+        # The last checkpoint of a trial that nothing continues would cost as much as an epoch of a small network.
+        if not (request.is_lean and ending is Ending.ALL_EPOCHS):
+            checkpoints.flush()
     if not state.history:
         return TrainingResults(status=_status(ending), ending=ending, final_metrics=_final_metrics(state))
 
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_on_splits(strategy, dataset, bars, tensors, state, stop_requested, request.fold)
+    evaluated = evaluate_training(
+        without_control(strategy) if request.is_lean else strategy,
+        dataset,
+        bars,
+        tensors,
+        state,
+        stop_requested,
+        fold.yardsticks,
+    )
+    look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
+    if verdict := look.verdict():
+        evaluated = evaluated.beside_all_tries(verdict)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -120,15 +148,14 @@ def run_training(
         status=_status(ending),
         ending=ending,
         final_metrics=_final_metrics(state),
-        evaluation=evaluated.evaluation,
-        test_evaluation=evaluated.test_evaluation,
-        backtest=evaluated.backtest,
-        test_backtest=evaluated.test_backtest,
+        evaluation=evaluated.part.evaluation,
+        backtest=evaluated.part.backtest.result,
+        sealed=sealed_part(dataset),
         leak_gate=leak_gate,
         preflight=outlook,
         restored_epochs=restored_epochs,
         model_path=WEIGHTS,
-        artifacts=ARTIFACTS,
+        artifacts=LEAN_ARTIFACTS if request.is_lean else ARTIFACTS,
     )
     report = reports.TrainingReport(
         request, dataset, fingerprint, providers, tuple(layers(state.model)), tuple(state.history), results
@@ -172,14 +199,15 @@ def _write(
         class_weights=evaluated.class_weights,
     )
     writing.write_model(folder, weights, card)
-    writing.write_predictions(folder, dataset, evaluated.outputs, evaluated.class_weights)
-    write_rows(folder, evaluated.rows)
+    write_rows(folder, [evaluated.part.rows])
     write_file(folder / STRATEGY, request.strategy_text.encode())
     writing.write_metrics(folder, report.history)
-    write_file(folder / PLOT, reports.plot_metrics(report))
-    write_file(folder / EQUITY, reports.plot_equity(report))
-    write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
-    write_checksums(folder, [WEIGHTS, *ARTIFACTS.values()])
+    if not request.is_lean:
+        writing.write_predictions(folder, dataset, "validation", evaluated.part.outputs, evaluated.class_weights)
+        write_file(folder / PLOT, reports.plot_metrics(report))
+        write_file(folder / EQUITY, reports.plot_equity(report))
+        write_file(folder / SUMMARY, reports.summary(report, phases.seconds()).encode())
+    write_checksums(folder, [WEIGHTS, *report.results.artifacts.values()])
 
 
 def _status(ending: Ending) -> Literal["success", "cancelled"]:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.experiments.train import run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import LSTM, Indicator, Strategy, Training
 from ktrdr.training.families import build_model
@@ -36,7 +37,7 @@ def warm_up() -> None:
         build_optimizer(Training(optimizer=optimizer), build_model(network, 2, 2))
     with TemporaryDirectory(prefix="ktrdr-warm-up-") as folder, _quiet():
         request = TrainingRequest("warm-up", strategy, "warm-up", "", ("WARM",), None, None, Path(folder))
-        run_training(request, lambda *_: StoredBars(_bars(128), "synthetic"), SilentObserver())
+        run_training(request, lambda *_: StoredBars(_bars(128), "synthetic"), SilentObserver(), looks=Unrecorded())
 
 
 def _bars(count: int) -> pl.DataFrame:

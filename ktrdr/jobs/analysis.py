@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ktrdr.errors import InputError
 from ktrdr.executors.outcome import Outcome
+from ktrdr.experiments.prediction_look import record_prediction
 from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.leaks.gate import audit
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
@@ -24,6 +28,7 @@ from ktrdr.payloads.results import Results
 from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import closed_bars, last_windows, predict_last
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
+from ktrdr.saved_models.unsealed import read_unsealing
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.determinism import make_repeatable
@@ -54,7 +59,10 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
     bridge.on_step(2, items=job.last)
     table = predict_last(model, symbol, bars, job.last)
     bridge.on_step(3, items=len(table))
-    return PredictionResults(
+    folder = context.home.models / job.folder
+    is_sealed = _sealed_at(model, folder)
+    shown = [row for row in table.to_dicts() if not is_sealed(row["timestamp"])]
+    results = PredictionResults(
         model=job.model,
         symbol=symbol,
         timeframe=base,
@@ -64,11 +72,25 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
         class_weights=model.class_weights.values or (),
         has_weighted_probabilities=not model.class_weights.are_known,
         bars_changed=model.trained_on.is_changed(symbol, bars),
+        sealed_bars=len(table) - len(shown),
         predictions=tuple(
             PredictedBar.model_validate({**row, "part": model.trained_on.part_of(symbol, row["timestamp"])})
-            for row in table.to_dicts()
+            for row in shown
         ),
     )
+    record_prediction(Ledger(context.home.ledger), context.operation_id, model, folder, bars, results)
+    return results
+
+
+def _sealed_at(model: TrainedModel, folder: Path) -> Callable[[datetime], bool]:
+    """Whether a bar that opens at an instant lies in the sealed test part, of whatever symbol it is.
+
+    Another symbol may hold the same bars.
+    """
+    sealed = model.trained_on.sealed
+    if sealed is None or read_unsealing(folder):
+        return lambda opening: False
+    return sealed.holds
 
 
 def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:

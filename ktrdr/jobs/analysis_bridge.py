@@ -1,4 +1,4 @@
-"""The bridge of predictions, exports, preflights and audits: the current step."""
+"""The bridge of predictions, exports, preflights, audits and unsealings: the current step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ PREDICTION = "PREDICTION"
 EXPORT = "EXPORT"
 PREFLIGHT = "PREFLIGHT"
 AUDIT = "AUDIT"
+UNSEALING = "UNSEALING"
 
 _STEPS = {
     PREDICTION: ("Reading bars and making features", "Predicting {items} bars", "Predicted {items} bars"),
     EXPORT: ("Reading model and bars", "Writing the graph", "Comparing {items} windows", "Exported and compared"),
     PREFLIGHT: ("Reading bars and making samples", "Timing batches: {items} samples", "Checked"),
+    UNSEALING: (
+        "Reading bars and making samples",
+        "Training the control on shuffled labels",
+        "Evaluating {items} test samples",
+        "Opened the test part",
+    ),
     AUDIT: ("Reading bars", "Recomputing truncated histories: {items} instants", "Audited"),
 }
 

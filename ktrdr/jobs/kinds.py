@@ -27,6 +27,7 @@ from ktrdr.payloads.jobs import (
     PreflightJob,
     StrategyOnBars,
     TrainingJob,
+    UnsealingJob,
     parse_job,
 )
 from ktrdr.payloads.leaks import AuditResults
@@ -35,6 +36,7 @@ from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import Results
 from ktrdr.payloads.search import SearchResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults
+from ktrdr.payloads.unsealing import UnsealingResults
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +95,10 @@ def _create_prediction_bridge(job: PredictionJob, path: Path) -> None:
 
 def _create_export_bridge(job: ExportJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "EXPORT", f"an export of {job.model}")
+
+
+def _create_unsealing_bridge(job: UnsealingJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, "UNSEALING", f"the opening of the test part of {job.model}")
 
 
 def _create_strategy_bridge(job: PreflightJob | AuditJob, path: Path) -> None:
@@ -160,6 +166,15 @@ KINDS: Mapping[str, Kind] = {
             "export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", ExportResults, _create_export_bridge
         ),
         Kind(
+            "unsealing",
+            "UNSEALING",
+            "Unsealing",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.unsealing:run",
+            UnsealingResults,
+            _create_unsealing_bridge,
+        ),
+        Kind(
             "preflight",
             "PREFLIGHT",
             "Preflight",
@@ -208,6 +223,9 @@ class KindsTable:
 
     def lane(self, operation: Operation) -> str:
         return kind_of(job_of(operation)).lane
+
+    def shares_worker(self, operation: Operation) -> bool:
+        return job_of(operation).shares_worker
 
     def create_bridge(self, operation: Operation, path: Path) -> None:
         job = job_of(operation)

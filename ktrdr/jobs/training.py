@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from ktrdr.cache import FolderCache
 from ktrdr.executors.outcome import Outcome
+from ktrdr.experiments.fold_data import FoldCache
 from ktrdr.experiments.train import run_training
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.entry import JobContext
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import TrainingJob
+from ktrdr.payloads.looks import Door
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import bars_of
+from ktrdr.settings import read_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.fingerprint import CHECKPOINTS
 from ktrdr.training.request import TrainingRequest
@@ -34,6 +41,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
         fold=job.fold,
         until=job.until,
         reproduces=models / job.reproduces if job.reproduces else None,
+        is_lean=job.trial is not None,
     )
     store = BarStore(context.home.bars)
 
@@ -47,10 +55,31 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     resumed = (with_checkpoints(context.home, job.resume_from) or job.resume_from) if job.resume_from else None
     resume_from = models / resumed if resumed else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
-        results = run_training(request, read, bridge, context.stop, resume_from)
+        results = run_training(
+            request,
+            read,
+            bridge,
+            context.stop,
+            resume_from,
+            looks=_ledger(context.home),
+            folds=_fold_cache(context.home) if request.is_lean else None,
+        )
     folder = request.output.relative_to(context.home.root)
     may_go_on = job.last_epoch < (job.epochs or 1)
     return _outcome(results.under(folder), None if may_go_on else folder / CHECKPOINTS)
+
+
+# One of each for the process, which may run many trials.
+
+
+@cache
+def _ledger(home: Home) -> Ledger:
+    return Ledger(home.ledger, Door.PYTHON if home.source else Door.SERVER)
+
+
+@cache
+def _fold_cache(home: Home) -> FoldCache:
+    return FoldCache(FolderCache(home.datasets, read_settings().ktrdr_cache_limit))
 
 
 def _outcome(results: TrainingResults, needless: Path | None) -> Outcome:

@@ -25,7 +25,7 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
         "matplotlib.figure",
     ),
     DATA_LANE: ("ktrdr.jobs.data_load", "ktrdr.jobs.start_check", "talib.abstract", "exchange_calendars"),
-    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.folds"),
+    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.folds", "ktrdr.jobs.unsealing"),
 }
 """The modules that the template of workers imports, by lane."""
 
@@ -48,4 +48,5 @@ def data() -> None:
 
 def analysis() -> None:
     import ktrdr.jobs.analysis
-    import ktrdr.jobs.folds  # noqa: F401
+    import ktrdr.jobs.folds
+    import ktrdr.jobs.unsealing  # noqa: F401

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ktrdr.payloads.evaluation import Lead
 from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.selection import BacktestSelection
 
 
 class Performance(Payload):
@@ -75,6 +76,9 @@ class BacktestResult(Payload):
     )
     against_zero: Lead | None = Field(
         None, description="The test that its returns exceed zero, as a mean a year; null in results of 0.1.0."
+    )
+    selection: BacktestSelection | None = Field(
+        None, description="The returns beside those of all tries at the same rows so far; null in older results."
     )
     equity: EquityCurve = Field(description="Equity of the model and of holding.")
     verdict: str = Field(description="The backtest in words.")

@@ -10,14 +10,17 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from ktrdr.instants import as_instant
 from ktrdr.payloads.payload import Payload
 
-VERSION = 1
+VERSION = 2
+"""Format 1 has no looks."""
 MOST_BYTES = 1024**3
 """The size of the largest bundle."""
 _MOST_FILES = 20_000
 
 _ID = "op_training_[0-9]{8}_[0-9a-z]{6}"
 FILE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-_PATH = f"^(records/{_ID}[.]json|operations/{_ID}/(job|outcome)[.]json|models/{_ID}/({FILE_NAME}/)?{FILE_NAME})$"
+_PATH = (
+    f"^((records|looks)/{_ID}[.]json|operations/{_ID}/(job|outcome)[.]json|models/{_ID}/({FILE_NAME}/)?{FILE_NAME})$"
+)
 
 OperationId = Annotated[str, Field(pattern=f"^{_ID}$", description="Id of a training.")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.selection import SelectionVerdict
 
 NAIVE = ("majority", "mean", "persistence")
 """The baselines that learn nothing, which a model must beat."""
@@ -121,6 +122,10 @@ class PartEvaluation(Payload):
     class_names: tuple[str, ...] = Field(description="The classes in the order of the model's outputs; none: numbers.")
     significance: Significance = Field(description="Whether the lead over the baselines is more than chance.")
     breakdown: Breakdown | None = Field(None, description="The lead by symbol and by year; null in results of 0.1.0.")
+    selection: SelectionVerdict | None = Field(
+        None,
+        description="The lead beside all tries at the same rows so far; null of trials, and in older results.",
+    )
     verdict: str = Field(description="The evaluation in words.")
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.search import Objective, Parameters, Rung
+from ktrdr.payloads.unsealing import MOST_OF_WHO
 from ktrdr.timeframe import Timeframe
 
 VERSION = 1
@@ -41,6 +42,11 @@ class Job(BaseModel):
     def uses(self, symbol: str, timeframe: str) -> bool:
         """Whether it reads or writes this series of bars."""
         raise NotImplementedError
+
+    @property
+    def shares_worker(self) -> bool:
+        """Whether its worker may go on with another such job."""
+        return False
 
 
 class StrategyOnBars(BaseModel):
@@ -118,6 +124,10 @@ class TrainingJob(EpochsJob):
 
     def describe(self) -> Metadata:
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
+
+    @property
+    def shares_worker(self) -> bool:
+        return self.trial is not None
 
 
 class FoldsJob(EpochsJob):
@@ -232,6 +242,16 @@ class ExportJob(ModelJob):
     format: Literal["onnx"] = "onnx"
 
 
+class UnsealingJob(ModelJob):
+    """The opening of the model's sealed test part, and the model's evaluation on it; `by` says who asked for it."""
+
+    kind: Literal["unsealing"] = "unsealing"
+    by: str = Field(min_length=1, max_length=MOST_OF_WHO)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"by": self.by}
+
+
 class DataLoadJob(Job):
     """Bars into the store, from a provider or from a file that was sent.
 
@@ -283,7 +303,17 @@ class DataLoadJob(Job):
         return (symbol, timeframe) == (self.symbol, self.timeframe)
 
 
-AnyJob = TrainingJob | FoldsJob | SearchJob | PreflightJob | AuditJob | PredictionJob | ExportJob | DataLoadJob
+AnyJob = (
+    TrainingJob
+    | FoldsJob
+    | SearchJob
+    | PreflightJob
+    | AuditJob
+    | PredictionJob
+    | ExportJob
+    | UnsealingJob
+    | DataLoadJob
+)
 
 _adapter: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="kind")])
 

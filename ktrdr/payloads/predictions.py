@@ -64,6 +64,9 @@ class PredictionResults(Results):
         description="Whether the probabilities still contain the class weights of the training, because the model is "
         "of an earlier version that did not keep them.",
     )
+    sealed_bars: int = Field(
+        0, description="Bars that are left out, because they lie in the time of the model's sealed test part."
+    )
     predictions: tuple[PredictedBar, ...] = Field(description="The newest closed bars, oldest first.")
 
 

@@ -15,6 +15,7 @@ from ktrdr.payloads.preflight import PreflightResults
 from ktrdr.payloads.results import VERSION, OtherResults
 from ktrdr.payloads.search import SearchResults, UnfinishedSearchResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
+from ktrdr.payloads.unsealing import UnsealingResults
 
 AnyResults = (
     TrainingResults
@@ -26,6 +27,7 @@ AnyResults = (
     | AuditResults
     | PredictionResults
     | ExportResults
+    | UnsealingResults
     | DataLoadResults
     | OtherResults
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PureWindowsPath
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from ktrdr.payloads.leaks import LeakGateReport
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.payloads.results import ModelResults, Results
+from ktrdr.payloads.unsealing import SealedPart
 
 
 class Ending(StrEnum):
@@ -52,21 +54,28 @@ class EvaluatedResults(ModelResults):
     """Results whose model was evaluated on rows that it was not trained on."""
 
     evaluation: Evaluation | None = Field(None, description="How good the model is on the validation part.")
-    test_evaluation: Evaluation | None = Field(None, description="How good it is on the test part, if there is one.")
+    sealed: SealedPart | None = Field(
+        None, description="The test part and whether it was opened; null without one, and in results of 0.1.0."
+    )
+    test_evaluation: Evaluation | None = Field(
+        None, description="How good it is on the test part, once that was opened; null while it is sealed."
+    )
     backtest: BacktestResult | None = Field(
         None, alias="money", description="What trading on its predictions earned on the validation part."
     )
     test_backtest: BacktestResult | None = Field(
-        None, alias="test_money", description="What it earned on the test part, if there is one."
+        None, alias="test_money", description="What it earned on the test part, once that was opened."
     )
     restored_epochs: int = Field(0, description="Epochs that were not trained here but restored from a checkpoint.")
 
+    def describe_test_part(self) -> str:
+        """Whether the test part is sealed, in words; empty without one."""
+        folder = PureWindowsPath(self.model_path).parent.name  # which reads slashes of both kinds
+        return self.sealed.sentence(folder or "ID") if self.sealed else ""
+
 
 class TrainingResults(EvaluatedResults):
-    """Results of one training. One that was cancelled before its first epoch ended has no model and no figures.
-
-    Of the folds of a training the last one alone evaluates the test part.
-    """
+    """Results of one training. One that was cancelled before its first epoch ended has no model and no figures."""
 
     kind: Literal["training"] = Field("training", description="The kind of results.")
     ending: Ending = Field(description="Why the training ended.")
@@ -145,7 +154,7 @@ class FoldsResults(EvaluatedResults):
     """Results of a training in folds. Its model is that of the last fold.
 
     `evaluation` and `money` are of the validation rows of all folds together, each predicted by its own fold's model.
-    `test_evaluation` and `test_money` are of the last fold's model. Results of 0.1.0 have none of them.
+    `sealed`, `test_evaluation` and `test_money` are of the last fold's model. Results of 0.1.0 have none of them.
     """
 
     kind: Literal["folds"] = Field("folds", description="The kind of results.")

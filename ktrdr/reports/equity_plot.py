@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,12 @@ from numpy.typing import NDArray
 from ktrdr.formatting import count, gain, percentage
 from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
 from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
-from ktrdr.reports.report_data import TrainingReport
+from ktrdr.reports.report_data import TrainingReport, sealed_in_short, symbols_in_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ktrdr.payloads.backtest import BacktestResult, RandomEntries
-    from ktrdr.payloads.training import EvaluatedResults
 
 Floats = NDArray[np.float64]
 
@@ -25,29 +25,28 @@ MAX_LINEAR_RATIO = 6.0
 # Ticks of a logarithmic scale, in each power of ten, while the highest equity is at most so many times the lowest.
 LOG_TICKS = {30.0: (1, 1.5, 2, 3, 5, 7), 1000.0: (1, 2, 5), 1e12: (1,)}
 
-# Inches: above the first part, below the last, and for each part.
-_TOP, _BOTTOM, _HEIGHT = 1.52, 0.43, 4.25
-_BETWEEN = 0.3  # of a part's height
+_HEIGHT = 6.2  # inches
+_TOP, _BOTTOM = 1.52 / _HEIGHT, 0.43 / _HEIGHT
 
 
 def plot_equity(report: TrainingReport) -> bytes:
-    return draw_equity(report.results, PlotTitle.of(report, span=""))
+    return draw_equity(report.backtest, PlotTitle.of(report, *sealed_in_short(report.results), span=""))
 
 
-def draw_equity(results: EvaluatedResults, title: PlotTitle) -> bytes:
-    """PNG: equity and drawdown on the validation part, and below them on the test part where there is one."""
-    backtests = [each for each in (results.backtest, results.test_backtest) if each is not None]
-    height = _TOP + _BOTTOM + _HEIGHT * (len(backtests) + _BETWEEN * (len(backtests) - 1))
-    figure = new_figure(height)
+def plot_test_equity(backtest: BacktestResult, strategy: str, symbols: Sequence[str]) -> bytes:
+    return draw_equity(backtest, PlotTitle(strategy, (symbols_in_short(symbols), "the opened test part")))
+
+
+def draw_equity(backtest: BacktestResult, title: PlotTitle) -> bytes:
+    """PNG: equity above, drawdown below."""
+    figure = new_figure(_HEIGHT)
     draw_title(figure, title)
     rows = figure.add_gridspec(
-        len(backtests), 1, left=0.055, right=0.825, top=1 - _TOP / height, bottom=_BOTTOM / height, hspace=_BETWEEN
+        2, 1, left=0.055, right=0.825, top=1 - _TOP, bottom=_BOTTOM, height_ratios=[3, 1.25], hspace=0.24
     )
-    for row, backtest in enumerate(backtests):
-        own = rows[row].subgridspec(2, 1, height_ratios=[3, 1.25], hspace=0.24)
-        top = figure.add_subplot(own[0])
-        _part(top, figure.add_subplot(own[1], sharex=top), backtest)
-        top.tick_params(labelbottom=False)
+    top = figure.add_subplot(rows[0])
+    _part(top, figure.add_subplot(rows[1], sharex=top), backtest)
+    top.tick_params(labelbottom=False)
     return png(figure)
 
 

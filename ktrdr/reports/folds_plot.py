@@ -11,7 +11,7 @@ from ktrdr.payloads.training import FoldsResults
 from ktrdr.plot_style import BLUE, GREY, RULE, new_figure, png, style_axes
 from ktrdr.reports.equity_plot import draw_equity
 from ktrdr.reports.plot_labels import PlotTitle
-from ktrdr.reports.report_data import symbols_in_short
+from ktrdr.reports.report_data import sealed_in_short, symbols_in_short
 
 _LONGEST_CAPTION = 3
 
@@ -54,6 +54,7 @@ def _caption(verdict: str) -> str:
 
 
 def plot_joined_equity(results: FoldsResults, name: str, symbols: Sequence[str]) -> bytes:
-    """PNG with the equity of all folds' models, one after another, and of the last one on the test part."""
-    facts = (symbols_in_short(symbols), f"{len(results.folds)} folds in order of time")
-    return draw_equity(results, PlotTitle(name, facts))
+    """PNG with the equity of all folds' models, one after another."""
+    assert results.backtest is not None
+    facts = (symbols_in_short(symbols), f"{len(results.folds)} folds in order of time", *sealed_in_short(results))
+    return draw_equity(results.backtest, PlotTitle(name, facts))

@@ -26,9 +26,7 @@ def summarise_in_words(results: FoldsResults, title: str) -> str:
             "": [*wrap(title), ""],
             "Verdict": _verdicts(results),
             "All folds together, each on its own validation rows": evaluation_lines(results.evaluation),
-            "Test rows, by the last fold's model": evaluation_lines(results.test_evaluation),
             "Backtest of all folds in order of time": backtest_lines(results.backtest),
-            "Backtest on the test rows, by the last fold's model": backtest_lines(results.test_backtest),
             "Each fold": _folds(results),
             "Operations of the folds": pairs({str(fold.fold): fold.operation_id for fold in results.folds}),
         }
@@ -38,9 +36,8 @@ def summarise_in_words(results: FoldsResults, title: str) -> str:
 def _verdicts(results: FoldsResults) -> Iterator[str]:
     verdicts = {
         "Folds": results.verdict,
-        "Test": results.test_evaluation and results.test_evaluation.verdict,
+        "Test": results.sealed and results.sealed.sentence(results.folds[-1].operation_id),
         "Backtest": results.backtest and results.backtest.verdict,
-        "Test, backtest": results.test_backtest and results.test_backtest.verdict,
         "Note": results.note,
         "Preflight": " ".join(map(sentence, results.warnings)),
     }

@@ -10,7 +10,7 @@ from ktrdr.formatting import count, percentage, score
 from ktrdr.payloads.evaluation import ClassScores, NumberScores, Regression
 from ktrdr.plot_style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_figure, png, style_axes
 from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
-from ktrdr.reports.report_data import TrainingReport
+from ktrdr.reports.report_data import TrainingReport, sealed_in_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def plot_metrics(report: TrainingReport) -> bytes:
     samples = (
         f"{count(len(dataset.train.labels))} training and {count(len(dataset.validation.labels))} validation samples"
     )
-    draw_title(figure, PlotTitle.of(report, samples))
+    draw_title(figure, PlotTitle.of(report, samples, *sealed_in_short(report.results)))
     history, best = report.history, report.best
     _panel(
         losses,

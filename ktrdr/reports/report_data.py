@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ktrdr.features.splits import fold_count
+from ktrdr.formatting import count
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, SymbolCoverage
     from ktrdr.payloads.backtest import BacktestResult
     from ktrdr.payloads.evaluation import Evaluation
-    from ktrdr.payloads.training import TrainingResults
+    from ktrdr.payloads.training import EvaluatedResults, TrainingResults
     from ktrdr.strategy.spec import Strategy
     from ktrdr.training.architectures.model import Layer
     from ktrdr.training.fingerprint import Fingerprint
@@ -77,6 +78,11 @@ def fold_in_short(report: TrainingReport) -> str:
     """`fold 2 of 4`; empty where there is one model."""
     folds = fold_count(report.strategy)
     return f"fold {report.request.fold + 1} of {folds}" if folds > 1 else ""
+
+
+def sealed_in_short(results: EvaluatedResults) -> tuple[str, ...]:
+    """`120 test samples sealed`; empty without a sealed test part."""
+    return (f"{count(results.sealed.samples)} test samples sealed",) if results.sealed else ()
 
 
 def symbol_sources(providers: Providers, symbol: str) -> str:

@@ -31,9 +31,7 @@ def summary(report: TrainingReport, phases_seconds: Mapping[str, float]) -> str:
             "": _what(report),
             "Verdict": _verdicts(report),
             "Validation rows": _validation(report),
-            "Test rows": evaluation_lines(results.test_evaluation),
             "Backtest on the validation rows": backtest_lines(results.backtest),
-            "Backtest on the test rows": backtest_lines(results.test_backtest),
             "Rows": _rows(report),
             "Targets" if report.dataset.is_regression else "Classes": _labels(report.dataset),
             f"Features ({len(report.dataset.feature_names)})": _features(report),
@@ -72,16 +70,11 @@ def _what(report: TrainingReport) -> Iterator[str]:
 
 def _verdicts(report: TrainingReport) -> Iterator[str]:
     results = report.results
-    verdicts = {
-        "Validation": results.evaluation,
-        "Test": results.test_evaluation,
-        "Backtest": results.backtest,
-        "Test, backtest": results.test_backtest,
-        "Leaks": results.leak_gate,
-    }
+    verdicts = {"Validation": results.evaluation, "Backtest": results.backtest, "Leaks": results.leak_gate}
     warnings = results.preflight.warnings if results.preflight else ()
     yield from pairs(
         {name: part.verdict for name, part in verdicts.items() if part}
+        | ({"Test": results.sealed.sentence(report.request.operation_id)} if results.sealed else {})
         | ({"Preflight": " ".join(map(sentence, warnings))} if warnings else {})
     )
 
@@ -230,7 +223,7 @@ def _reproduce(report: TrainingReport) -> Iterator[str]:
     yield ""
     yield f"{STRATEGY} is in the folder of this file."
     yield from wrap("The same bars, seed, threads and versions on the same kind of machine give the same bits.")
-    yield from pairs({"seed": str(training.seed), "threads": str(training.threads)} | libraries())
+    yield from pairs({"seed": str(training.seed), "threads": str(training.threads), **libraries()})
     yield ""
     yield from table(["bars of", "SHA-256"], list(_hashes(report)), left=2)
 

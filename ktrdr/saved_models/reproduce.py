@@ -12,13 +12,20 @@ import numpy as np
 import polars as pl
 
 from ktrdr.errors import ArtifactNotFound, StorageError
+from ktrdr.evaluation.rivals import CONTROL
 from ktrdr.payloads.training import Reproduction
-from ktrdr.training.files import CARD, METRICS, PREDICTIONS, WEIGHTS
+from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEIGHTS
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
 # Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
-_NOT_RESULTS = frozenset({"version", "verdict", "preflight", "reproduction", "model_path", "artifacts", "operation_id"})
+# Trainings of 0.1.0 evaluated their test part, which is sealed now.
+_SEALED = frozenset({"sealed", "test_evaluation", "test_money"})
+# Other tries at the same rows change what a lead is worth.
+_AFTERWARDS = frozenset({"verdict", "selection"})
+_NOT_RESULTS = (
+    _SEALED | _AFTERWARDS | {"version", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
+)
 _MAX_SHOWN = 5
 
 
@@ -27,11 +34,12 @@ def compare_with(original: Path, again: Path) -> Reproduction:
 
     Raises ArtifactNotFound and StorageError when the files of one are gone or damaged.
     """
-    first, second = _card(original), _card(again)
+    first, second = read_card(original), read_card(again)
     differences = [
         *_weights(original, again),
         *_table("metrics", original / METRICS, again / METRICS),
         *_table("predictions", original / PREDICTIONS, again / PREDICTIONS),
+        *_table("evaluated rows", original / EVALUATED_ROWS, again / EVALUATED_ROWS),
         *_lines("results", first.get("results"), second.get("results")),
     ]
     inputs = [line for name in _INPUTS for line in _lines(name, first.get(name), second.get(name))]
@@ -49,13 +57,14 @@ def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, dateti
     None where its card has no range.
     """
     try:
-        about = _card(folder)["data_ranges"][symbol][timeframe]
+        about = read_card(folder)["data_ranges"][symbol][timeframe]
         return datetime.fromisoformat(about["first"]), datetime.fromisoformat(about["last"])
     except (ArtifactNotFound, StorageError, KeyError, TypeError, ValueError):
         return None
 
 
-def _card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of the model in `folder`. Raises ArtifactNotFound and StorageError."""
     path = folder / CARD
     try:
         card: dict[str, Any] = json.loads(path.read_bytes())
@@ -99,7 +108,9 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
     """The first row in which two tables differ."""
     if not (original.is_file() and again.is_file()):
         return
-    first, second = (pl.read_parquet(path).drop(_TIMES, strict=False) for path in (original, again))
+    first, second = (_read_table(path) for path in (original, again))
+    if _control(first) != _control(second):
+        first, second = (table.drop(_control(table)) for table in (first, second))
     if first.columns != second.columns or len(first) != len(second):
         yield f"{name}: {len(first):,} rows → {len(second):,} rows"
         return
@@ -113,6 +124,16 @@ def _table(name: str, original: Path, again: Path) -> Iterator[str]:
             )
 
 
+def _read_table(path: Path) -> pl.DataFrame:
+    table = pl.read_parquet(path).drop(_TIMES, strict=False)
+    return table.filter(pl.col("part") != "test") if "part" in table.columns else table
+
+
+def _control(table: pl.DataFrame) -> list[str]:
+    """The columns of the control on shuffled labels, which a trial of a search lacks."""
+    return [name for name in table.columns if name.partition(".")[0] == CONTROL]
+
+
 def _lines(name: str, first: object, second: object) -> list[str]:
     lines = list(_differing(name, first, second))
     more = len(lines) - _MAX_SHOWN
@@ -122,7 +143,9 @@ def _lines(name: str, first: object, second: object) -> list[str]:
 def _differing(name: str, first: object, second: object) -> Iterator[str]:
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         for key in [*first, *(key for key in second if key not in first)]:
-            if key not in _NOT_RESULTS and not key.endswith("seconds"):
+            # A trial of a search trains no control, so it says nothing against another's.
+            lacks_control = key == CONTROL and not (key in first and key in second)
+            if key not in _NOT_RESULTS and not key.endswith("seconds") and not lacks_control:
                 yield from _differing(f"{name}.{key}", first.get(key), second.get(key))
     elif first != second:
         yield f"{name}: {_brief(first)} → {_brief(second)}"

@@ -42,6 +42,9 @@ class PartRange:
     first: datetime
     last: datetime
 
+    def holds(self, opening: datetime) -> bool:
+        return self.first <= opening <= self.last
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedOn:
@@ -49,23 +52,27 @@ class TrainedOn:
 
     series: every symbol and timeframe
     parts: the parts of its samples, validation and test first, because purged folds train around them
+    sealed: the test part, where the training left it sealed
     """
 
     series: tuple[TrainedSeries, ...]
     parts: tuple[PartRange, ...]
+    sealed: PartRange | None = None
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Self:
         """Raises KeyError, TypeError and ValueError where the card is of another form."""
-        parts = (card["results"].get("preflight") or {}).get("parts", ())
+        results = card["results"]
+        parts = (results.get("preflight") or {}).get("parts", ())
         ranges = [PartRange(each["part"], parse_instant(each["first"]), parse_instant(each["last"])) for each in parts]
-        return cls(tuple(_series(card)), tuple(sorted(ranges, key=lambda each: each.part == "train")))
+        sealed = next((each for each in ranges if each.part == "test" and results.get("sealed")), None)
+        return cls(tuple(_series(card)), tuple(sorted(ranges, key=lambda each: each.part == "train")), sealed)
 
     def part_of(self, symbol: str, opening: datetime) -> PartName | None:
         """The part that holds this bar; None outside all parts, and for a symbol that was not trained on."""
         if not any(each.symbol == symbol for each in self.series):
             return None
-        return next((each.part for each in self.parts if each.first <= opening <= each.last), None)
+        return next((each.part for each in self.parts if each.holds(opening)), None)
 
     def is_changed(self, symbol: str, bars: Mapping[str, pl.DataFrame]) -> bool:
         """Whether the symbol's `bars` by timeframe differ from those of the training; False for another symbol."""

@@ -24,8 +24,9 @@ from ktrdr.training.observer import EpochMetrics
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.features.dataset import Dataset
+    from ktrdr.features.dataset import Dataset, Part
     from ktrdr.market.symbol_bars import SymbolBars
+    from ktrdr.payloads.preflight import PartName
     from ktrdr.payloads.training import TrainingResults
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest
@@ -51,8 +52,8 @@ def model_card(
         "format": FORMAT,
         "operation_id": request.operation_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_version(),
-        "libraries": libraries(),
+        "code": dict(code_version()),
+        "libraries": dict(libraries()),
         "device": device,
         "seed": training.seed,
         "threads": training.threads,
@@ -110,29 +111,27 @@ def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
 def write_predictions(
     folder: Path,
     dataset: Dataset,
-    outputs: Mapping[str, NDArray[np.float32]],
+    name: PartName,
+    outputs: NDArray[np.float32],
     class_weights: Sequence[float] | None = None,
 ) -> None:
-    """Write one row for each sample of the parts in `outputs`, which maps them to [samples, outputs].
+    """Write one row for each sample of the part `name`; `outputs` are [samples, outputs].
 
     In a classification `label` and `predicted` are classes, with the probability of each class, the training's
     `class_weights` [classes] taken out. In a regression both are in units of the label.
     """
     import polars as pl
 
-    tables = [
-        pl.DataFrame(
-            {
-                "timestamp": pl.Series(part.timestamps).dt.replace_time_zone("UTC"),
-                "symbol": np.array(dataset.symbols)[part.symbols],
-                "part": name,
-                "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
-                **prediction_columns(values, dataset.class_names, dataset.target_scale, class_weights),
-            }
-        )
-        for name, values in outputs.items()
-        for part in [getattr(dataset, name)]
-    ]
+    part: Part = getattr(dataset, name)
+    table = pl.DataFrame(
+        {
+            "timestamp": pl.Series(part.timestamps).dt.replace_time_zone("UTC"),
+            "symbol": np.array(dataset.symbols)[part.symbols],
+            "part": pl.Series([name] * len(part.labels)),
+            "label": part.measures if dataset.is_regression else np.array(dataset.class_names)[part.labels],
+            **prediction_columns(outputs, dataset.class_names, dataset.target_scale, class_weights),
+        }
+    )
     buffer = io.BytesIO()
-    pl.concat(tables).write_parquet(buffer)
+    table.write_parquet(buffer)
     write_file(folder / PREDICTIONS, buffer.getvalue())

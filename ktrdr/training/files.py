@@ -18,6 +18,8 @@ STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
 CHECKSUMS = "SHA256SUMS"
+UNSEALED = "unsealed"  # a folder, there once the test part was opened
+UNSEALING = "unsealing.json"
 
 ARTIFACTS = {
     "metrics_plot": PLOT,
@@ -30,6 +32,9 @@ ARTIFACTS = {
     "strategy": STRATEGY,
 }
 """The files of one training, by their names in the API."""
+
+LEAN_ARTIFACTS = {name: ARTIFACTS[name] for name in ("model_card", "metrics_table", "evaluated_rows", "strategy")}
+"""Those of a trial of a search; its predictions are in the evaluated rows."""
 
 FORMAT = 3
 """Format of a model's folder; cards and weights of another format are refused."""

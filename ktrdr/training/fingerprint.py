@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
 FORMAT = 3  # of checkpoints
+_NAMES = ("name", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class Fingerprint:
             for symbol, frames in bars.items()
         }
         return cls(strategy.model_dump(mode="json"), fold, data)
+
+    @property
+    def inputs_sha256(self) -> str:
+        """SHA-256 of strategy, fold and bars without any name: the same inputs are the same try, however called."""
+        strategy = {key: value for key, value in _completed(self.strategy).items() if key not in _NAMES}
+        bars = [list(contents.values()) for contents in self.data.values()]
+        return hashlib.sha256(json.dumps([strategy, self.fold, bars], sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]
@@ -75,17 +84,24 @@ def check_model(folder: Path, fingerprint: Fingerprint) -> None:
 
     Raises CheckpointMismatch; StorageError when its card is damaged, and FileNotFoundError when it has none.
     """
+    read_fingerprint(folder).check(fingerprint, f"the model of {folder.name}")
+
+
+def read_fingerprint(folder: Path) -> Fingerprint:
+    """What the model in `folder` was made from.
+
+    Raises StorageError when its card is damaged, and FileNotFoundError when it has none.
+    """
     path = folder / CARD
     content = path.read_bytes()
     try:
         card = json.loads(content)
-        made_from = Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+        return Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{path} is damaged: it does not show the inputs of its model",
             hint="Remove it, and its model is trained again.",
         ) from error
-    made_from.check(fingerprint, f"the model of {folder.name}")
 
 
 def check_latest(folder: Path, fingerprint: Fingerprint) -> None:

@@ -23,6 +23,7 @@ class TrainingRequest:
     fold: which fold to train, counted from 0
     until: the epoch after which it stops with a checkpoint; None for as many as the strategy asks for
     reproduces: folder of the model that this training repeats
+    is_lean: whether it leaves out what ranks no trial: the control on shuffled labels, reports and a last checkpoint
     """
 
     operation_id: str
@@ -36,3 +37,4 @@ class TrainingRequest:
     fold: int = 0
     until: int | None = None
     reproduces: Path | None = None
+    is_lean: bool = False

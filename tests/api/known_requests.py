@@ -49,11 +49,16 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
         f"POST {API}/strategies/validate": [_json({"strategy": START["strategy"]})],
         f"GET {API}/indicators/{{name}}": [{"path_parameters": {"name": "macd"}}],
         f"GET {API}/models/{{operation_id}}": [{"path_parameters": one}],
+        f"GET {API}/ledger/{{look_id}}": [{"path_parameters": {"look_id": server.training}}],
+        f"GET {API}/ledger/{{look_id}}/verdict": [{"path_parameters": {"look_id": server.training}}],
         f"POST {API}/models/{{operation_id}}/predictions": [
             {"path_parameters": path, **_json({"symbol": symbol, "timeframe": "1d", "last": 2})}
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
         ],
         f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"POST {API}/models/{{operation_id}}/unseal": [
+            {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)
+        ],
         f"GET {API}/models/{{operation_id}}/bundle": [{"path_parameters": path} for path in (one, two)],
         f"GET {API}/models/{{operation_id}}/verification": [{"path_parameters": path} for path in (one, two)],
         f"POST {API}/models/bundles": [

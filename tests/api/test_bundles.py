@@ -116,6 +116,9 @@ def test_an_unpacked_model_is_used_as_where_it_was_trained(origin: Live, target:
             target.get(f"/operations/{operation_id}{path}").content
             == origin.get(f"/operations/{operation_id}{path}").content
         )
+    looks = target.get(f"/ledger/{operation_id}").json()
+    assert looks == origin.get(f"/ledger/{operation_id}").json()
+    assert [look["operation_id"] for look in looks["entries"]] == [operation_id]
     assert target.get(f"/models/{operation_id}").json()["bars_changed"] is False
     predictions = [
         results(server, server.complete(f"/models/{operation_id}/predictions", {"symbol": "AAPL", "timeframe": "1d"}))
@@ -217,6 +220,18 @@ def _record(**changes: Any) -> Change:
     return change
 
 
+def _looks(change: Callable[[dict[str, Any]], object]) -> Change:
+    """With another record of the training's look."""
+
+    def apply(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        name = f"looks/{manifest['operation_id']}.json"
+        document = json.loads(files[name])
+        change(document["looks"][0])
+        files[name] = json.dumps(document).encode()
+
+    return apply
+
+
 def _job(**changes: Any) -> Change:
     def change(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
         record = json.loads(files[f"records/{manifest['operation_id']}.json"])
@@ -259,6 +274,16 @@ def _added(path: str) -> Change:
         (_record(metadata={"strategy": "x", "symbols": 5, "timeframes": ["1d"], "model_type": "mlp"}), "symbols: "),
         (_record(progress={}), "progress.percentage: Field required"),
         (_record(metrics=[{"epoch": [1]}]), "metrics.0.epoch"),
+        (
+            _looks(lambda record: record["look"].update(operation_id="op_training_20200101_aaaaaa")),
+            "of another training",
+        ),
+        (_looks(lambda record: record["look"].update(look_id="x")), "looks.0.look.look_id: String should match"),
+        (_looks(lambda record: record.update(tracks=[])), "is not whole"),
+        (_looks(lambda record: record["tracks"][0].update(closes="AAAA")), "is damaged: buffer size must be"),
+        (_looks(lambda record: record["tracks"][0].update(instants="A" * 64)), "its instants do not rise"),
+        (_looks(lambda record: record["series"].update(content="AAAA")), "is damaged: buffer size must be"),
+        (_looks(lambda record: record["series"].update(header="{}")), "is damaged: 'gains'"),
         (_checksums("../../registry.sqlite"), "is no file of the folder"),
         (_added("../../evil"), "path: String should match"),
         (_added("/etc/evil"), "path: String should match"),

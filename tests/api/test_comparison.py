@@ -36,9 +36,13 @@ async def test_wholes_and_folds_are_compared(client: httpx.AsyncClient, loaded: 
     folds = (await client.get(f"{API}/operations", params={"parent": one})).json()["operations"]
     second, first = (fold["operation_id"] for fold in folds)
 
+    sealed = (await client.get(COMPARE, params={"id": [one, other]})).json()
+    for each in (one, other):
+        await wait((await client.post(f"{API}/models/{each}/unseal", json={})).json()["operation_id"])
     wholes = (await client.get(COMPARE, params={"id": [one, other]})).json()
     with_fold = (await client.get(COMPARE, params={"id": [one, first]})).json()
 
+    assert sealed["rows"]["part"] == "validation"
     assert wholes["models"] == [one, other]
     assert wholes["inputs"] == [{"name": "indicators[0].timeperiod", "values": [7, 14]}]
     tested = (await client.get(f"{API}/operations/{one}/results")).json()["test_evaluation"]

@@ -73,6 +73,8 @@ def test_a_backup_in_mid_training_is_a_home_that_says_the_truth(origin: Live, tm
         assert metrics == origin.get(f"/operations/{operation_id}/metrics", limit=len(metrics)).json()["metrics"]
         assert server.get(f"/operations/{origin.training}").json()["status"] == "COMPLETED"
         assert server.get(f"/models/{origin.training}/verification").json()["differences"] == []
+        looks = server.get(f"/ledger/{operation_id}").json()["entries"]
+        assert [look["operation_id"] for look in looks] == [origin.training, operation_id]
         prediction = {"symbol": "AAPL", "timeframe": "1d"}
         server.complete(f"/models/{origin.training}/predictions", prediction)
         resumed = server.post(f"/operations/{operation_id}/resume")
@@ -84,9 +86,11 @@ def test_a_backup_in_mid_training_is_a_home_that_says_the_truth(origin: Live, tm
 
 def test_checksums_cover_every_file(origin: Live, tmp_path: Path) -> None:
     target = tmp_path / "backup"
+    (origin.home / "cache" / "datasets" / "key").mkdir(parents=True)
 
     report = copy_of(origin, target)
 
+    assert not (target / "cache").exists()
     listed = dict(line.split("  ")[::-1] for line in (target / CHECKSUMS).read_text().splitlines())
     present = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()} - {CHECKSUMS}
     assert set(listed) == present

@@ -25,12 +25,13 @@ def warm_up() -> None:
 
 def run(operation_id: str, payload: dict[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
     what = payload.get("do", "complete")
-    if what == "wait":
+    if what in ("wait", "insist"):
         (folder / "begun").touch()
+        hears_stop = what == "wait"
         deadline = time.monotonic() + PATIENCE_S
-        while not stop() and not (folder / "go").exists() and time.monotonic() < deadline:
+        while not (hears_stop and stop()) and not (folder / "go").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
-        if stop():
+        if hears_stop and stop():
             return Outcome("cancelled", {"partial": True})
     elif what == "raise":
         raise ZeroDivisionError("by nothing")

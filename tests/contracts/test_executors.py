@@ -70,12 +70,12 @@ class Rig:
     listener: Listener
     root: Path
 
-    def job(self, name: str, **payload: Any) -> Job:
+    def job(self, name: str, *, shares_worker: bool = False, **payload: Any) -> Job:
         folder = self.root / name
         folder.mkdir()
         reserve_disk_space(folder)
         (folder / "job.json").write_text(json.dumps(payload))
-        return Job(name, LANE.name, folder)
+        return Job(name, LANE.name, folder, shares_worker=shares_worker)
 
     async def wait_for_outcome(self, job: Job) -> Outcome | None:
         await self.listener.exit_of(job.operation_id)

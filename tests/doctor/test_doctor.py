@@ -7,22 +7,27 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Callable
+from contextlib import closing, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sqlalchemy import URL
 
+from ktrdr.cache import FolderCache
 from ktrdr.doctor.__main__ import main
 from ktrdr.executors.identity import identify
 from ktrdr.executors.outcome import Outcome, write_outcome
 from ktrdr.findings import Backup
 from ktrdr.home import Home, HomeLock
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.provider import fetch
 from ktrdr.market.providers.sample import SampleProvider
 from ktrdr.market.store import BarStore
@@ -34,6 +39,7 @@ from ktrdr.saved_models.writing import write_model
 from ktrdr.training.checkpoint import Checkpoint, write
 from tests.contracts.test_operation_stores import operation
 from tests.damage import cut, fill
+from tests.made_looks import request
 from tests.postgres import Cluster
 from tests.training.test_checkpoint import FINGERPRINT, state_of
 
@@ -73,6 +79,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(home.models / LEFT / "checkpoints", Checkpoint.capture(state_of(), FINGERPRINT))
     bars = fetch(SampleProvider(), "AAPL", "1d")
     BarStore(home.bars).merge("AAPL", "1d", bars.frame, bars.provider)
+    with closing(Ledger(home.ledger)) as ledger:
+        ledger.open_look(request())
     return home.root
 
 
@@ -108,11 +116,56 @@ def test_a_sound_home_is_healthy_and_left_as_it_is(home: Path) -> None:
     assert {finding["subject"] for finding in report["findings"]} >= {
         "folder",
         "registry",
+        "ledger",
         "operations",
         "bars",
         "models",
     }
     assert files(home) == before
+
+
+def _newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version=99")
+
+
+def _without_bars(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DELETE FROM tracks")
+        database.commit()
+
+
+@pytest.mark.parametrize(
+    ("damage", "what", "advice"),
+    [
+        (fill, "is damaged: file is not a database", "restore a copy of it"),
+        (_newer, "was written by a newer ktrdr (layout 99; this one reads 1)", "use the newer ktrdr"),
+        (_without_bars, "is damaged: 3 rows refer to others that are gone", "restore a copy of it"),
+    ],
+)
+def test_a_faulty_ledger_is_named_with_what_mends_it(
+    home: Path, damage: Callable[[Path], object], what: str, advice: str
+) -> None:
+    damage(Home(home).ledger)
+
+    code, report = examined(home, "--repair")
+
+    (fault,) = faults(report)
+    assert (code, fault["subject"]) == (1, "ledger")
+    assert what in fault["what"]
+    assert advice in fault["advice"]
+
+
+def test_a_ledger_that_others_can_read_and_one_that_is_not_there_are_noted(home: Path) -> None:
+    ledger = Home(home).ledger
+    ledger.chmod(0o644)
+    assert any(f"chmod 600 {ledger}" in finding["advice"] for finding in examined(home)[1]["findings"])
+
+    ledger.unlink()
+
+    _, report = examined(home)
+    assert "ledger.sqlite does not exist" in {finding["what"] for finding in report["findings"]}
+    assert not faults(report)
 
 
 MENDABLE = {
@@ -193,6 +246,24 @@ def test_what_is_missing_once_it_was_moved_away_stays_a_fault(home: Path) -> Non
     moved, missing = faults(report)
     assert (moved["what"].split(" is damaged")[0], bool(moved["repaired"])) == (f"{DONE}/model.safetensors", True)
     assert (missing["what"], missing["repaired"]) == (f"{DONE}/model.safetensors is gone", None)
+
+
+def test_a_cached_dataset_that_is_damaged_is_a_note_and_is_moved_away_when_asked(home: Path) -> None:
+    cache = FolderCache(Home(home).datasets, 10**9)
+    for key in ("sound", "damaged"):
+        cache.add(key, lambda folder: np.save(folder / "values.npy", np.arange(3)))
+    assert [f["what"][:12] for f in examined(home)[1]["findings"] if f["subject"] == "cache"] == ["2 datasets, "]
+    (cache.root / "damaged" / "values.npy").write_bytes(b"")
+
+    code, report = examined(home)
+    _, repaired = examined(home, "--repair")
+
+    assert code == 0
+    assert [f["what"] for f in report["findings"] if f["subject"] == "cache"] == [
+        "1 dataset in the cache damaged, such as cache/datasets/damaged"
+    ]
+    assert [entry.folder.name for entry in cache.entries()] == ["sound"]
+    assert "cache/datasets/damaged/values.npy" in files(Path(repaired["backup"]))
 
 
 def test_leftovers_do_no_harm_and_are_moved_away_when_asked(home: Path) -> None:

@@ -131,11 +131,17 @@ def test_hours_that_know_their_days_are_audited_trained_and_reproduced(system: S
 
     assert results["leak_gate"]["passed"]
     assert results["evaluation"]["baselines"].keys() >= {"mean", "persistence", "ridge_regression"}
-    assert results["test_evaluation"]["part"] == "test"
+    assert (results["test_evaluation"], results["test_money"]) == (None, None)
     assert results["money"]["buy_and_hold"]["total_return"]
     model = results["operation_id"]
     again = system.ktrdr("models", "reproduce", model, "--json")
     assert json.loads(again.out)["reproduction"]["identical"] is True
+    opened = json.loads(system.ktrdr("models", "unseal", model, "--yes", "--json").out)
+    assert (opened["evaluation"]["part"], opened["evaluation"]["validation_samples"]) == (
+        "test",
+        results["sealed"]["samples"],
+    )
+    assert system.results(model)["test_evaluation"] == opened["evaluation"]
     predicted = system.ktrdr("models", "predict", model, "SPY", "1h", "--last", "5", "--json")
     assert len(json.loads(predicted.out)["predictions"]) == 5
     other = system.ktrdr("models", "train", "--strategy", strategy, "--symbols", "SPY", "--timeframes", "1d")

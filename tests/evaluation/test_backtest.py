@@ -71,7 +71,7 @@ def traded(
         rows_after_holes=lambda number: [hole.row for hole in clock.holes(opens_of([*series.values()][number]))],
     )
     outputs = np.eye(len(names), dtype=np.float32)[classes]
-    return backtest(outputs, part, cast("Dataset", dataset), series, costs)
+    return backtest(outputs, part, cast("Dataset", dataset), series, costs).result
 
 
 def test_a_case_worked_out_by_hand() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.random_entries import MIN_LOOK_BACKS, shift_at_random
+from ktrdr.evaluation.random_entries import MIN_LOOK_BACKS, Shifts, shift_at_random
 from ktrdr.payloads.backtest import RandomEntries
 
 Floats = NDArray[np.float64]
@@ -13,10 +13,10 @@ LOOK_BACK = 20
 
 
 def entries_of(positions: Floats, returns: Floats, look_back: int = LOOK_BACK) -> RandomEntries:
-    def returned(shifts: list[int]) -> float:
-        return float(np.roll(positions, shifts[0]) @ returns)
+    def returned(shifts: Shifts) -> Floats:
+        return np.array([np.roll(positions, shift) @ returns for shift in shifts[:, 0]])
 
-    return shift_at_random(returned, [len(returns)], look_back, returned([0]))
+    return shift_at_random(returned, [len(returns)], look_back, float(positions @ returns))
 
 
 def rule(sign: float, seed: int, bars: int = 120) -> RandomEntries:
@@ -38,17 +38,18 @@ def test_a_rule_without_skill_is_at_no_particular_place(sign: float) -> None:
 
 
 def test_no_shift_puts_a_position_on_bars_that_it_has_seen() -> None:
-    shifts: list[int] = []
+    asked: list[Shifts] = []
 
-    def returned(each: list[int]) -> float:
-        shifts.extend(each)
-        return 0.0
+    def returned(shifts: Shifts) -> Floats:
+        asked.append(shifts)
+        return np.zeros(len(shifts))
 
     shift_at_random(returned, [300, 250], LOOK_BACK, 0.0)
 
-    assert min(shifts) == 1
-    assert max(shifts[::2]) in range(275, 281)
-    assert max(shifts[1::2]) in range(225, 231)
+    (shifts,) = asked
+    assert shifts.min() == 1
+    assert shifts[:, 0].max() in range(275, 281)
+    assert shifts[:, 1].max() in range(225, 231)
 
 
 def test_a_part_that_is_short_for_its_look_back_has_no_percentile() -> None:

@@ -45,6 +45,9 @@ class OneLane(WorkTable):
     def lane(self, operation: Operation) -> str:
         return LANE.name
 
+    def shares_worker(self, operation: Operation) -> bool:
+        return False
+
     def create_bridge(self, operation: Operation, path: Path) -> None:
         ProgressBridge.create(path, BridgeLayout(phases=("Working",), total_steps=1))
 

@@ -15,12 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ktrdr.executors.identity import Liveness, find_worker, identify, is_alive, liveness, send_signal
+from ktrdr.executors.executor import Job
+from ktrdr.executors.identity import Liveness, find_worker, identify, is_alive, liveness, send_signal, works_in
 from ktrdr.executors.local import LocalExecutor
-from ktrdr.executors.outcome import begin_job, crash_log_of
+from ktrdr.executors.outcome import Outcome, begin_job, crash_log_of
 from ktrdr.executors.processes import WorkerProcess
 from ktrdr.executors.spawn import SpawnedProcesses
 from ktrdr.executors.worker import ALREADY_BEGUN
+from ktrdr.operations.operation import WorkerIdentity
 from tests.contracts.test_executors import FORKS, LANE, PATIENCE_S, Listener, Rig, started, until_warm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
@@ -140,6 +142,84 @@ async def test_no_process_is_left_behind(start: str, tmp_path: Path) -> None:
         assert len(idle) == LANE.standby
 
     assert not any(psutil.pid_exists(pid) for pid in idle)
+
+
+async def worker_of(rig: Rig, job: Job) -> WorkerIdentity:
+    """The process that has run the job."""
+    await rig.executor.submit(job)
+    outcome = await rig.wait_for_outcome(job)
+    worker = rig.listener.workers[job.operation_id]
+    assert outcome is None or outcome.results.get("pid", worker.pid) == worker.pid
+    return worker
+
+
+async def test_a_worker_goes_on_with_jobs_that_share_it_and_with_no_other(start: str, tmp_path: Path) -> None:
+    async with started(start, tmp_path) as rig:
+        first = await worker_of(rig, rig.job("a", shares_worker=True))
+        second = await worker_of(rig, rig.job("b", shares_worker=True))
+        third = await worker_of(rig, rig.job("c"))
+
+        assert first == second != third
+        assert is_alive(first)
+        assert rig.executor.state()[LANE.name]["running"] == 0
+    assert not is_alive(first)
+
+
+async def test_a_waiting_job_gets_the_worker_of_the_one_before(rig: Rig) -> None:
+    jobs = [rig.job(name, shares_worker=True) for name in "abcd"]
+
+    await asyncio.gather(*map(rig.executor.submit, jobs))
+    outcomes = [await rig.wait_for_outcome(job) for job in jobs]
+
+    assert all(outcome and outcome.status == "completed" for outcome in outcomes)
+    assert len(set(rig.listener.workers.values())) <= LANE.limit
+
+
+@pytest.mark.parametrize("what", ["raise", "refuse", "exit", "die"])
+async def test_what_a_failed_job_leaves_in_its_process_reaches_no_other_job(rig: Rig, what: str) -> None:
+    failed = await worker_of(rig, rig.job("a", shares_worker=True, do=what))
+    other = await worker_of(rig, rig.job("b", shares_worker=True))
+
+    assert failed != other
+    assert rig.listener.exited["b"].result().code == 0
+
+
+async def test_a_stop_that_comes_as_a_job_ends_stops_no_later_one(rig: Rig) -> None:
+    stopped = rig.job("a", shares_worker=True, do="insist")
+    await rig.executor.submit(stopped)
+    rig.executor.stop("a")
+    (stopped.folder / "go").touch()
+    assert (await rig.wait_for_outcome(stopped) or Outcome("failed")).status == "completed"
+
+    later = rig.job("b", shares_worker=True, do="wait")
+    (later.folder / "go").touch()
+
+    assert await worker_of(rig, later) != rig.listener.workers["a"]
+    assert (await rig.wait_for_outcome(later) or Outcome("failed")).status == "completed"
+
+
+async def test_a_worker_that_was_killed_while_it_waited_gets_no_job(rig: Rig) -> None:
+    killed = await worker_of(rig, rig.job("a", shares_worker=True))
+    os.kill(killed.pid, signal.SIGKILL)
+    _wait_until_dead(psutil.Process(killed.pid))
+
+    assert await worker_of(rig, rig.job("b", shares_worker=True)) != killed
+
+
+async def test_a_shared_worker_that_outlives_its_executor_ends_with_its_job(start: str, tmp_path: Path) -> None:
+    async with started(start, tmp_path) as rig:
+        job = rig.job("b", shares_worker=True, do="insist")
+        worker = await worker_of(rig, rig.job("a", shares_worker=True))
+        await rig.executor.submit(job)
+
+    async with started(start, tmp_path) as heir:
+        assert not works_in(worker, tmp_path / "a")
+        assert works_in(worker, job.folder)
+        assert await heir.executor.adopt(job, worker)
+        (job.folder / "go").touch()
+
+        assert (await heir.wait_for_outcome(job) or Outcome("failed")).status == "completed"
+    assert not is_alive(worker)
 
 
 def test_a_later_process_with_the_same_number_is_another() -> None:

@@ -77,6 +77,9 @@ class Table:
     def lane(self, operation: Operation) -> str:
         return LANE.name
 
+    def shares_worker(self, operation: Operation) -> bool:
+        return False
+
     def create_bridge(self, operation: Operation, path: Path) -> None:
         if operation.payload.get("do") == "find no room":
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -13,6 +13,6 @@ __all__ = ["make_request", "one_thread", "read_bars", "recorder"]
 def _undrawn() -> Iterator[None]:
     """Drawing takes half of a small training's time; `tests/reports` looks at what is drawn."""
     with pytest.MonkeyPatch.context() as patch:
-        for picture in ("plot_metrics", "plot_equity"):
+        for picture in ("plot_metrics", "plot_equity", "plot_test_equity"):
             patch.setattr(f"ktrdr.reports.{picture}", lambda *_: b"a picture")
         yield

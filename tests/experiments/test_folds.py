@@ -23,7 +23,7 @@ from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.python_api import Training
 from ktrdr.saved_models.rows_file import write_rows
 from ktrdr.strategy.spec import Strategy
-from ktrdr.training.files import EVALUATED_ROWS, PREDICTIONS
+from ktrdr.training.files import EVALUATED_ROWS, PREDICTIONS, UNSEALED
 from tests.made_rows import rows
 from tests.sample_results import training
 from tests.small_trainings import planted_bars
@@ -218,16 +218,22 @@ def test_the_whole_has_the_accuracy_and_the_log_loss_of_all_its_rows(trained: Tr
     assert getattr(found, "log_loss", None) == pytest.approx(own.select(-true.log().mean()).item(), rel=1e-6)
 
 
-def test_the_test_part_is_opened_once_by_the_last_fold(trained: Training) -> None:
-    tested = predictions(trained).filter(pl.col("part") == "test")
-    found = results(trained)
+def test_the_test_part_is_opened_for_the_model_of_the_last_fold(trained: Training, home: Path) -> None:
+    found, sealed = results(trained), results(trained).sealed
+    assert sealed is not None
+    assert (found.test_evaluation, found.test_backtest, sealed.opening) == (None, None, None)
+    assert set(predictions(trained)["part"]) == {"validation"}
 
-    assert found.test_evaluation is not None
-    assert found.test_backtest is not None
-    assert found.test_evaluation.samples == len(tested) == tested.select("timestamp", "symbol").n_unique()
+    opened = ktrdr.unseal(trained, home=home)
+
+    tested = pl.read_parquet(trained.folder / "fold-3" / UNSEALED / PREDICTIONS)
+    assert (opened.model, opened.evaluation.part, opened.backtest.part) == ("fold-3", "test", "test")
+    assert opened.evaluation.samples == sealed.samples == len(tested) == tested.select("timestamp", "symbol").n_unique()
+    assert set(predictions(trained)["part"]) == {"validation"}
     cards = [json.loads((folder / "model.json").read_bytes()) for folder in sorted(trained.folder.glob("fold-*"))]
     outcomes = [TrainingResults.model_validate(card["results"]) for card in cards]
-    assert [each.test_evaluation is not None for each in outcomes] == [False, False, True]
+    assert [each.test_evaluation for each in outcomes] == [None, None, None]
+    assert [each.sealed for each in outcomes] == [sealed] * 3
     assert found.model_path.endswith("fold-3/model.safetensors")
 
 

@@ -23,6 +23,7 @@ from ktrdr.errors import ArtifactNotFound, CheckpointMismatch, StorageError, Tra
 from ktrdr.experiments.train import ReadBars
 from ktrdr.experiments.train import run_training as run_relative
 from ktrdr.features.assemble import build_dataset
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import TrainingResults
@@ -38,7 +39,7 @@ from tests.saved_trainings import strategy
 
 def run_training(request: TrainingRequest, *inputs: Any, **options: Any) -> TrainingResults:
     """Its results, with whole paths."""
-    return run_relative(request, *inputs, **options).under(request.output)
+    return run_relative(request, *inputs, **{"looks": Unrecorded(), **options}).under(request.output)
 
 
 def weights(outcome: TrainingResults) -> dict[str, torch.Tensor]:
@@ -301,6 +302,7 @@ import sys
 import time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.experiments.train import run_training
@@ -313,7 +315,7 @@ series = {{"UP": StoredBars(planted_bars(seed=1), "planted"), "DOWN": StoredBars
 class Slow(SilentObserver):
     def on_epoch(self, *_, **__):
         time.sleep({pause})
-run_training(request, lambda symbol, _: series[symbol], Slow())
+run_training(request, lambda symbol, _: series[symbol], Slow(), looks=Unrecorded())
 """
 
 

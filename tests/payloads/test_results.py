@@ -15,6 +15,7 @@ from ktrdr.errors import StorageError
 from ktrdr.payloads.reading import parse_results
 from ktrdr.payloads.results import FileResults, OtherResults
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
+from ktrdr.saved_models.unsealed import with_opening
 from tests.sample_results import classification, folds, leak_gate, preflight_report, regression, training
 
 HERE = Path(__file__).parent
@@ -27,13 +28,13 @@ indicators: [{name: rsi, period: 14}]
 NEW = (
     *("version: ", "kind: ", "restored_epochs: ", "preflight.folds: ", "preflight.left_out: ", "preflight.by_fold[]."),
     "artifacts.evaluated_rows: ",
-    *("preflight.symbols[].holes: ", "preflight.symbols[].calendar."),
+    *("preflight.symbols[].holes: ", "preflight.symbols[].calendar.", "sealed"),
 )
 """What results have had since 0.1.0."""
 NEW_WITHIN = (
     *(".interval[]: ", ".timing.", ".breakdown.", ".log_loss_lead.", ".sharpe_interval", ".against_holding."),
     *(".against_zero.", ".random_entries.p_value: ", ".random_entries.look_back: ", "parts[].resolution_in: "),
-    "parts[].effective_samples: ",
+    *("parts[].effective_samples: ", ".selection"),
 )
 """Fields of evaluations, backtests and preflights since 0.1.0, wherever those are."""
 NEW_IN_FOLDS = (
@@ -71,8 +72,12 @@ def leaves(value: Any, path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_keys_and_types_of_json_are_those_of_0_1_0(variant: str, home: Path, tmp_path: Path) -> None:
     trained = ktrdr.train(STRATEGY + VARIANTS[variant], "AAPL", ["1d"], output=tmp_path / "model", home=home)
+    assert (trained.results.test_evaluation, trained.results.test_backtest) == (None, None)
+    if trained.results.sealed:
+        ktrdr.unseal(trained, home=home)
+    results = with_opening(trained.results)
 
-    found = set(leaves(json.loads(trained.results.model_dump_json())))
+    found = set(leaves(json.loads(results.model_dump_json())))
 
     warned = {"preflight.warnings: list", "preflight.warnings[]: text"}  # as there is something to warn of or not
     new = (*NEW, *NEW_IN_FOLDS) if variant == "folds" else NEW
@@ -81,7 +86,7 @@ def test_the_keys_and_types_of_json_are_those_of_0_1_0(variant: str, home: Path,
     added = {leaf for leaf in found - expected - warned if not leaf.startswith(new)}
     assert {leaf for leaf in added if not any(part in leaf for part in NEW_WITHIN)} == set()
     assert "version: number" in found
-    assert parse_results(json.loads(trained.results.model_dump_json())) == trained.results
+    assert parse_results(json.loads(results.model_dump_json())) == results
 
 
 def test_results_of_0_1_0_are_read_with_their_instants_and_without_a_version() -> None:

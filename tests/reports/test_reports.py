@@ -18,13 +18,23 @@ from matplotlib.ft2font import FT2Font
 from ktrdr.errors import StorageError
 from ktrdr.evaluation.backtest import backtest
 from ktrdr.evaluation.evaluate import evaluate
+from ktrdr.experiments.evaluate_model import sealed_part
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.dataset import Dataset
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.backtest import EquityCurve
 from ktrdr.payloads.evaluation import Breakdown, GroupLead
+from ktrdr.payloads.looks import Opening
+from ktrdr.payloads.unsealing import UnsealingResults
 from ktrdr.plot_style import new_figure, png
-from ktrdr.reports import TrainingReport, equity_plot, plot_equity, plot_metrics, summary
+from ktrdr.reports import (
+    TrainingReport,
+    equity_plot,
+    plot_equity,
+    plot_metrics,
+    plot_test_equity,
+    summary,
+    unsealing_summary,
+)
 from ktrdr.reports.plot_labels import spread
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.architectures.model import layers
@@ -44,17 +54,12 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
     dataset = build_dataset(strategy, BARS)
     network = build_model(strategy.model, len(dataset.feature_names), dataset.outputs)
     frames = {symbol: frames["1d"] for symbol, frames in BARS.items()}
-    outputs = {name: noise(len(part.labels), dataset.outputs) for name, part in parts_of(dataset)}
-    evaluations = {name: evaluate(outputs[name], dataset, part) for name, part in parts_of(dataset)}
-    backtests = {
-        name: backtest(outputs[name], part, dataset, frames, strategy.costs) for name, part in parts_of(dataset)
-    }
+    outputs = noise(len(dataset.validation.labels), dataset.outputs)
     results = training(
         final_metrics=final_metrics(best_epoch=4),
-        evaluation=evaluations["validation"],
-        test_evaluation=evaluations.get("test"),
-        backtest=backtests["validation"],
-        test_backtest=backtests.get("test"),
+        evaluation=evaluate(outputs, dataset, dataset.validation),
+        backtest=backtest(outputs, dataset.validation, dataset, frames, strategy.costs).result,
+        sealed=sealed_part(dataset),
         leak_gate=leak_gate("No leak was found."),
         preflight=preflight_report(warnings=("few samples", "class up is rare")),
     )
@@ -71,10 +76,6 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
 
 def with_results(report: TrainingReport, **changes: Any) -> TrainingReport:
     return replace(report, results=report.results.model_copy(update=changes))
-
-
-def parts_of(dataset: Dataset) -> list[tuple[str, Any]]:
-    return [("validation", dataset.validation), *([("test", dataset.test)] if dataset.test else [])]
 
 
 def noise(samples: int, outputs: int) -> Any:
@@ -131,7 +132,8 @@ def test_awkward_names_and_equal_values_are_drawn_all_the_same(report: TrainingR
 
 def test_a_regression_is_drawn_too(regression: TrainingReport) -> None:
     assert size_of(plot_metrics(regression)) == (1320, 594)
-    assert size_of(plot_equity(regression)) == (1320, 1289)  # validation and test, one below the other
+    assert size_of(plot_equity(regression)) == (1320, 682)
+    assert size_of(plot_test_equity(regression.backtest, "costs $5", ("UP", "DOWN"))) == (1320, 682)
 
 
 @pytest.mark.parametrize("equity", [[1.0, 1.0, 1.0], [1.0, 40.0, 900.0], [0.5, 0.0, 0.0], [1.01]])
@@ -176,16 +178,32 @@ def test_the_summary_begins_with_the_verdict_and_shows_every_rival(report: Train
 def test_the_summary_of_a_boosted_regression_with_a_test_part(regression: TrainingReport) -> None:
     page = summary(regression, {"training": 5.0})
 
-    tested = regression.results.test_evaluation
-    assert tested
-    assert tested.part == "test"
-    assert tested.verdict in " ".join(page.split())
-    for title in ("Test rows", "Backtest on the test rows", "Targets", "Model"):
+    sealed = regression.results.sealed
+    assert sealed
+    assert f"Test {sealed.samples} test samples from {sealed.first:%Y-%m-%d}" in " ".join(page.split())
+    assert "are sealed. To open them, which is counted: ktrdr models unseal op_1" in " ".join(page.split())
+    for title in ("Targets", "Model"):
         assert f"\n{title}\n" in page
     assert "gradient boosting, 7 leaves" in page
     assert re.search(r"^ridge regression +\d", page, re.MULTILINE)
     assert re.search(r"^min_leaf_samples +20$", page, re.MULTILINE)
     assert not [line for line in page.splitlines() if len(line) > 100]
+
+
+def test_the_summary_of_an_opened_test_part_begins_with_its_opening(regression: TrainingReport) -> None:
+    opening = Opening(look_id="look_1", number=2, level=0.0125, opened_at=datetime(2026, 1, 2, tzinfo=UTC), by="Ada")
+    opened = UnsealingResults(
+        model="op_1", opening=opening, evaluation=regression.evaluation, backtest=regression.backtest
+    )
+
+    page = unsealing_summary(opened, "Turning tides")
+
+    assert page.startswith("Turning tides: the test part of op_1\n")
+    assert "was opened by Ada at 2026-01-02 00:00 UTC. It is opening 2 of these bars" in " ".join(page.split())
+    assert "at a significance level of 1.25%." in " ".join(page.split())
+    assert regression.evaluation.verdict in " ".join(page.split())
+    assert re.search(r"^ridge regression +\d", page, re.MULTILINE)
+    assert "\nBacktest on the test rows\n" in page
 
 
 def test_the_summary_tells_what_was_trained_and_how_to_do_it_again(report: TrainingReport) -> None:
@@ -254,9 +272,7 @@ def test_the_summary_shows_the_lead_by_symbol_and_of_many_symbols_the_ends(repor
     leads = Breakdown(rival="majority", by_symbol=groups, by_year=())
     changed = replace(
         report,
-        results=report.results.model_copy(
-            update={"evaluation": evaluation.model_copy(update={"breakdown": leads}), "test_evaluation": None}
-        ),
+        results=report.results.model_copy(update={"evaluation": evaluation.model_copy(update={"breakdown": leads})}),
     )
 
     lines = summary(changed, {}).splitlines()

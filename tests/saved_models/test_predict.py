@@ -12,17 +12,18 @@ import pytest
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import class_probabilities
 from ktrdr.experiments.train import run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.evaluation import Classification
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.predict import closed_bars, predict_last
 from ktrdr.saved_models.trained_model import load_model
-from ktrdr.training.files import CARD, PREDICTIONS
+from ktrdr.training.files import CARD, PREDICTIONS, UNSEALED
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.request import TrainingRequest
 from tests.bars import Series, every_source
-from tests.saved_trainings import daily, save, strategy
+from tests.saved_trainings import daily, open_test_part, save, strategy
 
 MODELS = {
     "lstm": {"type": "lstm", "layers": 2, "hidden_size": 9, "dropout": 0.2, "sequence_length": 7},
@@ -119,13 +120,20 @@ def test_a_rows_probabilities_do_not_depend_on_its_neighbours() -> None:
     assert all((class_probabilities(outputs[row : row + 1]) == whole[row]).all() for row in range(1000))
 
 
+def read_both_parts(folder: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(each / PREDICTIONS) for each in (folder, folder / UNSEALED)])
+
+
 @pytest.mark.parametrize("model", ["lstm", "transformer", "gradient_boosting"])
 def test_a_training_itself_is_predicted_again_to_the_bit(model: str, tmp_path: Path) -> None:
     spec = strategy(model, model=MODELS[model], training={"epochs": 3}, validation={"test": 0.1})
     bars = daily()
     request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, tmp_path)
-    run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver())
-    then = pl.read_parquet(tmp_path / PREDICTIONS)
+    run_training(
+        request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver(), looks=Unrecorded()
+    )
+    open_test_part(tmp_path, bars)
+    then = read_both_parts(tmp_path)
 
     loaded = load_model(tmp_path)
 
@@ -149,7 +157,9 @@ def balanced(model: str, folder: Path) -> tuple[TrainingResults, dict[str, Any]]
     """The results of a training with balanced class weights in `folder`, and its bars."""
     spec, bars = strategy(model, model=MODELS[model], **BALANCED), daily()
     request = TrainingRequest("op_1", spec, "s", "name: s\n", tuple(bars), None, None, folder)
-    return run_training(request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver()), bars
+    return run_training(
+        request, lambda symbol, each: StoredBars(bars[symbol][each], "made"), SilentObserver(), looks=Unrecorded()
+    ), bars
 
 
 def log_loss(table: pl.DataFrame) -> float:
@@ -160,7 +170,8 @@ def log_loss(table: pl.DataFrame) -> float:
 @pytest.mark.parametrize("model", ["mlp", "lstm", "gradient_boosting"])
 def test_the_probabilities_given_out_are_those_that_log_loss_is_about(model: str, tmp_path: Path) -> None:
     results, bars = balanced(model, tmp_path)
-    then = pl.read_parquet(tmp_path / PREDICTIONS)
+    opened = open_test_part(tmp_path, bars).evaluation
+    then = read_both_parts(tmp_path)
 
     now = pl.concat(
         predict_last(load_model(tmp_path), symbol, bars[symbol], 200).with_columns(symbol=pl.lit(symbol))
@@ -168,10 +179,10 @@ def test_the_probabilities_given_out_are_those_that_log_loss_is_about(model: str
     )
 
     assert isinstance(results.evaluation, Classification)
-    assert isinstance(results.test_evaluation, Classification)
+    assert isinstance(opened, Classification)
     given = then.join(now, on=["timestamp", "symbol"], suffix="_now", maintain_order="left")
     assert len(given) == len(then)
-    for part, evaluation in (("validation", results.evaluation), ("test", results.test_evaluation)):
+    for part, evaluation in (("validation", results.evaluation), ("test", opened)):
         own = given.filter(part=part)
         assert log_loss(own) == pytest.approx(evaluation.log_loss, abs=1e-12)
         renamed = {f"probability_{name}_now": f"probability_{name}" for name in CLASSES}

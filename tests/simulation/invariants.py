@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from ktrdr.executors.outcome import outcome_of, read_outcome
 from ktrdr.executors.worker import OUTCOME_UNWRITABLE
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.status import OperationStatus
-from ktrdr.payloads.jobs import FoldsJob
+from ktrdr.payloads.jobs import FoldsJob, SearchJob
 from tests.simulation.kernel import Death
 from tests.simulation.world import LIMITS, World
 
@@ -134,13 +134,13 @@ class Invariants:
         operation_id, status, ledger = ended.operation_id, ended.status, self.ledger
         if operation_id in self.world.working():
             self._blame(ended, f"{status} while its process works")
-        if status is CANCELLED and not {operation_id, ended.parent_id} & ledger.cancels:
+        if status is CANCELLED and not set(self._with_wholes(ended)) & ledger.cancels:
             self._blame(ended, "CANCELLED, which nobody asked for")
         if ledger.ends.get(operation_id, status) is not status and not self._may_have_losses(ended):
             self._blame(ended, f"it had ended {ledger.ends[operation_id]}, and is recorded again as {status}")
         deaths = [death for death in self.world.kernel.deaths.get(operation_id, []) if death.has_begun]
         self._check_outcome(ended, deaths[-1].left if deaths else None)
-        if isinstance(self.world.job(operation_id), FoldsJob):
+        if self._is_whole(operation_id):
             if operation_id not in ledger.restored:
                 self._check_whole(ended)
         else:
@@ -156,7 +156,18 @@ class Invariants:
             self._blame(ended, f"its worker left {left}, and it is recorded as {ended.status}")
 
     def _may_have_losses(self, operation: Operation) -> bool:
-        return bool({operation.operation_id, operation.parent_id} & self.ledger.with_losses)
+        return bool(set(self._with_wholes(operation)) & self.ledger.with_losses)
+
+    def _with_wholes(self, operation: Operation) -> Iterator[str]:
+        """The operation, its parent, and so on."""
+        yield operation.operation_id
+        if parent_id := operation.parent_id:
+            yield parent_id
+            if parent := self.world.registry.records.get(parent_id):
+                yield from self._with_wholes(parent)
+
+    def _is_whole(self, operation_id: str) -> bool:
+        return isinstance(self.world.job(operation_id), FoldsJob | SearchJob)
 
     def _check_metrics(self, ended: Operation, written: int) -> None:
         """All that was written is there, once and in order, and all that was told."""
@@ -186,23 +197,28 @@ class Invariants:
         """It ends after its parts, COMPLETED only with all of them, and with one record for each."""
         records = self.world.registry.records
         parts = [p for p in records.values() if p.parent_id == ended.operation_id and self._index(p) is not None]
-        if any(count > 1 for count in Counter(self._index(part) for part in parts).values()):
-            self._blame(ended, "two operations are the same part")
+        counts = Counter(self._index(part) for part in parts if part.status is not FAILED)
+        if any(count > 1 for count in counts.values()):
+            self._blame(ended, "two operations are the same part, and none of them has failed")
         if any(not part.status.is_terminal for part in parts):
             self._blame(ended, f"{ended.status} before its parts")
-        folds = [record["fold"] for record in self.world.registry._metrics.get(ended.operation_id, [])]
+        job, records_of = self.world.job(ended.operation_id), self.world.registry._metrics.get(ended.operation_id, [])
+        numbers = [record["fold" if isinstance(job, FoldsJob) else "part"] for record in records_of]
         completed = {self._index(part) for part in parts if part.status is COMPLETED}
-        if len(set(folds)) != len(folds):
-            self._blame(ended, f"its records are of the folds {folds}")
-        if ended.status is COMPLETED:
-            job = self.world.job(ended.operation_id)
-            assert isinstance(job, FoldsJob)
-            if completed | job.completed.keys() != set(range(job.folds)) or len(folds) != job.folds:
-                self._blame(ended, f"COMPLETED with the folds {completed}, records {folds}")
+        if len(set(numbers)) != len(numbers):
+            self._blame(ended, f"its records are of the parts {numbers}")
+        if ended.status is COMPLETED and isinstance(job, FoldsJob):
+            if completed | job.completed.keys() != set(range(job.folds)) or len(numbers) != job.folds:
+                self._blame(ended, f"COMPLETED with the folds {completed}, records {numbers}")
+        elif ended.status is COMPLETED:
+            assert isinstance(job, SearchJob)
+            if job.trial_parts not in completed | job.taken_over.keys() or numbers != sorted(numbers):
+                self._blame(ended, f"COMPLETED with the parts {completed}, records {numbers}")
 
     def _has_forgotten_parts(self, whole: Operation) -> bool:
         job = self.world.job(whole.operation_id)
-        assert isinstance(job, FoldsJob)
+        if not isinstance(job, FoldsJob) or job.part is not None:  # whose parts may have been tried again
+            return bool(self.ledger.forgotten)
         parts = {p.operation_id for p in self.world.registry.records.values() if p.parent_id == whole.operation_id}
         return len(parts | set(job.completed.values())) < job.folds
 
@@ -233,7 +249,7 @@ class Invariants:
         """RUNNING means that a process works on it."""
         at_work = {process.order.operation_id for process in self.world.kernel.at_work() if process.order}
         for record in self._unfinished():
-            is_whole = isinstance(self.world.job(record.operation_id), FoldsJob)
+            is_whole = self._is_whole(record.operation_id)
             if record.status is OperationStatus.RUNNING and not is_whole and record.operation_id not in at_work:
                 self._blame(record, "RUNNING without a process")
             if is_whole and record.worker is None and not self._has_unfinished_parts(record):
@@ -303,7 +319,7 @@ class Invariants:
                 self._blame(record, f"it stays {record.status}")
             elif record.operation_id not in self.ledger.forgotten:
                 self._check_folder(record)
-                if isinstance(self.world.job(record.operation_id), FoldsJob) and not self._has_forgotten_parts(record):
+                if self._is_whole(record.operation_id) and not self._has_forgotten_parts(record):
                     self._check_whole(record)
         assert not self.world.violations, "; ".join(self.world.violations)
 

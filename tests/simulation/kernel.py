@@ -21,8 +21,9 @@ from ktrdr.executors.worker import ALREADY_BEGUN, JOB_UNREADABLE, OUTCOME_UNWRIT
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.bridge import ProgressBridge
 from ktrdr.operations.operation import WorkerIdentity
-from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, TrainingJob, parse_job
+from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, SearchJob, TrainingJob, parse_job
 from ktrdr.training.observer import EpochMetrics
+from tests import sample_results
 from tests.simulation.disk import Disk
 from tests.simulation.loop import Clock
 
@@ -217,14 +218,16 @@ class Kernel:
         if process.wants_stop:
             return Outcome("cancelled")
         if isinstance(job, FoldsJob):
-            return Outcome("completed", {"final_metrics": _final_metrics(0)})
+            return Outcome("completed", _results_of_folds(job))
+        if isinstance(job, SearchJob):
+            return Outcome("completed", {})
         assert isinstance(job, DataLoadJob)
         return Outcome("completed", {"rows": 1})
 
     def _train(self, process: Process, folder: Path, job: TrainingJob) -> Work:
         bridge = TrainingProgressBridge(folder / "bridge", writable=True)
         process.bridge = bridge
-        for epoch in range(1, (job.epochs or 1) + 1):
+        for epoch in range(1, job.last_epoch + 1):
             bridge.on_batch(epoch, 0, 1, epoch)
             yield EPOCH_S
             while job.strategy_name == "hang":
@@ -236,7 +239,7 @@ class Kernel:
             bridge.on_epoch(EpochMetrics(epoch, epoch, 0.5, 0.5, 0.5, 0.5, 0.01, EPOCH_S, self._clock.time()))
         if job.strategy_name == "fail":
             return Outcome.failed("worker_error", "the job failed")
-        return Outcome("completed", {"final_metrics": _final_metrics(job.epochs or 1)})
+        return Outcome("completed", _results(job))
 
     # -- as seen by a server -------------------------------------------------------------------------------------
 
@@ -356,6 +359,17 @@ def _has_crash_log(folder: Path) -> bool:
 
 def _works_in(process: Process, folder: Path) -> bool:
     return process.order is not None and process.order.folder == folder
+
+
+def _results(job: TrainingJob) -> dict[str, Any]:
+    ending = "all epochs" if job.last_epoch == job.epochs else "epoch limit"
+    return {"kind": "training", "ending": ending, "final_metrics": _final_metrics(job.last_epoch)}
+
+
+def _results_of_folds(job: FoldsJob) -> dict[str, Any]:
+    whole = sample_results.folds()
+    folds = tuple(each.model_copy(update={"total_epochs": job.last_epoch}) for each in whole.folds)
+    return whole.model_copy(update={"folds": folds}).model_dump(mode="json")
 
 
 def _final_metrics(epochs: int) -> dict[str, Any]:

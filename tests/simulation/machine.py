@@ -10,12 +10,13 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, TrainingJob
+from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, SearchJob, TrainingJob
+from ktrdr.payloads.search import Objective, Rung
 from tests.simulation.disk import READS, WRITES, DiskFault
 from tests.simulation.invariants import Invariants
 from tests.simulation.steps import step
 from tests.simulation.store import StoreFault
-from tests.simulation.world import Server
+from tests.simulation.world import SEARCHES, Server
 
 FOR_A_WHILE = 1_000_000
 _MOST_UNFINISHED = 8
@@ -32,6 +33,10 @@ times = (1, 2, FOR_A_WHILE)
 def a_job(kind: str, how: str, size: int) -> AnyJob:
     if kind == "training":
         return TrainingJob(**_ON_BARS, strategy_name=how, epochs=size)
+    if kind in SEARCHES:
+        on_bars = _ON_BARS | {"strategy": SEARCHES[kind], "strategy_name": how}
+        rungs = (Rung(trials=3, epochs=1), Rung(trials=1, epochs=2))
+        return SearchJob(**on_bars, sampler="random", objective=Objective.VAL_LOSS, rungs=rungs)
     if kind == "folds":
         return FoldsJob(**_ON_BARS, strategy_name=how, epochs=size, folds=2)
     return DataLoadJob(symbol="AAPL", timeframe="1d", provider="sample")
@@ -85,7 +90,7 @@ class Simulation(RuleBasedStateMachine):
 
     @step(
         when=lambda self: self.world.serving and self._unfinished() < _MOST_UNFINISHED,
-        kind=("training", "folds", "load"),
+        kind=("training", "folds", "search", "search over folds", "load"),
         how=ways,
         size=range(1, 5),
     )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,8 +24,11 @@ from ktrdr.errors import HomeInUse, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Lane
 from ktrdr.executors.local import LocalExecutor
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home, HomeLock
+from ktrdr.jobs import search_plan
 from ktrdr.jobs.kinds import ANALYSIS_LANE, DATA_LANE, TRAINING_LANE, KindsTable, job_of
+from ktrdr.jobs.parts import is_settled
 from ktrdr.jobs.service import JobService
 from ktrdr.operations import bridge, creation, health, operation, plan_bridge, service, silence, views
 from ktrdr.operations.health import HealthService
@@ -33,7 +37,9 @@ from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationStore
-from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, TrainingJob
+from ktrdr.payloads.jobs import AnyJob, DataLoadJob, FoldsJob, SearchJob, TrainingJob
+from ktrdr.strategy.search_loading import load_search
+from ktrdr.strategy.search_space import Search
 from tests.simulation.disk import Disk, Killed
 from tests.simulation.kernel import Kernel, Process, Processes
 from tests.simulation.loop import Clock, VirtualLoop
@@ -41,7 +47,31 @@ from tests.simulation.store import Connection, Copy, Registry
 
 LIMITS = {TRAINING_LANE: 2, DATA_LANE: 1, ANALYSIS_LANE: 1}
 CANCEL_GRACE_S = 30.0
+_SEARCH = """
+name: Simulated
+model: {{type: mlp, hidden_size: {{int: [4, 64]}}}}
+indicators: [{{name: rsi, period: 14}}]
+search: {{trials: 3, halving: {{factor: 3, min_epochs: 1}}}}
+training: {{epochs: 2}}
+validation: {}
+"""
+SEARCHES = {
+    "search": _SEARCH.format("{}"),
+    "search over folds": _SEARCH.format("{type: walk_forward, folds: 2}"),
+}
+"""The strategies of searches by their kind; each has three trials, of which one is trained for longer."""
+
 _SHARED_MEMORY = Path("/dev/shm")
+
+
+@cache
+def _search(text: str) -> Search:
+    return load_search(text, IndicatorCatalogue())
+
+
+def _load_search(text: str, catalogue: IndicatorCatalogue) -> Search:
+    """Loaded once for all servers; it takes longer than a server's life."""
+    return _search(text)
 
 
 @dataclass(slots=True)
@@ -77,6 +107,7 @@ class Server:
         self.jobs = JobService(self.operations, self.dispatcher, executor, home.scratch)
         self.jobs.resume_with("training", self._resume_training)
         self.jobs.resume_with("folds", self._resume_folds)
+        self.jobs.resume_with("search", self._resume_search)
         self.jobs.resume_with("data_load", self._resume_load)
         self.removal = Removal(self.operations, home)
         self.retention = RetentionService(self.operations, self.removal)
@@ -134,6 +165,11 @@ class Server:
         completed = {fold: p.operation_id for fold, p in folds.items() if p.status is OperationStatus.COMPLETED}
         return job.model_copy(update={"completed": completed, "strategy_name": "complete"})
 
+    async def _resume_search(self, parent: Operation, job: SearchJob) -> SearchJob:
+        parts = await self.dispatcher.plans.parts_of(parent)
+        settled = {index: part.operation_id for index, part in parts.items() if is_settled(part)}
+        return job.model_copy(update={"taken_over": settled, "strategy_name": "complete"})
+
 
 class World:
     """Everything that outlives a server; `rules` observe what happens and say what is wrong."""
@@ -166,6 +202,9 @@ class World:
         self._stack.enter_context(patch.object(bridge, "now", self.clock.time))
         self._stack.enter_context(patch.object(creation, "new_operation_id", self._new_id))
         self._stack.enter_context(patch.object(health.logger, "exception", self._on_health_exception))
+        for text in SEARCHES.values():  # before files fail, which indicators are imported from
+            _search(text)
+        self._stack.enter_context(patch.object(search_plan, "load_search", _load_search))
         self._stack.enter_context(self.disk.installed())
         self._stack.enter_context(self.kernel.installed(lambda: self.server))
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from ktrdr.errors import StorageError
 from ktrdr.experiments.train import ReadBars, run_training
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.payloads.training import Ending
 from ktrdr.saved_models.trained_model import load_model
 from ktrdr.strategy.spec import GradientBoosting, Training
@@ -75,7 +76,7 @@ def test_a_saved_forest_loads_to_the_same_outputs_and_a_damaged_one_is_refused(
     trees = GradientBoosting(type="gradient_boosting", sequence_length=3, leaves=4)
     request = replace(made, strategy=made.strategy.model_copy(update={"model": trees}))
 
-    outcome = run_training(request, read_bars, SilentObserver()).under(request.output)
+    outcome = run_training(request, read_bars, SilentObserver(), looks=Unrecorded()).under(request.output)
 
     loaded, again = load_model(request.output), load_model(request.output)
     assert outcome.evaluation is not None

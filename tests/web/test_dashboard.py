@@ -250,12 +250,20 @@ def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: Non
     page.get_by_role("region", name="Class balance").wait_for()
 
 
-def test_a_regression_shows_signs_and_its_untouched_part(tab: Tab, system: System, bars: None) -> None:
+def test_a_regression_shows_signs_and_its_test_part_once_that_is_opened(tab: Tab, system: System, bars: None) -> None:
     operation_id = system.ended(start(system, RETURNS))["operation_id"]
 
     page = tab.open(f"operations/{operation_id}")
 
-    page.get_by_role("region", name="On the untouched test part").get_by_text("Mean", exact=True).first.wait_for()
+    sealed = page.get_by_role("region", name="Test part")
+    sealed.get_by_text("Sealed: nobody has evaluated the model on it.").wait_for()
+    assert page.get_by_role("region", name="On the opened test part").count() == 0
+    sealed.get_by_role("button", name="Open it…").click()
+    page.get_by_text("cannot be undone").wait_for()
+    page.get_by_role("button", name="Open it", exact=True).click()
+    page.get_by_role("region", name="Opened").get_by_text("It is opening 1 of these bars").wait_for()
+    page.get_by_role("link", name="The training").click()
+    page.get_by_role("region", name="On the opened test part").get_by_text("Mean", exact=True).first.wait_for()
     assert "IC" in page.locator(".tiles").inner_text()
     assert page.get_by_role("region", name="Confusion").count() == 0
     tab.picture("regression")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
+from fastapi import Request as HttpRequest
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
-from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction
+from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
 from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.payloads.comparison import Comparison
 
@@ -78,6 +79,30 @@ async def export(
     operation = await services.analysis.export(operation_id, request, idempotency_key)
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return started(operation, "Export")
+
+
+@router.post(
+    "/{operation_id}/unseal",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
+)
+async def unseal(
+    operation_id: str,
+    request: Unsealing,
+    http: HttpRequest,
+    services: Injected,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> OperationStarted:
+    """Open the model's sealed test part and evaluate the model on it, as an operation.
+
+    The opening is recorded and counted before a figure is computed, and spends a part of the significance level of
+    these bars. Opening the same model again gives the same results and spends nothing.
+    """
+    client = http.client.host if http.client else "unknown"
+    operation = await services.analysis.unseal(operation_id, request, client, idempotency_key)
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return started(operation, "Unsealing")
 
 
 @router.post(

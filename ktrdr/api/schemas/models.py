@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from ktrdr.api.schemas.base import Instant, Request
 from ktrdr.payloads.reading import ParsedResults
+from ktrdr.payloads.unsealing import MOST_OF_WHO
 
 
 class Prediction(Request):
@@ -18,6 +19,10 @@ class Prediction(Request):
 
 class Export(Request):
     format: Literal["onnx"] = "onnx"
+
+
+class Unsealing(Request):
+    by: str = Field("", max_length=MOST_OF_WHO, description="Who opens it; empty for the address of the client.")
 
 
 class Model(BaseModel):

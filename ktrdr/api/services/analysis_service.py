@@ -1,4 +1,4 @@
-"""AnalysisService: predictions, exports, preflights and audits, each an operation of its own."""
+"""AnalysisService: predictions, exports, unsealings, preflights and audits, each an operation of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ktrdr.api.schemas.models import Export, Prediction
+from ktrdr.api.schemas.models import Export, Prediction, Unsealing
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
@@ -15,7 +15,9 @@ from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
-from ktrdr.payloads.jobs import AuditJob, ExportJob, PredictionJob, PreflightJob
+from ktrdr.payloads.jobs import AuditJob, ExportJob, PredictionJob, PreflightJob, UnsealingJob
+from ktrdr.payloads.training import EvaluatedResults
+from ktrdr.saved_models.unsealed import without_sealed_part
 from ktrdr.timeframe import Timeframe
 
 EXPORT_PACKAGES = ("onnx", "onnxruntime")
@@ -84,6 +86,26 @@ class AnalysisService:
             timeframes=tuple(model.timeframes),
             strategy=model.strategy,
             format=request.format,
+        )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
+
+    async def unseal(
+        self, model_id: str, request: Unsealing, client: str, idempotency_key: str | None = None
+    ) -> Operation:
+        """The model on its sealed test part, which is recorded and counted as opened. `client` is who sends it.
+
+        Raises NotFoundError without such a model, ConflictError where it has no sealed test part.
+        """
+        model = await self._models.get(model_id)
+        if not isinstance(model.results, EvaluatedResults) or model.results.sealed is None:
+            raise without_sealed_part(model_id)
+        job = UnsealingJob(
+            model=model_id,
+            folder=self._models.folder(model).name,
+            symbols=tuple(model.symbols),
+            timeframes=tuple(model.timeframes),
+            strategy=model.strategy,
+            by=request.by.strip() or f"client {client}",
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ktrdr import __version__, bundles
+from ktrdr.api.services.bundled_looks import read_looks, records_of
 from ktrdr.api.services.bundled_records import read_record, record_of
 from ktrdr.api.services.uploads import receive
 from ktrdr.errors import ArtifactNotFound, ConflictError, InputError, NotFoundError, OperationNotFound, StorageError
@@ -20,6 +21,8 @@ from ktrdr.findings import Level, subfolders
 from ktrdr.home import Home
 from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.parts import TRAINING_TYPE
+from ktrdr.ledger.store import Ledger
+from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.store import EndedOperation
@@ -28,6 +31,8 @@ from ktrdr.payloads.jobs import FoldsJob
 from ktrdr.saved_models import check, checksums
 
 _NAME = re.compile(FILE_NAME)
+_DOCUMENTS = ("records", "looks")
+"""Folders of a bundle whose files are read, and not moved into the home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,10 @@ class BundleService:
     A kill in between leaves folders that no record names. The same bundle is then unpacked again over them.
     """
 
-    def __init__(self, operations: OperationsService, home: Home) -> None:
+    def __init__(self, operations: OperationsService, home: Home, ledger: Ledger) -> None:
         self._operations = operations
         self._home = home
+        self._ledger = ledger
         self._unpacking = asyncio.Lock()
 
     async def pack(self, operation_id: str) -> Bundle:
@@ -123,6 +129,7 @@ class BundleService:
         if not (self._home.models / operation_id).is_dir():
             raise ArtifactNotFound(f"the files of {operation_id} are gone", hint="see what else is with: ktrdr doctor")
         contents: dict[str, bundles.Content] = dict(records)
+        contents |= records_of(self._ledger, [member.operation_id for member in members])
         for member in members:
             contents |= self._files(member.operation_id)
         try:
@@ -149,9 +156,11 @@ class BundleService:
         manifest = await asyncio.to_thread(_extract, place)
         records = await asyncio.to_thread(_read_records, place, manifest)
         await asyncio.to_thread(_check_models, place, records)
+        looks = await asyncio.to_thread(_read_looks, place, manifest)
         for record in records:
             await self._check_unknown(record.operation.operation_id)
         await asyncio.to_thread(self._move_in, place, manifest)
+        await asyncio.to_thread(self._ledger.merge, looks)
         await self._operations.add_ended(records)
         return Unpacked(
             operation_id=manifest.operation_id,
@@ -172,7 +181,8 @@ class BundleService:
 
     def _move_in(self, place: Path, manifest: Manifest) -> None:
         """Move every folder to its place, or leave an equal one that is there. Raises ConflictError, StorageError."""
-        folders = sorted({Path(file.path).parts[:2] for file in manifest.files if not file.path.startswith("records/")})
+        paths = [Path(file.path).parts for file in manifest.files]
+        folders = sorted({parts[:2] for parts in paths if parts[0] not in _DOCUMENTS})
         try:
             there = [parts for parts in folders if self._home.root.joinpath(*parts).exists()]
             for parts in there:
@@ -216,6 +226,11 @@ def _extract(place: Path) -> Manifest:
 def _read_records(place: Path, manifest: Manifest) -> list[EndedOperation]:
     names = manifest.operation_ids
     return [read_record(name, (place / "records" / f"{name}.json").read_bytes()) for name in names]
+
+
+def _read_looks(place: Path, manifest: Manifest) -> list[StoredLook]:
+    files = [file for file in manifest.files if file.path.startswith("looks/")]
+    return [look for file in files for look in read_looks(file.operation_id, (place / file.path).read_bytes())]
 
 
 def _check_models(place: Path, records: list[EndedOperation]) -> None:

@@ -26,9 +26,11 @@ from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.results import ModelResults, Results
+from ktrdr.saved_models.unsealed import unsealed_folder
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
+from ktrdr.training.files import PREDICTIONS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -195,14 +197,15 @@ def _labels(training: _Training, timeframe: str, frame: pl.DataFrame, rows: slic
 
 
 def _predictions(training: _Training, symbol: str, timeframe: str, shown: pl.DataFrame) -> dict[str, Any] | None:
-    """What the model said of the samples that it was judged on, those that lie among the bars shown."""
+    """What the model said of the samples that it was evaluated on, those that lie among the bars shown."""
     import polars as pl
 
     path = training.predictions
     if path is None or timeframe != training.strategy.timeframes[0] or shown.is_empty() or not path.is_file():
         return None
     between = pl.col("timestamp").is_between(shown["timestamp"][0], shown["timestamp"][-1])
-    table = pl.scan_parquet(path).filter(between & (pl.col("symbol") == symbol)).sort("timestamp").collect()
+    files = [each for each in (path, unsealed_folder(path.parent) / PREDICTIONS) if each.is_file()]
+    table = pl.scan_parquet(files).filter(between & (pl.col("symbol") == symbol)).sort("timestamp").collect()
     probabilities = [name for name in table.columns if name.startswith("probability")]
     confidence = table.select(pl.max_horizontal(probabilities)).to_series().to_list() if probabilities else None
     return {

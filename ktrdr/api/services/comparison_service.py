@@ -19,6 +19,7 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.comparison import Comparison
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
+from ktrdr.saved_models.unsealed import unsealed_folder
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.files import CARD
 
@@ -121,10 +122,17 @@ def _read_rows(folders: Sequence[Path]) -> dict[PartName, EvaluatedRows]:
 
     validation = [read_rows(folder, "validation") for folder in folders]
     folds = [fold for fold in validation if fold is not None]
-    test = read_rows(folders[-1], "test") if folders else None
+    test = _read_test_rows(folders[-1]) if folders else None
     rows: dict[PartName, EvaluatedRows] = {}
     if folds and len(folds) == len(folders):
         rows["validation"] = join_folds(folds)
     if test is not None:
         rows["test"] = test
     return rows
+
+
+def _read_test_rows(folder: Path) -> EvaluatedRows | None:
+    """None while they are sealed. Version 0.1.0 evaluated them at the end of the training."""
+    from ktrdr.saved_models.rows_file import read_rows
+
+    return read_rows(unsealed_folder(folder), "test") or read_rows(folder, "test")

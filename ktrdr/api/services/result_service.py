@@ -13,6 +13,8 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.reading import AnyResults, parse_results
 from ktrdr.payloads.results import OtherResults
+from ktrdr.payloads.training import EvaluatedResults
+from ktrdr.saved_models.unsealed import with_opening
 
 
 class ResultService:
@@ -39,7 +41,8 @@ class ResultService:
 
     def _parse(self, operation_id: str, document: Mapping[str, Any]) -> AnyResults:
         try:
-            return parse_results(document).under(self._home)
+            results = parse_results(document).under(self._home)
+            return with_opening(results) if isinstance(results, EvaluatedResults) else results
         except ValidationError as error:
             fault = error.errors()[0]
             place = ".".join(map(str, fault["loc"][1:]))  # the first names the kind of results

@@ -11,6 +11,7 @@ from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
 from ktrdr.api.services.comparison_service import ComparisonService
 from ktrdr.api.services.data_service import DataService
+from ktrdr.api.services.ledger_service import LedgerService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.result_service import ResultService
@@ -42,6 +43,7 @@ class Services:
     results: ResultService
     retention: RetentionService
     charts: ChartService
+    ledger: LedgerService
     logs: LogService
     system: SystemService
     readiness: Callable[[], Awaitable[Readiness]]

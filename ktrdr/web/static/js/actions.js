@@ -1,10 +1,10 @@
 // What a person does with an operation, wherever it is shown.
 
-/** @import { Operation } from "./types.d.ts" */
+/** @import { Operation, SealedPart } from "./types.d.ts" */
 
 import * as api from "./api.js";
 import { confirmed, showProblem } from "./dialogs.js";
-import { bytes } from "./format.js";
+import { bytes, days, integer } from "./format.js";
 import { describe, hasEnded, isTraining } from "./record.js";
 
 /**
@@ -33,6 +33,19 @@ export async function resume(operation) {
   const { title } = describe(operation);
   if (!(await confirmed({ title: `Resume ${title}?`, text, action: "Resume it" }))) return;
   const started = await attempt(() => api.resume(operation.operation_id));
+  if (started) location.hash = `#/operations/${started.operation_id}`;
+}
+
+/**
+ * Asks, then opens the sealed test part of a training, as a new operation, which is shown.
+ * @param {string} id
+ * @param {SealedPart} sealed
+ */
+export async function unseal(id, { samples, from, to }) {
+  const title = "Open the test part?";
+  const text = `The model is evaluated on ${integer(samples)} samples, ${days(from, to)}, that no training has evaluated. The opening is recorded, spends a part of the significance level of these bars and cannot be undone.`;
+  if (!(await confirmed({ title, text, action: "Open it", isDangerous: true }))) return;
+  const started = await attempt(() => api.unseal(id));
   if (started) location.hash = `#/operations/${started.operation_id}`;
 }
 

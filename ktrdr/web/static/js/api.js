@@ -90,6 +90,12 @@ export const cancel = (id) => post(`/operations/${id}/cancel`);
 export const resume = (id) => start(`/operations/${id}/resume`);
 
 /**
+ * @param {string} id of a training
+ * @returns {Promise<OperationStarted>}
+ */
+export const unseal = (id) => start(`/models/${id}/unseal`, {});
+
+/**
  * @param {string} id
  * @param {{ isTrial: boolean }} options whether only to say what would go
  * @returns {Promise<Pruned>}

@@ -269,11 +269,34 @@ export interface FoldsLead {
   beats_baselines: boolean;
 }
 
+export interface Opening {
+  number: number;
+  level: number;
+  opened_at: string;
+  by: string;
+}
+
+/** The test part of a training; `opening` is null while it is sealed. */
+export interface SealedPart {
+  samples: number;
+  from: string;
+  to: string;
+  opening?: Opening | null;
+}
+
+export interface UnsealingResults extends Results {
+  model: string;
+  opening: Opening;
+  evaluation: Evaluation;
+  money: BacktestResult;
+}
+
 /** Of a training, or of one in folds: `folds`, `spread` and `lead` are the latter's. */
 export interface TrainingResults extends Results {
   ending?: string;
   final_metrics?: FinalMetrics | null;
   evaluation?: Evaluation | null;
+  sealed?: SealedPart | null;
   test_evaluation?: Evaluation | null;
   money?: BacktestResult | null;
   test_money?: BacktestResult | null;
@@ -292,6 +315,7 @@ export interface PreflightResults extends Results, PreflightReport {}
 export interface PredictionResults extends Results {
   symbol: string;
   timeframe: string;
+  sealed_bars?: number;
   predictions?: Record<string, string | number | null>[];
 }
 

@@ -1,16 +1,16 @@
 // What came of an operation, as panels: each kind has its own, what is unknown is shown as it is.
 
 /**
- * @import { Operation, PredictionResults, PreflightResults, Results, TrainingResults } from "../types.d.ts"
+ * @import { Operation, PredictionResults, PreflightResults, Results, TrainingResults, UnsealingResults } from "../types.d.ts"
  * @import { Child } from "../dom.js"
  */
 
 import { attempt } from "../actions.js";
 import * as api from "../api.js";
 import { definitions, h, panel, table } from "../dom.js";
-import { fixed, instant, integer, isNumber, words } from "../format.js";
+import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
-import { trainingPanels } from "./training-results.js";
+import { trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
 /** What every operation's results have, or what the page shows elsewhere. */
@@ -35,8 +35,11 @@ export function resultPanels(operation, results, signal) {
  * @param {AbortSignal} signal
  * @returns {Panels}
  */
-function panelsOf({ operation_type: type }, results, signal) {
-  if (type === "TRAINING") return trainingPanels(/** @type {TrainingResults} */ (results), signal);
+function panelsOf({ operation_id: id, operation_type: type }, results, signal) {
+  if (type === "TRAINING") return trainingPanels(id, /** @type {TrainingResults} */ (results), signal);
+  if (type === "UNSEALING" && "opening" in results) {
+    return unsealingPanels(/** @type {UnsealingResults} */ (results), signal);
+  }
   if (type === "PREFLIGHT" && "parts" in results) {
     return { top: null, panels: preflightPanels(/** @type {PreflightResults} */ (results)) };
   }
@@ -47,15 +50,16 @@ function panelsOf({ operation_type: type }, results, signal) {
 }
 
 /** @param {PredictionResults} results */
-function predictionPanels({ symbol, timeframe, predictions = [] }) {
+function predictionPanels({ symbol, timeframe, sealed_bars: sealed = 0, predictions = [] }) {
   const newest = predictions.slice(-MAX_PREDICTIONS).reverse();
-  if (!newest.length) return [];
+  const left = sealed > 0 && `${integer(sealed)} bars in the sealed test part are left out`;
+  if (!newest.length) return left ? [panel(`${symbol} ${timeframe}`, {}, h("p", {}, left))] : [];
   const columns = Object.entries(newest[0]).map(([name, value]) => ({ title: words(name), isNumber: isNumber(value) }));
   const rows = newest.map((row) =>
     Object.values(row).map((value) => (isNumber(value) ? fixed(value) : instant(value && String(value)))),
   );
   const box = h("div", { class: "scroll" }, table(columns, rows));
-  return [panel(`${symbol} ${timeframe}`, { wide: true, note: "newest first" }, box)];
+  return [panel(`${symbol} ${timeframe}`, { wide: true, note: joined(["newest first", left]) }, box)];
 }
 
 /** @param {Results} results */

@@ -1,13 +1,16 @@
 // What came of a training: the verdict, the key figures, and a panel for each thing that it was evaluated by.
 
 /**
- * @import { Calibration, Evaluation, FinalMetrics, BacktestResult, TrainingResults } from "../types.d.ts"
+ * @import {
+ *   BacktestResult, Calibration, Evaluation, FinalMetrics, Opening, SealedPart, TrainingResults, UnsealingResults
+ * } from "../types.d.ts"
  * @import { Check } from "../preflight-panels.js"
  * @import { Panels } from "./results.js"
  */
 
+import { unseal } from "../actions.js";
 import { h, panel } from "../dom.js";
-import { duration, fixed, integer, isNumber, percent, signedPercent, words } from "../format.js";
+import { days, duration, fixed, instant, integer, isNumber, percent, signedPercent, words } from "../format.js";
 import { calibrationPlot, confusion, stacked } from "../pictures.js";
 import { balancePanel, checklist } from "../preflight-panels.js";
 import { backtestPanel } from "./backtest.js";
@@ -17,43 +20,71 @@ import { foldsPanel, foldTiles } from "./fold-results.js";
 /** @typedef {[name: string, value: string, more?: string | false]} Tile */
 
 const TITLES = { baselines: "Against the baselines", backtest: "Backtest" };
+const TITLES_OF_TEST = { baselines: "On the opened test part", backtest: "Backtest on the opened test part" };
 const TITLES_OF_FOLDS = {
   baselines: "All folds against the baselines",
   backtest: "Backtest of all folds in order of time",
 };
 
 /**
+ * @param {string} id of the training
  * @param {TrainingResults} results
  * @param {AbortSignal} signal
  * @returns {Panels}
  */
-export function trainingPanels(results, signal) {
-  const {
-    evaluation,
-    test_evaluation: test,
-    preflight,
-    money: backtest,
-    test_money: testBacktest,
-    folds,
-    phases_seconds: phases,
-  } = results;
+export function trainingPanels(id, results, signal) {
+  const { evaluation, preflight, money: backtest, folds, phases_seconds: phases } = results;
   const titles = folds ? TITLES_OF_FOLDS : TITLES;
   const panels = [
     folds && foldsPanel(folds),
     evaluation && baselinePanel(evaluation, titles.baselines),
-    test && baselinePanel(test, "On the untouched test part"),
     preflight && balancePanel(preflight),
     evaluation && confusionPanel(evaluation),
     evaluation?.calibration?.bins.length && calibrationPanel(evaluation.calibration),
     backtest && backtestPanel(backtest, titles.backtest, signal),
-    testBacktest && backtestPanel(testBacktest, "Backtest on the untouched test part", signal),
+    ...testPanels(id, results, signal),
     phases && phasesPanel(phases),
     checksPanel(results),
   ];
   return { top: [verdict(results), tiles(results)], panels: panels.filter((box) => box instanceof HTMLElement) };
 }
 
-/** @param {TrainingResults} results */
+/**
+ * Whether the test part is sealed, and what it came to once it was opened.
+ * @param {string} id of the training
+ * @param {TrainingResults} results
+ * @param {AbortSignal} signal
+ */
+function testPanels(id, { status, sealed, test_evaluation: test, test_money: backtest }, signal) {
+  return [
+    sealed && sealedPanel(id, sealed, status !== "cancelled"),
+    test && baselinePanel(test, TITLES_OF_TEST.baselines),
+    backtest && backtestPanel(backtest, TITLES_OF_TEST.backtest, signal),
+  ];
+}
+
+/**
+ * The model on its test part.
+ * @param {UnsealingResults} results
+ * @param {AbortSignal} signal
+ * @returns {Panels}
+ */
+export function unsealingPanels({ opening, evaluation, money: backtest, model }, signal) {
+  const link = h("a", { href: `#/operations/${model}` }, "The training");
+  const opened = panel("Opened", {}, h("p", {}, openingText(opening)), h("p", {}, link));
+  const panels = [
+    opened,
+    baselinePanel(evaluation, TITLES_OF_TEST.baselines),
+    evaluation.confusion && confusionPanel(evaluation),
+    backtestPanel(backtest, TITLES_OF_TEST.backtest, signal),
+  ];
+  return {
+    top: verdict({ evaluation, money: backtest }),
+    panels: panels.filter((box) => box instanceof HTMLElement),
+  };
+}
+
+/** @param {Pick<TrainingResults, "evaluation" | "money" | "verdict" | "lead" | "ending"> & { status?: string }} results */
 function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, status }) {
   const texts = [ofFolds ?? evaluation?.verdict, backtest?.verdict].filter(Boolean);
   if (!texts.length) return null;
@@ -141,6 +172,24 @@ function tileRow(all) {
 }
 
 // -- panels ----------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {string} id of the training
+ * @param {SealedPart} sealed
+ * @param {boolean} canOpen
+ */
+function sealedPanel(id, sealed, canOpen) {
+  const { samples, from, to, opening } = sealed;
+  const note = `${integer(samples)} test samples, ${days(from, to)}`;
+  if (opening) return panel("Test part", { note }, h("p", {}, openingText(opening)));
+  const button = h("button", { type: "button", onclick: () => unseal(id, sealed) }, "Open it…");
+  const text = "Sealed: nobody has evaluated the model on it. Every opening is recorded and counted.";
+  return panel("Test part", { note }, h("p", {}, text), canOpen && h("div", { class: "row" }, button));
+}
+
+/** @param {Opening} opening */
+const openingText = ({ by, opened_at: at, number, level }) =>
+  `Opened by ${by}, ${instant(at)}. It is opening ${integer(number)} of these bars, and is tested at a significance level of ${Number((100 * level).toPrecision(3))}%.`;
 
 /** @param {Evaluation} evaluation */
 function confusionPanel(evaluation) {

@@ -1,0 +1,115 @@
+"""A search's trials against the same trainings by Optuna and by Ray Tune, each around a plain PyTorch loop.
+
+All train the shipped strategy (LSTM 2×64, window 20, batch 32, three features) with other seeds on AAPL's daily bars of
+2019 to 2024, as many at once as this machine has cores, one thread in each, with nothing left to import when the clock
+starts.
+
+- ktrdr: from `POST /search` until the search is COMPLETED, the full training of the winner included. Each trial is an
+  operation: recorded, watchable, cancelled and resumed at will, judged against its baselines, backtested and written.
+- Optuna (`benchmarks/plain_search.py`): a process for each core, which asks and tells in memory, so that nothing is
+  shared, recorded or written. A search that shares its trials between processes would need a database as well.
+- Ray Tune (`benchmarks/ray_search.py`), where it is installed: one trial a core, without checkpoints.
+
+What a trial costs beyond its epochs is measured by processor time, of all processes: from searches of few and of many
+trials, of few and of many epochs, so that what a search pays once and what an epoch costs drop out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.outcome import Figure, below
+from benchmarks.system import STRATEGY, Server, environment
+from benchmarks.variants import Cost, closes_of, cpu_s
+
+TRIALS, EPOCHS = 100, 10
+# Of the searches that show what a trial costs beyond its epochs.
+FEW_TRIALS, MANY_TRIALS, FEW_EPOCHS, MANY_EPOCHS = 10, 40, 1, 5
+
+
+def run(trials: int = TRIALS, epochs: int = EPOCHS) -> list[Figure]:
+    cores = os.cpu_count() or 1
+    with Server(KTRDR_MAX_CONCURRENT=str(cores)) as server, tempfile.TemporaryDirectory() as folder:
+        closes = closes_of(server, Path(folder))
+        beyond_s, epoch_s = _cost_of_a_trial(server)
+        ours = _search(server, trials, epochs)
+        optuna = _by_optuna(closes, trials, epochs, cores)
+        ray = _by_ray(closes, trials, epochs)
+    what = f"{trials} trials of {epochs} epochs"
+    return [
+        Figure("processor time of a trial beyond its epochs", 1000 * beyond_s, "ms", below(60)),
+        Figure("… of one of its epochs", 1000 * epoch_s, "ms"),
+        *_figures(f"{what}: a search, judged, recorded and its winner trained in full", ours),
+        *_figures(f"… by Optuna and a DataLoader loop in {cores} processes", optuna),
+        Figure("… ktrdr ÷ Optuna", ours.seconds / optuna.seconds, "×", below(0.9)),
+        *(_figures("… by Ray Tune and the same loop", ray) if ray else ()),
+        *([Figure("… ktrdr ÷ Ray Tune", ours.seconds / ray.seconds, "×", below(0.3))] if ray else ()),
+    ]
+
+
+def _figures(what: str, cost: Cost) -> Iterator[Figure]:
+    yield Figure(what, cost.seconds, "s")
+    if cost.cpu_s:
+        yield Figure("… … processor time", cost.cpu_s, "s")
+
+
+def _cost_of_a_trial(server: Server) -> tuple[float, float]:
+    """Seconds of processor time: of a trial without its epochs, and of an epoch."""
+    by_epochs = {
+        epochs: (_search(server, MANY_TRIALS, epochs).cpu_s - _search(server, FEW_TRIALS, epochs).cpu_s)
+        / (MANY_TRIALS - FEW_TRIALS)
+        for epochs in (FEW_EPOCHS, MANY_EPOCHS)
+    }
+    epoch_s = (by_epochs[MANY_EPOCHS] - by_epochs[FEW_EPOCHS]) / (MANY_EPOCHS - FEW_EPOCHS)
+    return by_epochs[FEW_EPOCHS] - FEW_EPOCHS * epoch_s, epoch_s
+
+
+def _search(server: Server, trials: int, epochs: int) -> Cost:
+    server.await_warm_worker()
+    strategy = re.sub(r"(?m)^  epochs: .*", f"  epochs: {epochs}\n  seed: {{int: [0, 100000]}}", _strategy())
+    search = f"{strategy}\nsearch: {{trials: {trials}, sampler: random, lag: {os.cpu_count()}}}\n"
+    began, cpu_before_s = time.perf_counter(), cpu_s(server)
+    started = server.post("/search", strategy=search, symbols=["AAPL"], timeframes=["1d"])
+    operation = server.wait_for_end(started["operation_id"])
+    if operation["status"] != "COMPLETED":
+        raise RuntimeError(f"{operation['operation_id']} ended {operation['status']}: {operation['error']}")
+    seconds = time.perf_counter() - began
+    server.await_ended_workers()
+    return Cost(seconds, cpu_s(server) - cpu_before_s)
+
+
+def _strategy() -> str:
+    return STRATEGY.read_text(encoding="utf-8")
+
+
+def _by_optuna(closes: Path, trials: int, epochs: int, cores: int) -> Cost:
+    shares = [trials // cores + (core < trials % cores) for core in range(cores)]
+    processes = [_start("benchmarks.plain_search", closes, share, 1, epochs) for share in shares]
+    costs = [_cost(process) for process in processes]
+    return Cost(max(cost.seconds for cost in costs), sum(cost.cpu_s for cost in costs))
+
+
+def _by_ray(closes: Path, trials: int, epochs: int) -> Cost | None:
+    if importlib.util.find_spec("ray") is None:
+        return None
+    return _cost(_start("benchmarks.ray_search", closes, trials, epochs))
+
+
+def _start(module: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+
+
+def _cost(process: subprocess.Popen[str]) -> Cost:
+    printed, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{process.args!r} ended with exit code {process.returncode}")
+    return Cost(*(float(seconds) for seconds in printed.split()[-2:]))

@@ -1,0 +1,102 @@
+"""The looks of a training: recorded before its first figure is shown, closed before any figure is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ktrdr.evaluation.evaluated_rows import EvaluatedRows
+from ktrdr.evaluation.significance import VALIDATION_LEVEL
+from ktrdr.features.splits import fold_count
+from ktrdr.ledger.footprint import EvaluatedBars
+from ktrdr.ledger.recorder import LookRecorder, LookRequest
+from ktrdr.ledger.series import LookSeries
+from ktrdr.ledger.verdict import verdict_on
+from ktrdr.payloads.evaluation import NAIVE, Evaluation, Regression
+from ktrdr.payloads.looks import TIMING, LookFigures, LookKind
+from ktrdr.payloads.selection import LookVerdict
+
+if TYPE_CHECKING:
+    from ktrdr.evaluation.backtest import Backtest
+    from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.market.symbol_bars import SymbolBars
+    from ktrdr.training.fingerprint import Fingerprint
+    from ktrdr.training.request import TrainingRequest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenLook:
+    """A look that was recorded and has no figures yet."""
+
+    look_id: str
+    bars: EvaluatedBars
+    recorder: LookRecorder
+
+    def close(self, rows: EvaluatedRows, evaluation: Evaluation, backtest: Backtest) -> None:
+        """Record what the look came to. Raises StorageError."""
+        series = LookSeries.of(rows, self.bars.instants, backtest.opens, backtest.returns, backtest.held)
+        self.recorder.close_look(self.look_id, measure(evaluation, backtest), series)
+
+    def verdict(self) -> LookVerdict | None:
+        """The verdict over all tries at its rows; None where nothing is recorded. Raises StorageError."""
+        return verdict_on(self.look_id, self.recorder.account_of(self.look_id), VALIDATION_LEVEL)
+
+
+def open_look(
+    recorder: LookRecorder,
+    request: TrainingRequest,
+    fingerprint: Fingerprint,
+    dataset: Dataset,
+    bars: Mapping[str, SymbolBars],
+) -> OpenLook:
+    """Record that the validation part of `dataset`, which was made of `bars`, is about to be evaluated.
+
+    Raises StorageError.
+    """
+    evaluated = EvaluatedBars.of(request.strategy, dataset, dataset.validation, bars)
+    look_id = recorder.open_look(
+        LookRequest(
+            operation_id=request.operation_id,
+            kind=_kind(request),
+            part="validation",
+            strategy_name=request.strategy_name,
+            inputs_sha256=fingerprint.inputs_sha256,
+            label=request.strategy.labels.type,
+            timeframe=evaluated.timeframe,
+            symbols=evaluated_symbols(dataset, dataset.validation),
+            samples=len(dataset.validation.labels),
+            footprint=evaluated.footprint,
+        )
+    )
+    return OpenLook(look_id, evaluated, recorder)
+
+
+def evaluated_symbols(dataset: Dataset, part: Part) -> tuple[str, ...]:
+    return tuple(symbol for number, symbol in enumerate(dataset.symbols) if (part.symbols == number).any())
+
+
+def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
+    """The figures that the ledger shows of an evaluation."""
+    hardest, lead = evaluation.significance.hardest_baseline
+    significance, result = evaluation.significance, backtest.result
+    tests = {name: significance.against[name] for name in significance.against if name in NAIVE}
+    if significance.timing:
+        tests[TIMING] = significance.timing
+    return LookFigures(
+        accuracy=evaluation.accuracy,
+        ic=evaluation.ic if isinstance(evaluation, Regression) else None,
+        over=hardest,
+        lead=lead.lead,
+        p_value=max(test.p_value for test in tests.values()),
+        sharpe=result.model.sharpe,
+        total_return=result.model.total_return,
+        tests=tests,
+        against_zero=result.against_zero,
+        against_holding=result.against_holding,
+        bars_per_year=result.bars_per_year,
+    )
+
+
+def _kind(request: TrainingRequest) -> LookKind:
+    return LookKind.FOLD if fold_count(request.strategy) > 1 else LookKind.TRAINING

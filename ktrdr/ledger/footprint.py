@@ -1,0 +1,106 @@
+"""The bars that a look has evaluated, by their content: when each closed, and at which price."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.market import closings
+from ktrdr.market.sessions import instant
+from ktrdr.timeframe import Timeframe
+
+if TYPE_CHECKING:
+    from ktrdr.features.dataset import Dataset, Part
+    from ktrdr.market.symbol_bars import SymbolBars
+    from ktrdr.strategy.spec import Strategy
+
+Instants = NDArray[np.datetime64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The evaluated bars of one symbol, without its name.
+
+    length: of a bar
+    instants: [bars], closing instants (us, UTC), rising
+    closes: [bars], closing prices
+    """
+
+    length: np.timedelta64
+    instants: Instants
+    closes: Floats
+
+    @classmethod
+    def of(cls, timeframe: Timeframe, instants: Instants, closes: Floats) -> Track:
+        """Bars in any order; an instant that comes twice is taken once."""
+        distinct, places = np.unique(instants.astype("datetime64[us]"), return_index=True)
+        return cls(np.timedelta64(timeframe.length), distinct, closes[places].astype(np.float64))
+
+    @cached_property
+    def sha256(self) -> str:
+        digest = hashlib.sha256(str(int(self.length.astype("timedelta64[us]").astype(np.int64))).encode())
+        digest.update(self.instants.tobytes())
+        digest.update(self.closes.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Footprint:
+    """The evaluated bars of every symbol; their order says nothing."""
+
+    tracks: tuple[Track, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256("".join(sorted(track.sha256 for track in self.tracks)).encode()).hexdigest()
+
+    @property
+    def first(self) -> datetime:
+        """Close of the first bar."""
+        return instant(min(track.instants[0] for track in self.tracks))
+
+    @property
+    def last(self) -> datetime:
+        """Close of the last bar."""
+        return instant(max(track.instants[-1] for track in self.tracks))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluatedBars:
+    """The bars on which the samples of a part end. Every array is [samples], in the order of the part.
+
+    timeframe: of the bars
+    instants: closing instants (us, UTC)
+    closes: closing prices
+    symbols: index of the sample's symbol
+    """
+
+    timeframe: Timeframe
+    instants: Instants
+    closes: Floats
+    symbols: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, strategy: Strategy, dataset: Dataset, part: Part, bars: Mapping[str, SymbolBars]) -> EvaluatedBars:
+        """`bars` maps each symbol to the bars that the dataset was made of."""
+        timeframe = strategy.timeframes[0]
+        instants = np.empty(len(part.rows), "datetime64[us]")
+        closes = np.empty(len(part.rows))
+        for number, symbol in enumerate(dataset.symbols):
+            own, frame = part.symbols == number, bars[symbol][timeframe]
+            instants[own] = closings.closes_at(frame, timeframe, strategy.calendar)[part.rows[own]]
+            closes[own] = frame["close"].to_numpy()[part.rows[own]]
+        return cls(timeframe, instants, closes, part.symbols)
+
+    @property
+    def footprint(self) -> Footprint:
+        masks = [self.symbols == number for number in np.unique(self.symbols)]
+        return Footprint(tuple(Track.of(self.timeframe, self.instants[own], self.closes[own]) for own in masks))
