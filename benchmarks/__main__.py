@@ -42,6 +42,7 @@ BENCHMARKS = (
     "waiting_plan",
     "waiting",
     "variants",
+    "runs",
     "search_bits",
     "search",
     "restart",

@@ -1,7 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
 From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.search`,
-`ktrdr.looks` and `ktrdr.unseal`, all of them in `ktrdr.python_api`.
+`ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from ktrdr.python_api import build_features as build_features
     from ktrdr.python_api import load as load
     from ktrdr.python_api import looks as looks
+    from ktrdr.python_api import runs as runs
     from ktrdr.python_api import search as search
     from ktrdr.python_api import train as train
     from ktrdr.python_api import unseal as unseal
 
 __version__: str
 
-_PYTHON_API = ("bars", "build_features", "load", "looks", "search", "train", "unseal")
+_PYTHON_API = ("bars", "build_features", "load", "looks", "runs", "search", "train", "unseal")
 
 
 def __getattr__(name: str) -> Any:

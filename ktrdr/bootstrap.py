@@ -28,8 +28,10 @@ from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.ledger_service import LedgerService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.run_service import RunService
 from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
@@ -57,6 +59,7 @@ from ktrdr.market.store import BarStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
+from ktrdr.registry.runs import SqlRunStore
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
 from ktrdr.terminal import write_error
@@ -85,9 +88,11 @@ class Runtime:
     operations: the service over records and bridges
     removal: removes operations, and finishes what an earlier server began to
     store: the stored bars
+    ledger: the looks of this home
     executor: runs jobs in worker processes
     dispatcher: connects operations and executor
     health: the periodic check
+    runs: the trainings as rows, read in the background
     catalogue: all indicators
     """
 
@@ -97,9 +102,11 @@ class Runtime:
     operations: OperationsService
     removal: Removal
     store: BarStore
+    ledger: Ledger
     executor: Executor
     dispatcher: Dispatcher
     health: HealthService
+    runs: RunService
     catalogue: IndicatorCatalogue
 
     async def start(self) -> None:
@@ -110,6 +117,7 @@ class Runtime:
         await self.removal.finish()
         await self.dispatcher.start()
         self.health.start()
+        self.runs.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
         asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
 
@@ -117,7 +125,9 @@ class Runtime:
         logger.info("Stopping; running: %d", len(self.operations.running()))
         await self.health.close()
         await self.dispatcher.close()
+        await self.runs.close()
         await self.operations.close()
+        self.ledger.close()
 
     async def readiness(self) -> Readiness:
         registry = await _describe_state(self.operations.ping())
@@ -174,10 +184,13 @@ def build_services(
         fail_stalled=dispatcher.fail_stalled if settings.ktrdr_stall_fails else None,
     )
     removal = Removal(operations, home)
-    runtime = Runtime(home, lock, registry, operations, removal, store, executor, dispatcher, health, catalogue)
+    ledger = Ledger(home.ledger)
+    runs = RunService(operations, SqlRunStore(registry), catalogue)
+    runtime = Runtime(
+        home, lock, registry, operations, removal, store, ledger, executor, dispatcher, health, runs, catalogue
+    )
     training = TrainingService(operations, jobs, dispatcher, store, catalogue, home)
     results = ResultService(operations, home=home.root)
-    ledger = Ledger(home.ledger)
     models = ModelService(operations, results, store, models=home.models)
     return Services(
         operations=operations,
@@ -192,8 +205,10 @@ def build_services(
         bundles=BundleService(operations, home, ledger),
         comparisons=ComparisonService(operations, results, catalogue, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
+        references=ReferenceService(operations),
         results=results,
         retention=RetentionService(operations, removal),
+        runs=runs,
         charts=ChartService(operations, results, store, catalogue),
         ledger=LedgerService(ledger),
         logs=LogService(home.log_file),

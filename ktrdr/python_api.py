@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -188,22 +189,116 @@ def train(
     named = [symbols] if isinstance(symbols, str) else list(symbols)
     folder = output or _new_folder(chosen)
     place, first, last = _open_home(home), _parse_day(start), _parse_day(end)
-    store, ledger = BarStore(place.bars), Ledger(place.ledger, Door.PYTHON)
+    store = BarStore(place.bars)
     folds: list[TrainedFold] = []
     for fold in range(count := fold_count(chosen)):
         own = folder if count == 1 else folder / f"fold-{fold + 1}"
         request = TrainingRequest(own.name, chosen, chosen.slug, text, tuple(named), first, last, own.resolve(), fold)
-        results = run_training(
-            request,
-            lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
-            observer or SilentObserver(),
-            looks=ledger,
-        )
+        with closing(Ledger(place.ledger, Door.PYTHON)) as ledger:
+            results = run_training(
+                request,
+                lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+                observer or SilentObserver(),
+                looks=ledger,
+            )
         if count == 1:
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
     whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
     return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
+
+
+def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
+    """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
+
+    Of a training in folds the last fold's model is evaluated. The opening is recorded in the home's ledger before a
+    figure is computed: the first of these bars tests at a significance level of 2.5 %, the second at 1.25 %, and so on.
+    The same model again gives the same results and spends nothing. `by` says who opens it; the default is user and
+    machine. Writes the folder `unsealed` in the model's. Sets torch's threads, seed and determinism for the process.
+
+    Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
+    """
+    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
+    from ktrdr.payloads.unsealing import this_user
+    from ktrdr.saved_models.unsealed import unsealed_folder
+
+    opened = _open_home(home)
+    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
+    request = UnsealingRequest(folder.name, folder, by or this_user())
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
+    assert results is not None  # nobody stops it
+    return results.under(unsealed_folder(folder))
+
+
+def _model_folder(folder: Path) -> Path:
+    """Where the model lies; of a training in folds that is the last fold's folder."""
+    from ktrdr.saved_models.reproduce import read_card
+
+    folds = read_card(folder).get("operation_ids")
+    return folder / folds[-1] if folds else folder
+
+
+def looks(*, home: Path | str | None = None) -> pl.DataFrame:
+    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
+
+    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
+    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    StorageError.
+    """
+    import polars as pl
+
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Look, LookFigures
+
+    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
+    about.remove("figures")
+    with closing(Ledger(_open_home(home).ledger)) as ledger:
+        accounts = ledger.accounts()
+    rows = [
+        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
+        for account in accounts
+        for look in account.entries
+    ]
+    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
+    return table.sort("opened_at", maintain_order=True)
+
+
+def _figures(look: Look, names: Sequence[str]) -> list[object]:
+    return [getattr(look.figures, name, None) for name in names]
+
+
+def runs(
+    query: str = "",
+    *,
+    where: str | Sequence[str] = (),
+    sort: str | Sequence[str] = (),
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+    home: Path | str | None = None,
+) -> pl.DataFrame:
+    """All trainings, folds and trials of a home as `ktrdr runs` lists them: one row each, one column a setting.
+
+    `where` are conditions such as "training.learning_rate<0.01", `sort` columns such as "-lead"; newest first by
+    default, and all columns that have values. Reads the registry itself, so no server need run; one may.
+    Raises InputError and StorageError.
+    """
+    from ktrdr.run_table.frame import frame_of
+    from ktrdr.run_table.home import read_home
+    from ktrdr.run_table.query import EVERY, Condition, Order, RunQuery
+
+    settings, opened = read_settings(), _open_home(home)
+    asked = RunQuery(
+        text=query,
+        where=[Condition.parse(each) for each in ([where] if isinstance(where, str) else where)],
+        order=Order.parse([sort] if isinstance(sort, str) else sort),
+        columns=tuple(columns) or EVERY,
+        limit=sys.maxsize if limit is None else limit,
+    )
+    database_url = "" if home else settings.ktrdr_database_url
+    return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
 
 
 @dataclass(frozen=True)
@@ -286,66 +381,6 @@ def search(
     folder = (output or _new_folder(chosen)).resolve()
     outcome = run_in_process(search_job(space, on_bars), folder.name, Home(folder, source.root))
     return Search(SearchResults.model_validate(outcome.results).under(folder), folder)
-
-
-def looks(*, home: Path | str | None = None) -> pl.DataFrame:
-    """The ledger: one row for each look at held-out rows, in the order in which they were opened.
-
-    `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
-    StorageError.
-    """
-    import polars as pl
-
-    from ktrdr.ledger.store import Ledger
-    from ktrdr.payloads.looks import Look, LookFigures
-
-    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
-    about.remove("figures")
-    rows = [
-        (account.account_id, *(getattr(look, name) for name in about), *_figures(look, figures))
-        for account in Ledger(_open_home(home).ledger).accounts()
-        for look in account.entries
-    ]
-    table = pl.DataFrame(rows, schema=["account", *about, *figures], orient="row", infer_schema_length=None)
-    return table.sort("opened_at", maintain_order=True)
-
-
-def _figures(look: Look, names: Sequence[str]) -> list[object]:
-    return [getattr(look.figures, name, None) for name in names]
-
-
-def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
-    """Open the sealed test part of a training, or of a model's folder, and evaluate the model on it.
-
-    Of a training in folds the last fold's model is evaluated. The opening is recorded in the home's ledger before a
-    figure is computed: the first of these bars tests at a significance level of 2.5 %, the second at 1.25 %, and so on.
-    The same model again gives the same results and spends nothing. `by` says who opens it; the default is user and
-    machine. Writes the folder `unsealed` in the model's. Sets torch's threads, seed and determinism for the process.
-
-    Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
-    """
-    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
-    from ktrdr.ledger.store import Ledger
-    from ktrdr.payloads.looks import Door
-    from ktrdr.payloads.unsealing import this_user
-    from ktrdr.saved_models.unsealed import unsealed_folder
-
-    opened = _open_home(home)
-    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
-    request = UnsealingRequest(folder.name, folder, by or this_user())
-    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
-    assert results is not None  # nobody stops it
-    return results.under(unsealed_folder(folder))
-
-
-def _model_folder(folder: Path) -> Path:
-    """Where the model lies; of a training in folds that is the last fold's folder."""
-    from ktrdr.saved_models.reproduce import read_card
-
-    folds = read_card(folder).get("operation_ids")
-    return folder / folds[-1] if folds else folder
 
 
 def _new_folder(strategy: Strategy) -> Path:

@@ -21,6 +21,7 @@ from ktrdr.cli import (
     models,
     operations,
     registry,
+    runs,
     search,
     serve,
     strategies,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
 app.add_typer(search.app, name="search")
 app.add_typer(operations.app, name="operations")
 app.add_typer(ledger.app, name="ledger")

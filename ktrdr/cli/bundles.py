@@ -38,10 +38,12 @@ def pack(
     """
     from ktrdr.bundles import SUFFIX
 
-    path = to or Path(f"{operation_id}{SUFFIX}")
+    client = connect(ctx)
+    whole_id = client.whole_id(operation_id, has_model=True)
+    path = to or Path(f"{whole_id}{SUFFIX}")
     if path.exists():
         raise ConflictError(f"{path} is there already", hint="name another file with --to, or remove it")
-    written = write_download(path, connect(ctx).bundle(operation_id), check=_check)
+    written = write_download(path, client.bundle(whole_id), check=_check)
     say(f"Packed {path} ({size_text(written)})")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, bounded_data
+from ktrdr.payloads.references import LAST, OPERATION_ID
 
 if TYPE_CHECKING:
     import httpx
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
     from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
+    from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
     from ktrdr.api.schemas.training import Audit, SearchStart, TrainingStart
     from ktrdr.payloads.bundles import Unpacked, Verification
@@ -28,9 +32,13 @@ if TYPE_CHECKING:
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
     from ktrdr.payloads.results import Results
+    from ktrdr.payloads.runs import Run, RunTable
     from ktrdr.payloads.selection import LookVerdict
 
     Body = TypeVar("Body", bound=BaseModel)
+
+# httpx imports a command line of its own, if it can, which takes longer than all the rest of it.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 30.0
@@ -40,13 +48,13 @@ CHECK_S = 90.0
 REPEAT_AFTER_S = 0.5
 
 
-def connect(ctx: typer.Context) -> Client:
-    """A client for the server that this command line means."""
+def connect(ctx: typer.Context, *, patience_s: float = ANSWER_TIMEOUT_S) -> Client:
+    """A client for the server that this command line means, which waits for so long for an answer."""
     from ktrdr.settings import read_settings
 
     settings = read_settings()
     url = ctx.find_root().params.get("api_url") or settings.api_url
-    client = Client(url, token=settings.ktrdr_api_token.get_secret_value())
+    client = Client(url, token=settings.ktrdr_api_token.get_secret_value(), patience_s=patience_s)
     ctx.call_on_close(client.close)
     return client
 
@@ -60,9 +68,10 @@ class Client:
         KtrdrError: the server failed (5xx).
     """
 
-    def __init__(self, url: str, *, token: str = "") -> None:
+    def __init__(self, url: str, *, token: str = "", patience_s: float = ANSWER_TIMEOUT_S) -> None:
         self.url = _checked_url(url)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._patience_s = patience_s
         self._http: httpx.Client | None = None
 
     def close(self) -> None:
@@ -87,6 +96,14 @@ class Client:
         from ktrdr.api.schemas.operations import Operation
 
         return self._get(Operation, "operations", operation_id, query={"wait": wait_s or None}, wait_s=wait_s)
+
+    def whole_id(self, reference: str, *, has_model: bool = False) -> str:
+        """The id that an ending or `last` means."""
+        if re.fullmatch(OPERATION_ID, reference):
+            return reference
+        if has_model and reference == LAST:
+            return self.model(reference).operation_id
+        return self.operation(reference).operation_id
 
     def metrics(self, operation_id: str, cursor: int = 0, limit: int | None = None) -> MetricsPage:
         from ktrdr.api.schemas.operations import MetricsPage
@@ -177,7 +194,7 @@ class Client:
         import httpx
 
         http = self._http = self._http or self._open()
-        timeout = httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(self._patience_s + wait_s, connect=min(self._patience_s, CONNECT_TIMEOUT_S))
         try:
             with http.stream("GET", f"{self.url}/api/v1{path}", params=query, timeout=timeout) as response:
                 if response.is_error:
@@ -259,6 +276,25 @@ class Client:
 
         return self._get(Comparison, "models", "compare", query={"id": list(operation_ids)}, wait_s=CHECK_S)
 
+    def runs(self, selection: RunSelection) -> RunTable:
+        from ktrdr.payloads.runs import RunTable
+
+        return self._get(RunTable, "runs", query=selection.model_dump(mode="json", exclude_defaults=True))
+
+    def runs_csv(self, selection: RunSelection) -> str:
+        query = {**selection.model_dump(mode="json", exclude_defaults=True), "format": "csv"}
+        return self._send("GET", _path("runs"), params=query).text
+
+    def run(self, operation_id: str) -> Run:
+        from ktrdr.payloads.runs import Run
+
+        return self._get(Run, "runs", operation_id)
+
+    def annotate(self, request: Annotate) -> AnnotatedRuns:
+        from ktrdr.api.schemas.runs import AnnotatedRuns
+
+        return self._write("PATCH", AnnotatedRuns, "runs", body=request)
+
     def predict(self, operation_id: str, request: Prediction) -> OperationStarted:
         return self._start("models", operation_id, "predictions", content=_json(request))
 
@@ -294,9 +330,14 @@ class Client:
         return self._read(shape, self._send("GET", _path(*path), params=given, wait_s=wait_s))
 
     def _post(self, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0) -> Body:
+        return self._write("POST", shape, *path, body=body, wait_s=wait_s)
+
+    def _write(
+        self, method: str, shape: type[Body], *path: str, body: BaseModel | None = None, wait_s: float = 0
+    ) -> Body:
         content = _json(body) if body else None
         headers = {"content-type": "application/json"} if body else None
-        return self._read(shape, self._send("POST", _path(*path), content=content, headers=headers, wait_s=wait_s))
+        return self._read(shape, self._send(method, _path(*path), content=content, headers=headers, wait_s=wait_s))
 
     def _start(
         self, *path: str, content: bytes | IO[bytes] = b"", params: Mapping[str, Any] | None = None
@@ -317,7 +358,7 @@ class Client:
             response = http.request(
                 method,
                 f"{self.url}/api/v1{path}",
-                timeout=httpx.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S),
+                timeout=httpx.Timeout(self._patience_s + wait_s, connect=min(self._patience_s, CONNECT_TIMEOUT_S)),
                 **arguments,
             )
         except httpx.TransportError as error:

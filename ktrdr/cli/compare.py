@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
-from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say
-from ktrdr.errors import InputError
+from ktrdr.cli.output import fitting, note, print_fields, print_json, print_line, print_table, say, text
 from ktrdr.formatting import NOTHING, correlation, count, counted, gain, percentage, score, signed_score
 
 if TYPE_CHECKING:
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
     from ktrdr.payloads.evaluation import Evaluation
     from ktrdr.payloads.training import FinalMetrics
 
-LETTERS = "ABCDEF"
-MIN_COMPARED = 2
 HASH_DIGITS = 10
-NAIVE = ("majority", "mean", "persistence")
+_LEAST_SHOWN = 3
 
 
 def compare(
     ctx: typer.Context,
     operation_ids: Annotated[
-        list[str], typer.Argument(metavar="A B …", help="Ids of two to six models.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="A B …",
+            help="Models, or one training in folds.",
+            show_default=False,
+            autocompletion=completion.operation_ids,
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -38,19 +43,16 @@ def compare(
 
     The test compares them on the rows that all have predicted: the test part
     where all have opened it, else their validation rows. A training in folds
-    can be compared too, with another one or with a single training.
+    can be compared too, with another one or with a single training; alone, its
+    folds are compared. Of many models a terminal shows the first few.
 
-    Example:
-      ktrdr models compare op_training_20230630_k3x9ab op_training_20230701_p2c8de
+    Examples:
+      ktrdr models compare k3x9ab p2c8de
+      ktrdr models compare last
     """
-    if not MIN_COMPARED <= len(operation_ids) <= len(LETTERS):
-        raise InputError(
-            f"two to six models can be compared; {counted(len(operation_ids), 'id')} came",
-            hint="list models with: ktrdr models list",
-        )
     client = connect(ctx)
     comparison = client.compare(operation_ids)
-    models = [client.model(each) for each in operation_ids]
+    models = [client.model(each) for each in comparison.models]
     results = beside([figures(model) for model in models])
     if as_json:
         inputs = {each.name: each.values for each in comparison.inputs}
@@ -61,23 +63,39 @@ def compare(
 
 
 def _print(models: Sequence[Model], comparison: Comparison, results: Mapping[str, Sequence[Figure | None]]) -> None:
-    letters = LETTERS[: len(models)]
+    letters = [_letters(place) for place in range(len(models))]
+    inputs = [[each.name, *(text(_short(value)) for value in each.values)] for each in comparison.inputs]
+    figures = [[name, *(text(figure) for figure in row)] for name, row in results.items()]
+    shown = slice(0, _columns_shown([*inputs, *figures], letters))
     print_fields(
         [(letter, f"{model.operation_id}  {_about(model)}") for letter, model in zip(letters, models, strict=True)]
     )
     print_line()
-    if comparison.inputs:
-        print_table(
-            ("input", *letters), [(each.name, *(_short(value) for value in each.values)) for each in comparison.inputs]
-        )
+    if inputs:
+        print_table(("input", *letters)[shown], [row[shown] for row in inputs])
     else:
         say("The inputs are the same.")
     print_line()
-    print_table(
-        ("result", *(f">{letter}" for letter in letters)),
-        [(name, *row) for name, row in results.items()],
-    )
+    print_table(("result", *(f">{letter}" for letter in letters))[shown], [row[shown] for row in figures])
+    if shown.stop <= len(models):
+        say(
+            f"The tables show {shown.stop - 1} of {counted(len(models), 'model')}, and the verdict is on all; "
+            "see all with --json, or rank them: ktrdr runs"
+        )
     note(comparison.verdict)
+
+
+def _columns_shown(rows: Sequence[Sequence[str]], letters: Sequence[str]) -> int:
+    """As many columns, with that of the names, as a terminal has room for: two models at least."""
+    places = fitting(["result", *letters], rows)
+    together = next((count for count, place in enumerate(places) if count != place), len(places))
+    return max(together, _LEAST_SHOWN)
+
+
+def _letters(place: int) -> str:
+    """`A`, `B`, … `Z`, `AA`, `AB`, …"""
+    rest, last = divmod(place, len(ascii_uppercase))
+    return (_letters(rest - 1) if rest else "") + ascii_uppercase[last]
 
 
 def _about(model: Model) -> str:
@@ -148,6 +166,8 @@ def _evaluated(evaluation: Evaluation | None, prefix: str) -> dict[str, Figure]:
     if evaluation is None:
         return {}
     own = {prefix + title: Figure(getattr(evaluation, name, None), write) for name, (title, write) in _SCORES.items()}
+    from ktrdr.payloads.evaluation import NAIVE
+
     naive = [scores for name, scores in evaluation.baselines.items() if name in NAIVE]
     return own | (
         {f"{prefix}best naive accuracy": Figure(max(scores.accuracy for scores in naive), percentage)} if naive else {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.ages import parse_every, parse_from
 from ktrdr.cli.client import connect
 from ktrdr.cli.imports import import_files
@@ -53,7 +54,10 @@ def load(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="SYMBOL… [TIMEFRAME]", help="One symbol or several, such as AAPL MSFT.", show_default=False
+            metavar="SYMBOL… [TIMEFRAME]",
+            help="One symbol or several, such as AAPL MSFT.",
+            show_default=False,
+            autocompletion=completion.series,
         ),
     ],
     timeframes: LoadTimeframes = None,
@@ -114,7 +118,12 @@ def _requests(names: list[str], timeframes: list[str] | None, **request: Any) ->
 @app.command("watch")
 def watch_series(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="SYMBOL… [TIMEFRAME]", help="As for load.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SYMBOL… [TIMEFRAME]", help="As for load.", show_default=False, autocompletion=completion.series
+        ),
+    ],
     timeframes: LoadTimeframes = None,
     every: Annotated[str, typer.Option("--every", metavar="15m", help="How often: 90s, 15m, 1h, 1d.")] = "15m",
     provider: ProviderName = "auto",

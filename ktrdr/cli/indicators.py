@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.client import connect
 from ktrdr.cli.options import AsJson
 from ktrdr.cli.output import print_fields, print_json, print_line, print_table, say, text
@@ -48,7 +49,10 @@ def list_indicators(
 @app.command()
 def show(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as rsi.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Such as rsi.", show_default=False, autocompletion=completion.indicators),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show one indicator: inputs, parameters, outputs, and how a strategy names it."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LookId = Annotated[
     str,
-    typer.Argument(metavar="ID", help="Of a look, as look_20230630_k3x9ab, or of an operation.", show_default=False),
+    typer.Argument(metavar="ID", help="Of a look or an operation, its ending, or last.", show_default=False),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="How often which held-out rows were evaluated.")

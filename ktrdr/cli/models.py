@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.analysis import print_reproduction
 from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
@@ -54,7 +55,12 @@ app.command()(verify)
 def train(
     ctx: typer.Context,
     strategy: Annotated[Path, typer.Option("--strategy", metavar="FILE", help="The strategy, a YAML file.")],
-    symbols: Annotated[list[str], typer.Option("--symbols", metavar="A,B", help="Commas or repetition for several.")],
+    symbols: Annotated[
+        list[str],
+        typer.Option(
+            "--symbols", metavar="A,B", help="Commas or repetition for several.", autocompletion=completion.symbols
+        ),
+    ],
     timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,

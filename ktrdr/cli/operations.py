@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.ages import parse_older_than
 from ktrdr.cli.client import connect
 from ktrdr.cli.confirm import confirm, is_terminal
@@ -26,7 +28,7 @@ from ktrdr.cli.output import (
     shortened,
 )
 from ktrdr.cli.watch import watch as watch_live
-from ktrdr.errors import InputError
+from ktrdr.errors import InputError, NotFoundError
 from ktrdr.formatting import counted, duration, size_text
 from ktrdr.operations.status import OperationStatus
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ktrdr.api.schemas.operations import Operation, Pruned
+    from ktrdr.cli.client import Client
 
 CANCEL_WAIT_S = 10.0
 RESUMABLE = ("TRAINING", "SEARCH")
@@ -57,7 +60,11 @@ def list_operations(
     parent: Annotated[
         str | None,
         typer.Option(
-            "--parent", metavar="ID", help="Only its folds or trials, and what goes on from it.", show_default=False
+            "--parent",
+            metavar="ID",
+            help="Only its folds or trials, and what goes on from it.",
+            show_default=False,
+            autocompletion=completion.operation_ids,
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 20,
@@ -120,8 +127,9 @@ def _what(operation: Operation) -> str:
 
 @app.command()
 def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
-    """Show one operation: status, progress and what it was asked."""
-    operation = connect(ctx).operation(operation_id)
+    """Show one operation: status, progress, what it was asked, its tags and its note."""
+    client = connect(ctx)
+    operation = client.operation(operation_id)
     if as_json:
         print_json(operation)
         return
@@ -138,10 +146,21 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
     ]
     if operation.parent_id:
         fields.append(("resumed from", operation.parent_id))
-    print_fields(fields + [(name.replace("_", " "), value) for name, value in operation.metadata.items()])
+    fields += [(name.replace("_", " "), value) for name, value in operation.metadata.items()]
+    print_fields([*fields, *_annotations(client, operation)])
     if operation.error:
         print_line()
         print_fields([("error", operation.error.detail), ("hint", operation.error.hint)])
+
+
+def _annotations(client: Client, operation: Operation) -> list[tuple[str, object]]:
+    """What people have written to a training, which is nothing where it is no run."""
+    if operation.operation_type != "TRAINING":
+        return []
+    with suppress(NotFoundError):
+        run = client.run(operation.operation_id)
+        return [(name, value) for name, value in (("tags", run.tags), ("note", run.note)) if value]
+    return []
 
 
 @app.command()
@@ -153,7 +172,7 @@ def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False
     operation's: 0 completed, 1 failed or cancelled.
     """
     client = connect(ctx)
-    finish(client, watch_live(client, operation_id), as_json)
+    finish(client, watch_live(client, client.whole_id(operation_id)), as_json)
 
 
 @app.command()
@@ -205,9 +224,10 @@ def _measure(name: str, value: object) -> object:
 def results(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Print the results of an operation that has ended."""
     client = connect(ctx)
-    found = client.results(operation_id)
+    whole_id = client.whole_id(operation_id)
+    found = client.results(whole_id)
     if as_json:
-        print_results_json(operation_id, found)
+        print_results_json(whole_id, found)
     else:
         print_results(found)
 
@@ -217,6 +237,7 @@ def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = Fals
     """Ask an operation to stop; a training keeps a checkpoint to resume from."""
     client = connect(ctx)
     operation = client.cancel(operation_id)
+    operation_id = operation.operation_id
     if not operation.status.is_terminal:
         operation = client.operation(operation_id, wait_s=CANCEL_WAIT_S)
     if as_json:
@@ -248,7 +269,10 @@ EndedStatus = Literal["COMPLETED", "FAILED", "CANCELLED"]
 @app.command("rm")
 def remove(
     ctx: typer.Context,
-    operation_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Operations that have ended.")],
+    operation_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="ID...", help="Operations that have ended.", autocompletion=completion.operation_ids),
+    ],
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,

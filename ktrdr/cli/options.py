@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.errors import InputError
 from ktrdr.timeframe import Timeframe as KnownTimeframe
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Body = TypeVar("Body", bound=BaseModel)
 
 
 def parse_date(text: str) -> date:
@@ -36,6 +43,25 @@ def split_list(values: list[str], option: str) -> list[str]:
     return list(names)
 
 
+def valid(shape: type[Body], fields: Mapping[str, object], *, hint: str) -> Body:
+    """A request with these fields. Raises InputError for the first that is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = " ".join(str(part) for part in fault["loc"] if isinstance(part, str)).replace("_", " ")
+        value = f"; it is {str(fault['input'])[:100]!r}" if fault["loc"] else ""
+        raise InputError(f"{place or 'the request'}: {fault['msg']}{value}", hint=hint) from None
+
+
+Symbol = Annotated[
+    str,
+    typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False, autocompletion=completion.symbols),
+]
+
+
 def parse_settings(texts: list[str] | None) -> dict[str, object] | None:
     """`["training.epochs=5"]` → `{"training.epochs": 5}`; values are YAML."""
     return dict(map(_parse_setting, texts)) if texts else None
@@ -56,9 +82,14 @@ def _parse_setting(text: str) -> tuple[str, object]:
     return path.strip(), parsed
 
 
-Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False)]
 Timeframe = Annotated[
-    str, typer.Argument(metavar="TIMEFRAME", help=f"One of {', '.join(KnownTimeframe)}.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="TIMEFRAME",
+        help=f"One of {', '.join(KnownTimeframe)}.",
+        show_default=False,
+        autocompletion=completion.timeframes,
+    ),
 ]
 Timeframes = Annotated[
     list[str] | None,
@@ -67,6 +98,7 @@ Timeframes = Annotated[
         metavar="1h,1d",
         help="Commas for several; may be left out where the strategy names its own.",
         show_default=False,
+        autocompletion=completion.timeframes,
     ),
 ]
 Settings = Annotated[
@@ -96,7 +128,12 @@ EndDate = Annotated[
 ]
 OperationId = Annotated[
     str,
-    typer.Argument(metavar="ID", help="The operation's id, such as op_training_20230630_k3x9ab.", show_default=False),
+    typer.Argument(
+        metavar="ID",
+        help="The operation's id, its ending such as k3x9ab, or last.",
+        show_default=False,
+        autocompletion=completion.operation_ids,
+    ),
 ]
 Calendar = Annotated[
     str,

@@ -16,7 +16,7 @@ import typer
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import NOTHING
 from ktrdr.instants import parse_instant
-from ktrdr.terminal import error_json, escaped, indented, json_text
+from ktrdr.terminal import error_json, escaped, escaped_lines, indented, json_text
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def say(*lines: str) -> None:
 
 def print_line(line: str = "") -> None:
     typer.echo(escaped(line))
+
+
+def print_lines(lines: str) -> None:
+    """Several lines that are ready, such as CSV."""
+    typer.echo(escaped_lines(lines), nl=False)
 
 
 def confirm(question: str) -> bool:
@@ -125,6 +130,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in rows:
         table.add_row(*(text(cell) for cell in row))
     _print(console, table)
+
+
+def fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns for which a terminal has room, the first ones before later ones; all of them off a terminal."""
+    from rich.cells import cell_len
+
+    console, shown, used = data_console(), [], -2
+    for place, column in enumerate(columns):
+        width = 2 + max(cell_len(cell) for cell in (column.removeprefix(">"), *(row[place] for row in rows)))
+        if not console.is_terminal or used + width <= console.width:
+            shown.append(place)
+            used += width
+    return shown
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrdr.cli import completion
 from ktrdr.cli.client import connect
 from ktrdr.cli.confirm import confirm
 from ktrdr.cli.downloads import write_download
@@ -103,8 +104,18 @@ def _percent(share: float) -> str:
 def resample(
     ctx: typer.Context,
     symbol: Symbol,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The stored timeframe.", show_default=False)],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The longer one to make.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM", help="The stored timeframe.", show_default=False, autocompletion=completion.timeframes
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="The longer one to make.", show_default=False, autocompletion=completion.timeframes
+        ),
+    ],
     calendar: Calendar = "",
     replace: Annotated[bool, typer.Option("--replace", help="Drop what is stored of the longer series.")] = False,
     as_json: AsJson = False,
@@ -174,7 +185,13 @@ def remove(
     ctx: typer.Context,
     symbol: Symbol,
     timeframe: Annotated[
-        str, typer.Argument(metavar="[TIMEFRAME]", help="Only this one; else all of the symbol.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[TIMEFRAME]",
+            help="Only this one; else all of the symbol.",
+            show_default=False,
+            autocompletion=completion.timeframes,
+        ),
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
     as_json: AsJson = False,

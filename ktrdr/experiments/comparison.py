@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -50,18 +49,6 @@ def compare(models: Sequence[ComparedModel]) -> Comparison:
         winner=winner,
         verdict=_verdict(models, rows, winner) if rows else reason,
     )
-
-
-def flat(value: JsonValue, path: str) -> Iterator[tuple[str, JsonValue]]:
-    """Nested values under their paths: `{"model": {"layers": 2}}` as `model.layers`; nulls are left out."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from flat(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from flat(item, f"{path}[{index}]")
-    elif value is not None:
-        yield path, value
 
 
 def _differing_inputs(models: Sequence[ComparedModel]) -> Iterator[InputDifference]:
@@ -120,8 +107,8 @@ def _shared_rows(models: Sequence[EvaluatedRows]) -> tuple[list[EvaluatedRows], 
         common = np.intersect1d(common, other)
     placed = [rows.take(_places(own, common)) for rows, own in zip(models, keys, strict=True)]
     same = np.ones(len(common), bool)
-    for one, other_rows in combinations(placed, 2):
-        same &= _same_labels(one, other_rows)
+    for other_rows in placed[1:]:
+        same &= _same_labels(placed[0], other_rows)
     kept = np.flatnonzero(same)
     return [rows.take(kept) for rows in placed], len(common) - len(kept)
 

@@ -138,7 +138,8 @@ def run_training(
         fold.yardsticks,
     )
     look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
-    if verdict := look.verdict():
+    # The search gives one verdict over all its trials.
+    if not request.is_lean and (verdict := look.verdict()):
         evaluated = evaluated.beside_all_tries(verdict)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def _predict(job: PredictionJob, context: JobContext, bridge: AnalysisProgressBr
             for row in shown
         ),
     )
-    record_prediction(Ledger(context.home.ledger), context.operation_id, model, folder, bars, results)
+    with closing(Ledger(context.home.ledger)) as ledger:
+        record_prediction(ledger, context.operation_id, model, folder, bars, results)
     return results
 
 

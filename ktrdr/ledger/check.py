@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ktrdr.errors import StorageError
 from ktrdr.findings import Finding, Level
-from ktrdr.formatting import size_text
+from ktrdr.formatting import counted, size_text
 from ktrdr.ledger.database import connect
 
 _LEDGER = "ledger"
@@ -45,7 +45,7 @@ def _check_content(path: Path, connection: sqlite3.Connection) -> Iterator[Findi
     if damage != ["ok"]:
         yield _fault(f"{path.name} is damaged: {'; '.join(damage)}", _RESTORE)
     elif orphans:
-        yield _fault(f"{path.name} is damaged: {orphans:,} rows refer to others that are gone", _RESTORE)
+        yield _fault(f"{path.name} is damaged: {counted(orphans, 'reference')} to rows that are gone", _RESTORE)
     else:
         looks = connection.execute("SELECT count(*) FROM looks").fetchone()[0]
         yield Finding(Level.OK, _LEDGER, f"{looks:,} looks, {size_text(path.stat().st_size)}")

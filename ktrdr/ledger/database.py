@@ -29,16 +29,16 @@ CREATE TABLE tracks (
     instants BLOB NOT NULL,
     closes BLOB NOT NULL
 );
--- Tracks that overlap, in both directions; every track overlaps itself.
-CREATE TABLE overlaps (
-    track INTEGER NOT NULL REFERENCES tracks,
-    other INTEGER NOT NULL REFERENCES tracks,
-    PRIMARY KEY (track, other)
-) WITHOUT ROWID;
 CREATE TABLE footprints (
     footprint INTEGER PRIMARY KEY,
     sha256 TEXT NOT NULL UNIQUE
 );
+-- Footprints that overlap, in both directions; every footprint overlaps itself.
+CREATE TABLE overlaps (
+    footprint INTEGER NOT NULL REFERENCES footprints,
+    other INTEGER NOT NULL REFERENCES footprints,
+    PRIMARY KEY (footprint, other)
+) WITHOUT ROWID;
 CREATE TABLE footprint_tracks (
     footprint INTEGER NOT NULL REFERENCES footprints,
     track INTEGER NOT NULL REFERENCES tracks,

@@ -46,10 +46,14 @@ class Track:
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256(str(int(self.length.astype("timedelta64[us]").astype(np.int64))).encode())
+        digest = hashlib.sha256(str(microseconds(self.length)).encode())
         digest.update(self.instants.tobytes())
         digest.update(self.closes.tobytes())
         return digest.hexdigest()
+
+
+def microseconds(length: np.timedelta64) -> int:
+    return int(length.astype("timedelta64[us]").astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)

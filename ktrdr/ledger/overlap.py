@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +25,29 @@ _STRIDES = (1, 4, 16, 64)
 _HOPELESS = 0.3
 # A split, a dividend or a bad price makes single returns of the same market differ.
 _TRIMMED = 0.05
+# Zones of time are up to 14 hours from UTC.
+_LONGEST_SHIFT = np.timedelta64(26, "h")
+_LEAST_SHIFTED = 30
 
 
 def footprints_overlap(one: Footprint, other: Footprint) -> bool:
     """Whether some symbol of the one has bars of some symbol of the other."""
-    return any(tracks_overlap(mine, theirs) for mine in one.tracks for theirs in other.tracks)
+    # Symbols mostly come in the same order, so that the first pairs decide.
+    pairs = sorted(
+        product(enumerate(one.tracks), enumerate(other.tracks)), key=lambda pair: abs(pair[0][0] - pair[1][0])
+    )
+    return any(tracks_overlap(mine, theirs) for (_, mine), (_, theirs) in pairs)
 
 
 def tracks_overlap(one: Track, other: Track) -> bool:
     """Whether both have enough closes at the same instants, of the coarser timeframe, that move as one market does.
 
     They do where their log returns correlate by 0.95 or more, or by -0.95 where one price is the other's inverse, and
-    by more where there are few. Scale and rounding of prices, single wrong prices and splits do not matter.
+    by more where there are few. Scale and rounding of prices, single wrong prices and splits do not matter. Nor do
+    instants of bars of one length that are all shifted by up to a day.
     """
     prices = common_closes(one, other)
-    return any(_are_same(*returns) for returns in _returns(*map(np.log, prices)))
+    return any(_are_same(*returns) for returns in _returns(*map(np.log, prices))) or _overlap_shifted(one, other)
 
 
 def common_closes(one: Track, other: Track) -> tuple[Floats, Floats]:
@@ -65,6 +74,34 @@ def _returns(one: Floats, other: Floats) -> Iterator[tuple[Floats, Floats]]:
         yield returns[0][moved], returns[1][moved]
         if abs(_correlation(*returns)) < _HOPELESS:
             return
+
+
+def _overlap_shifted(one: Track, other: Track) -> bool:
+    """Whether bars of one length are the same under instants that are all shifted, as by another zone of time."""
+    if one.length != other.length or min(len(one.closes), len(other.closes)) < _LEAST_SHIFTED:
+        return False
+    returns = np.diff(np.log(one.closes)), np.diff(np.log(other.closes))
+    lag = _best_lag(*map(_clipped, returns))
+    mine, theirs = (slice(max(0, lag), None), slice(max(0, -lag), None))
+    count = min(len(returns[0][mine]), len(returns[1][theirs]))
+    shift = np.abs(one.instants[mine][0] - other.instants[theirs][0])
+    if count < _LEAST_SHIFTED - 1 or shift > _LONGEST_SHIFT + one.length:
+        return False
+    return _are_same(returns[0][mine][:count], returns[1][theirs][:count])
+
+
+def _best_lag(one: Floats, other: Floats) -> int:
+    """The number of rows by which `other` must come later to be most like `one`."""
+    size = len(one) + len(other)
+    products = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)), size)
+    lag = int(np.abs(products).argmax())
+    return lag if lag < len(one) else lag - size
+
+
+def _clipped(returns: Floats) -> Floats:
+    """Without the weight of a split or a wrong price."""
+    limit = 4 * np.abs(returns).mean()
+    return np.clip(returns, -limit, limit)
 
 
 def _are_same(one: Floats, other: Floats) -> bool:

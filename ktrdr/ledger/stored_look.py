@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ktrdr.errors import InputError
-from ktrdr.ledger.footprint import Footprint, Instants, Track
+from ktrdr.ledger.footprint import Footprint, Instants, Track, microseconds
 from ktrdr.ledger.series import LookSeries
 from ktrdr.payloads.looks import Look, LookRecord, Opening, SeriesRecord, TrackRecord
 
@@ -30,7 +30,7 @@ class StoredLook:
         return LookRecord(
             look=self.look,
             tracks=tuple(map(_track_record, self.footprint.tracks)),
-            series=self.series and _series_record(self.series),
+            series=_series_record(self.series) if self.series else None,
             openings=self.openings,
         )
 
@@ -50,8 +50,9 @@ class StoredLook:
 
 
 def _track_record(track: Track) -> TrackRecord:
-    length_us = int(track.length.astype("timedelta64[us]").astype(np.int64))
-    return TrackRecord(length_us=length_us, instants=track.instants.tobytes(), closes=track.closes.tobytes())
+    return TrackRecord(
+        length_us=microseconds(track.length), instants=track.instants.tobytes(), closes=track.closes.tobytes()
+    )
 
 
 def _series_record(series: LookSeries) -> SeriesRecord:

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ktrdr.ledger.footprint import Footprint, Instants, Track
-from ktrdr.ledger.overlap import tracks_overlap
+from ktrdr.ledger.footprint import Footprint, Instants, Track, microseconds
+from ktrdr.ledger.overlap import footprints_overlap
 
-_IN_TIME = "SELECT * FROM tracks WHERE first_us <= ? AND last_us >= ?"
+_IN_TIME = (
+    "SELECT DISTINCT footprint FROM footprint_tracks JOIN tracks USING (track) WHERE first_us <= ? AND last_us >= ?"
+    " ORDER BY footprint"
+)
 
 
 def find_footprint(connection: sqlite3.Connection, footprint: Footprint) -> int | None:
@@ -23,42 +26,33 @@ def add_footprint(connection: sqlite3.Connection, footprint: Footprint) -> int:
     """The number of the footprint, which is stored with what it overlaps unless it was stored before."""
     if (number := find_footprint(connection, footprint)) is not None:
         return number
+    others = list(_find_overlapping(connection, footprint))
     number = _inserted(connection, "INSERT INTO footprints (sha256) VALUES (?)", [footprint.sha256])
     tracks = {_add_track(connection, track) for track in footprint.tracks}
     connection.executemany("INSERT INTO footprint_tracks VALUES (?, ?)", [(number, track) for track in tracks])
+    pairs = {(number, number), *((number, other) for other in others), *((other, number) for other in others)}
+    connection.executemany("INSERT INTO overlaps VALUES (?, ?)", sorted(pairs))
     return number
 
 
 def overlapping(connection: sqlite3.Connection, footprint: Footprint) -> set[int]:
     """Numbers of the footprints that overlap with this one, which itself need not be stored."""
     number = find_footprint(connection, footprint)
-    return overlapping_number(connection, number) if number is not None else _overlapping_unknown(connection, footprint)
+    if number is None:
+        return set(_find_overlapping(connection, footprint))
+    return overlapping_number(connection, number)
 
 
 def overlapping_number(connection: sqlite3.Connection, footprint: int) -> set[int]:
     """Numbers of the footprints that overlap with a stored one, itself included."""
-    query = (
-        "SELECT DISTINCT theirs.footprint FROM footprint_tracks AS mine JOIN overlaps ON overlaps.track = mine.track"
-        " JOIN footprint_tracks AS theirs ON theirs.track = overlaps.other WHERE mine.footprint = ?"
-    )
-    return {row[0] for row in connection.execute(query, [footprint])}
-
-
-def _overlapping_unknown(connection: sqlite3.Connection, footprint: Footprint) -> set[int]:
-    tracks = {other for track in footprint.tracks for other in _find_overlapping(connection, track)}
-    query = "SELECT DISTINCT footprint FROM footprint_tracks WHERE track IN (SELECT value FROM json_each(?))"
-    return {row[0] for row in connection.execute(query, [json.dumps(list(tracks))])}
+    return {row[0] for row in connection.execute("SELECT other FROM overlaps WHERE footprint = ?", [footprint])}
 
 
 def components(connection: sqlite3.Connection) -> list[set[int]]:
     """The stored footprints in groups: those of one group overlap directly or through others."""
-    members: dict[int, list[int]] = {}
-    for footprint, track in connection.execute("SELECT footprint, track FROM footprint_tracks"):
-        members.setdefault(track, []).append(footprint)
     groups = _Groups(row[0] for row in connection.execute("SELECT footprint FROM footprints"))
-    for track, other in connection.execute("SELECT track, other FROM overlaps WHERE track <= other"):
-        for footprint in (*members[track], *members[other]):
-            groups.join(members[track][0], footprint)
+    for footprint, other in connection.execute("SELECT footprint, other FROM overlaps WHERE footprint < other"):
+        groups.join(footprint, other)
     return groups.all()
 
 
@@ -82,28 +76,26 @@ def _add_track(connection: sqlite3.Connection, track: Track) -> int:
     row = connection.execute("SELECT track FROM tracks WHERE sha256 = ?", [track.sha256]).fetchone()
     if row:
         return int(row[0])
-    others = list(_find_overlapping(connection, track))
-    number = _inserted(
+    return _inserted(
         connection,
         "INSERT INTO tracks (sha256, length_us, first_us, last_us, instants, closes) VALUES (?, ?, ?, ?, ?, ?)",
         [
             track.sha256,
-            _microseconds(track.length),
-            *_ends(track),
+            microseconds(track.length),
+            *_ends(track.instants),
             track.instants.tobytes(),
             track.closes.tobytes(),
         ],
     )
-    pairs = {(number, number), *((number, other) for other in others), *((other, number) for other in others)}
-    connection.executemany("INSERT INTO overlaps VALUES (?, ?)", sorted(pairs))
-    return number
 
 
-def _find_overlapping(connection: sqlite3.Connection, track: Track) -> Iterator[int]:
-    first, last = _ends(track)
-    for row in connection.execute(_IN_TIME, [last, first]):
-        if tracks_overlap(track, _parse(row)):
-            yield row["track"]
+def _find_overlapping(connection: sqlite3.Connection, footprint: Footprint) -> Iterator[int]:
+    """Numbers of other footprints; only those of the same time are compared."""
+    ends = [_ends(track.instants) for track in footprint.tracks]
+    first, last = min(first for first, _ in ends), max(last for _, last in ends)
+    for row in connection.execute(_IN_TIME, [last, first]).fetchall():
+        if footprints_overlap(footprint, read_footprint(connection, row[0])):
+            yield row[0]
 
 
 def _parse(row: sqlite3.Row) -> Track:
@@ -114,12 +106,9 @@ def _parse(row: sqlite3.Row) -> Track:
     )
 
 
-def _ends(track: Track) -> tuple[int, int]:
-    return int(track.instants[0].astype(np.int64)), int(track.instants[-1].astype(np.int64))
-
-
-def _microseconds(length: np.timedelta64) -> int:
-    return int(length.astype("timedelta64[us]").astype(np.int64))
+def _ends(instants: Instants) -> tuple[int, int]:
+    first, last = instants[[0, -1]].astype(np.int64)
+    return int(first), int(last)
 
 
 def _inserted(connection: sqlite3.Connection, statement: str, values: list[object]) -> int:

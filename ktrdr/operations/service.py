@@ -64,14 +64,19 @@ class OperationsService:
         self._relating = asyncio.Lock()
         """Held while an operation becomes the parent of another, or is removed."""
         self._listeners: list[Callable[[Operation], None]] = []
+        self._removal_listeners: list[Callable[[str], None]] = []
 
     def place_by(self, queue_place: Callable[[str], int | None]) -> None:
         """Show pending operations with the place in the queue that `queue_place` gives for an operation's id."""
         self._queue_place = queue_place
 
     def on_end(self, listener: Callable[[Operation], None]) -> None:
-        """Call `listener` with every operation that ends from now on, once its end is in the store."""
+        """Call `listener` with every operation that ends from now on or comes in ended, once the store has it."""
         self._listeners.append(listener)
+
+    def on_removal(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the id of every operation that is removed from now on."""
+        self._removal_listeners.append(listener)
 
     # -- the life of an operation --------------------------------------------------------------------------------
 
@@ -245,6 +250,9 @@ class OperationsService:
         for waiter in self._waiters.get(operation_id, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        self._notify(ended)
+
+    def _notify(self, ended: Operation) -> None:
         for listener in self._listeners:
             listener(ended)
 
@@ -274,6 +282,8 @@ class OperationsService:
         await self._store.remove(operation_id)
         self._removed.add(operation_id)
         self._views.remove(operation_id)
+        for listener in self._removal_listeners:
+            listener(operation_id)
 
     async def add_ended(self, ended: Sequence[EndedOperation]) -> None:
         """Take over operations that ended elsewhere, all or none. Raises ConflictError when an id of them is taken."""
@@ -281,6 +291,7 @@ class OperationsService:
             raise ConflictError("an operation of the same id is here already", hint="see it with: ktrdr models list")
         for each in ended:
             self._removed.discard(each.operation.operation_id)
+            self._notify(each.operation)
             logger.info("Took over operation %s (%s)", each.operation.operation_id, each.operation.status)
 
     def _forget(self, operation_id: str) -> None:
@@ -526,6 +537,10 @@ class OperationsService:
         is_live = self._views.get(stored.operation_id) is not None and not stored.status.is_terminal
         return await self.get_operation(stored.operation_id) if is_live else stored
 
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        """At most `limit` ids that end so, newest first."""
+        return await self._store.ids_ending_with(ending, limit)
+
     async def get_results_of(self, operations: Sequence[Operation]) -> dict[str, dict[str, Any]]:
         """The results of terminal operations by operation id."""
         return await self._store.results_by_id([operation.operation_id for operation in operations])
@@ -543,6 +558,10 @@ class OperationsService:
     def running(self) -> Sequence[Operation]:
         """The running operations as last seen, without reading their bridges."""
         return [view for view in self._views.unfinished if view.status is OperationStatus.RUNNING]
+
+    def active(self) -> Sequence[Operation]:
+        """The operations that have not ended as last seen, without reading their bridges."""
+        return list(self._views.unfinished)
 
     def in_use(self) -> set[str]:
         """The ids of unfinished operations, and of those that they continue or are part of."""

@@ -118,6 +118,9 @@ class OperationStore(Protocol):
     ) -> OperationPage:
         """At most `limit` matching operations, from after `before` on."""
 
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        """At most `limit` ids that end so, newest first."""
+
     async def ping(self) -> None:
         """Check that the store answers and can be written. Raises StorageError."""
 
@@ -197,9 +200,7 @@ class InMemoryOperationStore:
     ) -> OperationPage:
         matching = [
             operation
-            for operation in sorted(
-                self._operations.values(), key=lambda o: (o.created_at, o.operation_id), reverse=True
-            )
+            for operation in self._newest_first()
             if (status is None or operation.status is status)
             and (operation_type is None or operation.operation_type == operation_type)
             and (parent_id is None or operation.parent_id == parent_id)
@@ -210,6 +211,12 @@ class InMemoryOperationStore:
             edge = self._operations[before]
             page = [o for o in matching if (o.created_at, o.operation_id) < (edge.created_at, edge.operation_id)]
         return OperationPage.of(page[:limit], limit=limit, total=len(matching))
+
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        return [o.operation_id for o in self._newest_first() if o.operation_id.endswith(ending)][:limit]
+
+    def _newest_first(self) -> Sequence[Operation]:
+        return sorted(self._operations.values(), key=lambda o: (o.created_at, o.operation_id), reverse=True)
 
     async def ping(self) -> None:
         pass

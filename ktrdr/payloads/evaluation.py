@@ -8,7 +8,7 @@ from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.selection import SelectionVerdict
 
 NAIVE = ("majority", "mean", "persistence")
-"""The baselines that learn nothing, which a model must beat."""
+"""Baselines that know nothing; a model must beat each of them that fits its labels."""
 
 
 class ClassScores(Payload):

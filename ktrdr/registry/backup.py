@@ -46,8 +46,10 @@ def remove_operations(path: Path, operation_ids: Iterable[str]) -> None:
     rows = [(operation_id,) for operation_id in operation_ids]
     try:
         with closing(_open(path)) as registry, registry:
-            for table in ("metrics", "operations"):
-                registry.executemany(f"DELETE FROM {table} WHERE operation_id = ?", rows)
+            present = {row[0] for row in registry.execute("SELECT name FROM sqlite_master")}  # older ones have no runs
+            for table in ("metrics", "runs", "operations"):
+                if table in present:
+                    registry.executemany(f"DELETE FROM {table} WHERE operation_id = ?", rows)
     except sqlite3.Error as error:
         raise StorageError(f"{path} cannot be written: {error}") from error
 

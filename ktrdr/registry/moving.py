@@ -17,10 +17,12 @@ from ktrdr.errors import ConflictError, StorageError
 from ktrdr.registry import schema
 from ktrdr.registry.ownership import ServerLock
 from ktrdr.registry.records import READ_ERRORS
-from ktrdr.registry.tables import Base, HomeRow, MetricRow, OperationRow
+from ktrdr.registry.tables import Base, HomeRow, MetricRow, OperationRow, RunRow
 
 _BATCH = 2_000
-_MOVED: tuple[Table, ...] = tuple(Base.metadata.tables[row.__tablename__] for row in (HomeRow, OperationRow, MetricRow))
+_MOVED: tuple[Table, ...] = tuple(
+    Base.metadata.tables[row.__tablename__] for row in (HomeRow, OperationRow, MetricRow, RunRow)
+)
 _RESULTS = OperationRow.results.key
 
 

@@ -11,8 +11,8 @@ from ktrdr.errors import StorageError
 from ktrdr.registry import migrations
 from ktrdr.registry.tables import Base, MetricRow, OperationRow, VersionRow
 
-NEWEST = "2"
-"""The layout of the classes in `tables`; its migration is `migrations/versions/layout_2.py`."""
+NEWEST = "3"
+"""The layout of the classes in `tables`; its migration is `migrations/versions/layout_3.py`."""
 UNVERSIONED = "0.1.0"
 """Stands for registries from before versions were stored."""
 

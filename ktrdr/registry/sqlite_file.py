@@ -16,13 +16,13 @@ from sqlalchemy import Connection, NullPool, create_engine, event
 from ktrdr.findings import BACKUP
 from ktrdr.registry import schema
 from ktrdr.registry.backup import copy_registry
-from ktrdr.registry.tables import HomeRow, MetricRow, OperationRow
+from ktrdr.registry.tables import HomeRow, MetricRow, OperationRow, RunRow
 
 logger = logging.getLogger(__name__)
 
 _LOG_SUFFIXES = ("-wal", "-shm")
 _PATIENCE_S = 5.0
-_SALVAGED = (OperationRow, MetricRow, HomeRow)
+_SALVAGED = (OperationRow, MetricRow, RunRow, HomeRow)
 
 
 def log_files(path: Path) -> list[Path]:
@@ -88,7 +88,8 @@ def salvage(damaged: Path, fresh: Path) -> tuple[int, int]:
     with closing(sqlite3.connect(fresh)) as target:
         for table in _SALVAGED:
             _salvage_table(damaged, target, table.__tablename__, [column.name for column in table.__table__.columns])
-        target.execute("DELETE FROM metrics WHERE operation_id NOT IN (SELECT operation_id FROM operations)")
+        for name in ("metrics", "runs"):
+            target.execute(f"DELETE FROM {name} WHERE operation_id NOT IN (SELECT operation_id FROM operations)")
         target.commit()
         return _count(target, "operations"), _count(target, "metrics")
 

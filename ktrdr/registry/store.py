@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Select, delete, event, func, insert, select, text, tuple_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -26,12 +26,15 @@ from ktrdr.registry.engine import open_engine
 from ktrdr.registry.ownership import ServerLock, claim
 from ktrdr.registry.records import READ_ERRORS, read_records, read_results, to_columns
 from ktrdr.registry.sqlite_file import back_up, connected, enable_log, log_files
-from ktrdr.registry.tables import MetricRow, OperationRow, PingRow
+from ktrdr.registry.tables import MetricRow, OperationRow, PingRow, RunRow
 
 logger = logging.getLogger(__name__)
 
 _DOCTOR = "see what is wrong with: ktrdr doctor"
 _IN_MEMORY = ("", ":memory:")
+_ORDER = (OperationRow.created_at, OperationRow.operation_id)
+
+Chosen = TypeVar("Chosen")
 
 
 def sqlite_url(path: Path) -> URL:
@@ -94,7 +97,7 @@ class SqlOperationStore:
 
     async def add(self, operation: Operation) -> bool:
         try:
-            async with self._writing_session() as session:
+            async with self.writing() as session:
                 session.add(OperationRow(**to_columns(operation)))
                 with _duplicates_detected():
                     await session.flush()
@@ -106,7 +109,7 @@ class SqlOperationStore:
         return await self._find(select(OperationRow).where(OperationRow.idempotency_key == idempotency_key))
 
     async def update(self, operation: Operation) -> None:
-        async with self._writing_session() as session:
+        async with self.writing() as session:
             await session.merge(OperationRow(**to_columns(operation)))
 
     async def finish(
@@ -115,14 +118,14 @@ class SqlOperationStore:
         results: Mapping[str, Any],
         metrics: Sequence[Mapping[str, Any]],
     ) -> None:
-        async with self._writing_session() as session:
+        async with self.writing() as session:
             await session.merge(OperationRow(**to_columns(operation), results=dict(results)))
             await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation.operation_id))
             await _insert_metrics(session, operation.operation_id, metrics)
 
     async def add_ended(self, ended: Sequence[EndedOperation]) -> bool:
         try:
-            async with self._writing_session() as session:
+            async with self.writing() as session:
                 session.add_all(
                     OperationRow(**to_columns(each.operation), results=dict(each.results)) for each in ended
                 )
@@ -135,27 +138,28 @@ class SqlOperationStore:
         return True
 
     async def remove(self, operation_id: str) -> None:
-        async with self._writing_session() as session:
-            await session.execute(delete(MetricRow).where(MetricRow.operation_id == operation_id))
+        async with self.writing() as session:
+            for row in (MetricRow, RunRow):
+                await session.execute(delete(row).where(row.operation_id == operation_id))
             await session.execute(delete(OperationRow).where(OperationRow.operation_id == operation_id))
 
     async def get(self, operation_id: str) -> Operation | None:
         return await self._find(select(OperationRow).where(OperationRow.operation_id == operation_id))
 
     async def _find(self, one: Select[OperationRow]) -> Operation | None:
-        async with self._session() as session:
+        async with self.reading() as session:
             record = next(iter(await session.run_sync(read_records, one)), None)
         if isinstance(record, UnreadableRecord):
             raise record.as_error()
         return record
 
     async def results(self, operation_id: str) -> dict[str, Any] | None:
-        async with self._session() as session:
+        async with self.reading() as session:
             query = select(OperationRow.results).where(OperationRow.operation_id == operation_id)
             return (await session.execute(query)).scalar_one_or_none()
 
     async def metrics(self, operation_id: str, start: int, limit: int) -> list[dict[str, Any]]:
-        async with self._session() as session:
+        async with self.reading() as session:
             query = (
                 select(MetricRow.record)
                 .where(MetricRow.operation_id == operation_id, MetricRow.position >= start)
@@ -165,17 +169,17 @@ class SqlOperationStore:
             return list((await session.execute(query)).scalars())
 
     async def results_by_id(self, operation_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        async with self._session() as session:
+        async with self.reading() as session:
             return await session.run_sync(read_results, operation_ids)
 
     async def count_by_status(self) -> dict[str, int]:
-        async with self._session() as session:
+        async with self.reading() as session:
             query = select(OperationRow.status, func.count()).group_by(OperationRow.status)
             counted = {row.status: row[1] for row in await session.execute(query)}
         return {str(status): counted.get(str(status), 0) for status in OperationStatus}
 
     async def count_metrics(self, operation_id: str) -> int:
-        async with self._session() as session:
+        async with self.reading() as session:
             query = select(func.count()).where(MetricRow.operation_id == operation_id)
             return (await session.execute(query)).scalar_one()
 
@@ -198,13 +202,19 @@ class SqlOperationStore:
             matching = matching.where(OperationRow.parent_id == parent_id)
         if without_types:
             matching = matching.where(OperationRow.operation_type.not_in(without_types))
-        async with self._session() as session:
+        async with self.reading() as session:
             total = (await session.execute(select(func.count()).select_from(matching.subquery()))).scalar_one()
             records = await session.run_sync(read_records, _page(matching, limit, before))
         return OperationPage.of(records, limit=limit, total=total)
 
+    async def ids_ending_with(self, ending: str, limit: int) -> Sequence[str]:
+        named = OperationRow.operation_id
+        async with self.reading() as session:
+            query = select(named).where(named.endswith(ending, autoescape=True))
+            return (await session.execute(_newest_first(query).limit(limit))).scalars().all()
+
     async def ping(self) -> None:
-        async with self._writing_session() as session:
+        async with self.writing() as session:
             await session.execute(delete(PingRow))
 
     async def close(self) -> None:
@@ -213,19 +223,20 @@ class SqlOperationStore:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[AsyncSession]:
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session with one transaction. Raises StorageError."""
         async with _as_storage_errors(), AsyncSession(self._engine) as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def _writing_session(self) -> AsyncIterator[AsyncSession]:
-        """Run writers one at a time, as SQLite does anyway, so that none writes while the file is being restored."""
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """As `reading`, one writer at a time, as SQLite has it anyway, so that none writes to a file being restored."""
         async with self._writing:
             async with _as_storage_errors():
                 await self._restore_deleted_file()
                 if self._server_lock:
                     await self._server_lock.check()
-            async with self._session() as session:
+            async with self.reading() as session:
                 yield session
 
     async def _restore_deleted_file(self) -> None:
@@ -331,8 +342,11 @@ def _leave_copies_to_the_database(version: str) -> None:
 
 
 def _page(matching: Select[OperationRow], limit: int, before: str | None) -> Select[OperationRow]:
-    order = (OperationRow.created_at, OperationRow.operation_id)
     if before is not None:
-        edge = select(*order).where(OperationRow.operation_id == before).scalar_subquery()
-        matching = matching.where(tuple_(*order) < edge)
-    return matching.order_by(*(column.desc() for column in order)).limit(limit)
+        edge = select(*_ORDER).where(OperationRow.operation_id == before).scalar_subquery()
+        matching = matching.where(tuple_(*_ORDER) < edge)
+    return _newest_first(matching).limit(limit)
+
+
+def _newest_first(matching: Select[Chosen]) -> Select[Chosen]:
+    return matching.order_by(*(column.desc() for column in _ORDER))

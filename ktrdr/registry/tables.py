@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, Integer, MetaData, String, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -58,6 +70,18 @@ class MetricRow(Base):
     operation_id: Mapped[str] = mapped_column(ForeignKey("operations.operation_id"), primary_key=True)
     position: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     record: Mapped[dict[str, Any]]
+
+
+class RunRow(Base):
+    """The summary of an operation that trains, and what people have written to it."""
+
+    __tablename__ = "runs"
+
+    operation_id: Mapped[str] = mapped_column(ForeignKey("operations.operation_id"), primary_key=True)
+    summary: Mapped[str | None] = mapped_column(Text)
+    """A `RunSummary` as JSON; none before the operation has ended, and for records of earlier versions."""
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    note: Mapped[str] = mapped_column(default="")
 
 
 class HomeRow(Base):

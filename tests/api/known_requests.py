@@ -75,6 +75,15 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": one, "query": {"dry_run": True}},
             {"path_parameters": {"operation_id": "op_x"}},
         ],
+        f"GET {API}/runs": [
+            {"query": query}
+            for query in ({"where": "lead>-1", "sort": "-lead"}, {"format": "csv"}, {"sort": "nothing"}, {"q": "two"})
+        ],
+        f"GET {API}/runs/{{operation_id}}": [{"path_parameters": path} for path in (one, two)],
+        f"PATCH {API}/runs": [
+            _json({"operation_ids": [operation_id], "add": ["known"], "note": "as tried"})
+            for operation_id in (server.training, server.load)
+        ],
         f"POST {API}/operations/prune": [_json({"older_than_days": 0, "dry_run": True})],
     }
     return by_path

@@ -57,6 +57,8 @@ async def test_wholes_and_folds_are_compared(client: httpx.AsyncClient, loaded: 
     assert (with_fold["rows"]["part"], with_fold["rows"]["samples"]) == ("validation", own["validation_samples"])
     assert "are level" in with_fold["verdict"]
     listed = {model["operation_id"]: model for model in (await client.get(f"{API}/models")).json()["models"]}
+    alone = (await client.get(COMPARE, params={"id": [one]})).json()
+    assert (alone["models"], [each["name"] for each in alone["inputs"]]) == ([first, second], ["fold"])
     assert (listed[one]["fold"], listed[first]["fold"], listed[second]["fold"]) == (None, 1, 2)
 
 
@@ -69,4 +71,5 @@ async def test_what_cannot_be_compared_is_refused(client: httpx.AsyncClient, loa
     assert_problem(unknown, 404, "operation_not_found")
     assert "is no training" in assert_problem(no_training, 404, "not_found")["detail"]
     assert_problem(await client.get(COMPARE, params={"id": [load, load]}), 422, "invalid_input")
-    assert_problem(await client.get(COMPARE, params={"id": [load]}), 422, "invalid_request")
+    assert_problem(await client.get(COMPARE, params={"id": [load]}), 404, "not_found")
+    assert_problem(await client.get(COMPARE), 422, "invalid_request")

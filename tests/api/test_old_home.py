@@ -48,6 +48,12 @@ def test_the_operations_of_0_1_0_are_listed(served: Live) -> None:
     assert served.get(f"/operations/{served.training}").json()["completed_at"].startswith("2026-11-24T07:28:21")
 
 
+def test_a_training_of_0_1_0_is_a_run(served: Live) -> None:
+    table = served.get("/runs", columns="id,name,kind,epochs,training.epochs", where=f"id={served.training}").json()
+
+    assert table["rows"][0]["values"] == [served.training, "two", "training", 2, 2]
+
+
 def test_a_model_of_0_1_0_predicts(served: Live) -> None:
     prediction = served.complete(
         f"/models/{served.training}/predictions", {"symbol": "AAPL", "timeframe": "1d", "last": 3}

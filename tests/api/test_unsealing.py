@@ -120,9 +120,9 @@ async def predictions_at(server: Server, sealed: Sealed) -> AsyncIterator[str]:
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         for where in found_in(path.name, path.read_bytes(), sealed):
             yield f"{path.relative_to(folder)} {where}"
-    for url in await paths_of(server):
-        for where in found_in("", (await server.get(url)).content, sealed):
-            yield f"{url} {where}"
+    for route in await paths_of(server):
+        for where in found_in("", (await server.get(route)).content, sealed):
+            yield f"{route} {where}"
     chart = await server.get("/charts/AAPL/1d", training=server.model)
     for where in found_in("", chart.content, sealed):
         yield f"/charts {where}"

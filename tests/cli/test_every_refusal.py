@@ -44,8 +44,10 @@ ELSEWHERE = {
     "api/services/data_service.py DataService.start_import": "options read names first: tests/api/test_loads.py",
     "api/services/uploads.py": "of a full disk: tests/api/test_loads.py",
     "api/services/log_service.py": "for the dashboard alone: tests/api/test_operations.py",
+    "api/services/reference_service.py": "of ids that end alike, and of an empty home: tests/api/test_references.py",
     "api/services/result_service.py": "of a damaged record: tests/api/test_results.py",
     "api/services/retention_service.py": "of a damaged record: tests/api/test_retention.py",
+    "api/services/run_service.py _changed": "of more tags than one command can add: tests/api/test_runs.py",
     "api/services/training_service.py": "of folds, and of bars that go: tests/api/test_training.py",
     "bootstrap.py _listen": "of a port in use: tests/test_bootstrap.py",
     "cli/__init__.py": "of what nobody expects: tests/cli/test_main.py",
@@ -94,6 +96,7 @@ ELSEWHERE = {
     "plot_style.py": "of fonts that cannot be read: tests/reports/test_reports.py",
     "python_api.py": "in Python alone: tests/test_python_api.py",
     "registry/": "of a damaged or foreign registry: tests/registry/test_ownership.py",
+    "run_table/home.py": "in Python alone: tests/test_python_api.py",
     "saved_models/": "of a damaged model: tests/saved_models/test_reproduce.py",
     "settings.py read_settings 2": "of a damaged .env: tests/test_settings.py",
     "strategy/document.py read_document 1": "options read sizes first: tests/strategy/test_loading.py",
@@ -179,7 +182,7 @@ def _stranger() -> FakeServer:
     fake = FakeServer()
     for path in ("/models", "/strategies/schema"):
         fake.on("GET", path, (200, b"<html>"))
-    fake.on("GET", "/operations/ID/results", {"status": []})
+    fake.on("GET", "/operations/op_training_20230630_k3x9ab/results", {"status": []})
     fake.on("GET", "/indicators", BROKEN)
     return fake
 

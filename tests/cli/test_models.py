@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import TRAINING, operation, problem, results, started
 from tests.cli.conftest import epochs as page
+from tests.cli.test_escapes import STYLES, on_a_terminal
 from tests.sample_results import classification, folds
 
 if TYPE_CHECKING:
@@ -228,11 +229,24 @@ def test_a_fold_is_listed_with_its_number_and_a_whole_with_its_baselines(server:
     assert all_folds.split()[-3:] == ["0.5800", "0.5500", "0.4500"]
 
 
-def test_one_model_has_nothing_to_be_compared_with(ktrdr: Run) -> None:
-    ran = ktrdr("models", "compare", TRAINING)
+def test_of_many_models_a_terminal_shows_the_first_few_and_says_so(
+    server: FakeServer, ktrdr: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"op_training_20261129_{number:06d}" for number in range(30)]
+    inputs = [{"name": "model.layers", "values": list(range(30))}]
+    server.on("GET", "/models/compare", COMPARISON | {"models": ids, "inputs": inputs})
+    for operation_id in ids:
+        server.on("GET", f"/models/{operation_id}", model(operation_id))
+    monkeypatch.setenv("COLUMNS", "80")
 
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("error: two to six models can be compared; 1 id came\n")
+    shown = on_a_terminal(["models", "compare", *ids])
+    piped = ktrdr("models", "compare", *ids).out
+
+    lines = STYLES.sub("", shown).splitlines()
+    assert [line.split() for line in lines if line.startswith("input")] == [["input", *"ABCDEF"]]
+    assert "The tables show 6 of 30 models, and the verdict is on all" in STYLES.sub("", shown)
+    assert ["model.layers", *map(str, range(30))] in [line.split() for line in piped.splitlines()]
+    assert "AD" in piped
 
 
 def test_a_long_name_and_many_symbols_make_no_list_wide(server: FakeServer, ktrdr: Run) -> None:

@@ -150,6 +150,16 @@ async def test_list_filters_by_status_type_and_parent(store: OperationStore) -> 
     assert await ids(store, parent_id="op_whole") == ["op_fold"]
 
 
+async def test_ids_are_found_by_their_ending_newest_first(store: OperationStore) -> None:
+    for minutes, name in enumerate(("b_x7k2p9", "a_q1k2p9", "c_x7_2p9")):
+        await store.add(operation(name, minutes=minutes))
+
+    assert list(await store.ids_ending_with("k2p9", 5)) == ["op_a_q1k2p9", "op_b_x7k2p9"]
+    assert list(await store.ids_ending_with("k2p9", 1)) == ["op_a_q1k2p9"]
+    assert list(await store.ids_ending_with("x7_2p9", 5)) == ["op_c_x7_2p9"]
+    assert list(await store.ids_ending_with("none", 5)) == []
+
+
 async def test_it_answers(store: OperationStore) -> None:
     await store.ping()
 

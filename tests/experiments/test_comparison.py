@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
-from ktrdr.experiments.comparison import ComparedModel, PartName, compare, flat
+from ktrdr.experiments.comparison import ComparedModel, PartName, compare
+from ktrdr.strategy.settings import settings_by_path
 from tests.made_rows import rows
 
 NAIVE = {"majority": 1, "persistence": 0}
@@ -26,7 +27,7 @@ def model(
 ) -> ComparedModel:
     parts: dict[PartName, EvaluatedRows | None] = {"validation": validation, "test": test}
     known = {part: own for part, own in parts.items() if own is not None}
-    return ComparedModel(f"op_{name}", name, dict(flat(inputs, "")), timeframe, known)
+    return ComparedModel(f"op_{name}", name, dict(settings_by_path(inputs)), timeframe, known)
 
 
 def right(share: float, labels: NDArray[Any] = UPS, **changes: Any) -> EvaluatedRows:

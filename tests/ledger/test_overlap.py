@@ -69,7 +69,7 @@ def with_bad_prices(bars: Bars) -> Bars:
 
 DAILY, HOURLY, MINUTES = walk(), walk("1h", 24 * 120, seed=2, volatility=0.003), walk("1m", 3000, 3, 1e-4, 1.1)
 SHUFFLED = np.random.default_rng(0).permutation(500)
-SESSION = np.timedelta64(3, "h")
+HOUR = np.timedelta64(1, "h")
 
 SAME: dict[str, tuple[Bars, Bars]] = {
     "renamed": (DAILY, DAILY),
@@ -93,11 +93,17 @@ SAME: dict[str, tuple[Bars, Bars]] = {
     "not adjusted for dividends": (DAILY, with_dividends(DAILY)),
     "with single wrong prices": (DAILY, with_bad_prices(DAILY)),
     "its inverse": (DAILY, DAILY._replace(closes=1 / DAILY.closes)),
-    "closing with the session": (DAILY, DAILY._replace(instants=DAILY.instants - SESSION)),
+    "closing with the session": (DAILY, DAILY._replace(instants=DAILY.instants - 3 * HOUR)),
     "hours made into days that close with the session": (
         HOURLY,
         resampled(HOURLY, "1d")._replace(instants=resampled(HOURLY, "1d").instants - np.timedelta64(25, "m")),
     ),
+    "hours in another zone": (HOURLY, HOURLY._replace(instants=HOURLY.instants + 5 * HOUR)),
+    "minutes in another zone, a part of them": (
+        MINUTES,
+        MINUTES.rows(slice(400, 2400))._replace(instants=MINUTES.instants[400:2400] - 11 * HOUR),
+    ),
+    "days a day later": (DAILY, DAILY._replace(instants=DAILY.instants + 24 * HOUR)),
     "in fewer bytes": (DAILY, DAILY._replace(closes=DAILY.closes.astype(np.float32).astype(np.float64))),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ktrdr.errors import NotFoundError, StorageError
+from ktrdr.errors import ConflictError, NotFoundError, StorageError
 from ktrdr.files import is_draft
 from ktrdr.ledger.database import VERSION
 from ktrdr.ledger.footprint import Footprint
@@ -107,6 +107,21 @@ def test_a_look_that_was_never_opened_is_not_closed(ledger: Ledger) -> None:
 
     with pytest.raises(NotFoundError, match="has no look look_20200101_aaaaaa"):
         ledger.close_look("look_20200101_aaaaaa", FIGURES, None)
+
+
+def test_a_look_has_short_names(ledger: Ledger) -> None:
+    one = ledger.open_look(request(1, operation_id="op_training_20200101_abc123"))
+    two = ledger.open_look(request(2, operation_id="op_training_20200101_abd123"))
+
+    names = (one, one[-5:], "abc123", "c123", "op_training_20200101_abc123")
+    assert {ledger.look(name).look_id for name in names} == {one}
+    assert ledger.look("last").look_id == two
+    assert ledger.account("abd123") == ledger.account(two)
+    with pytest.raises(ConflictError, match=f"123 ends 2 ids, such as {two}, {one}"):
+        ledger.look("123")
+    for unknown in ("abe123", "%", ""):
+        with pytest.raises(NotFoundError, match="the ledger has no look"):
+            ledger.look(unknown)
 
 
 def test_threads_write_and_read_at_once(ledger: Ledger) -> None:

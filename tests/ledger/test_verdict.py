@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from ktrdr.ledger.series import LookSeries
 from ktrdr.ledger.verdict import verdict_on
 from ktrdr.payloads.looks import LookFigures
 from ktrdr.payloads.selection import BacktestSelection, SelectionVerdict
-from tests.ledger.made_accounts import look_name, made_account, made_series
+from tests.ledger.made_accounts import PER_YEAR, look_name, made_account, made_series
+from tests.recompute import selection as again
 
 Floats = NDArray[np.float64]
 ROWS, LEVEL = 400, 0.025
@@ -169,3 +172,36 @@ def test_a_look_that_was_not_traded_has_no_returns_to_compare() -> None:
     assert found
     assert found.backtest is None
     assert found.selection.tries == 2
+
+
+@pytest.mark.parametrize("missing", [0, 5])
+def test_every_figure_is_the_same_by_other_code(missing: int) -> None:
+    tries = [guess(1, 0.12), *(guess(seed, 0.05 * (seed % 3)) for seed in range(2, 13))]
+    account = made_account([*tries, *[None] * missing])
+    gains = {name: frame([each.gains[name] for each in tries]) for name in ("majority", "persistence")}
+    sums = {**gains, "timing": frame([each.agreement for each in tries])}
+    returns = frame([each.returns for each in tries])
+
+    found = verdict_on(look_name(0), account, LEVEL)
+
+    assert found
+    assert found.backtest
+    chosen, figures = found.selection, account.tries[0].figures
+    assert figures
+    by_chance = {name: again.luckiest(table, 2.0, missing) for name, table in sums.items()}
+    p_values = {name: again.p_value(by_chance[name], figures.tests[name].p_value) for name in sums}
+    over = max(gains, key=lambda name: p_values[name])
+    assert chosen.over == over
+    assert chosen.p_value == pytest.approx(max(p_values.values()), abs=0.03)
+    assert chosen.rank == again.rank(gains[over])
+    assert chosen.overfitting == pytest.approx(again.overfitting(gains[over]))
+    lead = figures.tests[over]
+    unit = lead.lead / norm.isf(lead.p_value)
+    assert chosen.luckiest.median == pytest.approx(unit * np.median(by_chance[over]), rel=0.05)
+    assert chosen.luckiest.upper == pytest.approx(unit * np.quantile(by_chance[over], 1 - LEVEL), rel=0.06)
+    expected = again.deflated(returns, missing, PER_YEAR)
+    assert {name: getattr(found.backtest, name) for name in expected} == pytest.approx(expected, rel=1e-4)
+
+
+def frame(columns: list[NDArray[np.float32]]) -> pd.DataFrame:
+    return pd.DataFrame(dict(enumerate(columns)), dtype=float)

@@ -40,8 +40,9 @@ pytestmark = pytest.mark.anyio
 DONE = old_registry.insert("op_training_old", "TRAINING", "COMPLETED", {"lane": "training"}, {"status": "success"})
 
 
+NEWER = str(int(NEWEST) + 1)
 OLD_TABLES = [("metrics",), ("operations",), ("ping",)]
-NEW_TABLES = [("home",), ("metrics",), ("operations",), ("ping",), (VERSION_TABLE,)]
+NEW_TABLES = [("home",), ("metrics",), ("operations",), ("ping",), (VERSION_TABLE,), ("runs",)]
 
 
 async def open_once(path: Path, home: Home | None = None) -> list[str]:
@@ -133,13 +134,13 @@ async def test_a_newer_registry_in_postgresql_is_refused(postgres: Cluster) -> N
     store = SqlOperationStore(url)
     await store.open()
     await store.close()
-    postgres.query(f"UPDATE {VERSION_TABLE} SET version_num='3'", url)
+    postgres.query(f"UPDATE {VERSION_TABLE} SET version_num='{NEWER}'", url)
 
-    with pytest.raises(StorageError, match="newer version of ktrdr: its layout is '3'"):
+    with pytest.raises(StorageError, match=f"newer version of ktrdr: its layout is '{NEWER}'"):
         await SqlOperationStore(url).open()
 
 
-@pytest.mark.parametrize("version", ["3", "99", "a1b2c3"])
+@pytest.mark.parametrize("version", [NEWER, "99", "a1b2c3"])
 async def test_a_registry_of_a_newer_version_is_refused_by_all_and_not_touched(tmp_path: Path, version: str) -> None:
     home = Home(tmp_path)
     await open_once(home.registry, home)

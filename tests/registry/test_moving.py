@@ -14,9 +14,11 @@ from ktrdr.home import Home, HomeLock
 from ktrdr.operations.operation import Operation, WorkerIdentity
 from ktrdr.operations.status import OperationStatus
 from ktrdr.operations.store import OperationPage
+from ktrdr.payloads.runs import Annotations
 from ktrdr.registry import moving
 from ktrdr.registry.__main__ import main
 from ktrdr.registry.check import check
+from ktrdr.registry.runs import SqlRunStore
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from tests.contracts.test_operation_stores import operation
 from tests.postgres import Cluster
@@ -44,6 +46,8 @@ async def fill(home: Home) -> None:
     for one in OPERATIONS:
         await store.add(one)
     await store.finish(DONE, {"status": "success", "nothing": None}, METRICS)
+    await SqlRunStore(store).put({DONE.operation_id: "{}"})
+    await SqlRunStore(store).annotate({"op_waiting": Annotations(tags=("baseline",), note="ü")})
     await store.close()
 
 
@@ -51,14 +55,15 @@ def move(url: object) -> int:
     return main(["--to", str(url)])
 
 
-def content(url: str, home: Home) -> tuple[OperationPage, object, object, object]:
-    async def read() -> tuple[OperationPage, object, object, object]:
+def content(url: str, home: Home) -> tuple[OperationPage, object, object, object, object]:
+    async def read() -> tuple[OperationPage, object, object, object, object]:
         store = SqlOperationStore(url)
         await store.open(home)
         try:
             results = await store.results_by_id([one.operation_id for one in OPERATIONS])
             metrics = await store.metrics(DONE.operation_id, 0, 9)
-            return await store.list(), results, metrics, await store.find_by_key("k")
+            runs = await SqlRunStore(store).all()
+            return await store.list(), results, metrics, await store.find_by_key("k"), runs
         finally:
             await store.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, status
 from fastapi.responses import StreamingResponse
 
-from ktrdr.api.routes.responses import Injected, refusals
+from ktrdr.api.routes.responses import Injected, ModelId, refusals
 from ktrdr.payloads.bundles import Unpacked, Verification
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -18,7 +18,7 @@ _TAR = "application/x-tar"
     response_class=StreamingResponse,
     responses=refusals(404, 409, 422, 503) | {200: {"content": {_TAR: {}}, "description": "The archive."}},
 )
-async def pack_model(operation_id: str, services: Injected) -> StreamingResponse:
+async def pack_model(operation_id: ModelId, services: Injected) -> StreamingResponse:
     """A training that has ended, with its folds: records, results, metrics and files, as one archive."""
     bundle = await services.bundles.pack(operation_id)
     headers = {
@@ -44,7 +44,7 @@ async def unpack_models(request: Request, services: Injected) -> Unpacked:
     return await services.bundles.unpack(request.stream())
 
 
-@router.get("/{operation_id}/verification", responses=refusals(404, 422, 503))
-async def verify_model(operation_id: str, services: Injected) -> Verification:
+@router.get("/{operation_id}/verification", responses=refusals(404, 409, 422, 503))
+async def verify_model(operation_id: ModelId, services: Injected) -> Verification:
     """Whether the files of a training and its folds are still as they were written."""
     return await services.bundles.verify(operation_id)

@@ -13,7 +13,7 @@ from ktrdr.api.schemas.charts import Chart, Curves
 router = APIRouter(prefix="/charts", tags=["charts"])
 
 
-@router.get("/curves", response_model=Curves, responses=refusals(422, 503))
+@router.get("/curves", response_model=Curves, responses=refusals(404, 409, 422, 503))
 async def read_curves(
     services: Injected,
     operation: Annotated[list[str], Query(max_length=100, description="Ids; unknown ones are left out.")],
@@ -21,11 +21,12 @@ async def read_curves(
     points: Annotated[int, Query(ge=2, le=1000, description="At most so many of each, the last one among them.")] = 60,
 ) -> Response:
     """One column of several operations' metrics, thinned so that it can be drawn small."""
-    curves = await services.charts.curves(operation, column, points)
+    operation_ids = await services.references.operation_ids(operation)
+    curves = await services.charts.curves(operation_ids, column, points)
     return Response(json_of({"column": column, "curves": curves}), media_type="application/json")
 
 
-@router.get("/{symbol}/{timeframe}", response_model=Chart, responses=refusals(404, 422, 503))
+@router.get("/{symbol}/{timeframe}", response_model=Chart, responses=refusals(404, 409, 422, 503))
 async def read_chart(
     symbol: str,
     timeframe: str,
@@ -37,5 +38,6 @@ async def read_chart(
     ] = None,
 ) -> Response:
     """Bars as columns, oldest first, and beside them what a training sees in them."""
-    chart = await services.charts.read(symbol, timeframe, before, limit, training)
+    operation_id = training and await services.references.operation_id(training)
+    chart = await services.charts.read(symbol, timeframe, before, limit, operation_id)
     return Response(json_of(chart), media_type="application/json")

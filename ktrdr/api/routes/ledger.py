@@ -19,7 +19,7 @@ async def list_accounts(services: Injected, limit: Annotated[int, Query(ge=1, le
     return await services.ledger.list(limit)
 
 
-@router.get("/{look_id}", responses=refusals(404, 422, 503))
+@router.get("/{look_id}", responses=refusals(404, 409, 422, 503))
 async def get_account(look_id: str, services: Injected) -> LedgerAccountDetail:
     """The account that holds a look, with all of its looks; an operation's id stands for its newest look."""
     return await services.ledger.get(look_id)

@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from fastapi import Request as HttpRequest
 
-from ktrdr.api.routes.responses import IdempotencyKey, Injected, refusals, started
+from ktrdr.api.routes.responses import IdempotencyKey, Injected, ModelId, refusals, started
 from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
 from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.payloads.comparison import Comparison
 
-MOST_COMPARED = 6
+# As many ids as fit into the head of a request.
+MOST_COMPARED = 400
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -24,23 +25,23 @@ async def list_models(services: Injected, limit: Annotated[int, Query(ge=1, le=1
     return ModelList(models=models, total=total)
 
 
-@router.get("/compare", responses=refusals(404, 422, 503))
+@router.get("/compare", responses=refusals(404, 409, 422, 503))
 async def compare_models(
     services: Injected,
     operation_ids: Annotated[
-        list[str], Query(alias="id", min_length=2, max_length=MOST_COMPARED, description="One for each model.")
+        list[str], Query(alias="id", min_length=1, max_length=MOST_COMPARED, description="One for each model.")
     ],
 ) -> Comparison:
     """What went into trainings differently, and a paired test of them on the rows that all have predicted.
 
-    Of a training in folds each row is predicted by its own fold's model. A training that has not ended, or that an
-    older version trained, has no rows; then the verdict says so.
+    Of a training in folds each row is predicted by its own fold's model; alone, it stands for its folds. A training
+    that has not ended, or that an older version trained, has no rows; then the verdict says so.
     """
-    return await services.comparisons.compare(operation_ids)
+    return await services.comparisons.compare(await services.references.model_ids(operation_ids))
 
 
-@router.get("/{operation_id}", responses=refusals(404, 422, 503))
-async def get_model(operation_id: str, services: Injected) -> Model:
+@router.get("/{operation_id}", responses=refusals(404, 409, 422, 503))
+async def get_model(operation_id: ModelId, services: Injected) -> Model:
     """One model, and whether the bars that it was trained on are still the stored ones."""
     return await services.models.get_checked(operation_id)
 
@@ -51,7 +52,7 @@ async def get_model(operation_id: str, services: Injected) -> Model:
     responses=refusals(403, 404, 409, 413, 422, 503),
 )
 async def predict(
-    operation_id: str,
+    operation_id: ModelId,
     request: Prediction,
     services: Injected,
     response: Response,
@@ -69,7 +70,7 @@ async def predict(
     responses=refusals(403, 404, 409, 413, 422, 503),
 )
 async def export(
-    operation_id: str,
+    operation_id: ModelId,
     request: Export,
     services: Injected,
     response: Response,
@@ -111,7 +112,7 @@ async def unseal(
     responses=refusals(403, 404, 409, 422, 503),
 )
 async def reproduce(
-    operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+    operation_id: ModelId, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:
     """Train it again from the same inputs; the new training's results say whether it is the same, bit for bit."""
     operation = await services.training.reproduce(operation_id, idempotency_key)

@@ -16,6 +16,7 @@ from ktrdr.api.routes.responses import (
     IdempotencyKey,
     Injected,
     OperationBodies,
+    OperationId,
     json_of,
     operation_fields,
     refusals,
@@ -80,7 +81,7 @@ class CachedOperationMiddleware:
             return None
 
 
-@router.get("", response_model=OperationList, responses=refusals(404, 422, 503))
+@router.get("", response_model=OperationList, responses=refusals(404, 409, 422, 503))
 async def list_operations(
     services: Injected,
     status: Annotated[OperationStatus | None, Query(description="Only operations in this state.")] = None,
@@ -95,7 +96,7 @@ async def list_operations(
     page = await services.operations.list_operations(
         status=status,
         operation_type=type.upper() if type else None,
-        parent_id=parent,
+        parent_id=parent and await services.references.operation_id(parent),
         without_types=() if type or parent else (TRIAL_TYPE,),
         limit=limit,
         before=page_token,
@@ -109,9 +110,9 @@ async def list_operations(
     return Response(json_of(body), media_type="application/json")
 
 
-@router.get("/{operation_id}", response_model=Operation, responses=refusals(404, 422, 503))
+@router.get("/{operation_id}", response_model=Operation, responses=refusals(404, 409, 422, 503))
 async def get_operation(
-    operation_id: str,
+    operation_id: OperationId,
     services: Injected,
     wait: Annotated[
         float,
@@ -126,9 +127,9 @@ async def get_operation(
     return Response(json_of(operation_fields(operation)), media_type="application/json")
 
 
-@router.get("/{operation_id}/metrics", response_model=MetricsPage, responses=refusals(404, 422, 503))
+@router.get("/{operation_id}/metrics", response_model=MetricsPage, responses=refusals(404, 409, 422, 503))
 async def get_metrics(
-    operation_id: str,
+    operation_id: OperationId,
     services: Injected,
     cursor: Annotated[
         int, Query(description="Index of the first metric wanted; `new_cursor` of the answer before.")
@@ -145,7 +146,7 @@ async def get_metrics(
     response_model=AnyResults,
     responses=refusals(404, 409, 422, 503) | {200: {"content": {"application/json": {"example": RESULTS}}}},
 )
-async def get_results(operation_id: str, services: Injected) -> Response:
+async def get_results(operation_id: OperationId, services: Injected) -> Response:
     """Results of an operation that has ended; 409 before that."""
     results = await services.results.get(operation_id)
     return Response(results.model_dump_json(), media_type="application/json")
@@ -156,7 +157,7 @@ async def get_results(operation_id: str, services: Injected) -> Response:
     response_class=FileResponse,
     responses=refusals(404, 409, 422, 503) | {200: {"content": {kind: {} for kind in _ARTIFACT_TYPES.values()}}},
 )
-async def get_artifact(operation_id: str, name: str, services: Injected) -> FileResponse:
+async def get_artifact(operation_id: OperationId, name: str, services: Injected) -> FileResponse:
     """An artifact's file, by its name in the results."""
     results = await services.results.get(operation_id)
     artifacts = results.artifacts if isinstance(results, FileResults) else {}
@@ -174,7 +175,7 @@ async def get_artifact(operation_id: str, name: str, services: Injected) -> File
 
 
 @router.post("/{operation_id}/cancel", response_model=Operation, responses=refusals(403, 404, 409, 422, 503))
-async def cancel_operation(operation_id: str, services: Injected) -> Response:
+async def cancel_operation(operation_id: OperationId, services: Injected) -> Response:
     """Ask an operation to end after its current batch; the answer does not wait for that."""
     operation = await services.dispatcher.cancel(operation_id)
     return Response(json_of(operation_fields(operation)), media_type="application/json")
@@ -186,7 +187,7 @@ async def cancel_operation(operation_id: str, services: Injected) -> Response:
     responses=refusals(403, 404, 409, 422, 503),
 )
 async def resume_operation(
-    operation_id: str, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
+    operation_id: OperationId, services: Injected, response: Response, idempotency_key: IdempotencyKey = None
 ) -> OperationStarted:
     """Go on with a failed or cancelled training, from its last checkpoint, or with a load of bars, for those that are
     still missing, as a new operation that names its parent."""
@@ -214,10 +215,10 @@ async def remove_operations(
     dry_run: DryRun = False,
 ) -> Pruned:
     """Remove these operations and their parts, which must have ended: records, metrics and files, models too."""
-    return await services.retention.remove(id, dry_run=dry_run)
+    return await services.retention.remove(await services.references.operation_ids(id), dry_run=dry_run)
 
 
 @router.delete("/{operation_id}", responses=refusals(403, 404, 409, 422, 503))
-async def remove_operation(operation_id: str, services: Injected, dry_run: DryRun = False) -> Pruned:
+async def remove_operation(operation_id: OperationId, services: Injected, dry_run: DryRun = False) -> Pruned:
     """Remove one operation and its parts, which must have ended: record, metrics and files, its model too."""
     return await services.retention.remove([operation_id], dry_run=dry_run)

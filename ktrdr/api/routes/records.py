@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from ktrdr.api.routes.responses import Injected, refusals
+from ktrdr.api.routes.responses import Injected, OperationId, refusals
 from ktrdr.api.schemas.system import LogLines
 from ktrdr.errors import NotFoundError
 from ktrdr.jobs.kinds import strategy_text
@@ -17,9 +17,9 @@ router = APIRouter(prefix="/operations", tags=["operations"])
 @router.get(
     "/{operation_id}/strategy",
     response_class=Response,
-    responses={200: {"content": {"application/yaml": {}}, "description": "The text."}, **refusals(404, 422, 503)},
+    responses={200: {"content": {"application/yaml": {}}, "description": "The text."}, **refusals(404, 409, 422, 503)},
 )
-async def get_strategy(operation_id: str, services: Injected) -> Response:
+async def get_strategy(operation_id: OperationId, services: Injected) -> Response:
     """The strategy's YAML as it was sent, from the start of the operation on."""
     operation = await services.operations.get_operation(operation_id)
     text = strategy_text(operation)
@@ -28,9 +28,9 @@ async def get_strategy(operation_id: str, services: Injected) -> Response:
     return Response(text, media_type="application/yaml")
 
 
-@router.get("/{operation_id}/log", responses=refusals(404, 422, 503))
+@router.get("/{operation_id}/log", responses=refusals(404, 409, 422, 503))
 async def get_log(
-    operation_id: str,
+    operation_id: OperationId,
     services: Injected,
     cursor: Annotated[
         int | None, Query(ge=0, description="`new_cursor` of the answer before; without it, the newest lines.")

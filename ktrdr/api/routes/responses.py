@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cachetools import LRUCache
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Path, Request
 from pydantic_core import to_json
 
 from ktrdr.api.schemas.base import Problem
@@ -25,6 +25,25 @@ def services_of(request: Request) -> Services:
 
 
 Injected = Annotated[Services, Depends(services_of)]
+_Reference = Annotated[
+    str, Path(alias="operation_id", description="An id, any ending that only one id has, or `last` for the newest.")
+]
+
+
+async def _operation_id(reference: _Reference, services: Injected) -> str:
+    return await services.references.operation_id(reference)
+
+
+async def _model_id(reference: _Reference, services: Injected) -> str:
+    return await services.references.model_id(reference)
+
+
+OperationId = Annotated[str, Depends(_operation_id)]
+"""The whole id of the operation that the path names."""
+
+ModelId = Annotated[str, Depends(_model_id)]
+"""The same where a model is needed: `last` is then the newest that has one."""
+
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -20,6 +20,7 @@ from ktrdr.operations.store import EndedOperation
 from ktrdr.payloads.bundles import BundledOperation
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.reading import AnyResults, parse_results
+from ktrdr.payloads.references import OPERATION_ID
 from ktrdr.payloads.results import FileResults
 from ktrdr.payloads.training import FoldsResults, UnfinishedFoldsResults
 from ktrdr.timeframe import Timeframe
@@ -37,8 +38,8 @@ _SHARED = (
     "parent_id",
     "payload",
 )
-_OPERATION = re.compile("op_[a-z_]+_[0-9]{8}_[0-9a-z]{6}")
-_FILE = re.compile(f"/(models|operations)/{_OPERATION.pattern}/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_OPERATION = re.compile(OPERATION_ID)
+_FILE = re.compile(f"/(models|operations)/{OPERATION_ID}/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 async def record_of(operations: OperationsService, operation: Operation) -> bytes:

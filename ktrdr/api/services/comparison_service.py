@@ -21,6 +21,7 @@ from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
 from ktrdr.saved_models.unsealed import unsealed_folder
 from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.settings import settings_by_path
 from ktrdr.training.files import CARD
 
 if TYPE_CHECKING:
@@ -41,12 +42,28 @@ class ComparisonService:
         self._models = models
 
     async def compare(self, operation_ids: Sequence[str]) -> Comparison:
-        """Raises InputError for a repeated id, NotFoundError for what is no training, StorageError."""
+        """Compare these models, or the folds of one alone.
+
+        Raises InputError for a repeated id, or one without folds alone; NotFoundError for what is no training, and
+        StorageError.
+        """
         if len(set(operation_ids)) < len(operation_ids):
             raise InputError("a model cannot be compared with itself", hint="name each operation once")
+        if len(operation_ids) == 1:
+            operation_ids = await self._folds_of(operation_ids[0])
         operations = [await self._operations.get_operation(each) for each in operation_ids]
         results = [await self._results_of(each) for each in operations]
         return await asyncio.to_thread(self._compare, operations, results)
+
+    async def _folds_of(self, operation_id: str) -> list[str]:
+        """The operations of its folds. Raises InputError for a training without."""
+        results = await self._results_of(await self._operations.get_operation(operation_id))
+        if not isinstance(results, FoldsResults):
+            raise InputError(
+                f"one model alone is compared with nothing, and {operation_id} has no folds",
+                hint="name two models or more, or a training in folds",
+            )
+        return [fold.operation_id for fold in results.folds]
 
     async def _results_of(self, operation: Operation) -> EvaluatedResults | None:
         if not isinstance(job_of(operation), TrainingJob | FoldsJob):
@@ -66,7 +83,7 @@ class ComparisonService:
         return compare([self._model(*each) for each in zip(operations, results, names, strict=True)])
 
     def _model(self, operation: Operation, results: EvaluatedResults | None, name: str) -> ComparedModel:
-        from ktrdr.experiments.comparison import ComparedModel, flat
+        from ktrdr.experiments.comparison import ComparedModel
 
         job = job_of(operation)
         assert isinstance(job, TrainingJob | FoldsJob)
@@ -82,7 +99,7 @@ class ComparisonService:
             **(_read_card(folders[-1]) if folders else {}),
         }
         return ComparedModel(
-            operation.operation_id, name, dict(flat(inputs, "")), strategy.timeframes[0], _read_rows(folders)
+            operation.operation_id, name, dict(settings_by_path(inputs)), strategy.timeframes[0], _read_rows(folders)
         )
 
     def _folders(self, operation: Operation, results: EvaluatedResults | None) -> list[Path]:

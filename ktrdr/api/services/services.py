@@ -14,8 +14,10 @@ from ktrdr.api.services.data_service import DataService
 from ktrdr.api.services.ledger_service import LedgerService
 from ktrdr.api.services.log_service import LogService
 from ktrdr.api.services.model_service import ModelService
+from ktrdr.api.services.reference_service import ReferenceService
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.api.services.retention_service import RetentionService
+from ktrdr.api.services.run_service import RunService
 from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
@@ -40,8 +42,10 @@ class Services:
     bundles: BundleService
     comparisons: ComparisonService
     analysis: AnalysisService
+    references: ReferenceService
     results: ResultService
     retention: RetentionService
+    runs: RunService
     charts: ChartService
     ledger: LedgerService
     logs: LogService
