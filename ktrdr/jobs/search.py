@@ -72,7 +72,14 @@ def _winner(trial: TriedPart, full_training: Part) -> SearchWinner:
         score=trial.score,
         identical=results.reproduction.identical,
         differences=results.reproduction.differences,
+        verdict=_verdict(results),
     )
+
+
+def _verdict(results: TrainingResults | FoldsResults) -> str:
+    if isinstance(results, FoldsResults):
+        return results.verdict
+    return results.evaluation.verdict if results.evaluation else ""
 
 
 def _checkpoints(home: Home, trials: Sequence[Part]) -> Iterator[str]:

@@ -67,6 +67,9 @@ class SearchWinner(Payload):
     score: float = Field(description="Its objective.")
     identical: bool = Field(description="Whether the full training came to its trial's weights and scores to the bit.")
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
+    verdict: str = Field(
+        "", description="Whether it beats its baselines beyond chance, given all tries on its rows, in words."
+    )
 
 
 class ParameterImportance(Payload):
