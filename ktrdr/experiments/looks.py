@@ -133,4 +133,6 @@ def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
 
 
 def _kind(request: TrainingRequest) -> LookKind:
+    if request.is_lean:
+        return LookKind.TRIAL
     return LookKind.FOLD if fold_count(request.strategy) > 1 else LookKind.TRAINING

@@ -15,7 +15,7 @@ from ktrdr.payloads.looks import LookFigures, LookKind, Opening
 class LookRequest:
     """A look that is about to happen.
 
-    operation_id: its operation, or the folder's name of a training without a server
+    operation_id: its operation, of an unsealing the training; or the folder's name of a training without a server
     part: the rows, `validation` or `test`, or `other` for predicted bars
     strategy_name: its slug
     inputs_sha256: see `Fingerprint.inputs_sha256`

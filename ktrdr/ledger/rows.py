@@ -93,7 +93,9 @@ def find_look(connection: sqlite3.Connection, name: str) -> Look:
     if name == _NEWEST:
         found = _parse_looks(connection.execute(f"{_LOOK} ORDER BY number DESC LIMIT 1"))
     else:
-        found = _parse_looks(connection.execute(f"{_LOOK} WHERE {_IS_NAMED} ORDER BY number DESC", {"name": name}))
+        # An unsealing bears the id of the training, whose own looks come first.
+        order = "kind = 'unsealing', number DESC"
+        found = _parse_looks(connection.execute(f"{_LOOK} WHERE {_IS_NAMED} ORDER BY {order}", {"name": name}))
     exact = [look for look in found if name in (look.look_id, look.operation_id)]
     if not found:
         raise no_look(name)

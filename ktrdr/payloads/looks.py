@@ -60,7 +60,9 @@ class Look(Payload):
     """One evaluation of a model on rows that it was not trained on."""
 
     look_id: str = Field(pattern="^look_[0-9]{8}_[0-9a-z]{6}$", description="The look's id.")
-    operation_id: str = Field(description="Its operation, or the folder of a training without a server.")
+    operation_id: str = Field(
+        description="Its operation, of an unsealing the training; or the folder of a training without a server."
+    )
     door: Door = Field(description="Where it came from.")
     kind: LookKind = Field(description="The work that evaluated the rows.")
     part: str = Field(description="The rows that were evaluated: validation, test, or other, of predicted bars.")
