@@ -36,6 +36,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BodyTooLarge, _on_body_too_large)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(OSError, _on_system_error)
+    app.add_exception_handler(ImportError, _on_unreadable_library)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -138,6 +139,13 @@ async def _on_system_error(request: Request, error: Exception) -> Response:
     return await _on_ktrdr_error(
         request, errors.StorageError(f"the system cannot do this just now: {error}", hint="try again; see ktrdr.log")
     )
+
+
+async def _on_unreadable_library(request: Request, error: Exception) -> Response:
+    """The disk failed while a library was imported; compiled ones cannot be imported again by the same process."""
+    logger.error("%s %s needs a library that could not be imported", request.method, _path(request), exc_info=error)
+    hint = "try again; if this goes on, restart the server: trainings go on meanwhile, and nothing is lost"
+    return await _on_ktrdr_error(request, errors.StorageError(f"a library cannot be read: {error}", hint=hint))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

@@ -59,6 +59,20 @@ async def test_errors_are_problems(client: httpx.AsyncClient, method: str, path:
     assert_problem(await client.request(method, API + path), status, code)
 
 
+async def test_a_library_that_the_disk_did_not_give_is_named(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ImportError("numpy._core.multiarray failed to import")
+
+    monkeypatch.setattr("ktrdr.features.indicators._names", fail)
+
+    problem = assert_problem(await client.get(f"{API}/indicators"), 503, "storage_failed")
+
+    assert "numpy._core.multiarray" in problem["detail"]
+    assert "restart the server" in problem["hint"]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -136,7 +136,7 @@ class Starter(Client):
             if not any(reason in response.text for reason in ("before its first checkpoint", "has been resumed by")):
                 self.ledger.blame(UNTRUE, path, f"it cannot be resumed: {response.text}")
             return
-        assert response.status_code == 202, response.text
+        assert response.status_code == 202, f"{response.status_code} {response.headers} {response.text}"
         operation_id = response.json()["operation_id"]
         self.started[key] = operation_id
         if path.endswith("/resume"):
@@ -192,6 +192,6 @@ class OthersStarter(Client):
         del self._pending[kind]
         if response.status_code == 409:
             return  # the series is being loaded
-        assert response.status_code == 202, response.text
+        assert response.status_code == 202, f"{response.status_code} {response.headers} {response.text}"
         self._latest[kind] = response.json()["operation_id"]
         self.started[self._latest[kind]] = kind
