@@ -205,7 +205,8 @@ def train(
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
     whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
-    return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
+    joined = summarise(whole, folds, store.read_stored, folder, PurePath(), looks=ledger)
+    return Training(joined.under(folder), folder)
 
 
 def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:

@@ -218,7 +218,7 @@ def run_folds(case: Case, folder: Path) -> tuple[list[Trained], FoldsResults, Fi
     strategy, own = strategy_of(case), [fold.found for fold in trained]
     whole = TrainingInFolds(strategy, "s", "name: s\n", tuple(case.series), None, None)
     parts = [TrainedFold(f"op_{n}", found, folder / f"fold-{n}") for n, found in enumerate(own)]
-    found = with_opening(summarise(whole, parts, reader(case), folder, PurePath()))
+    found = with_opening(summarise(whole, parts, reader(case), folder, PurePath(), looks=Unrecorded()))
 
     table = pd.concat([fold.parts["validation"] for fold in trained], ignore_index=True)
     probabilities = [name for name in table if "." in name]

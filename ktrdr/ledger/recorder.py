@@ -24,6 +24,7 @@ class LookRequest:
     symbols: names of the evaluated symbols, which are only shown
     samples: number of samples
     footprint: the evaluated bars
+    whole_sha256: of a fold and of its whole, the same without the fold; None of anything else
     """
 
     operation_id: str
@@ -36,6 +37,7 @@ class LookRequest:
     symbols: tuple[str, ...]
     samples: int
     footprint: Footprint
+    whole_sha256: str | None = None
 
 
 class LookRecorder(Protocol):

@@ -22,8 +22,8 @@ from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.payloads.looks import Door, Look, LookFigures, Opening
 
 _LOOK = (
-    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
-    " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
+    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, whole_sha256, label, timeframe,"
+    " symbols, first, last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
 _OPENING = (
     "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
@@ -47,6 +47,7 @@ def insert_look(connection: sqlite3.Connection, request: LookRequest, door: Door
         "part": request.part,
         "strategy_name": request.strategy_name,
         "inputs_sha256": request.inputs_sha256,
+        "whole_sha256": request.whole_sha256,
         "label": request.label,
         "timeframe": request.timeframe,
         "symbols": json.dumps(request.symbols),

@@ -26,6 +26,7 @@ class LookKind(StrEnum):
 
     TRAINING = "training"
     FOLD = "fold"
+    WHOLE = "whole"
     TRIAL = "trial"
     PREDICTION = "prediction"
     UNSEALING = "unsealing"
@@ -68,6 +69,9 @@ class Look(Payload):
     strategy_name: str = Field(description="The strategy, as a slug.")
     inputs_sha256: str = Field(
         description="Of strategy, seed, fold and bars, without names: the same inputs again are the same try."
+    )
+    whole_sha256: str | None = Field(
+        None, description="Of a fold and of the whole that it belongs to: the same without the fold; else null."
     )
     label: str = Field(description="The type of the label.")
     timeframe: str = Field(description="Of the bars that samples end on.")
