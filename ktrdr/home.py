@@ -28,7 +28,7 @@ class Home:
     """The paths within a home; reading them creates nothing.
 
     root: the folder itself
-    source: the root of the home whose bars and ledger it uses; None for its own
+    source: the root of the home whose bars, ledger and cache it uses; None for its own
     """
 
     root: Path
@@ -58,7 +58,7 @@ class Home:
     @property
     def datasets(self) -> Path:
         """The cache of datasets, which can be made again: no backup holds them."""
-        return self.root / "cache" / "datasets"
+        return (self.source or self.root) / "cache" / "datasets"
 
     @property
     def registry(self) -> Path:

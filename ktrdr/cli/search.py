@@ -27,6 +27,7 @@ from ktrdr.cli.output import fixed, print_fields, print_json, print_line, print_
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.trials import SHOWN, print_search
 from ktrdr.errors import InputError, NotFoundError
+from ktrdr.payloads.references import LAST
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
@@ -96,9 +97,9 @@ def show(
     if not search.status.is_terminal:
         _show_running(client, search, as_json=as_json)
         return
-    results = client.results(operation_id)
+    results = client.results(search.operation_id)
     if as_json:
-        print_results_json(operation_id, results)
+        print_results_json(search.operation_id, results)
     elif isinstance(results, SearchResults | UnfinishedSearchResults):
         print_search(results, EVERY if every else SHOWN)
 
@@ -126,8 +127,7 @@ def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False
 
     Ctrl-C detaches and leaves it running (exit code 130).
     """
-    _search(connect(ctx), operation_id)
-    operations.watch(ctx, operation_id, as_json)
+    operations.watch(ctx, _search(connect(ctx), operation_id).operation_id, as_json)
 
 
 @app.command()
@@ -168,20 +168,19 @@ def _save(output: Path, strategy: str) -> None:
 @app.command()
 def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False, as_json: AsJson = False) -> None:
     """Go on with a failed or cancelled search, as a new operation; trials that have ended count as they are."""
-    _search(connect(ctx), operation_id)
-    operations.resume(ctx, operation_id, follow, as_json)
+    operations.resume(ctx, _search(connect(ctx), operation_id).operation_id, follow, as_json)
 
 
 @app.command()
 def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Stop a search and its trials; they can go on later with: ktrdr search resume ID."""
-    _search(connect(ctx), operation_id)
-    operations.cancel(ctx, operation_id, as_json)
+    operations.cancel(ctx, _search(connect(ctx), operation_id).operation_id, as_json)
 
 
 def _search(client: Client, operation_id: str) -> Operation:
-    """Raises NotFoundError for an operation of another type."""
-    operation = client.operation(operation_id)
+    """The search, `last` for the newest one. Raises NotFoundError for an operation of another type."""
+    newest = client.operations(kind=SEARCH, limit=1).operations if operation_id == LAST else []
+    operation = newest[0] if newest else client.operation(operation_id)
     if operation.operation_type != SEARCH:
         raise NotFoundError(
             f"operation {operation_id} is no search but a {operation.operation_type}",
@@ -195,10 +194,10 @@ def _finished(client: Client, operation_id: str) -> SearchResults:
     from ktrdr.payloads.search import SearchResults
 
     search = _search(client, operation_id)
-    results = client.results(operation_id)
+    results = client.results(search.operation_id)
     if not isinstance(results, SearchResults):
         raise InputError(
-            f"search {operation_id} has no winner; it is {search.status}",
-            hint=f"go on with it: ktrdr search resume {operation_id}",
+            f"search {search.operation_id} has no winner; it is {search.status}",
+            hint=f"go on with it: ktrdr search resume {search.operation_id}",
         )
     return results

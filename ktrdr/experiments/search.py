@@ -60,10 +60,14 @@ def _spread(scores: Sequence[float]) -> Spread | None:
 
 def _verdict(objective: Objective, scores: Sequence[float], winner: SearchWinner) -> str:
     middle = statistics.median(scores)
-    return (
+    best = (
         f"Trial {winner.trial} is the best of {counted(len(scores), 'trial')} by {objective}: {winner.score:.4g}, "
-        f"where the median trial has {middle:.4g}. The best of many is partly the luckiest of many."
+        f"where the median trial has {middle:.4g}."
     )
+    if winner.selection is None:
+        return f"{best} The best of many is partly the luckiest of many."
+    beats = "beats" if winner.selection.beats_baselines else "does not beat"
+    return f"The winner {beats} its baselines beyond luck. {best} {winner.selection.verdict}"
 
 
 def _warnings(trials: Sequence[TrialResult], winner: SearchWinner) -> Iterator[str]:

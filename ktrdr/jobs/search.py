@@ -72,6 +72,7 @@ def _winner(trial: TriedPart, full_training: Part) -> SearchWinner:
         score=trial.score,
         identical=results.reproduction.identical,
         differences=results.reproduction.differences,
+        selection=results.evaluation.selection if results.evaluation else None,
     )
 
 

@@ -145,7 +145,7 @@ class _Builder:
         if isinstance(event, SequenceStartEvent):
             return self._sequence(path)
         assert isinstance(event, ScalarEvent)
-        return _scalar(event.value) if event.implicit[0] else event.value
+        return read_scalar(event.value) if event.implicit[0] else event.value
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -173,7 +173,7 @@ class _Builder:
         return sequence
 
 
-def _scalar(text: str) -> Any:
+def read_scalar(text: str) -> Any:
     """A plain scalar by YAML 1.2's core schema, https://yaml.org/spec/1.2.2/#1032-tag-resolution."""
     if text in _NULL:
         return None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from ktrdr.errors import Fault, StrategyError
-from ktrdr.strategy.document import Path, parse_path, path_text, read_document
+from ktrdr.strategy.document import Path, parse_path, path_text, read_document, read_scalar
 from ktrdr.strategy.validation_errors import plain, shown
 
 UNLIMITED = 1_000_000
@@ -73,17 +74,17 @@ def _unreachable(data: Any, path: Path) -> Iterator[Fault]:
             return
 
 
-class _Representer(RoundTripRepresenter):
-    def represent_none(self, data: None) -> ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+class _TextOnly(VersionedResolver):
+    """Takes every scalar for text, so that what is not changed is written as it was read."""
 
-
-_Representer.add_representer(type(None), _Representer.represent_none)
+    @property
+    def versioned_resolver(self) -> dict[str, Any]:
+        return {}
 
 
 def _round_trip() -> YAML:
     yaml = YAML()
-    yaml.Representer = _Representer
+    yaml.Resolver = _TextOnly
     yaml.width = UNLIMITED
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -93,7 +94,7 @@ def _round_trip() -> YAML:
 def _put(root: Any, path: Path, value: Any) -> None:
     holder = root
     for key in path[:-1]:
-        if isinstance(holder, dict) and holder.get(key) is None:
+        if isinstance(holder, dict) and not isinstance(holder.get(key), dict | list):
             holder[key] = CommentedMap()
         holder = holder[key]
     holder[path[-1]] = _in_one_line(value)
@@ -108,7 +109,13 @@ def _in_one_line(value: Any) -> Any:
         sequence = CommentedSeq(map(_in_one_line, value))
         sequence.fa.set_flow_style()
         return sequence
-    return value
+    return _scalar_text(value)
+
+
+def _scalar_text(value: Any) -> str:
+    if not isinstance(value, str):
+        return repr(value) if isinstance(value, float) else json.dumps(value)
+    return value if read_scalar(value) == value else DoubleQuotedScalarString(value)
 
 
 def _remove(root: Any, path: Path) -> None:

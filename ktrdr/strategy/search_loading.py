@@ -22,6 +22,8 @@ from ktrdr.strategy.validation_errors import plain, shown, translated
 DRAWS = 32
 """Trials by chance that are checked before anything starts."""
 
+MAX_PARAMETERS = 64
+
 SEED: Path = ("training", "seed")
 
 
@@ -30,6 +32,9 @@ def load_search(text: str, catalogue: IndicatorCatalogue) -> Search:
     document = read_mapping(text)
     settings, faults = _read_settings(document)
     parameters, range_faults = _read_parameters(document)
+    if len(parameters) > MAX_PARAMETERS:
+        message = f"may vary at most {MAX_PARAMETERS} keys; there are {len(parameters)} ranges"
+        raise StrategyError([Fault("search", message, line=document.line(SECTION))], hint=HINT)
     variants = _Variants(document, tuple(parameters), catalogue)
     strategy, value_faults = variants.check_ends()
     faults += range_faults + [fault for fault in value_faults if not _is_below(fault, range_faults)]

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 from ktrdr.payloads.search import Objective
 from ktrdr.strategy.document import Path
-from ktrdr.strategy.ranges import Parameter
+from ktrdr.strategy.ranges import Choice, Parameter, Range
 from ktrdr.strategy.search_space import SECTION, Search
 from ktrdr.strategy.search_spec import MAX_TRIALS
-
-MAX_PARAMETERS = 64
 
 Rule = tuple[Path, str]
 """A place, and the rest of a sentence that begins with it."""
@@ -42,15 +40,17 @@ def broken_rules(search: Search) -> Iterator[Rule]:
 def _parameter_rules(parameter: Parameter) -> Iterator[Rule]:
     if any(parameter.path[: len(place)] == place for place in FIXED):
         yield parameter.path, "must be one value: trials that differ in it cannot be ranked"
-    if parameter.decides_presence and set(parameter.range.values or ()) != {True, False}:
+    if parameter.decides_presence and not _is_yes_or_no(parameter.range):
         yield parameter.path, "must be {choice: [true, false]}"
+
+
+def _is_yes_or_no(own: Range) -> bool:
+    return isinstance(own, Choice) and all(isinstance(option, bool) for option in own.options)
 
 
 def _size_rules(search: Search) -> Iterator[Rule]:
     settings, size = search.settings, search.grid_size
     trials: Path = ("search", "trials")
-    if len(search.parameters) > MAX_PARAMETERS:
-        yield SECTION, f"may vary at most {MAX_PARAMETERS} keys; there are {len(search.parameters)} ranges"
     if settings.seeds is not None:
         if len(search.parameters) > 1:
             yield ("search", "seeds"), "must stand in a strategy without ranges: every seed is one trial"

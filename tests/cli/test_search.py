@@ -45,7 +45,7 @@ def search_results(**changes: Any) -> dict[str, Any]:
         objective=Objective.VAL_LOSS,
         trials=trials,
         best_so_far=(0.69, 0.65, 0.65, 0.65),
-        winner=SearchWinner(trial=1, operation_id=WINNER, score=0.65, identical=True),
+        winner=SearchWinner(trial=1, operation_id=WINNER, score=0.65, identical=True, verdict="It is luck."),
         spread=Spread(mean=0.673, std=0.02, min=0.65, max=0.69),
         importance=(ParameterImportance(parameter="model.layers", importance=0.4, standard_error=0.1),),
         epochs_trained=21,
@@ -93,8 +93,17 @@ def test_show_ranks_trials_and_says_what_the_winner_is_worth(server: FakeServer,
     assert lines[5].split(maxsplit=6) == ["-", "2", "-", "1", "0", "failed", "the loss is no longer a finite number"]
     assert f"model   {WINNER}, the same bits as its trial" in ran.out
     assert ["model.layers", "0.40", "±", "0.10"] in [line.split() for line in lines]
-    assert ran.err == "note: Trial 1 is the best of 3 trials.\n"
+    assert ran.err == "note: Trial 1 is the best of 3 trials.\nnote on the winner: It is luck.\n"
     assert ktrdr("search", "show", SEARCH, "--json").json["winner"]["operation_id"] == WINNER
+
+
+def test_last_is_the_newest_search_and_not_one_of_its_trials(server: FakeServer, ktrdr: Run) -> None:
+    a_search(server)
+    newest = operation("COMPLETED", operation_id=SEARCH, operation_type="SEARCH")
+    server.on("GET", "/operations", {"operations": [newest], "total": 1})
+
+    assert ktrdr("search", "show", "last", "--json").json["operation_id"] == SEARCH
+    assert server.asked[0].query == {"type": "SEARCH", "limit": "1"}
 
 
 def test_show_cuts_a_long_table_and_all_does_not(server: FakeServer, ktrdr: Run) -> None:

@@ -69,6 +69,22 @@ def test_a_place_that_cannot_be_is_refused(place: str, message: str) -> None:
     assert [str(fault) for fault in refused.value.faults] == [message]
 
 
+@pytest.mark.parametrize("scalar", ["2020-13-45", "1_000", "0o17", "NULL", "<<", "'1'", "1e5", ".inf", "0.10"])
+def test_scalars_that_are_not_set_stay_as_they_are_written(scalar: str) -> None:
+    text = f"name: x\ndescription: {scalar}\nlabels: {{horizon: 1}}\n"
+
+    assert with_settings(text, {"labels.horizon": 2}) == text.replace("horizon: 1", "horizon: 2")
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 1e-05, "null", "1", "a: b", "# x", "", " x", "- a", "{a}", "it's", "x\ny"]
+)
+def test_a_value_is_read_as_what_it_was(value: Any) -> None:
+    text = with_settings("name: x\ntraining:\n", {"name": value, "training.list": [value, {"a": value}]})
+
+    assert read_document(text).data == {"name": value, "training": {"list": [value, {"a": value}]}}
+
+
 def test_a_text_that_cannot_be_read_is_left_to_loading() -> None:
     twice = f"{TEXT}name: y\n"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ktrdr.errors import Fault, StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
@@ -109,7 +112,7 @@ def test_a_wrong_range_is_a_fault_at_its_line(document: str, fault: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault"),
+    ("section", "fault"),
     [
         ("{trials: 2, sampler: rndom}", "line 5: search.sampler must be one of random, grid, tpe; it is 'rndom'; did"),
         ("{trails: 2}", "line 5: search.trails is not a key of search; did you mean 'trials'?"),
@@ -123,8 +126,8 @@ def test_a_wrong_range_is_a_fault_at_its_line(document: str, fault: str) -> None
         ("null", "line 5: search must be a mapping; it is null"),
     ],
 )
-def test_wrong_settings_are_a_fault_at_their_line(settings: str, fault: str) -> None:
-    assert only_fault(f"{BASE}  hidden_size: {{int: [1, 8]}}\nsearch: {settings}\n").startswith(fault)
+def test_wrong_settings_are_a_fault_at_their_line(section: str, fault: str) -> None:
+    assert only_fault(f"{BASE}  hidden_size: {{int: [1, 8]}}\nsearch: {section}\n").startswith(fault)
 
 
 def test_all_faults_come_at_once_by_line() -> None:
@@ -154,6 +157,27 @@ def test_values_that_do_not_go_together_are_a_fault_before_anything_starts() -> 
     assert "model.heads must divide hidden_size; it is 4, and hidden_size is" in only_fault(heads)
     assert "indicators[1] makes the feature sma_2, which indicators[0] makes too" in only_fault(twice)
     assert load_search(heads.replace("20]", "20], step: 4").replace("15", "5"), CATALOGUE).trials == 5
+
+
+def test_only_so_many_keys_vary() -> None:
+    averages = ", ".join(f"{{name: sma, as: a{number}, period: {{int: [2, 9]}}}}" for number in range(65))
+
+    assert only_fault(f"{BASE}indicators: [{averages}]\nsearch: {{trials: 3}}\n") == (
+        "line 5: search may vary at most 64 keys; there are 65 ranges"
+    )
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_mutated_text_gives_a_search_or_its_faults(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(SEARCH) - 1))
+    end = data.draw(st.integers(start, min(len(SEARCH), start + 12)))
+    words = ["", "]", "}", ": ", "-1", "null", "{int: [1, 2]}", "{choice: [true, false]}", "[a]", "1e999", "\n", "x"]
+    text = SEARCH[:start] + data.draw(st.sampled_from(words)) + SEARCH[end:]
+
+    with suppress(StrategyError):
+        search = load_search(text, CATALOGUE)
+        assert load_strategy(search.strategy_text(search.at_random(0)), CATALOGUE)
 
 
 def test_a_search_without_anything_to_vary_is_refused() -> None:
