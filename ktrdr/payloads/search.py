@@ -94,6 +94,10 @@ class SearchResults(FileResults):
         description="The best score among each trial and those before it; null before the first score."
     )
     winner: SearchWinner = Field(description="The best trial; of equal ones the first.")
+    selection: SelectionVerdict | None = Field(
+        None,
+        description="The winner's lead beside all tries at its rows, every trial counted; null if unknown.",
+    )
     spread: Spread | None = Field(None, description="The spread of the scores; null for fewer than two.")
     importance: tuple[ParameterImportance, ...] = Field(
         (), description="Importance of the parameters, the greatest first; empty for too few trials."
