@@ -245,7 +245,7 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
     """The ledger: one row for each look at held-out rows, in the order in which they were opened.
 
     `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
+    `ktrdr.payloads.looks.Look` and `LookFigures`, but for its tests; figures of looks that never came to an end are null. Raises
     StorageError.
     """
     import polars as pl
@@ -253,8 +253,9 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
     from ktrdr.ledger.store import Ledger
     from ktrdr.payloads.looks import Look, LookFigures
 
-    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
-    about.remove("figures")
+    tests = {"tests", "against_zero", "against_holding"}
+    about = [name for name in Look.model_fields if name != "figures"]
+    figures = [name for name in LookFigures.model_fields if name not in tests]
     with closing(Ledger(_open_home(home).ledger)) as ledger:
         accounts = ledger.accounts()
     rows = [
