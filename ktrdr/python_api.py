@@ -245,8 +245,8 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
     """The ledger: one row for each look at held-out rows, in the order in which they were opened.
 
     `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`, but for its tests; figures of looks that never came to an end are null. Raises
-    StorageError.
+    `ktrdr.payloads.looks.Look` and `LookFigures`, but for its tests; figures of looks that never came to an end are
+    null. Raises StorageError.
     """
     import polars as pl
 
