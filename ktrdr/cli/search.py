@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SEARCH = "SEARCH"
 EVERY = 10_000
+LAST = "last"
 
 app = typer.Typer(no_args_is_help=True, help="Try many variants of a strategy, and see how much of the best is luck.")
 
@@ -96,9 +97,9 @@ def show(
     if not search.status.is_terminal:
         _show_running(client, search, as_json=as_json)
         return
-    results = client.results(operation_id)
+    results = client.results(search.operation_id)
     if as_json:
-        print_results_json(operation_id, results)
+        print_results_json(search.operation_id, results)
     elif isinstance(results, SearchResults | UnfinishedSearchResults):
         print_search(results, EVERY if every else SHOWN)
 
@@ -126,8 +127,8 @@ def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False
 
     Ctrl-C detaches and leaves it running (exit code 130).
     """
-    _search(connect(ctx), operation_id)
-    operations.watch(ctx, operation_id, as_json)
+    search = _search(connect(ctx), operation_id)
+    operations.watch(ctx, search.operation_id, as_json)
 
 
 @app.command()
@@ -145,12 +146,13 @@ def best(
       ktrdr search best op_search_20230630_k3x9ab -o best.yaml
     """
     client = connect(ctx)
-    winner = _finished(client, operation_id).winner
+    search = _search(client, operation_id)
+    winner = _results(client, search).winner
     strategy = client.strategy(winner.operation_id)
     if as_json:
         print_json({**winner.model_dump(mode="json"), "strategy": strategy})
     else:
-        say(f"Trial {winner.trial} of {operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
+        say(f"Trial {winner.trial} of {search.operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
         for line in strategy.splitlines():
             print_line(line)
     if output:
@@ -168,37 +170,45 @@ def _save(output: Path, strategy: str) -> None:
 @app.command()
 def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False, as_json: AsJson = False) -> None:
     """Go on with a failed or cancelled search, as a new operation; trials that have ended count as they are."""
-    _search(connect(ctx), operation_id)
-    operations.resume(ctx, operation_id, follow, as_json)
+    search = _search(connect(ctx), operation_id)
+    operations.resume(ctx, search.operation_id, follow, as_json)
 
 
 @app.command()
 def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Stop a search and its trials; they can go on later with: ktrdr search resume ID."""
-    _search(connect(ctx), operation_id)
-    operations.cancel(ctx, operation_id, as_json)
+    search = _search(connect(ctx), operation_id)
+    operations.cancel(ctx, search.operation_id, as_json)
 
 
 def _search(client: Client, operation_id: str) -> Operation:
-    """Raises NotFoundError for an operation of another type."""
+    """The search of this id, or the `last` one. Raises NotFoundError for an operation of another type."""
+    if operation_id == LAST:
+        return _last_search(client)
     operation = client.operation(operation_id)
     if operation.operation_type != SEARCH:
         raise NotFoundError(
-            f"operation {operation_id} is no search but a {operation.operation_type}",
+            f"operation {operation.operation_id} is no search but a {operation.operation_type}",
             hint="list searches with: ktrdr operations list --type search",
         )
     return operation
 
 
-def _finished(client: Client, operation_id: str) -> SearchResults:
+def _last_search(client: Client) -> Operation:
+    searches = client.operations(kind=SEARCH, limit=1).operations
+    if not searches:
+        raise NotFoundError("there is no search", hint="start one with: ktrdr search start FILE --symbols …")
+    return searches[0]
+
+
+def _results(client: Client, search: Operation) -> SearchResults:
     """Raises InputError for a search without a winner."""
     from ktrdr.payloads.search import SearchResults
 
-    search = _search(client, operation_id)
-    results = client.results(operation_id)
+    results = client.results(search.operation_id)
     if not isinstance(results, SearchResults):
         raise InputError(
-            f"search {operation_id} has no winner; it is {search.status}",
-            hint=f"go on with it: ktrdr search resume {operation_id}",
+            f"search {search.operation_id} has no winner; it is {search.status}",
+            hint=f"go on with it: ktrdr search resume {search.operation_id}",
         )
     return results

@@ -175,6 +175,16 @@ def test_another_operation_is_no_search(server: FakeServer, ktrdr: Run) -> None:
         assert f"operation {WINNER} is no search but a TRAINING" in ran.err
 
 
+def test_last_is_the_last_search(server: FakeServer, ktrdr: Run) -> None:
+    a_search(server)
+    found = operation("COMPLETED", operation_id=SEARCH, operation_type="SEARCH")
+    server.on("GET", "/operations", {"operations": [found], "total": 1}, {"operations": [], "total": 0})
+
+    assert ktrdr("search", "show", "last").out == ktrdr("search", "show", SEARCH).out
+    assert server.asked[0].query == {"type": "SEARCH", "limit": "1"}
+    assert "there is no search" in ktrdr("search", "show", "last").err
+
+
 def test_cancel_and_resume_go_to_the_operation(server: FakeServer, ktrdr: Run) -> None:
     a_search(server, "CANCELLED")
     cancelled = operation("CANCELLED", operation_id=SEARCH, operation_type="SEARCH")
