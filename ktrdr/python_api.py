@@ -318,11 +318,14 @@ class Search:
         """One row for each trial, the best first: its number, score, epochs, status and values."""
         import polars as pl
 
-        failed = [trial for trial in self.results.trials if trial.score is None]
+        from ktrdr.payloads.search import ranked
+
+        trials = self.results.trials
+        failed = [trial for trial in trials if trial.score is None]
         columns = ("trial", "score", "rung", "epochs", "status")
         rows = [
             {name: getattr(trial, name) for name in columns} | dict(trial.parameters)
-            for trial in [*self.results.ranked, *failed]
+            for trial in [*ranked(self.results.objective, trials), *failed]
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 

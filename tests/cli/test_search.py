@@ -163,7 +163,7 @@ def test_a_search_without_a_winner_has_no_best(server: FakeServer, ktrdr: Run) -
     assert refused.code == 2
     assert f"search {SEARCH} has no winner; it is CANCELLED" in refused.err
     assert f"ktrdr search resume {SEARCH}" in refused.err
-    assert shown.out.startswith("1 trials had ended\n")
+    assert shown.out.startswith("1 trials had ended, by val_loss\n")
 
 
 def test_another_operation_is_no_search(server: FakeServer, ktrdr: Run) -> None:
