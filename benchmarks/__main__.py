@@ -34,6 +34,7 @@ BENCHMARKS = (
     "labels",
     "leak_gate",
     "verdicts",
+    "ledger",
     "luck",
     "honesty",
     "training",

@@ -205,7 +205,8 @@ def train(
             return Training(results.under(folder), folder)
         folds.append(TrainedFold(own.name, results.under(PurePath(own.name)), own))
     whole = TrainingInFolds(chosen, chosen.slug, text, tuple(named), first, last)
-    return Training(summarise(whole, folds, store.read_stored, folder, PurePath()).under(folder), folder)
+    joined = summarise(whole, folds, store.read_stored, folder, PurePath(), looks=ledger)
+    return Training(joined.under(folder), folder)
 
 
 def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | None = None) -> UnsealingResults:
@@ -218,7 +219,7 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
 
     Raises InputError, and the errors of `ktrdr.experiments.unseal.run_unsealing`.
     """
-    from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+    from ktrdr.experiments.unseal import run_unsealing
     from ktrdr.ledger.store import Ledger
     from ktrdr.payloads.looks import Door
     from ktrdr.payloads.unsealing import this_user
@@ -226,9 +227,8 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
 
     opened = _open_home(home)
     folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
-    request = UnsealingRequest(folder.name, folder, by or this_user())
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_unsealing(request, BarStore(opened.bars).read_stored, ledger)
+        results = run_unsealing(folder, by or this_user(), BarStore(opened.bars).read_stored, ledger)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 

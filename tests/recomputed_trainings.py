@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.experiments.train import run_training
-from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.experiments.unseal import run_unsealing
 from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
@@ -118,7 +118,7 @@ def opened(case: Case, folder: Path, found: TrainingResults) -> TrainingResults:
     if found.sealed is None or case.rules.fold < case.rules.folds - 1:
         return found
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        run_unsealing(UnsealingRequest("op_2", folder, "a test"), reader(case), ledger)
+        run_unsealing(folder, "a test", reader(case), ledger)
     return with_opening(found.under(folder))
 
 
@@ -218,7 +218,7 @@ def run_folds(case: Case, folder: Path) -> tuple[list[Trained], FoldsResults, Fi
     strategy, own = strategy_of(case), [fold.found for fold in trained]
     whole = TrainingInFolds(strategy, "s", "name: s\n", tuple(case.series), None, None)
     parts = [TrainedFold(f"op_{n}", found, folder / f"fold-{n}") for n, found in enumerate(own)]
-    found = with_opening(summarise(whole, parts, reader(case), folder, PurePath()))
+    found = with_opening(summarise(whole, parts, reader(case), folder, PurePath(), looks=Unrecorded()))
 
     table = pd.concat([fold.parts["validation"] for fold in trained], ignore_index=True)
     probabilities = [name for name in table if "." in name]

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.experiments.unseal import run_unsealing
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.dataset import Dataset
 from ktrdr.ledger.store import Ledger
@@ -73,7 +73,8 @@ def save(
 def open_test_part(folder: Path, bars: Mapping[str, SymbolBars]) -> UnsealingResults:
     """The model in `folder` on its test part, with a ledger of its own."""
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
-        request = UnsealingRequest("op_2", folder, "a test")
-        opened = run_unsealing(request, lambda symbol, each, *_: StoredBars(bars[symbol][each], "made"), ledger)
+        opened = run_unsealing(
+            folder, "a test", lambda symbol, each, *_: StoredBars(bars[symbol][each], "made"), ledger
+        )
     assert opened
     return opened

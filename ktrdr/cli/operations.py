@@ -155,7 +155,7 @@ def show(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False)
 
 def _annotations(client: Client, operation: Operation) -> list[tuple[str, object]]:
     """What people have written to a training, which is nothing where it is no run."""
-    if operation.operation_type != "TRAINING":
+    if operation.operation_type not in ("TRAINING", "TRIAL"):
         return []
     with suppress(NotFoundError):
         run = client.run(operation.operation_id)

@@ -27,6 +27,7 @@ from ktrdr.cli.output import fixed, print_fields, print_json, print_line, print_
 from ktrdr.cli.strategies import read_strategy
 from ktrdr.cli.trials import SHOWN, print_search
 from ktrdr.errors import InputError, NotFoundError
+from ktrdr.payloads.references import LAST
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 SEARCH = "SEARCH"
 EVERY = 10_000
-LAST = "last"
 
 app = typer.Typer(no_args_is_help=True, help="Try many variants of a strategy, and see how much of the best is luck.")
 
@@ -127,8 +127,7 @@ def watch(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False
 
     Ctrl-C detaches and leaves it running (exit code 130).
     """
-    search = _search(connect(ctx), operation_id)
-    operations.watch(ctx, search.operation_id, as_json)
+    operations.watch(ctx, _search(connect(ctx), operation_id).operation_id, as_json)
 
 
 @app.command()
@@ -146,13 +145,12 @@ def best(
       ktrdr search best op_search_20230630_k3x9ab -o best.yaml
     """
     client = connect(ctx)
-    search = _search(client, operation_id)
-    winner = _results(client, search).winner
+    winner = _finished(client, operation_id).winner
     strategy = client.strategy(winner.operation_id)
     if as_json:
         print_json({**winner.model_dump(mode="json"), "strategy": strategy})
     else:
-        say(f"Trial {winner.trial} of {search.operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
+        say(f"Trial {winner.trial} of {operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
         for line in strategy.splitlines():
             print_line(line)
     if output:
@@ -170,41 +168,32 @@ def _save(output: Path, strategy: str) -> None:
 @app.command()
 def resume(ctx: typer.Context, operation_id: OperationId, follow: Follow = False, as_json: AsJson = False) -> None:
     """Go on with a failed or cancelled search, as a new operation; trials that have ended count as they are."""
-    search = _search(connect(ctx), operation_id)
-    operations.resume(ctx, search.operation_id, follow, as_json)
+    operations.resume(ctx, _search(connect(ctx), operation_id).operation_id, follow, as_json)
 
 
 @app.command()
 def cancel(ctx: typer.Context, operation_id: OperationId, as_json: AsJson = False) -> None:
     """Stop a search and its trials; they can go on later with: ktrdr search resume ID."""
-    search = _search(connect(ctx), operation_id)
-    operations.cancel(ctx, search.operation_id, as_json)
+    operations.cancel(ctx, _search(connect(ctx), operation_id).operation_id, as_json)
 
 
 def _search(client: Client, operation_id: str) -> Operation:
-    """The search of this id, or the `last` one. Raises NotFoundError for an operation of another type."""
-    if operation_id == LAST:
-        return _last_search(client)
-    operation = client.operation(operation_id)
+    """The search, `last` for the newest one. Raises NotFoundError for an operation of another type."""
+    newest = client.operations(kind=SEARCH, limit=1).operations if operation_id == LAST else []
+    operation = newest[0] if newest else client.operation(operation_id)
     if operation.operation_type != SEARCH:
         raise NotFoundError(
-            f"operation {operation.operation_id} is no search but a {operation.operation_type}",
+            f"operation {operation_id} is no search but a {operation.operation_type}",
             hint="list searches with: ktrdr operations list --type search",
         )
     return operation
 
 
-def _last_search(client: Client) -> Operation:
-    searches = client.operations(kind=SEARCH, limit=1).operations
-    if not searches:
-        raise NotFoundError("there is no search", hint="start one with: ktrdr search start FILE --symbols …")
-    return searches[0]
-
-
-def _results(client: Client, search: Operation) -> SearchResults:
+def _finished(client: Client, operation_id: str) -> SearchResults:
     """Raises InputError for a search without a winner."""
     from ktrdr.payloads.search import SearchResults
 
+    search = _search(client, operation_id)
     results = client.results(search.operation_id)
     if not isinstance(results, SearchResults):
         raise InputError(

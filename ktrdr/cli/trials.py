@@ -37,8 +37,6 @@ def _print_finished(results: SearchResults, limit: int) -> None:
     print_line()
     print_fields([*_about_winner(results.winner), *_about_spread(results)])
     note(results.verdict)
-    if results.winner.verdict:
-        note(results.winner.verdict, "the winner")
     for warning in results.warnings:
         warn(warning)
 

@@ -45,9 +45,10 @@ def unseal(
     if len(by) > MOST_OF_WHO:
         raise InputError(f"--by has {len(by)} letters; it may have {MOST_OF_WHO}", hint="write a name and a reason")
     client = connect(ctx)
+    whole_id = client.whole_id(operation_id, has_model=True)
     if not yes:
-        _ask_to_unseal(client.model(operation_id))
-    started = client.unseal(operation_id, Unsealing(by=by.strip() or this_user()))
+        _ask_to_unseal(client.model(whole_id))
+    started = client.unseal(whole_id, Unsealing(by=by.strip() or this_user()))
     finish(client, watch(client, started.operation_id), as_json)
 
 

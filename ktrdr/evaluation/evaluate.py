@@ -57,11 +57,13 @@ class Standard:
     shown: what the rows can show; None where that is not known
     level: the significance level
     selection: the lead beside all tries at the same rows; None where they are not counted
+    is_trial: whether it is one trial of a search, of which the search's verdict on its winner counts all
     """
 
     shown: Resolution | None = None
     level: float = VALIDATION_LEVEL
     selection: SelectionVerdict | None = None
+    is_trial: bool = False
 
 
 PLAIN = Standard()
@@ -146,6 +148,7 @@ def _evaluation(
         log_loss_lead=log_loss_lead,
         resolution=standard.shown,
         selection=standard.selection,
+        is_trial=standard.is_trial,
     )
     return PartEvaluation(
         part=rows.part,

@@ -48,6 +48,7 @@ class VerdictInput:
     wording: how their qualities are written
     control_beats: whether the control beats the naive baselines too
     selection: the lead beside all tries at the same rows; None where they are not counted
+    is_trial: whether it is one trial of a search
     """
 
     part: str
@@ -58,6 +59,7 @@ class VerdictInput:
     wording: Wording
     control_beats: bool
     selection: SelectionVerdict | None = None
+    is_trial: bool = False
 
 
 def verdict(case: VerdictInput, significance: Significance) -> str:
@@ -77,6 +79,11 @@ def verdict(case: VerdictInput, significance: Significance) -> str:
 def _against_baselines(case: VerdictInput, significance: Significance) -> str:
     """With several tries at the same rows the test over all of them decides."""
     selection = case.selection
+    if case.is_trial and significance.beats_baselines:
+        return (
+            f"Taken alone this trial would beat its baselines: {_figures(case.wording)}. What that is worth among all "
+            "trials, the verdict on the search's winner says."
+        )
     if selection is None or selection.tries == 1 or selection.lead <= 0:
         return _alone(case.wording, significance)
     if _is_outdone(case, significance):

@@ -91,6 +91,8 @@ def evaluate_training(
     state: TrainingState,
     stop_requested: Callable[[], bool],
     yardsticks: Mapping[str, Guess],
+    *,
+    is_trial: bool,
 ) -> ModelEvaluation:
     """Evaluate and backtest the model of `state` on the validation part; the test part stays sealed.
 
@@ -98,7 +100,15 @@ def evaluate_training(
     """
     control = label_permutation_control(strategy, dataset, tensors, state.epoch, stop_requested)
     part = evaluate_part(
-        strategy, dataset, bars, tensors, dataset.validation, state.model, control, yardsticks=yardsticks
+        strategy,
+        dataset,
+        bars,
+        tensors,
+        dataset.validation,
+        state.model,
+        control,
+        yardsticks=yardsticks,
+        is_trial=is_trial,
     )
     was_stopped = control is None and strategy.controls.shuffled_labels != "none"
     return ModelEvaluation(part, _class_weights(tensors), was_stopped)
@@ -114,13 +124,15 @@ def evaluate_part(
     control: nn.Module | None,
     level: float = VALIDATION_LEVEL,
     yardsticks: Mapping[str, Guess] | None = None,
+    *,
+    is_trial: bool = False,
 ) -> EvaluatedPart:
     """Evaluate and backtest `model` on one part, at the significance `level`."""
     base = {symbol: bars[symbol][strategy.timeframes[0]] for symbol in dataset.symbols}
     outputs = outputs_for(model, tensors, part)
     control_outputs = outputs_for(control, tensors, part) if control else None
     rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors), yardsticks)
-    standard = Standard(resolution(dataset, part, level), level)
+    standard = Standard(resolution(dataset, part, level), level, is_trial=is_trial)
     traded = backtest(outputs, part, dataset, base, strategy.costs)
     return EvaluatedPart(outputs, rows, standard, evaluate_rows(rows, standard), traded)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ktrdr.experiments.joined_folds import JoinedFolds, ReadBars, join
+from ktrdr.ledger.recorder import LookRecorder
 from ktrdr.payloads.evaluation import Evaluation, Regression
 from ktrdr.payloads.training import (
     FinalMetrics,
@@ -43,6 +44,7 @@ class TrainingInFolds:
     strategy_name: its slug
     strategy_text: its YAML, as it was sent
     start, end: first and last day, both inclusive; None for all stored bars
+    is_trial: whether it is a trial of a search, which gives one verdict over all its trials
     """
 
     strategy: Strategy
@@ -51,6 +53,7 @@ class TrainingInFolds:
     symbols: tuple[str, ...]
     start: date | None
     end: date | None
+    is_trial: bool = False
 
     @property
     def title(self) -> str:
@@ -72,15 +75,25 @@ class TrainedFold:
 
 
 def summarise(
-    training: TrainingInFolds, folds: Sequence[TrainedFold], read_bars: ReadBars, output: Path, place: PurePath
+    training: TrainingInFolds,
+    folds: Sequence[TrainedFold],
+    read_bars: ReadBars,
+    output: Path,
+    place: PurePath,
+    *,
+    looks: LookRecorder,
 ) -> FoldsResults:
     """Evaluate the folds together, in their order, and describe each of them.
+
+    `looks` records the look at the rows of all of them, whose verdict counts all tries there. Raises StorageError.
 
     Writes files to the folder `output`; the results name them under `place`. The model is the last fold's, which has
     seen the newest bars in a walk forward, and whose test part can be opened.
     """
     scores = [_scores(number, fold) for number, fold in enumerate(folds, start=1)]
-    joined = join([fold.folder for fold in folds], training.strategy, read_bars)
+    joined = join(
+        [fold.folder for fold in folds], training.strategy, read_bars, output.name, looks, is_trial=training.is_trial
+    )
     last, spread = folds[-1].results, _spreads(scores)
     results = FoldsResults(
         final_metrics=_final_metrics([fold.results.final_metrics for fold in folds], spread),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ktrdr.errors import InputError, KtrdrError, StorageError
-from ktrdr.evaluation.backtest import trade_signals
-from ktrdr.evaluation.evaluate import evaluate_rows
+from ktrdr.evaluation.backtest import Backtest, trade_signals
+from ktrdr.evaluation.evaluate import Standard, evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows, join_folds
 from ktrdr.evaluation.signals import find_signals
+from ktrdr.experiments.looks import OpenLook, open_whole
+from ktrdr.ledger.recorder import LookRecorder
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.backtest import BacktestResult
@@ -22,9 +24,12 @@ from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.saved_models.reproduce import bars_of
 from ktrdr.saved_models.rows_file import read_rows
 from ktrdr.training.files import CARD
+from ktrdr.training.fingerprint import read_fingerprint
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+
+    import polars as pl
 
     from ktrdr.market.series_file import StoredBars
     from ktrdr.strategy.spec import Strategy
@@ -46,8 +51,21 @@ class JoinedFolds:
     gap: str | None = None
 
 
-def join(folders: Sequence[Path], strategy: Strategy, read_bars: ReadBars) -> JoinedFolds:
-    """Join the folds whose models lie in `folders`."""
+def join(
+    folders: Sequence[Path],
+    strategy: Strategy,
+    read_bars: ReadBars,
+    operation_id: str,
+    looks: LookRecorder,
+    *,
+    is_trial: bool = False,
+) -> JoinedFolds:
+    """Join the folds whose models lie in `folders`; `operation_id` is that of the whole.
+
+    `looks` records the look at all their rows. A trial has no verdict over all tries: its search has. Raises
+    StorageError when the look cannot be recorded.
+    """
+    alone = Standard(is_trial=is_trial)
     try:
         found = [read_rows(folder, "validation") for folder in folders]
     except StorageError as error:
@@ -57,14 +75,30 @@ def join(folders: Sequence[Path], strategy: Strategy, read_bars: ReadBars) -> Jo
         missing = ", ".join(str(number) for number, rows in enumerate(found, start=1) if rows is None)
         return JoinedFolds(None, None, f"no predictions are stored of fold {missing}, which an older version trained")
     rows = join_folds(parts)
-    evaluation = evaluate_rows(rows)
     try:
-        return JoinedFolds(evaluation, _backtest(rows, folders[-1], strategy, read_bars))
+        bars = _read_bars(rows, folders[-1], strategy, read_bars)
+        signals = find_signals(rows, bars, strategy)
     except KtrdrError as error:
-        return JoinedFolds(evaluation, None, f"there is no joined backtest: {error.detail}")
+        return JoinedFolds(evaluate_rows(rows, alone), None, f"there is no joined backtest: {error.detail}")
+    look = open_whole(looks, operation_id, strategy, read_fingerprint(folders[-1]), signals, bars)
+    return _evaluate(rows, trade_signals(signals, _traded(bars, strategy), strategy.costs), look, alone)
 
 
-def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: ReadBars) -> BacktestResult:
+def _evaluate(rows: EvaluatedRows, traded: Backtest, look: OpenLook, alone: Standard) -> JoinedFolds:
+    evaluation = evaluate_rows(rows, alone)
+    look.close(rows, evaluation, traded)
+    verdict = None if alone.is_trial else look.verdict()
+    if verdict is None:
+        return JoinedFolds(evaluation, traded.result)
+    beside_all_tries = replace(alone, selection=verdict.selection)
+    return JoinedFolds(evaluate_rows(rows, beside_all_tries), traded.beside(verdict.backtest).result)
+
+
+def _traded(bars: Mapping[str, SymbolBars], strategy: Strategy) -> dict[str, pl.DataFrame]:
+    return {symbol: own[strategy.timeframes[0]] for symbol, own in bars.items()}
+
+
+def _read_bars(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: ReadBars) -> dict[str, SymbolBars]:
     """Raises InputError and SeriesNotFound when the stored bars are no longer those of the folds."""
     timeframe = strategy.timeframes[0]
     hashes = json.loads((folder / CARD).read_bytes())["data_sha256"]
@@ -74,5 +108,4 @@ def _backtest(rows: EvaluatedRows, folder: Path, strategy: Strategy, read_bars: 
         bars[symbol] = SymbolBars.of({timeframe: read_bars(symbol, timeframe, first, last)})
         if fingerprint(bars[symbol][timeframe]) != hashes[symbol][timeframe]:
             raise InputError(f"the stored bars of {symbol} {timeframe} have changed since the folds were trained")
-    traded = {symbol: own[timeframe] for symbol, own in bars.items()}
-    return trade_signals(find_signals(rows, bars, strategy), traded, strategy.costs).result
+    return bars

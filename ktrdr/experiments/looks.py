@@ -19,8 +19,10 @@ from ktrdr.payloads.selection import LookVerdict
 
 if TYPE_CHECKING:
     from ktrdr.evaluation.backtest import Backtest
+    from ktrdr.evaluation.signals import Signals
     from ktrdr.features.dataset import Dataset, Part
     from ktrdr.market.symbol_bars import SymbolBars
+    from ktrdr.strategy.spec import Strategy
     from ktrdr.training.fingerprint import Fingerprint
     from ktrdr.training.request import TrainingRequest
 
@@ -67,6 +69,38 @@ def open_look(
             symbols=evaluated_symbols(dataset, dataset.validation),
             samples=len(dataset.validation.labels),
             footprint=evaluated.footprint,
+            whole_sha256=fingerprint.whole_sha256 if fold_count(request.strategy) > 1 else None,
+        )
+    )
+    return OpenLook(look_id, evaluated, recorder)
+
+
+def open_whole(
+    recorder: LookRecorder,
+    operation_id: str,
+    strategy: Strategy,
+    fingerprint: Fingerprint,
+    signals: Signals,
+    bars: Mapping[str, SymbolBars],
+) -> OpenLook:
+    """Record that the folds of a training, of one of which `fingerprint` is, are about to be evaluated together.
+
+    `signals` are of all their rows. Raises StorageError.
+    """
+    evaluated = EvaluatedBars.of_signals(strategy, signals, bars)
+    look_id = recorder.open_look(
+        LookRequest(
+            operation_id=operation_id,
+            kind=LookKind.WHOLE,
+            part=signals.part,
+            strategy_name=strategy.slug,
+            inputs_sha256=fingerprint.whole_sha256,
+            label=strategy.labels.type,
+            timeframe=evaluated.timeframe,
+            symbols=signals.names,
+            samples=len(signals.rows),
+            footprint=evaluated.footprint,
+            whole_sha256=fingerprint.whole_sha256,
         )
     )
     return OpenLook(look_id, evaluated, recorder)
@@ -99,4 +133,6 @@ def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
 
 
 def _kind(request: TrainingRequest) -> LookKind:
+    if request.is_lean:
+        return LookKind.TRIAL
     return LookKind.FOLD if fold_count(request.strategy) > 1 else LookKind.TRAINING

@@ -136,6 +136,7 @@ def run_training(
         state,
         stop_requested,
         fold.yardsticks,
+        is_trial=request.is_lean,
     )
     look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
     # The search gives one verdict over all its trials.

@@ -53,6 +53,7 @@ class SealedModel:
     """A trained model with the samples of its training, made again.
 
     model_id: the operation that trained it
+    strategy_name: the slug under which people know it
     folder: holds its files
     results: of its training
     fingerprint: of its training
@@ -60,6 +61,7 @@ class SealedModel:
     """
 
     model_id: str
+    strategy_name: str
     folder: Path
     trained: TrainedModel
     results: TrainingResults
@@ -69,32 +71,19 @@ class SealedModel:
     test: Part
 
 
-@dataclass(frozen=True, slots=True)
-class UnsealingRequest:
-    """Whose test part is to be opened.
-
-    operation_id: the operation that opens it, or the folder's name without a server
-    folder: holds the model
-    by: who asked for it
-    """
-
-    operation_id: str
-    folder: Path
-    by: str
-
-
 def run_unsealing(
-    request: UnsealingRequest,
+    folder: Path,
+    by: str,
     read_bars: ReadBars,
     ledger: OpeningRecorder,
     on_step: Callable[[int, int], None] = lambda step, items: None,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> UnsealingResults | None:
-    """Open the sealed test part of a model and evaluate the model on it. Changes none of the model's files.
+    """Open the sealed test part of the model in `folder` and evaluate the model on it. Changes none of its files.
 
-    The opening is recorded before the model predicts a sealed row; where that fails, nothing is evaluated.
-    `on_step(step, items)` is called with the steps 1 to 3. The results name files within the folder `unsealed` of the
-    model's. Returns None when a stop was requested before the opening was recorded.
+    The opening is recorded with `by`, who asked for it, before the model predicts a sealed row; where that fails,
+    nothing is evaluated. `on_step(step, items)` is called with the steps 1 to 3. The results name files within the
+    folder `unsealed` of the model's. Returns None when a stop was requested before the opening was recorded.
 
     Sets torch's thread count, seed and determinism for the whole process.
 
@@ -105,7 +94,7 @@ def run_unsealing(
         StorageError: a file is damaged or cannot be written, or the opening cannot be recorded.
     """
     on_step(1, 0)
-    sealed = _prepare(request.folder, read_bars)
+    sealed = _prepare(folder, read_bars)
     strategy, dataset, model = sealed.trained.strategy, sealed.dataset, sealed.trained
     tensors = TrainingTensors.of(dataset, strategy.training, model.device)
 
@@ -117,7 +106,7 @@ def run_unsealing(
         return None
 
     evaluated_bars = EvaluatedBars.of(strategy, dataset, sealed.test, sealed.bars)
-    opening = ledger.record_opening(_look(request, sealed, evaluated_bars.footprint), request.by)
+    opening = ledger.record_opening(_look(sealed, evaluated_bars.footprint), by)
     on_step(3, len(sealed.test.labels))
     part = evaluate_part(strategy, dataset, sealed.bars, tensors, sealed.test, model.module, control, opening.level)
     OpenLook(opening.look_id, evaluated_bars, ledger).close(part.rows, part.evaluation, part.backtest)
@@ -132,13 +121,14 @@ def run_unsealing(
     return results
 
 
-def _look(request: UnsealingRequest, sealed: SealedModel, footprint: Footprint) -> LookRequest:
+def _look(sealed: SealedModel, footprint: Footprint) -> LookRequest:
+    """Its operation is the training, with whose bundle it travels."""
     strategy, dataset, test = sealed.trained.strategy, sealed.dataset, sealed.test
     return LookRequest(
-        operation_id=request.operation_id,
+        operation_id=sealed.model_id,
         kind=LookKind.UNSEALING,
         part="test",
-        strategy_name=strategy.slug,
+        strategy_name=sealed.strategy_name,
         inputs_sha256=sealed.fingerprint.inputs_sha256,
         label=strategy.labels.type,
         timeframe=strategy.timeframes[0],
@@ -172,7 +162,9 @@ def _prepare(folder: Path, read_bars: ReadBars) -> SealedModel:
             hint="name the calendar that the symbol had then, use the ktrdr that trained the model, or train again",
         )
     fingerprint = Fingerprint.of(trained.strategy, bars, card["fold"])
-    return SealedModel(card["operation_id"], folder, trained, results, fingerprint, dataset, bars, dataset.test)
+    return SealedModel(
+        card["operation_id"], card["strategy_name"], folder, trained, results, fingerprint, dataset, bars, dataset.test
+    )
 
 
 def _are_same_samples(dataset: Dataset, trained: TrainedModel, results: TrainingResults) -> bool:

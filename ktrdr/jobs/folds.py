@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import PurePosixPath
 
 from ktrdr.errors import StorageError
@@ -10,6 +11,7 @@ from ktrdr.executors.outcome import PARTS, Outcome, read_outcome
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.entry import JobContext
+from ktrdr.ledger.store import Ledger
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import FoldsJob
 from ktrdr.payloads.training import TrainingResults
@@ -19,12 +21,16 @@ from ktrdr.strategy.loading import load_strategy
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
     strategy = load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
-    training = TrainingInFolds(strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end)
+    training = TrainingInFolds(
+        strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end, is_trial=job.trial is not None
+    )
     models = context.home.models
     folds = [TrainedFold(member, _results(context, member), models / member) for member in members]
     output = models / context.operation_id
     store = BarStore(context.home.bars)
-    results = summarise(training, folds, store.read_stored, output, output.relative_to(context.home.root))
+    place = output.relative_to(context.home.root)
+    with closing(Ledger(context.home.ledger)) as ledger:
+        results = summarise(training, folds, store.read_stored, output, place, looks=ledger)
     metadata = {"best_val_loss": results.final_metrics.best_val_loss}
     return Outcome("completed", results.model_dump(mode="json"), metadata)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from ktrdr.cache import FolderCache
@@ -69,15 +69,15 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     return _outcome(results.under(folder), None if may_go_on else folder / CHECKPOINTS)
 
 
-# One of each for the process, which may run many trials.
+# The last one of each stays for the next trial that this process runs.
 
 
-@cache
+@lru_cache(maxsize=1)
 def _ledger(home: Home) -> Ledger:
     return Ledger(home.ledger, Door.PYTHON if home.source else Door.SERVER)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _fold_cache(home: Home) -> FoldCache:
     return FoldCache(FolderCache(home.datasets, read_settings().ktrdr_cache_limit))
 

@@ -6,7 +6,7 @@ import logging
 from contextlib import closing
 
 from ktrdr.executors.outcome import Outcome
-from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.experiments.unseal import run_unsealing
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.ledger.store import Ledger
@@ -24,7 +24,8 @@ def run(job: UnsealingJob, context: JobContext) -> Outcome:
         closing(Ledger(context.home.ledger)) as ledger,
     ):
         results = run_unsealing(
-            UnsealingRequest(context.operation_id, folder, job.by),
+            folder,
+            job.by,
             store.read_stored,
             ledger,
             lambda step, items: bridge.on_step(step, items=items),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ktrdr.ledger.series import Instants, LookSeries, Singles
-from ktrdr.payloads.looks import LedgerAccountDetail, Look, Opening
+from ktrdr.payloads.looks import LedgerAccountDetail, Look, LookKind, Opening
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,15 +116,27 @@ def _union(axes: Iterable[Instants]) -> Instants:
     return np.unique(np.concatenate([np.empty(0, "datetime64[us]"), *distinct.values()]))
 
 
-def distinct_tries(looks: Iterable[Look], asked_for: str | None = None) -> tuple[Look, ...]:
-    """One look for each of the different inputs, see `Account.tries`."""
+def distinct_tries(looks: Sequence[Look], asked_for: str | None = None) -> tuple[Look, ...]:
+    """One look for each of the different inputs, see `Account.tries`.
+
+    A whole repeats what its folds have shown, so it is no other try; beside a whole other folds count as theirs.
+    """
+    beside_whole = any(look.look_id == asked_for and look.kind is LookKind.WHOLE for look in looks)
     chosen: dict[str, Look] = {}
     for look in looks:
-        before = chosen.get(look.inputs_sha256)
+        if look.kind is LookKind.WHOLE and not beside_whole:
+            continue
+        inputs = look.whole_sha256 if beside_whole and look.whole_sha256 else look.inputs_sha256
+        before = chosen.get(inputs)
         if before is None or _weight(look, asked_for) >= _weight(before, asked_for):
-            chosen[look.inputs_sha256] = look
+            chosen[inputs] = look
     return tuple(chosen.values())
 
 
-def _weight(look: Look, asked_for: str | None) -> tuple[bool, bool, int]:
-    return look.has_series, look.look_id == asked_for, look.samples if look.has_series else 0
+def _weight(look: Look, asked_for: str | None) -> tuple[bool, bool, bool, int]:
+    return (
+        look.has_series,
+        look.look_id == asked_for,
+        look.kind is LookKind.WHOLE,
+        look.samples if look.has_series else 0,
+    )

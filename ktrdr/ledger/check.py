@@ -12,7 +12,7 @@ from pathlib import Path
 from ktrdr.errors import StorageError
 from ktrdr.findings import Finding, Level
 from ktrdr.formatting import counted, size_text
-from ktrdr.ledger.database import connect
+from ktrdr.ledger.database import check_log, connect, has_log
 
 _LEDGER = "ledger"
 _RESTORE = "restore a copy of it; trainings fail until then, so that no look stays uncounted"
@@ -21,8 +21,7 @@ _RESTORE = "restore a copy of it; trainings fail until then, so that no look sta
 def check(path: Path) -> Iterator[Finding]:
     """One line that the ledger is sound, or its faults."""
     if not path.exists():
-        advice = "normal before the first training; else restore a copy of it"
-        yield Finding(Level.NOTE, _LEDGER, f"{path.name} does not exist", advice)
+        yield _absence(path)
         return
     if os.name == "posix" and path.stat().st_mode & 0o077:
         advice = f"close it with: chmod 600 {shlex.quote(str(path))}"
@@ -51,9 +50,18 @@ def _check_content(path: Path, connection: sqlite3.Connection) -> Iterator[Findi
         yield Finding(Level.OK, _LEDGER, f"{looks:,} looks, {size_text(path.stat().st_size)}")
 
 
+def _absence(path: Path) -> Finding:
+    try:
+        check_log(path)
+    except StorageError as error:
+        return _fault(error.detail, error.hint)
+    advice = "normal before the first training; else restore a copy of it"
+    return Finding(Level.NOTE, _LEDGER, f"{path.name} does not exist", advice)
+
+
 def _mode(path: Path) -> str:
     """Without a log no process has the file open, and SQLite would create a log even to read."""
-    return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return "mode=ro" if has_log(path) else "mode=ro&immutable=1"
 
 
 def _fault(what: str, advice: str) -> Finding:

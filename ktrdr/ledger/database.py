@@ -54,6 +54,7 @@ CREATE TABLE looks (
     part TEXT NOT NULL,
     strategy_name TEXT NOT NULL,
     inputs_sha256 TEXT NOT NULL,
+    whole_sha256 TEXT,
     label TEXT NOT NULL,
     timeframe TEXT NOT NULL,
     symbols TEXT NOT NULL,
@@ -159,6 +160,7 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3
 
 def _create(path: Path) -> None:
     """Make a whole ledger under another name first, so that nobody ever sees half of one."""
+    check_log(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
@@ -172,6 +174,20 @@ def _create(path: Path) -> None:
         pass
     finally:
         draft.unlink(missing_ok=True)
+
+
+def has_log(path: Path) -> bool:
+    """Whether SQLite's log lies beside the ledger: a process has it open, or was killed."""
+    return path.with_name(f"{path.name}-wal").exists()
+
+
+def check_log(path: Path) -> None:
+    """Raises StorageError where a ledger is gone and its log is not, which would be applied to a new one."""
+    if has_log(path) and not path.exists():
+        raise StorageError(
+            f"the ledger {path} is gone, and its log {path.name}-wal is still there",
+            hint=f"restore a copy of the ledger; or to count anew, remove {path.name}-wal and {path.name}-shm too",
+        )
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +17,7 @@ from ktrdr.market.sessions import instant
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
+    from ktrdr.evaluation.signals import Signals
     from ktrdr.features.dataset import Dataset, Part
     from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
@@ -95,14 +96,30 @@ class EvaluatedBars:
     @classmethod
     def of(cls, strategy: Strategy, dataset: Dataset, part: Part, bars: Mapping[str, SymbolBars]) -> EvaluatedBars:
         """`bars` maps each symbol to the bars that the dataset was made of."""
+        return cls._of_rows(strategy, dataset.symbols, part.symbols, part.rows, bars)
+
+    @classmethod
+    def of_signals(cls, strategy: Strategy, signals: Signals, bars: Mapping[str, SymbolBars]) -> EvaluatedBars:
+        """Of samples of several folds; `bars` maps each symbol to the bars whose rows `signals` names."""
+        return cls._of_rows(strategy, signals.names, signals.symbols, signals.rows, bars)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        strategy: Strategy,
+        names: Sequence[str],
+        symbols: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        bars: Mapping[str, SymbolBars],
+    ) -> EvaluatedBars:
         timeframe = strategy.timeframes[0]
-        instants = np.empty(len(part.rows), "datetime64[us]")
-        closes = np.empty(len(part.rows))
-        for number, symbol in enumerate(dataset.symbols):
-            own, frame = part.symbols == number, bars[symbol][timeframe]
-            instants[own] = closings.closes_at(frame, timeframe, strategy.calendar)[part.rows[own]]
-            closes[own] = frame["close"].to_numpy()[part.rows[own]]
-        return cls(timeframe, instants, closes, part.symbols)
+        instants = np.empty(len(rows), "datetime64[us]")
+        closes = np.empty(len(rows))
+        for number, symbol in enumerate(names):
+            own, frame = symbols == number, bars[symbol][timeframe]
+            instants[own] = closings.closes_at(frame, timeframe, strategy.calendar)[rows[own]]
+            closes[own] = frame["close"].to_numpy()[rows[own]]
+        return cls(timeframe, instants, closes, symbols)
 
     @property
     def footprint(self) -> Footprint:

@@ -15,7 +15,7 @@ from ktrdr.payloads.looks import LookFigures, LookKind, Opening
 class LookRequest:
     """A look that is about to happen.
 
-    operation_id: its operation, or the folder's name of a training without a server
+    operation_id: its operation, of an unsealing the training; or the folder's name of a training without a server
     part: the rows, `validation` or `test`, or `other` for predicted bars
     strategy_name: its slug
     inputs_sha256: see `Fingerprint.inputs_sha256`
@@ -24,6 +24,7 @@ class LookRequest:
     symbols: names of the evaluated symbols, which are only shown
     samples: number of samples
     footprint: the evaluated bars
+    whole_sha256: of a fold and of its whole, the same without the fold; None of anything else
     """
 
     operation_id: str
@@ -36,6 +37,7 @@ class LookRequest:
     symbols: tuple[str, ...]
     samples: int
     footprint: Footprint
+    whole_sha256: str | None = None
 
 
 class LookRecorder(Protocol):

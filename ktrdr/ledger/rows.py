@@ -22,8 +22,8 @@ from ktrdr.ledger.stored_look import StoredLook
 from ktrdr.payloads.looks import Door, Look, LookFigures, Opening
 
 _LOOK = (
-    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, label, timeframe, symbols, first,"
-    " last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
+    "SELECT look_id, operation_id, door, kind, part, strategy_name, inputs_sha256, whole_sha256, label, timeframe,"
+    " symbols, first, last, samples, opened_at, closed_at, figures, series NOT NULL AS has_series, footprint FROM looks"
 )
 _OPENING = (
     "SELECT look_id, openings.number, level, openings.opened_at, by, inputs_sha256"
@@ -47,6 +47,7 @@ def insert_look(connection: sqlite3.Connection, request: LookRequest, door: Door
         "part": request.part,
         "strategy_name": request.strategy_name,
         "inputs_sha256": request.inputs_sha256,
+        "whole_sha256": request.whole_sha256,
         "label": request.label,
         "timeframe": request.timeframe,
         "symbols": json.dumps(request.symbols),
@@ -92,7 +93,9 @@ def find_look(connection: sqlite3.Connection, name: str) -> Look:
     if name == _NEWEST:
         found = _parse_looks(connection.execute(f"{_LOOK} ORDER BY number DESC LIMIT 1"))
     else:
-        found = _parse_looks(connection.execute(f"{_LOOK} WHERE {_IS_NAMED} ORDER BY number DESC", {"name": name}))
+        # An unsealing bears the id of the training, whose own looks come first.
+        order = "kind = 'unsealing', number DESC"
+        found = _parse_looks(connection.execute(f"{_LOOK} WHERE {_IS_NAMED} ORDER BY {order}", {"name": name}))
     exact = [look for look in found if name in (look.look_id, look.operation_id)]
     if not found:
         raise no_look(name)

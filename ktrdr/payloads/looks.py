@@ -26,6 +26,7 @@ class LookKind(StrEnum):
 
     TRAINING = "training"
     FOLD = "fold"
+    WHOLE = "whole"
     TRIAL = "trial"
     PREDICTION = "prediction"
     UNSEALING = "unsealing"
@@ -59,13 +60,18 @@ class Look(Payload):
     """One evaluation of a model on rows that it was not trained on."""
 
     look_id: str = Field(pattern="^look_[0-9]{8}_[0-9a-z]{6}$", description="The look's id.")
-    operation_id: str = Field(description="Its operation, or the folder of a training without a server.")
+    operation_id: str = Field(
+        description="Its operation, of an unsealing the training; or the folder of a training without a server."
+    )
     door: Door = Field(description="Where it came from.")
     kind: LookKind = Field(description="The work that evaluated the rows.")
     part: str = Field(description="The rows that were evaluated: validation, test, or other, of predicted bars.")
     strategy_name: str = Field(description="The strategy, as a slug.")
     inputs_sha256: str = Field(
         description="Of strategy, seed, fold and bars, without names: the same inputs again are the same try."
+    )
+    whole_sha256: str | None = Field(
+        None, description="Of a fold and of the whole that it belongs to: the same without the fold; else null."
     )
     label: str = Field(description="The type of the label.")
     timeframe: str = Field(description="Of the bars that samples end on.")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ktrdr.payloads.payload import Payload
 from ktrdr.payloads.results import FileResults, Results
+from ktrdr.payloads.selection import SelectionVerdict
 from ktrdr.payloads.training import Spread
 
 Parameters = dict[str, JsonValue]
@@ -78,8 +79,8 @@ class SearchWinner(Payload):
     score: float = Field(description="Its objective.")
     identical: bool = Field(description="Whether the full training came to its trial's weights and scores to the bit.")
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
-    verdict: str = Field(
-        "", description="Whether it beats its baselines beyond chance, given all tries on its rows, in words."
+    selection: SelectionVerdict | None = Field(
+        None, description="Its lead beside all tries at the same rows; null where its rows could not be evaluated."
     )
 
 
@@ -104,6 +105,10 @@ class SearchResults(FileResults):
         description="The best score among each trial and those before it; null before the first score."
     )
     winner: SearchWinner = Field(description="The best trial; of equal ones the first.")
+    selection: SelectionVerdict | None = Field(
+        None,
+        description="The winner's lead beside all tries at its rows, every trial counted; null if unknown.",
+    )
     spread: Spread | None = Field(None, description="The spread of the scores; null for fewer than two.")
     importance: tuple[ParameterImportance, ...] = Field(
         (), description="Importance of the parameters, the greatest first; empty for too few trials."

@@ -52,10 +52,10 @@ class SqlRunStore:
             row = await session.get(RunRow, operation_id)
             return _stored(row) if row else None
 
-    async def ended(self, operation_type: str) -> list[str]:
-        """The ids of all operations of this type that have ended, oldest first."""
+    async def ended(self, operation_types: Collection[str]) -> list[str]:
+        """The ids of all operations of these types that have ended, oldest first."""
         async with self._registry.reading() as session:
-            return await session.run_sync(read_ended, operation_type)
+            return await session.run_sync(read_ended, operation_types)
 
     async def put(self, summaries: Mapping[str, str]) -> None:
         """Store summaries by operation id; those of operations that are gone are ignored."""
@@ -81,9 +81,9 @@ def read_runs(session: Session) -> list[StoredRun]:
     ]
 
 
-def read_ended(session: Session, operation_type: str) -> list[str]:
+def read_ended(session: Session, operation_types: Collection[str]) -> list[str]:
     query = select(OperationRow.operation_id).where(
-        OperationRow.operation_type == operation_type, OperationRow.status.in_(_ENDED)
+        OperationRow.operation_type.in_(operation_types), OperationRow.status.in_(_ENDED)
     )
     return list(session.execute(query.order_by(OperationRow.created_at, OperationRow.operation_id)).scalars())
 

@@ -21,8 +21,6 @@ def _winner(results: SearchResults) -> Iterator[str]:
     winner = results.winner
     same = "the same bits as its trial" if winner.identical else "NOT the bits of its trial"
     yield f"Winner: trial {winner.trial}, trained again in full as {winner.operation_id}, {same}."
-    if winner.verdict:
-        yield winner.verdict
     yield from (f"  {name} = {_shown(value)}" for name, value in results.trials[winner.trial].parameters.items())
 
 

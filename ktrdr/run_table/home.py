@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from ktrdr import __version__
 from ktrdr.errors import InputError, StorageError
-from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.runs import Annotations
 from ktrdr.registry import schema
@@ -22,7 +21,7 @@ from ktrdr.registry.runs import read_runs
 from ktrdr.registry.sqlite_file import connected
 from ktrdr.registry.tables import OperationRow
 from ktrdr.run_table.rows import Runs
-from ktrdr.run_table.summary import parse_summary, summarise
+from ktrdr.run_table.summary import RUN_TYPES, parse_summary, summarise
 from ktrdr.strategy.loading import IndicatorCatalogue
 
 
@@ -77,7 +76,7 @@ def _read(connection: Connection, catalogue: IndicatorCatalogue) -> Runs:
 
 def _others(session: Session, read: set[str]) -> list[Operation]:
     """The trainings without a stored summary: unfinished ones, and those of earlier versions."""
-    of_type = OperationRow.operation_type == KINDS["training"].operation_type
+    of_type = OperationRow.operation_type.in_(RUN_TYPES)
     missing = set(session.execute(select(OperationRow.operation_id).where(of_type)).scalars()) - read
     query = select(OperationRow).where(OperationRow.operation_id.in_(missing))
     return [record for record in read_records(session, query) if isinstance(record, Operation)]

@@ -9,6 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from ktrdr.errors import StorageError, StrategyError
 from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.parts import TRAINING_TYPE, TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.evaluation import NAIVE
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
@@ -20,6 +21,9 @@ from ktrdr.strategy.settings import settings_by_path
 from ktrdr.strategy.spec import Strategy
 
 _ABOUT = ("name", "description", "timeframes", "indicators")
+RUN_TYPES = frozenset({TRAINING_TYPE, TRIAL_TYPE})
+"""The types of operations that are runs."""
+
 # TA-Lib's name of the parameter that strategies call `period`.
 _PERIOD = "timeperiod"
 
@@ -123,6 +127,7 @@ def _measures(results: AnyResults | None) -> Measures:
         return Measures()
     final, evaluation = results.final_metrics, results.evaluation
     traded = results.backtest.model if results.backtest else None
+    selection = evaluation.selection if evaluation else None
     lead, p = _lead(results)
     return Measures(
         val_loss=final.best_val_loss,
@@ -133,6 +138,8 @@ def _measures(results: AnyResults | None) -> Measures:
         rank_ic=getattr(evaluation, "rank_ic", None),
         lead=lead,
         p=p,
+        adjusted_p=selection.p_value if selection else None,
+        tries=selection.tries if selection else None,
         sharpe=traded.sharpe if traded else None,
         total_return=traded.total_return if traded else None,
         drawdown=traded.max_drawdown if traded else None,

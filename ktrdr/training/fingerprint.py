@@ -48,9 +48,17 @@ class Fingerprint:
     @property
     def inputs_sha256(self) -> str:
         """SHA-256 of strategy, fold and bars without any name: the same inputs are the same try, however called."""
+        return self._sha256(self.fold)
+
+    @property
+    def whole_sha256(self) -> str:
+        """The same without the fold."""
+        return self._sha256(None)
+
+    def _sha256(self, fold: int | None) -> str:
         strategy = {key: value for key, value in _completed(self.strategy).items() if key not in _NAMES}
         bars = [list(contents.values()) for contents in self.data.values()]
-        return hashlib.sha256(json.dumps([strategy, self.fold, bars], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([strategy, fold, bars], sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]

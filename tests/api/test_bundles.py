@@ -149,7 +149,7 @@ def test_a_training_in_folds_brings_its_folds(origin: Live, target: Live) -> Non
     whole = origin.complete("/training/start", FOLDS)
     folds = [fold["operation_id"] for fold in results(origin, whole)["folds"]]
 
-    answer = unpack(target, packed(origin, whole))
+    answer = unpack(target, remade(packed(origin, whole), _of_format_1))
 
     assert answer.status_code == 201, answer.text
     assert answer.json()["operation_ids"] == sorted([whole, *folds])
@@ -206,6 +206,13 @@ def _without_record(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
 
 def _without_weights(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
     del files[f"models/{manifest['operation_id']}/model.safetensors"]
+
+
+def _of_format_1(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    """Without looks."""
+    manifest["version"] = 1
+    for name in [name for name in files if name.startswith("looks/")]:
+        del files[name]
 
 
 def _newer(files: dict[str, bytes], manifest: dict[str, Any]) -> None:
@@ -300,14 +307,14 @@ def test_a_bundle_that_lies_is_refused_and_leaves_nothing(
 
 
 def _refuses(server: Live, content: bytes, reason: str) -> None:
-    before, count = tree(server.home), server.count()
+    before, count, looks = tree(server.home), server.count(), server.get("/ledger").json()
 
     answer = unpack(server, content)
 
     assert answer.status_code == 422
     assert reason in answer.json()["detail"]
     assert answer.json()["hint"]
-    assert (tree(server.home), server.count()) == (before, count)
+    assert (tree(server.home), server.count(), server.get("/ledger").json()) == (before, count, looks)
 
 
 def _flipped(content: bytes) -> bytes:

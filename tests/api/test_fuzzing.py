@@ -42,6 +42,7 @@ def test_reading_changes_nothing(server: Live) -> None:
         f"{API}/operations/{server.load}/strategy",
         f"{API}/models/{server.load}/bundle",
         f"{API}/models/{server.load}/verification",
+        f"{API}/runs/{server.load}",
     }
     assert {path for path, _ in answers} - answered == without_content
     assert len(answered) > 30

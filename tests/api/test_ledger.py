@@ -45,13 +45,15 @@ def test_a_training_is_a_look_with_the_figures_of_its_results(server: Live) -> N
     assert {key: found[key] for key in listed["accounts"][0]} in listed["accounts"]
 
 
-def test_a_reproduction_is_a_look_and_no_other_try(server: Live) -> None:
+def test_a_reproduction_is_a_look_and_no_other_try_and_stays_when_it_is_removed(server: Live) -> None:
     before = account(server, server.training)
 
-    server.complete(f"/models/{server.training}/reproduce", {})
+    again = server.complete(f"/models/{server.training}/reproduce", {})
 
     after = account(server, server.training)
     assert (after["looks"], after["tries"]) == (before["looks"] + 1, before["tries"])
+    assert server.http.delete(f"/api/v1/operations/{again}").status_code == 200
+    assert account(server, again) == after
 
 
 def test_predictions_on_known_history_are_looks_outside_of_the_training_part(server: Live) -> None:
@@ -75,16 +77,6 @@ def test_a_prediction_without_an_outcome_is_no_look(server: Live) -> None:
 
     assert answer.status_code == 404
     assert answer.json()["detail"] == f"the ledger has no look {newest}"
-
-
-def test_removed_trainings_stay_in_the_ledger(server: Live) -> None:
-    other = server.complete("/training/start", START | {"strategy": STRATEGY.replace("period: 14", "period: 9")})
-    before = account(server, other)
-
-    assert server.http.delete(f"/api/v1/operations/{other}").status_code == 200
-
-    assert account(server, other) == before
-    assert before["tries"] == 2
 
 
 def test_a_verdict_counts_the_tries_of_today(server: Live) -> None:

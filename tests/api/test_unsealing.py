@@ -192,7 +192,7 @@ async def test_an_opening_is_served_with_the_model_and_counted_once(server: Serv
     assert (await server.get(f"/models/{server.model}")).json()["results"] == served
     summary = await server.get(f"/operations/{first['operation_id']}/artifacts/model_summary")
     assert "was opened by Ada" in " ".join(summary.text.split())
-    account = (await server.get(f"/ledger/{first['operation_id']}")).json()
+    account = (await server.get(f"/ledger/{first['opening']['look_id']}")).json()
     assert [opening["by"] for opening in account["openings"]] == ["Ada", "client 127.0.0.1"]
     compared = (await server.get("/models/compare", id=[server.model, server.rival])).json()
     assert compared["rows"]["part"] == "test"

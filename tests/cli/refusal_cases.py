@@ -284,7 +284,6 @@ OPTIONS = [
     Case("data rm NOPE", ("NOPE", "ktrdr data list")),
     Case("data providers nobody", ("'nobody'", "yahoo")),
     Case("operations show op_training_20230630_abc123", ("op_training_20230630_abc123", "operations list")),
-    Case("search show last", ("there is no search", "ktrdr search start")),
     Case("search show TRAINING", ("TRAINING is no search", "operations list --type search")),
     Case("operations show a/b", ("'a/b'",)),
     Case("operations cancel TRAINING", ("TRAINING", "COMPLETED")),

@@ -55,7 +55,7 @@ ELSEWHERE = {
     "cli/imports.py _send": "of a file that vanishes: tests/cli/test_data.py",
     "cli/models.py": "of a server of another version: tests/cli/test_models.py",
     "cli/search.py _save": "of a disk that fails: tests/cli/test_search.py",
-    "cli/search.py _results": "of a search without a winner: tests/cli/test_search.py",
+    "cli/search.py _finished": "of a search without a winner: tests/cli/test_search.py",
     "cli/watch.py": "of a server that goes away: tests/cli/test_watch.py",
     "doctor/": "of a damaged home: tests/doctor/test_doctor.py",
     "evaluation/signals.py": "of bars that change meanwhile: tests/api/test_comparison.py",

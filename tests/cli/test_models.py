@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import pytest
 from tests.cli.conftest import TRAINING, operation, problem, results, started
 from tests.cli.conftest import epochs as page
 from tests.cli.test_escapes import STYLES, on_a_terminal
-from tests.sample_results import classification, folds
+from tests.sample_results import backtest, classification, folds
 
 if TYPE_CHECKING:
     from tests.cli.conftest import FakeServer, Run
@@ -258,3 +259,68 @@ def test_a_long_name_and_many_symbols_make_no_list_wide(server: FakeServer, ktrd
     assert max(map(len, lines)) < 160
     assert "SYMBOL0,SYMBOL1,SYMBOL2 and 57 more" in lines[1]
     assert f"{'n' * 39}…" in lines[1]
+
+
+UNSEALING = "op_unsealing_20261129_i4uz2u"
+OPENING = {
+    "look_id": "look_20261129_1ir9ce",
+    "number": 2,
+    "level": 0.0125,
+    "opened_at": "2026-11-29T01:47:25.089Z",
+    "by": "Ada",
+}
+
+
+def sealed(opening: dict[str, object] | None = None) -> dict[str, object]:
+    part = {"samples": 120, "from": "2024-02-14T00:00:00Z", "to": "2024-12-27T00:00:00Z", "opening": opening}
+    return model(results={**results(), "sealed": part})
+
+
+def unsealing(server: FakeServer, opening: dict[str, object] | None = None) -> None:
+    evaluation = classification(part="test", verdict="Nothing was selected here.").model_dump(mode="json")
+    money = backtest("test").model_dump(mode="json")
+    opened = {"kind": "unsealing", "model": TRAINING, "opening": OPENING, "evaluation": evaluation, "money": money}
+    server.on("GET", f"/models/{TRAINING}", sealed(opening))
+    server.on("POST", f"/models/{TRAINING}/unseal", started(UNSEALING))
+    server.on("GET", f"/operations/{UNSEALING}", operation("COMPLETED", operation_id=UNSEALING))
+    server.on("GET", f"/operations/{UNSEALING}/metrics", {**page(1, 1), "metrics": []})
+    server.on("GET", f"/operations/{UNSEALING}/results", opened)
+
+
+def test_unseal_asks_and_without_a_terminal_refuses(server: FakeServer, ktrdr: Run) -> None:
+    unsealing(server)
+
+    ran = ktrdr("models", "unseal", TRAINING)
+
+    assert (ran.code, server.paths("POST")) == (2, [])
+    assert f"Open 120 test samples of {TRAINING}, 2024-02-14 to 2024-12-27?" in ran.err
+    assert "--yes" in ran.err
+
+
+def test_unseal_says_who_asks_and_shows_what_it_spends(server: FakeServer, ktrdr: Run) -> None:
+    unsealing(server)
+
+    ran = ktrdr("models", "unseal", TRAINING, "--yes")
+
+    assert ran.code == 0
+    (asked,) = [each for each in server.asked if each.method == "POST"]
+    assert re.fullmatch(r".+@.+", asked.json["by"])
+    assert re.search(r"^opened by +Ada$", ran.out, re.MULTILINE)
+    assert re.search(r"^significance level +1\.25%$", ran.out, re.MULTILINE)
+    assert "note on the test part: Nothing was selected here." in ran.err
+
+
+def test_what_was_opened_before_is_not_asked_about(server: FakeServer, ktrdr: Run) -> None:
+    unsealing(server, OPENING)
+
+    assert ktrdr("models", "unseal", TRAINING).code == 0
+
+
+def test_a_model_says_whether_its_test_part_is_sealed(server: FakeServer, ktrdr: Run) -> None:
+    server.on("GET", f"/models/{TRAINING}", sealed())
+    before = ktrdr("models", "show", TRAINING).err
+    server.on("GET", f"/models/{TRAINING}", sealed(OPENING))
+    after = ktrdr("models", "show", TRAINING).err
+
+    assert "120 test samples from 2024-02-14 to 2024-12-27 are sealed. To open them, which is counted:" in before
+    assert "The test part was opened by Ada at 2026-11-29 01:47 UTC. It is opening 2 of these bars" in after

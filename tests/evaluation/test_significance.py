@@ -17,6 +17,7 @@ from ktrdr.evaluation.significance import difference, lead_from_gains, lead_over
 from ktrdr.evaluation.verdict import VerdictInput, Wording, verdict
 from ktrdr.features.dataset import Part
 from ktrdr.formatting import signed_points
+from ktrdr.payloads.selection import LuckiestTry, SelectionVerdict
 
 Floats = NDArray[np.float64]
 
@@ -185,7 +186,15 @@ def test_two_models_are_compared_on_the_same_rows_either_way() -> None:
     assert alike.interval[0] < 0 < alike.interval[1]
 
 
-def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part: str = "validation") -> str:
+def verdict_on(
+    model: Floats,
+    naive: dict[str, Floats],
+    yardstick: Floats,
+    part: str = "validation",
+    selection: SelectionVerdict | None = None,
+    *,
+    is_trial: bool = False,
+) -> str:
     rivals = Rivals(naive, {"logistic_regression": yardstick})
     rows = rows_of(model, rivals, agreement=model - 0.5)
     found = measure_significance(rows, level=0.025)
@@ -204,6 +213,8 @@ def verdict_on(model: Floats, naive: dict[str, Floats], yardstick: Floats, part:
         breakdown=breakdown(rows, found, ("A",)),
         log_loss_lead=None,
         resolution=Resolution(samples=200, effective=150.2, least=0.123, is_regression=False, is_hopeless=False),
+        selection=selection,
+        is_trial=is_trial,
     )
     return verdict(case, found)
 
@@ -236,6 +247,50 @@ def test_the_verdict_says_what_can_be_chance() -> None:
     assert "Nothing was selected on these rows" in well
     needed = "These 200 validation samples, worth about 150 independent ones, need a lead of about 12 points over a"
     assert all(needed in sentence for sentence in (ahead, behind))
+
+
+def beside(tries: int, p_value: float) -> SelectionVerdict:
+    return SelectionVerdict(
+        tries=tries,
+        without_series=0,
+        over="majority",
+        lead=0.25,
+        rank=1,
+        single_p_value=0.001,
+        p_value=p_value,
+        level=0.025,
+        beats_baselines=p_value < 0.025,
+        luckiest=LuckiestTry(median=0.1, upper=0.2, quantiles=()),
+        verdict=f"So it is beside {tries} tries.",
+    )
+
+
+def test_all_tries_decide_what_the_verdict_says_first() -> None:
+    model, naive, yardstick = hits(0.8), {"majority": hits(0.55), "persistence": hits(0.5, 40)}, hits(0.58)
+
+    only, stands, outdone = (
+        verdict_on(model, naive, yardstick, selection=beside(*each)) for each in ((1, 0.001), (43, 0.004), (43, 0.09))
+    )
+    trial = verdict_on(model, naive, yardstick, is_trial=True)
+
+    figures = "80.0% against 55.0% (majority) and 50.0% (persistence)."
+    assert only == verdict_on(model, naive, yardstick)
+    assert stands.startswith(
+        f"The model beats its baselines beyond chance: {figures} So it is beside 43 tries. It beats"
+    )
+    assert outdone.startswith(
+        f"The model does not beat its baselines beyond luck: {figures} So it is beside 43 tries. Taken alone it beats"
+    )
+    assert trial.startswith(f"Taken alone this trial would beat its baselines: {figures} What that is worth")
+
+
+def test_tries_change_nothing_where_the_model_is_behind() -> None:
+    naive = {"majority": hits(0.55), "persistence": hits(0.5, 40)}
+    behind = beside(43, 1.0).model_copy(update={"lead": -0.03})
+
+    assert verdict_on(hits(0.52, 30), naive, hits(0.58), selection=behind) == verdict_on(
+        hits(0.52, 30), naive, hits(0.58)
+    )
 
 
 def test_a_copy_of_a_baseline_is_called_one() -> None:

@@ -16,6 +16,7 @@ from ktrdr.evaluation.evaluate import evaluate_rows
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
 from ktrdr.home import Home
+from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
@@ -61,7 +62,7 @@ def summary_of(folds: Sequence[EvaluatedRows], folder: Path) -> FoldsResults:
         (output / "model.json").write_text(json.dumps({"data_sha256": {"UP": {"1d": "another"}}}))
         trained.append(TrainedFold(output.name, training(evaluation=evaluate_rows(own)), output))
     whole = TrainingInFolds(FOLDS, "folds", "name: Folds\n", ("UP",), None, None)
-    return summarise(whole, trained, no_bars, folder, PurePath())
+    return summarise(whole, trained, no_bars, folder, PurePath(), looks=Unrecorded())
 
 
 def test_skill_that_no_fold_shows_by_itself_shows_over_all_folds(tmp_path: Path) -> None:
@@ -156,7 +157,8 @@ def test_a_fold_without_stored_predictions_is_named_and_nothing_is_tested(tmp_pa
         for n, own in enumerate(folds, start=1)
     ]
 
-    found = summarise(TrainingInFolds(FOLDS, "folds", "", ("UP",), None, None), trained, no_bars, tmp_path, PurePath())
+    whole = TrainingInFolds(FOLDS, "folds", "", ("UP",), None, None)
+    found = summarise(whole, trained, no_bars, tmp_path, PurePath(), looks=Unrecorded())
 
     assert (found.evaluation, found.backtest, found.lead) == (None, None, None)
     assert found.note == "no predictions are stored of fold 2, which an older version trained"

@@ -43,7 +43,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def request_(make_request: MakeRequest) -> TrainingRequest:
-    return make_request(model={"hidden_size": 4}, epochs=2)
+    """Lean, so that no pictures are drawn."""
+    return replace(make_request(model={"hidden_size": 4}, epochs=2), is_lean=True)
 
 
 def train(request: TrainingRequest, read_bars: ReadBars, ledger: Ledger) -> tuple[TrainingResults, Reader]:
@@ -57,7 +58,7 @@ def test_a_look_is_recorded_before_the_first_epoch_and_closed_with_the_figures_o
     results, reader = train(request_, read_bars, ledger)
 
     (before,) = reader.seen[0]
-    assert (before.operation_id, before.kind, before.part) == (request_.operation_id, "training", "validation")
+    assert (before.operation_id, before.kind, before.part) == (request_.operation_id, "trial", "validation")
     assert before.closed_at is None
     assert before.symbols == ("UP", "DOWN")
 
@@ -129,6 +130,22 @@ def test_other_names_of_strategy_and_symbols_are_no_other_try_and_another_seed_i
 
     (account,) = ledger.accounts()
     assert (account.looks, account.tries) == (3, 2)
+
+
+def test_a_trial_and_its_full_training_are_one_try_with_the_same_series(
+    request_: TrainingRequest, read_bars: ReadBars, ledger: Ledger
+) -> None:
+    train(request_, read_bars, ledger)
+    (trial,) = ledger.looks()
+    before = ledger.account_of(trial.look_id)
+
+    train(replace(request_, is_lean=False, output=request_.output.with_name("full")), read_bars, ledger)
+
+    assert [look.kind for look in ledger.looks()] == ["trial", "training"]
+    account = ledger.account_of(ledger.looks()[1].look_id)
+    assert len(account.tries) == 1
+    assert np.array_equal(account.gains("majority").values, before.gains("majority").values)
+    assert np.array_equal(account.returns().values, before.returns().values)
 
 
 def test_a_training_whose_ledger_cannot_be_written_shows_no_figure(

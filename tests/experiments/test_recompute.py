@@ -24,6 +24,7 @@ NOT_RECOMPUTED = {
     "version": "of the format",
     "final_metrics.training_duration_seconds": "a time",
     "phases_seconds.": "times",
+    "restored_epochs": "of a trial that goes on from a checkpoint: tests/api/test_search.py",
     "preflight.epoch_seconds": "a time, of preflights before a training",
     "preflight.total_seconds": "a time, of preflights before a training",
     "preflight.by_fold.*.epoch_seconds": "a time, of preflights before a training",

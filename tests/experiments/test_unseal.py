@@ -14,7 +14,7 @@ import pytest
 from ktrdr.errors import ConflictError, StorageError
 from ktrdr.evaluation.significance import opening_level
 from ktrdr.experiments.train import run_training
-from ktrdr.experiments.unseal import UnsealingRequest, run_unsealing
+from ktrdr.experiments.unseal import run_unsealing
 from ktrdr.files import checksum
 from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.ledger.store import Ledger
@@ -67,8 +67,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def unseal(trained: Trained, ledger: Ledger, bars: pl.DataFrame = BARS, symbol: str = "UP") -> UnsealingResults:
-    request = UnsealingRequest("op_2", trained.folder, "Ada")
-    opened = run_unsealing(request, reader({symbol: bars}), ledger)
+    opened = run_unsealing(trained.folder, "Ada", reader({symbol: bars}), ledger)
     assert opened
     return opened
 
@@ -107,6 +106,7 @@ def test_opening_changes_no_file_of_the_training_and_the_same_again_is_the_same(
     assert served.sealed.opening == opened.opening
     (look,) = ledger.looks()
     assert (look.kind, look.part, look.samples) == ("unsealing", "test", opened.evaluation.samples)
+    assert (look.operation_id, look.has_series) == (trained.folder.name, True)
     assert look.figures
     assert look.figures.accuracy == opened.evaluation.accuracy
 
@@ -122,6 +122,14 @@ def test_another_model_on_the_same_bars_under_another_name_spends_the_next_half(
     assert (first.opening.number, second.opening.number) == (1, 2)
     assert (second.opening.level, second.evaluation.significance.level) == (0.0125, 0.0125)
     assert "the significance level is 1.25%" in second.evaluation.verdict
+
+
+def test_an_opening_travels_with_the_looks_of_its_training(trained: Trained, ledger: Ledger, tmp_path: Path) -> None:
+    unseal(trained, ledger)
+    with closing(Ledger(tmp_path / "elsewhere.sqlite")) as elsewhere:
+        elsewhere.merge(ledger.stored([trained.folder.name]))
+
+        assert unseal(train(tmp_path / "op_4", {"UP": BARS}, training={"epochs": 1}), elsewhere).opening.number == 2
 
 
 def test_other_bars_open_an_account_of_their_own(trained: Trained, ledger: Ledger, tmp_path: Path) -> None:
@@ -164,9 +172,9 @@ def test_what_was_recorded_and_never_shown_counts_and_can_be_had_again(
 
 
 def test_a_stop_before_the_opening_spends_nothing(trained: Trained, ledger: Ledger) -> None:
-    request = UnsealingRequest("op_2", trained.folder, "Ada")
+    stopped = run_unsealing(trained.folder, "Ada", reader({"UP": BARS}), ledger, stop_requested=lambda: True)
 
-    assert run_unsealing(request, reader({"UP": BARS}), ledger, stop_requested=lambda: True) is None
+    assert stopped is None
     assert ledger.looks() == ()
 
 

@@ -14,7 +14,9 @@ import pytest
 
 from ktrdr.errors import ConflictError, NotFoundError, StorageError
 from ktrdr.files import is_draft
-from ktrdr.ledger.database import VERSION
+from ktrdr.findings import Level
+from ktrdr.ledger.check import check
+from ktrdr.ledger.database import VERSION, connect
 from ktrdr.ledger.footprint import Footprint
 from ktrdr.ledger.store import Ledger
 from ktrdr.payloads.looks import Door
@@ -225,16 +227,31 @@ def test_what_is_no_ledger_is_refused_and_left_as_it_is(ledger: Ledger, content:
     assert ledger.path.read_bytes() == content
 
 
-def test_a_full_disk_loses_nothing(ledger: Ledger) -> None:
+def test_a_full_disk_loses_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.open_look(request())
-    with ledger._database.writing() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    ledger._database._open().execute(f"PRAGMA max_page_count={pages}")
 
-    with pytest.raises(StorageError, match="cannot be used: database or disk is full"):
-        ledger.open_look(request(2, walk(5000)))
+    def full(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA max_page_count=1")  # no page more than there are
+        return connection
 
-    assert len(ledger.looks()) == 1
+    monkeypatch.setattr("ktrdr.ledger.database.connect", full)
+    with closing(Ledger(ledger.path)) as other:
+        with pytest.raises(StorageError, match="cannot be used: database or disk is full"):
+            other.open_look(request(2, walk(5000)))
+
+        assert len(other.looks()) == 1
+
+
+def test_a_log_without_its_ledger_is_applied_to_no_other(ledger: Ledger) -> None:
+    ledger.open_look(request())
+    ledger.path.unlink()
+
+    with pytest.raises(StorageError, match=r"is gone, and its log ledger\.sqlite-wal is still there") as refused:
+        ledger.open_look(request(2))
+
+    assert "restore a copy" in refused.value.hint
+    assert [finding.level for finding in check(ledger.path)] == [Level.FAULT]
 
 
 def test_a_copy_in_the_place_of_the_ledger_is_noticed(ledger: Ledger, tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ training: {epochs: 2, learning_rate: 0.02}
 indicators: [{name: rsi, period: 14, as: fast}]
 """
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
-DONE, WAITING = "op_training_20261129_done00", "op_training_20261129_waits0"
+DONE, WAITING, TRIAL = "op_training_20261129_done00", "op_training_20261129_waits0", "op_trial_20261129_trial0"
 
 
-def operation(operation_id: str, status: OperationStatus, strategy: str = STRATEGY) -> Operation:
-    job = TrainingJob(strategy=strategy, strategy_name="plain", symbols=("AAPL",), timeframes=("1d",))
+def operation(operation_id: str, status: OperationStatus, trial: int | None = None) -> Operation:
+    job = TrainingJob(strategy=STRATEGY, strategy_name="plain", symbols=("AAPL",), timeframes=("1d",), trial=trial)
     payload = job.model_dump(mode="json")
     return Operation(operation_id, "TRAINING", status, NOON, NOON, job.describe(), INITIAL_PROGRESS, payload=payload)
 
@@ -54,20 +54,23 @@ async def _fill(home: Home) -> None:
     await store.finish(done, training("/models/done").model_dump(mode="json"), [])
     await store.add(operation(WAITING, OperationStatus.PENDING))
     await store.add(replace(operation("op_load", OperationStatus.PENDING), operation_type="DATA_LOAD"))
+    await store.add(replace(operation(TRIAL, OperationStatus.PENDING, trial=3), operation_type="TRIAL"))
     await SqlRunStore(store).annotate({DONE: Annotations(tags=("baseline",))})
     await store.close()
 
 
 def test_runs_are_a_frame_with_all_settings_and_measures(home: Home) -> None:
-    frame = ktrdr.runs(sort="status", home=home.root)
+    frame = ktrdr.runs(sort=["status", "kind"], home=home.root)
     again = ktrdr.runs(
         where=["tags=baseline", "training.learning_rate=0.02"], columns=["id", "fast.period"], home=home.root
     )
 
-    assert frame["id"].to_list() == [DONE, WAITING]
-    assert frame["accuracy"].to_list() == [0.6, None]
-    assert frame["training.learning_rate"].to_list() == [0.02, 0.02]
-    assert frame["tags"].to_list() == [["baseline"], []]
+    assert frame["id"].to_list() == [DONE, WAITING, TRIAL]
+    assert frame["accuracy"].to_list() == [0.6, None, None]
+    assert frame["training.learning_rate"].to_list() == [0.02, 0.02, 0.02]
+    assert frame["tags"].to_list() == [["baseline"], [], []]
+    assert frame["kind"].to_list() == ["training", "training", "trial"]
+    assert frame["trial"].to_list() == [None, None, 3]
     assert frame.schema["created"] == pl.Datetime("us", "UTC")
     assert again.rows() == [(DONE, 14)]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 from unittest.mock import patch
 
@@ -335,9 +336,13 @@ class Ordered:
         self._kernel = kernel
         self._process = process
         self.worker = process.identity
+        self.channel = SimpleNamespace(close=lambda: None)
 
     def send(self, order: Order) -> None:
         self._kernel.order(self._process, order)
+
+    async def has_ended_order(self) -> bool:
+        return False  # its processes end with their order
 
     async def end(self) -> int | None:
         self._kernel.kill(self._process, signal.SIGKILL)

@@ -22,10 +22,10 @@ async def list_accounts(services: Injected, limit: Annotated[int, Query(ge=1, le
 @router.get("/{look_id}", responses=refusals(404, 409, 422, 503))
 async def get_account(look_id: str, services: Injected) -> LedgerAccountDetail:
     """The account that holds a look, with all of its looks; an operation's id stands for its newest look."""
-    return await services.ledger.get(look_id)
+    return await services.ledger.get(await services.references.model_id(look_id))
 
 
 @router.get("/{look_id}/verdict", responses=refusals(404, 409, 422, 503))
 async def get_verdict(look_id: str, services: Injected) -> LookVerdict:
     """A look's lead and returns beside those of all tries at the same rows, as they are now; later tries change it."""
-    return await services.ledger.verdict(look_id)
+    return await services.ledger.verdict(await services.references.model_id(look_id))

@@ -88,7 +88,7 @@ async def export(
     responses=refusals(403, 404, 409, 413, 422, 503),
 )
 async def unseal(
-    operation_id: str,
+    operation_id: ModelId,
     request: Unsealing,
     http: HttpRequest,
     services: Injected,

@@ -11,18 +11,16 @@ from typing import Any
 from ktrdr.api.schemas.runs import Annotate
 from ktrdr.errors import InputError, NotFoundError, OperationNotFound, StorageError
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.jobs.kinds import KINDS
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.runs import MAX_TAGS, Annotations, Run, RunSummary, RunTable
 from ktrdr.registry.runs import SqlRunStore, StoredRun
 from ktrdr.run_table.query import RunQuery
 from ktrdr.run_table.rows import Runs
-from ktrdr.run_table.summary import parse_summary, summarise
+from ktrdr.run_table.summary import RUN_TYPES, parse_summary, summarise
 
 logger = logging.getLogger(__name__)
 
-_TYPE = KINDS["training"].operation_type
 _BATCH = 50
 _PATIENCE_S = 5.0
 
@@ -102,7 +100,7 @@ class RunService:
                 runs, stored = Runs(), await self._store.all()
                 self._annotations = {each.operation_id: each.annotations for each in stored if each.is_annotated}
                 read = await asyncio.to_thread(_put_all, runs, stored)
-                missing = [each for each in await self._store.ended(_TYPE) if each not in read]
+                missing = [each for each in await self._store.ended(RUN_TYPES) if each not in read]
                 self._runs = runs
                 self._add_soon(missing)
             return self._runs
@@ -115,7 +113,7 @@ class RunService:
 
     def _on_end(self, operation: Operation) -> None:
         self._removed.discard(operation.operation_id)
-        if operation.operation_type == _TYPE:
+        if operation.operation_type in RUN_TYPES:
             self._add_soon([operation.operation_id])
 
     def _on_removal(self, operation_id: str) -> None:
@@ -165,7 +163,7 @@ class RunService:
     # -- runs that have not ended --------------------------------------------------------------------------------
 
     async def _summarise_unfinished(self) -> list[RunSummary]:
-        active = {each.operation_id: each for each in self._operations.active() if each.operation_type == _TYPE}
+        active = {each.operation_id: each for each in self._operations.active() if each.operation_type in RUN_TYPES}
         new = [each for name, each in active.items() if name not in self._unfinished]
         known = self._unfinished | await self._summarise(new)
         self._unfinished = {

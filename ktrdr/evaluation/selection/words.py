@@ -21,11 +21,9 @@ def describe_selection(selection: SelectionVerdict, *, is_regression: bool) -> s
     )
     if selection.beats_baselines:
         return f"{lead} (single-run {alone}); {luckiest}: {over_all} over all tries."
-    if selection.lead <= selection.luckiest.upper:
-        return f"{lead} (single-run {alone}); but {luckiest}: {over_all} over all tries."
-    return (
-        f"{lead}, but {_tried(selection)}, and its timing may be luck: {over_all} over all tries (single-run {alone})."
-    )
+    doubt = f"{_tried(selection)}, and its timing may be luck"
+    why = luckiest if selection.lead <= selection.luckiest.upper else doubt
+    return f"{lead} (single-run {alone}); but {why}: {over_all} over all tries."
 
 
 def _tried(selection: SelectionVerdict) -> str:

@@ -151,6 +151,13 @@ export interface Significance {
   against: Record<string, Lead>;
 }
 
+/** The lead beside all tries at the same rows. */
+export interface SelectionVerdict {
+  tries: number;
+  p_value: number;
+  beats_baselines: boolean;
+}
+
 export interface CalibrationBin {
   confidence: number;
   accuracy: number;
@@ -172,6 +179,7 @@ export interface Evaluation extends Scores {
   accuracy_interval?: [number, number];
   class_names?: string[];
   significance?: Significance;
+  selection?: SelectionVerdict | null;
   verdict?: string;
   confusion?: number[][];
   calibration?: Calibration | null;

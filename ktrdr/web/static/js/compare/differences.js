@@ -7,6 +7,7 @@
 
 import { h, panel, replace } from "../dom.js";
 import { bytes, days, duration, fixed, instant, integer, percent, signedPercent } from "../format.js";
+import { beatsBaselines } from "../operation/baselines.js";
 import { elapsed } from "../record.js";
 
 const MISSING = "–";
@@ -194,7 +195,7 @@ const FIGURES = [
   ["MCC", ({ evaluation }) => fixed(evaluation?.mcc, 3)],
   ["squared error", ({ evaluation }) => fixed(evaluation?.mse)],
   ["log loss", ({ evaluation }) => fixed(evaluation?.log_loss)],
-  ["beats the baselines", ({ evaluation }) => yesOrNo(evaluation?.significance?.beats_baselines)],
+  ["beats the baselines", ({ evaluation }) => yesOrNo(beatsBaselines(evaluation))],
   ["test accuracy", ({ test_evaluation: test }) => percent(test?.accuracy)],
   ["test return after costs", ({ test_money: money }) => signedPercent(money?.model.total_return)],
   ["return after costs", ({ money }) => signedPercent(money?.model.total_return)],

@@ -11,6 +11,7 @@ import { COLORS, CurveOverlay } from "../curves.js";
 import { emptyState, h, panel, replace } from "../dom.js";
 import { ago, fixed, integer, isNumber, joined } from "../format.js";
 import { addEquity } from "../operation/backtest.js";
+import { beatsBaselines } from "../operation/baselines.js";
 import { dots } from "../pictures.js";
 import { poll } from "../poll.js";
 import { describe, hasEnded } from "../record.js";
@@ -137,7 +138,7 @@ function winnerPanel({ winner, rows, verdict }, runs) {
  * @param {Run[]} runs
  */
 function caution(runs) {
-  const beaten = runs.filter(({ results }) => results?.evaluation?.significance?.beats_baselines === false);
+  const beaten = runs.filter(({ results }) => beatsBaselines(results?.evaluation) === false);
   if (!beaten.length) return null;
   const names = beaten.map(({ name }) => name).join(", ");
   return h(

@@ -7,6 +7,12 @@ import { days, fixed, integer, isNumber, points, pValue, signedPoints, words } f
 import { dots } from "../pictures.js";
 
 /**
+ * All tries at the same rows considered, where they were counted.
+ * @param {Evaluation | null | undefined} evaluation
+ */
+export const beatsBaselines = (evaluation) => (evaluation?.selection ?? evaluation?.significance)?.beats_baselines;
+
+/**
  * Those with a colour are drawn as levels too.
  * @type {Record<string, { title: string, colorName?: string } | undefined>}
  */

@@ -14,7 +14,7 @@ import { days, duration, fixed, instant, integer, isNumber, percent, signedPerce
 import { calibrationPlot, confusion, stacked } from "../pictures.js";
 import { balancePanel, checklist } from "../preflight-panels.js";
 import { backtestPanel } from "./backtest.js";
-import { baselinePanel, rowsText } from "./baselines.js";
+import { baselinePanel, beatsBaselines, rowsText } from "./baselines.js";
 import { foldsPanel, foldTiles } from "./fold-results.js";
 
 /** @typedef {[name: string, value: string, more?: string | false]} Tile */
@@ -88,7 +88,7 @@ export function unsealingPanels({ opening, evaluation, money: backtest, model },
 function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, status }) {
   const texts = [ofFolds ?? evaluation?.verdict, backtest?.verdict].filter(Boolean);
   if (!texts.length) return null;
-  const beats = (lead ?? evaluation?.significance)?.beats_baselines;
+  const beats = beatsBaselines(evaluation) ?? lead?.beats_baselines;
   const title = beats ? "Beats the baselines beyond chance" : "Does not beat the baselines beyond chance";
   const end =
     status === "cancelled"
