@@ -17,16 +17,16 @@ from tests.e2e.system import TERMINAL, System
 
 KILLS = 20
 CANCELS = 2
-TRIALS = 16
+TRIALS = 27
 SEARCH = f"""
 name: Bits
-model: {{type: mlp, layers: 1, hidden_size: {{int: [4, 16]}}, sequence_length: 5}}
-training: {{epochs: 9, batch_size: 64, learning_rate: {{log: [0.0001, 0.1]}}}}
+model: {{type: lstm, layers: 1, hidden_size: {{int: [4, 16]}}, sequence_length: 20}}
+training: {{epochs: 9, batch_size: 16, learning_rate: {{log: [0.0001, 0.1]}}}}
 controls: {{shuffled_labels: none}}
 indicators: [{{name: rsi, period: {{int: [5, 30]}}}}]
 search: {{trials: {TRIALS}, sampler: tpe, seed: 7, lag: 2, halving: {{factor: 3, min_epochs: 1}}}}
 """
-NEEDED_EPOCHS = 16 * 1 + 5 * 2 + 1 * 6
+NEEDED_EPOCHS = 27 * 1 + 9 * 2 + 3 * 6
 
 Disturb = Callable[[System, str], str]
 """(system, running search) -> the search that comes to the end in its place."""
@@ -83,7 +83,7 @@ def _search(workers: int, disturb: Disturb = lambda system, name: name) -> tuple
             load = {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"}
             system.ended(system.post("/data/load", load).json()["operation_id"])
             began = time.perf_counter()
-            body = {"strategy": SEARCH, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2022-01-01"}
+            body = {"strategy": SEARCH, "symbols": ["AAPL"], "timeframes": ["1d"]}
             name = disturb(system, system.post("/search", body).json()["operation_id"])
             _await_end(system, name)
             seconds, results = time.perf_counter() - began, system.results(name)
@@ -116,7 +116,7 @@ class _Killer:
 
     def kill(self, system: System, name: str) -> str:
         while self.done < self._kills and system.operation(name)["status"] not in TERMINAL:
-            time.sleep(self._chance.uniform(0.2, 2.0))
+            time.sleep(self._chance.uniform(0.1, 1.0))
             if self.done % 2:
                 system.kill()
                 system.start()

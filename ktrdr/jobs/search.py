@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ktrdr.errors import StorageError
 from ktrdr.executors.outcome import PARTS, Outcome, read_job, read_outcome
-from ktrdr.experiments.search import summarise
+from ktrdr.experiments.search import EndedSearch, summarise
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import lineage
 from ktrdr.jobs.entry import JobContext
@@ -18,6 +18,7 @@ from ktrdr.payloads.jobs import SearchJob, parse_job
 from ktrdr.payloads.reading import parse_results
 from ktrdr.payloads.search import SearchWinner
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
+from ktrdr.saved_models.reproduce import read_card
 from ktrdr.training.fingerprint import CHECKPOINTS
 
 _STATUS = {
@@ -32,17 +33,21 @@ def run(job: SearchJob, context: JobContext) -> Outcome:
     *trials, last = [_read(context, member) for member in members]
     tried = [TriedPart.of(part, job.objective) for part in trials]
     standing = Standing.of(job, tried)
-    winner = _winner(standing.latest[standing.ranked[0]], last)
-    output = context.home.models / context.operation_id
-    results = summarise(
+    best = standing.latest[standing.ranked[0]]
+    full_training = parse_results(last.results)
+    assert isinstance(full_training, TrainingResults | FoldsResults)
+    winner = _winner(best, last.operation_id, full_training)
+    ended = EndedSearch(
         f"{job.strategy_name} on {', '.join(job.symbols)}, {', '.join(job.timeframes)}",
         job.objective,
         list(trial_results(job, standing)),
         winner,
+        full_training,
         sum(each.trained_epochs for each in tried),
-        output,
-        output.relative_to(context.home.root),
+        list(_on_other_bars(context.home, best, standing)),
     )
+    output = context.home.models / context.operation_id
+    results = summarise(ended, output, output.relative_to(context.home.root))
     metadata = {"winner": winner.operation_id, "best_trial": winner.trial, "best_score": winner.score}
     leftovers = tuple(_checkpoints(context.home, trials))
     return Outcome("completed", results.model_dump(mode="json"), metadata, leftovers=leftovers)
@@ -61,19 +66,29 @@ def _read(context: JobContext, member: str) -> Part:
         raise StorageError(f"{member}, a part of the search, cannot be read: {error}") from error
 
 
-def _winner(trial: TriedPart, full_training: Part) -> SearchWinner:
-    results = parse_results(full_training.results)
-    assert isinstance(results, TrainingResults | FoldsResults)
-    assert results.reproduction is not None
+def _winner(trial: TriedPart, operation_id: str, full_training: TrainingResults | FoldsResults) -> SearchWinner:
+    assert full_training.reproduction is not None
     assert trial.score is not None
     return SearchWinner(
         trial=trial.trial,
-        operation_id=full_training.operation_id,
+        operation_id=operation_id,
         score=trial.score,
-        identical=results.reproduction.identical,
-        differences=results.reproduction.differences,
-        selection=results.evaluation.selection if results.evaluation else None,
+        identical=full_training.reproduction.identical,
+        differences=full_training.reproduction.differences,
     )
+
+
+def _on_other_bars(home: Home, best: TriedPart, standing: Standing) -> Iterator[int]:
+    """The numbers of trials whose models were made of other bars than the best one's."""
+    own = _bars(home, best)
+    for trial, tried in sorted(standing.latest.items()):
+        if tried.score is not None and _bars(home, tried) != own:
+            yield trial
+
+
+def _bars(home: Home, tried: TriedPart) -> object:
+    """SHA-256 of the bars of a trial's model, by symbol and timeframe. Raises ArtifactNotFound, StorageError."""
+    return read_card(home.models / tried.part.operation_id).get("data_sha256")
 
 
 def _checkpoints(home: Home, trials: Sequence[Part]) -> Iterator[str]:

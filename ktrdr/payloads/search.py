@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -60,6 +61,16 @@ class TrialResult(Payload):
     reason: str = Field("", description="Why it has no score.")
 
 
+def ranked(objective: Objective, trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """The trials with a score: those of later rungs first, then by score, then by number."""
+
+    def key(trial: TrialResult) -> tuple[int, float, int]:
+        assert trial.score is not None
+        return -trial.rung, objective.rank(trial.score), trial.trial
+
+    return sorted((trial for trial in trials if trial.score is not None), key=key)
+
+
 class SearchWinner(Payload):
     """The best trial, trained again in full."""
 
@@ -94,6 +105,10 @@ class SearchResults(FileResults):
         description="The best score among each trial and those before it; null before the first score."
     )
     winner: SearchWinner = Field(description="The best trial; of equal ones the first.")
+    selection: SelectionVerdict | None = Field(
+        None,
+        description="The winner's lead beside all tries at its rows, every trial counted; null if unknown.",
+    )
     spread: Spread | None = Field(None, description="The spread of the scores; null for fewer than two.")
     importance: tuple[ParameterImportance, ...] = Field(
         (), description="Importance of the parameters, the greatest first; empty for too few trials."
@@ -101,16 +116,6 @@ class SearchResults(FileResults):
     epochs_trained: int = Field(description="Epochs that all trials were trained, each counted once.")
     verdict: str = Field(description="What the search found, in words.")
     warnings: tuple[str, ...] = Field((), description="What makes the result doubtful.")
-
-    @property
-    def ranked(self) -> list[TrialResult]:
-        """The trials with a score: those of later rungs first, then by score, then by number."""
-
-        def key(trial: TrialResult) -> tuple[int, float, int]:
-            assert trial.score is not None
-            return -trial.rung, self.objective.rank(trial.score), trial.trial
-
-        return sorted((trial for trial in self.trials if trial.score is not None), key=key)
 
 
 class UnfinishedSearchResults(Results):
