@@ -86,7 +86,7 @@ def found_in(bars: pl.DataFrame, seed: int, trials: int) -> Found:
         BarStore(Home(home).bars).merge(SYMBOL, "1d", bars, "made up", replace=True)
         text = STRATEGY.format(trials=trials, seed=seed)
         results = ktrdr.search(text, SYMBOL, ["1d"], output=Path(folder) / "search", home=home).results
-    selection = results.winner.selection
+    selection = results.selection
     assert selection
     assert selection.tries == trials
     return Found(selection.single_p_value < selection.level, selection.beats_baselines)

@@ -79,9 +79,6 @@ class SearchWinner(Payload):
     score: float = Field(description="Its objective.")
     identical: bool = Field(description="Whether the full training came to its trial's weights and scores to the bit.")
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
-    selection: SelectionVerdict | None = Field(
-        None, description="Its lead beside all tries at the same rows; null where its rows could not be evaluated."
-    )
 
 
 class ParameterImportance(Payload):
