@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ktrdr.errors import BridgeError, CheckpointMismatch, StorageError
 from ktrdr.features.splits import fold_count
 from ktrdr.operations.operation import Operation
@@ -14,9 +16,14 @@ TRAINING_TYPE = "TRAINING"
 TRIAL_TYPE = "TRIAL"
 """The type of operations that are trials, or folds of trials."""
 
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS: Mapping[str, int] = {"worker_died": 21, "stalled": 3, StorageError.code: 5, BridgeError.code: 5}
+"""How often a part is tried that fails for a reason of the machine, by the code of the error.
+
+A worker may be killed many times without a fault of its trial, and its attempts are short, as each goes on from the
+last checkpoint; one that stalls has cost minutes.
+"""
+
 _STORAGE = frozenset({StorageError.code, BridgeError.code})
-_LOST = _STORAGE | {"worker_died", "stalled"}
 
 
 def part_request(job: TrainingJob | FoldsJob, *, replaces: str | None = None) -> PartRequest:
@@ -27,7 +34,7 @@ def part_request(job: TrainingJob | FoldsJob, *, replaces: str | None = None) ->
 
 def is_tried_again(part: Part) -> bool:
     """Whether a part failed for a reason of the machine rather than of its inputs, and may be tried once more."""
-    return part.error_code in _LOST and part.attempts < MOST_ATTEMPTS
+    return part.attempts < MOST_ATTEMPTS.get(part.error_code, 0)
 
 
 def stops_whole(part: Part) -> bool:
@@ -38,7 +45,7 @@ def stops_whole(part: Part) -> bool:
 def is_settled(operation: Operation) -> bool:
     """Whether another attempt with the same inputs would end in the same way."""
     if operation.status is OperationStatus.FAILED and operation.error:
-        return operation.error["code"] not in _LOST | {CheckpointMismatch.code}
+        return operation.error["code"] not in MOST_ATTEMPTS.keys() | {CheckpointMismatch.code}
     return operation.status is OperationStatus.COMPLETED
 
 

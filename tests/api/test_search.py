@@ -50,7 +50,7 @@ def models(tmp_path: Path) -> Path:
 async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_and_resumed(
     client: httpx.AsyncClient, loaded: dict[str, Any], wait: Wait, models: Path
 ) -> None:
-    body = search(4, ", sampler: tpe, halving: {factor: 4, min_epochs: 1}")
+    body = search(3, ", sampler: tpe, halving: {factor: 3, min_epochs: 1}")
     whole = await start(client, body)
     ended = await wait(whole)
     cancelled = await start(client, body)
@@ -64,16 +64,16 @@ async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_
 
     first, partial, again = [await get(client, f"operations/{each}/results") for each in (whole, cancelled, resumed)]
     assert (ended["status"], ended["progress"]["percentage"]) == ("COMPLETED", 100.0)
-    # Four trials to one epoch, and the best of them to three.
-    assert first["epochs_trained"] == 4 * 1 + 1 * 2
-    assert sorted(trial["epochs"] for trial in first["trials"]) == [1, 1, 1, 3]
+    # Three trials to one epoch, and the best of them to three.
+    assert first["epochs_trained"] == 3 * 1 + 1 * 2
+    assert sorted(trial["epochs"] for trial in first["trials"]) == [1, 1, 3]
     assert (first["winner"]["identical"], first["winner"]["differences"], first["warnings"]) == (True, [], [])
     unnamed = [[trial | {"operation_id": ""} for trial in each["trials"]] for each in (first, again)]
     assert unnamed[0] == unnamed[1]
     assert partial["kind"] == "unfinished_search"
     assert partial["trials"]
     trained_again = (await get(client, "operations", parent=resumed, type="TRIAL"))["operations"]
-    assert len(trained_again) < 5
+    assert len(trained_again) < 4
     trial = first["trials"][first["winner"]["trial"]]
     names = [each["operation_id"] for each in (first["winner"], trial, again["winner"])]
     assert len({(models / each / "model.safetensors").read_bytes() for each in names}) == 1
@@ -86,10 +86,10 @@ async def check_lists(client: httpx.AsyncClient, name: str, winners: list[str]) 
     every = (await get(client, "operations"))["operations"]
     assert {each["operation_type"] for each in every} == {"TRAINING", "SEARCH", "DATA_LOAD"}
     parts = (await get(client, "operations", parent=name))["operations"]
-    assert [each["operation_type"] for each in parts] == ["TRAINING"] + ["TRIAL"] * 5
+    assert [each["operation_type"] for each in parts] == ["TRAINING"] + ["TRIAL"] * 4
     assert [model["operation_id"] for model in (await get(client, "models"))["models"]] == winners
     rows = (await get(client, f"operations/{name}/metrics"))["metrics"]
-    assert [(row["rung"], row["epochs"]) for row in rows] == [(1, 1)] * 4 + [(2, 3)]
+    assert [(row["rung"], row["epochs"]) for row in rows] == [(1, 1)] * 3 + [(2, 3)]
     assert (await client.get(f"{API}/operations/{name}/artifacts/search_summary")).text.startswith("Search: probe")
 
 

@@ -217,12 +217,12 @@ def test_a_search_of_which_every_trial_fails_has_failed() -> None:
 
 
 def test_a_trial_whose_workers_die_again_and_again_has_failed() -> None:
-    run = Run(plan_of(3), deaths={1: MOST_ATTEMPTS})
+    run = Run(plan_of(3), deaths={1: MOST_ATTEMPTS["worker_died"]})
 
     assert run.to_end() == Finish()
 
     attempts = [request for request in run.started if request.index == 1]
-    assert len(attempts) == MOST_ATTEMPTS
+    assert len(attempts) == MOST_ATTEMPTS["worker_died"]
     assert [job_of(request).model_dump()["resume_from"] for request in attempts[1:]] == [
         request.replaces for request in attempts[1:]
     ]
