@@ -41,14 +41,14 @@ def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) 
 
     `text` is what `read_document` reads without faults. A section that a value needs is made.
     """
-    yaml = _round_trip()
-    root = yaml.load(text)
+    editor = _round_trip()
+    root = editor.load(text)
     for path, value in values.items():
         _put(root, path, value)
     for path in sorted(without, reverse=True):
         _remove(root, path)
     stream = StringIO()
-    yaml.dump(root, stream)
+    editor.dump(root, stream)
     return stream.getvalue()
 
 
