@@ -33,7 +33,7 @@ def train(home: Path, folder: str, seed: int) -> FoldsResults:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, list[FoldsResults]]]:
     """Two trainings in folds, of which the second was repeated."""
     home = tmp_path_factory.mktemp("home")
-    ktrdr.load("AAPL", "1d", provider="sample", start="2022-06-01", home=home)
+    ktrdr.load("AAPL", "1d", provider="sample", start="2023-09-01", home=home)
     results = [train(home, name, seed) for name, seed in (("one", 1), ("two", 2), ("again", 2))]
     ledger = Ledger(home / "ledger.sqlite")
     yield ledger, results

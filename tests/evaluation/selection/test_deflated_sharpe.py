@@ -37,7 +37,7 @@ def test_a_single_try_is_not_deflated() -> None:
     assert deflated_sharpe(ReturnMoments(0, 0, 3, 100), VARIANCE, 1) == 0.5
 
 
-@pytest.mark.parametrize("trials", [10, 100, 1000])
+@pytest.mark.parametrize("trials", [10, 100])
 def test_the_greatest_of_many_normal_values(trials: int) -> None:
     simulated = np.random.default_rng(0).normal(size=(4_000, trials)).max(axis=1).mean()
 
