@@ -52,7 +52,7 @@ class Winner:
 
 
 def run(searches: int = SEARCHES) -> list[Figure]:
-    return [*_false_winners(searches), *_found(searches // 10), *_seconds()]
+    return [*_false_winners(searches), *_found(searches // 5), *_seconds()]
 
 
 def _false_winners(searches: int) -> Iterator[Figure]:

@@ -11,7 +11,8 @@ starts.
 - Ray Tune (`benchmarks/ray_search.py`), where it is installed: one trial a core, without checkpoints.
 
 What a trial costs beyond its epochs is measured by processor time, of all processes: from searches of few and of many
-trials, of few and of many epochs, so that what a search pays once and what an epoch costs drop out.
+trials, of few and of many epochs, so that what a search pays once and what an epoch costs drop out. An epoch is one
+batch there: the longer the epochs, the more their own variation hides what is beyond them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from benchmarks.variants import Cost, closes_of, cpu_s
 
 TRIALS, EPOCHS = 100, 10
 # Of the searches that show what a trial costs beyond its epochs.
-FEW_TRIALS, MANY_TRIALS, FEW_EPOCHS, MANY_EPOCHS = 10, 40, 1, 5
+FEW_TRIALS, MANY_TRIALS, FEW_EPOCHS, MANY_EPOCHS = 10, 60, 1, 3
+ONE_BATCH = 4096
 
 
 def run(trials: int = TRIALS, epochs: int = EPOCHS) -> list[Figure]:
@@ -46,7 +48,7 @@ def run(trials: int = TRIALS, epochs: int = EPOCHS) -> list[Figure]:
     what = f"{trials} trials of {epochs} epochs"
     return [
         Figure("processor time of a trial beyond its epochs", 1000 * beyond_s, "ms", below(60)),
-        Figure("… of one of its epochs", 1000 * epoch_s, "ms"),
+        Figure("… of one of its epochs, in one batch", 1000 * epoch_s, "ms"),
         *_figures(f"{what}: a search, judged, recorded and its winner trained in full", ours),
         *_figures(f"… by Optuna and a DataLoader loop in {cores} processes", optuna),
         Figure("… ktrdr ÷ Optuna", ours.seconds / optuna.seconds, "×", below(0.9)),
@@ -64,17 +66,22 @@ def _figures(what: str, cost: Cost) -> Iterator[Figure]:
 def _cost_of_a_trial(server: Server) -> tuple[float, float]:
     """Seconds of processor time: of a trial without its epochs, and of an epoch."""
     by_epochs = {
-        epochs: (_search(server, MANY_TRIALS, epochs).cpu_s - _search(server, FEW_TRIALS, epochs).cpu_s)
-        / (MANY_TRIALS - FEW_TRIALS)
+        epochs: _cpu_s_of_more_trials(server, epochs) / (MANY_TRIALS - FEW_TRIALS)
         for epochs in (FEW_EPOCHS, MANY_EPOCHS)
     }
     epoch_s = (by_epochs[MANY_EPOCHS] - by_epochs[FEW_EPOCHS]) / (MANY_EPOCHS - FEW_EPOCHS)
     return by_epochs[FEW_EPOCHS] - FEW_EPOCHS * epoch_s, epoch_s
 
 
-def _search(server: Server, trials: int, epochs: int) -> Cost:
+def _cpu_s_of_more_trials(server: Server, epochs: int) -> float:
+    many, few = (_search(server, trials, epochs, ONE_BATCH) for trials in (MANY_TRIALS, FEW_TRIALS))
+    return many.cpu_s - few.cpu_s
+
+
+def _search(server: Server, trials: int, epochs: int, batch_size: int = 32) -> Cost:
     server.await_warm_worker()
-    strategy = re.sub(r"(?m)^  epochs: .*", f"  epochs: {epochs}\n  seed: {{int: [0, 100000]}}", _strategy())
+    text = STRATEGY.read_text(encoding="utf-8").replace("batch_size: 32", f"batch_size: {batch_size}")
+    strategy = re.sub(r"(?m)^  epochs: .*", f"  epochs: {epochs}\n  seed: {{int: [0, 100000]}}", text)
     search = f"{strategy}\nsearch: {{trials: {trials}, sampler: random, lag: {os.cpu_count()}}}\n"
     began, cpu_before_s = time.perf_counter(), cpu_s(server)
     started = server.post("/search", strategy=search, symbols=["AAPL"], timeframes=["1d"])
@@ -84,10 +91,6 @@ def _search(server: Server, trials: int, epochs: int) -> Cost:
     seconds = time.perf_counter() - began
     server.await_ended_workers()
     return Cost(seconds, cpu_s(server) - cpu_before_s)
-
-
-def _strategy() -> str:
-    return STRATEGY.read_text(encoding="utf-8")
 
 
 def _by_optuna(closes: Path, trials: int, epochs: int, cores: int) -> Cost:

@@ -195,9 +195,10 @@ def _fitted(shocks: Floats, random: np.random.Generator) -> Floats:
 
 
 def _shuffled(shocks: Floats, random: np.random.Generator) -> Floats:
-    """Daily returns of Apple, in random order: two of each, as one is too few for a part and what is before it."""
+    """Daily returns of Apple, in random order, each as often as the part and what is before it need."""
     closes = apple_stocks("polars", lazy=False)["close"].to_numpy()
-    returns = np.tile(np.diff(np.log(closes)), 2)
+    single = np.diff(np.log(closes))
+    returns = np.tile(single, -(-shocks.shape[1] // len(single)))
     order = np.array([random.permutation(len(returns)) for _ in range(len(shocks))])
     return np.asarray(returns[order[:, : shocks.shape[1]], None] / returns.std(), np.float64)
 

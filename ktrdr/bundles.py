@@ -25,8 +25,8 @@ _MANIFEST = "manifest.json"
 _MOST_MANIFEST_BYTES = 8 * 1024**2
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
-_MOST_PADDING = 20 * _BLOCK
-"""Other programs fill the end of an archive with zeros up to this size."""
+_MOST_PADDING = 21 * _BLOCK
+"""Other programs end an archive with two blocks of zeros, and fill it with more up to a multiple of 20 blocks."""
 _CHUNK = 1024**2
 
 Content = Path | bytes

@@ -245,16 +245,17 @@ def looks(*, home: Path | str | None = None) -> pl.DataFrame:
     """The ledger: one row for each look at held-out rows, in the order in which they were opened.
 
     `account` is the id of the first look at the same bars, whatever these were called. Columns are those of
-    `ktrdr.payloads.looks.Look` and `LookFigures`; figures of looks that never came to an end are null. Raises
-    StorageError.
+    `ktrdr.payloads.looks.Look` and `LookFigures`, but for its tests; figures of looks that never came to an end are
+    null. Raises StorageError.
     """
     import polars as pl
 
     from ktrdr.ledger.store import Ledger
     from ktrdr.payloads.looks import Look, LookFigures
 
-    about, figures = list(Look.model_fields), list(LookFigures.model_fields)
-    about.remove("figures")
+    tests = {"tests", "against_zero", "against_holding"}
+    about = [name for name in Look.model_fields if name != "figures"]
+    figures = [name for name in LookFigures.model_fields if name not in tests]
     with closing(Ledger(_open_home(home).ledger)) as ledger:
         accounts = ledger.accounts()
     rows = [
@@ -317,11 +318,14 @@ class Search:
         """One row for each trial, the best first: its number, score, epochs, status and values."""
         import polars as pl
 
-        failed = [trial for trial in self.results.trials if trial.score is None]
+        from ktrdr.payloads.search import ranked
+
+        trials = self.results.trials
+        failed = [trial for trial in trials if trial.score is None]
         columns = ("trial", "score", "rung", "epochs", "status")
         rows = [
             {name: getattr(trial, name) for name in columns} | dict(trial.parameters)
-            for trial in [*self.results.ranked, *failed]
+            for trial in [*ranked(self.results.objective, trials), *failed]
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
 

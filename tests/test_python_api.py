@@ -11,6 +11,7 @@ import pytest
 
 import ktrdr
 from ktrdr.errors import InputError, KtrdrError, SeriesNotFound
+from ktrdr.payloads.search import ranked
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.training.files import CHECKSUMS, WEIGHTS
 
@@ -105,7 +106,7 @@ def test_a_search_comes_with_its_trials_and_a_winner_that_a_training_repeats(hom
     again = ktrdr.train(search.strategy, "AAPL", ["1d"], output=tmp_path / "again", home=home)
 
     results = search.results
-    assert search.trials["score"].to_list() == [trial.score for trial in results.ranked]
+    assert search.trials["score"].to_list() == [trial.score for trial in ranked(results.objective, results.trials)]
     assert search.trials["epochs"].to_list() == [2, 1, 1]
     assert f"learning_rate: {search.trials['training.learning_rate'][0]:g}" in search.strategy
     assert results.winner.identical

@@ -125,7 +125,7 @@ def _names(table: RunTable) -> Sequence[str]:
 def _cell(name: str, value: Value) -> str:
     if value is None or value == ():
         return NOTHING
-    if name == "id":
+    if name in ("id", "whole"):
         return str(value)[-_ID_DIGITS:]
     if name in ("created", "start_date", "end_date"):
         return str(value)[:10]

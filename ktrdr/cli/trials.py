@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         ParameterImportance,
         SearchResults,
         SearchWinner,
-        TrialResult,
         UnfinishedSearchResults,
     )
 
@@ -30,10 +29,8 @@ def print_search(results: SearchResults | UnfinishedSearchResults, limit: int = 
 
 
 def _print_finished(results: SearchResults, limit: int) -> None:
-    """The best trials, then those without a score, the winner, and the verdict in words."""
-    ranked = results.ranked
-    failed = [trial for trial in results.trials if trial.score is None]
-    print_trials([*ranked, *failed], limit=limit, title=f"{len(results.trials)} trials, by {results.objective}")
+    """The trials, what decided their scores, the winner, and the verdict in words."""
+    _print_trials(results, limit, f"{len(results.trials)} trials, by {results.objective}")
     if results.importance:
         print_line()
         _print_importance(results.importance)
@@ -45,15 +42,17 @@ def _print_finished(results: SearchResults, limit: int) -> None:
 
 
 def _print_unfinished(results: UnfinishedSearchResults, limit: int) -> None:
-    """The trials that had ended, in the order of their numbers."""
     if results.trials:
-        print_trials(results.trials, limit=limit, title=f"{len(results.trials)} trials had ended")
+        _print_trials(results, limit, f"{len(results.trials)} trials had ended, by {results.objective}")
         print_line()
     print_fields([("status", results.status)])
 
 
-def print_trials(trials: Sequence[TrialResult], *, limit: int, title: str) -> None:
-    """In the order given; only those with a score have a rank."""
+def _print_trials(results: SearchResults | UnfinishedSearchResults, limit: int, title: str) -> None:
+    """The best first; those without a score come last and have no rank."""
+    from ktrdr.payloads.search import ranked
+
+    trials = [*ranked(results.objective, results.trials), *(each for each in results.trials if each.score is None)]
     with_rungs = any(trial.rung > 1 for trial in trials)
     shown = trials[:limit]
     names = _brief_names({name for trial in trials for name in trial.parameters})

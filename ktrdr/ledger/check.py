@@ -15,7 +15,7 @@ from ktrdr.formatting import counted, size_text
 from ktrdr.ledger.database import check_log, connect, has_log
 
 _LEDGER = "ledger"
-_RESTORE = "restore a copy of it; trainings fail until then, so that no look stays uncounted"
+_RESTORE = "restore a copy of it, or move it away to count tries anew; trainings fail until then"
 
 
 def check(path: Path) -> Iterator[Finding]:

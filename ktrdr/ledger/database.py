@@ -201,6 +201,17 @@ def _check_version(path: Path, connection: sqlite3.Connection) -> None:
         raise StorageError(f"{path} is no ledger: it has layout {version}", hint=_MEND)
 
 
+_PERMISSIONS = "correct the permissions of the file and its folder"
+# By SQLite's code, of errors that say nothing about the content.
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process writes to it and does not end: end that one, and try again",
+    sqlite3.SQLITE_FULL: "make room, and try again",
+    sqlite3.SQLITE_IOERR: "check the disk, and try again",
+    sqlite3.SQLITE_NOMEM: "free memory, and try again",
+    sqlite3.SQLITE_CANTOPEN: _PERMISSIONS,
+    sqlite3.SQLITE_PERM: _PERMISSIONS,
+    sqlite3.SQLITE_READONLY: _PERMISSIONS,
+}
 _MEND = "look at it with: ktrdr doctor; then restore a copy of it from a backup"
 
 
@@ -209,11 +220,9 @@ def explained(path: Path) -> Iterator[None]:
     """Turns SQLite's errors and the system's into StorageError."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise StorageError(
-            f"the ledger {path} cannot be used: {error}", hint="make room, or correct its permissions, and try again"
-        ) from error
     except sqlite3.DatabaseError as error:
+        if advice := _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
+            raise StorageError(f"the ledger {path} cannot be used: {error}", hint=advice) from error
         raise StorageError(f"the ledger {path} is damaged: {error}", hint=_MEND) from error
     except OSError as error:
         raise StorageError(

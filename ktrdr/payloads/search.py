@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -60,6 +61,16 @@ class TrialResult(Payload):
     reason: str = Field("", description="Why it has no score.")
 
 
+def ranked(objective: Objective, trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """The trials with a score: those of later rungs first, then by score, then by number."""
+
+    def key(trial: TrialResult) -> tuple[int, float, int]:
+        assert trial.score is not None
+        return -trial.rung, objective.rank(trial.score), trial.trial
+
+    return sorted((trial for trial in trials if trial.score is not None), key=key)
+
+
 class SearchWinner(Payload):
     """The best trial, trained again in full."""
 
@@ -68,9 +79,6 @@ class SearchWinner(Payload):
     score: float = Field(description="Its objective.")
     identical: bool = Field(description="Whether the full training came to its trial's weights and scores to the bit.")
     differences: tuple[str, ...] = Field((), description="What of them is not the same.")
-    selection: SelectionVerdict | None = Field(
-        None, description="Its lead beside all tries at the same rows; null where its rows could not be evaluated."
-    )
 
 
 class ParameterImportance(Payload):
@@ -105,16 +113,6 @@ class SearchResults(FileResults):
     epochs_trained: int = Field(description="Epochs that all trials were trained, each counted once.")
     verdict: str = Field(description="What the search found, in words.")
     warnings: tuple[str, ...] = Field((), description="What makes the result doubtful.")
-
-    @property
-    def ranked(self) -> list[TrialResult]:
-        """The trials with a score: those of later rungs first, then by score, then by number."""
-
-        def key(trial: TrialResult) -> tuple[int, float, int]:
-            assert trial.score is not None
-            return -trial.rung, self.objective.rank(trial.score), trial.trial
-
-        return sorted((trial for trial in self.trials if trial.score is not None), key=key)
 
 
 class UnfinishedSearchResults(Results):

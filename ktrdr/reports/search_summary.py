@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from ktrdr.payloads.search import SearchResults, TrialResult
+from ktrdr.payloads.search import SearchResults, TrialResult, ranked
 
 SHOWN_TRIALS = 20
 
@@ -27,7 +27,7 @@ def _winner(results: SearchResults) -> Iterator[str]:
 def _best(results: SearchResults) -> Iterator[str]:
     yield f"Best trials by {results.objective}, of {len(results.trials)}; {results.epochs_trained} epochs trained:"
     rows: list[Sequence[str]] = [("trial", "rung", "epochs", str(results.objective), "parameters")]
-    rows += [_row(trial) for trial in results.ranked[:SHOWN_TRIALS]]
+    rows += [_row(trial) for trial in ranked(results.objective, results.trials)[:SHOWN_TRIALS]]
     yield from _table(rows)
 
 

@@ -26,7 +26,8 @@ SCHEMAS = {
 }
 """The schemas that one of the dashboard's types stands for, where it is not the one of its own name."""
 UNDOCUMENTED = {
-    "DataRange", "EpochMetrics", "JsonSchema", "ModelCard", "OperationMetadata", "Point", "ViewContext", "Workers"
+    "DataRange", "EpochMetrics", "JsonSchema", "ModelCard", "OperationMetadata", "Point", "TrialMetrics", "ViewContext",
+    "Workers",
 }  # fmt: skip
 """What differs by kind of operation, is a file, or is the dashboard's own."""
 

@@ -19,6 +19,7 @@ def look(look_id: str, **changes: Any) -> dict[str, Any]:
         "part": "validation",
         "strategy_name": "a_strategy_with_quite_a_long_name_that_nobody_types",
         "inputs_sha256": "0" * 64,
+        "whole_sha256": None,
         "label": "direction",
         "timeframe": "1d",
         "symbols": ["AAPL"],

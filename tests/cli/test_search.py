@@ -45,7 +45,7 @@ def search_results(**changes: Any) -> dict[str, Any]:
         objective=Objective.VAL_LOSS,
         trials=trials,
         best_so_far=(0.69, 0.65, 0.65, 0.65),
-        winner=SearchWinner(trial=1, operation_id=WINNER, score=0.65, identical=True, verdict="It is luck."),
+        winner=SearchWinner(trial=1, operation_id=WINNER, score=0.65, identical=True),
         spread=Spread(mean=0.673, std=0.02, min=0.65, max=0.69),
         importance=(ParameterImportance(parameter="model.layers", importance=0.4, standard_error=0.1),),
         epochs_trained=21,
@@ -93,7 +93,7 @@ def test_show_ranks_trials_and_says_what_the_winner_is_worth(server: FakeServer,
     assert lines[5].split(maxsplit=6) == ["-", "2", "-", "1", "0", "failed", "the loss is no longer a finite number"]
     assert f"model   {WINNER}, the same bits as its trial" in ran.out
     assert ["model.layers", "0.40", "±", "0.10"] in [line.split() for line in lines]
-    assert ran.err == "note: Trial 1 is the best of 3 trials.\nnote on the winner: It is luck.\n"
+    assert ran.err == "note: Trial 1 is the best of 3 trials.\n"
     assert ktrdr("search", "show", SEARCH, "--json").json["winner"]["operation_id"] == WINNER
 
 
@@ -172,7 +172,7 @@ def test_a_search_without_a_winner_has_no_best(server: FakeServer, ktrdr: Run) -
     assert refused.code == 2
     assert f"search {SEARCH} has no winner; it is CANCELLED" in refused.err
     assert f"ktrdr search resume {SEARCH}" in refused.err
-    assert shown.out.startswith("1 trials had ended\n")
+    assert shown.out.startswith("1 trials had ended, by val_loss\n")
 
 
 def test_another_operation_is_no_search(server: FakeServer, ktrdr: Run) -> None:
@@ -182,6 +182,15 @@ def test_another_operation_is_no_search(server: FakeServer, ktrdr: Run) -> None:
         ran = ktrdr("search", command, WINNER)
         assert ran.code == 2
         assert f"operation {WINNER} is no search but a TRAINING" in ran.err
+
+
+def test_last_is_the_last_search(server: FakeServer, ktrdr: Run) -> None:
+    a_search(server)
+    found = operation("COMPLETED", operation_id=SEARCH, operation_type="SEARCH")
+    server.on("GET", "/operations", {"operations": [found], "total": 1})
+
+    assert ktrdr("search", "show", "last").out == ktrdr("search", "show", SEARCH).out
+    assert server.asked[0].query == {"type": "SEARCH", "limit": "1"}
 
 
 def test_cancel_and_resume_go_to_the_operation(server: FakeServer, ktrdr: Run) -> None:

@@ -172,7 +172,7 @@ def test_a_look_that_cannot_be_closed_leaves_no_file_with_figures(
             with closing(sqlite3.connect(ledger.path)) as database:
                 database.execute("DROP TABLE IF EXISTS axes")
 
-    with pytest.raises(StorageError, match="no such table: axes"):
+    with pytest.raises(StorageError, match="is damaged: no such table: axes"):
         run_training(request_, read_bars, Breaking(), looks=ledger)
 
     assert not (request_.output / CARD).exists()

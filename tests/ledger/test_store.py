@@ -197,6 +197,18 @@ def test_a_writer_waits_for_another(ledger: Ledger) -> None:
         assert waiting.result(timeout=30)
 
 
+def test_a_writer_that_does_not_end_is_named(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.open_look(request())
+    monkeypatch.setattr("ktrdr.ledger.database._PATIENCE_S", 0.01)
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with closing(Ledger(ledger.path)) as late, pytest.raises(StorageError, match="database is locked") as refused:
+            late.open_look(request(2))
+
+    assert refused.value.hint == "another process writes to it and does not end: end that one, and try again"
+
+
 def test_a_ledger_of_a_newer_version_is_refused_in_words_and_left_as_it_is(ledger: Ledger) -> None:
     ledger.open_look(request())
     ledger.close()

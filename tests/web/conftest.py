@@ -147,9 +147,9 @@ def _until_it_is_cancelled(system: System, strategy: str) -> Iterator[str]:
     system.wait_for_end(operation_id)
 
 
-def start(system: System, strategy: str) -> str:
+def start(system: System, strategy: str, route: str = "/training/start") -> str:
     answer = system.post(
-        "/training/start",
+        route,
         {"strategy": strategy, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2022-01-01"},
     )
     assert answer.status_code == 202, answer.text

@@ -269,6 +269,46 @@ def test_a_regression_shows_signs_and_its_test_part_once_that_is_opened(tab: Tab
     tab.picture("regression")
 
 
+SEARCH = """name: Few variants
+search: {trials: 4, sampler: random, objective: accuracy}
+model: {type: mlp, layers: 1, hidden_size: {int: [4, 8]}, sequence_length: 5}
+training: {epochs: 2, batch_size: 256, learning_rate: {log: [1e-4, 1e-2]}}
+indicators: [{name: rsi, period: 14}]
+"""
+
+
+@pytest.fixture(scope="module")
+def search(system: System, bars: None) -> str:
+    return start(system, SEARCH, "/search")
+
+
+def test_a_search_shows_its_trials_as_they_come_and_the_winner_beside_luck(
+    tab: Tab, system: System, search: str
+) -> None:
+    page = tab.open(f"operations/{search}")
+    page.get_by_role("img", name="accuracy of each training, and the best so far").wait_for()
+
+    system.ended(search)
+    verdict = page.get_by_role("region", name="Verdict")
+    verdict.get_by_text("tries counted").wait_for()
+    trials = page.get_by_role("region", name="Trials", exact=True)
+    assert trials.get_by_role("row").count() == 5
+    assert re.search(r"hidden_size\s+learning_rate", trials.inner_text())
+    scores = [float(row.split()[2].rstrip("%")) for row in trials.get_by_role("row").all_inner_texts()[1:]]
+    assert scores == sorted(scores, reverse=True)
+    luck = page.get_by_role("region", name="How much luck reaches")
+    assert luck.locator("rect").count() == 20
+    assert luck.locator(".winner").count() == 1
+    assert page.get_by_role("region", name="Score by parameter").locator("circle.main").count() == 2
+    assert page.get_by_role("region", name="All parameters together").locator("path").count() == 4
+    tab.picture("search")
+    trials.get_by_role("link").first.click()
+    page.get_by_text("of the search").wait_for()
+    page.go_back()
+    verdict.get_by_role("link", name="trained in full").click()
+    page.get_by_role("region", name="How much luck reaches").wait_for()
+
+
 def test_the_token_is_asked_for_until_it_is_right(browser: Browser, pictures: Path, tmp_path: Path) -> None:
     system = System(tmp_path, KTRDR_API_TOKEN="open-sesame", KTRDR_STANDBY_WORKERS="0")
     try:

@@ -3,12 +3,14 @@
 /**
  * @import {
  *   ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
- *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, Series, StrategyVerdict, System, TrainingStart
+ *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, Series, StrategyVerdict, System, TrainingStart, TrialMetrics
  * } from "./types.d.ts"
  */
 /** @import { Query } from "./http.js" */
 
 import { get, getBlob, getText, post, remove, start } from "./http.js";
+
+const MAX_TRIALS = 20_000;
 
 // -- operations ------------------------------------------------------------------------------------------------------
 
@@ -35,6 +37,16 @@ export const operation = (id, signal, wait) => get(`/operations/${id}`, { wait }
  * @returns {Promise<MetricsPage>}
  */
 export const metrics = (id, cursor, limit, signal) => get(`/operations/${id}/metrics`, { cursor, limit }, signal);
+
+/**
+ * Of a search, one row for each training that has ended.
+ * @param {string} id
+ * @param {number} cursor
+ * @param {AbortSignal} signal
+ * @returns {Promise<MetricsPage<TrialMetrics>>}
+ */
+export const trialMetrics = (id, cursor, signal) =>
+  get(`/operations/${id}/metrics`, { cursor, limit: MAX_TRIALS }, signal);
 
 /**
  * @param {string} id

@@ -170,6 +170,20 @@ export function definitions(facts) {
   );
 }
 
+/** @typedef {[name: string, value: string, more?: string | false]} Tile */
+
+/**
+ * Key figures side by side.
+ * @param {Tile[]} all
+ */
+export function tileRow(all) {
+  const boxes = all.map(([name, value, more]) => {
+    const texts = [h("div", { class: "name" }, name), h("div", { class: "value" }, value)];
+    return h("div", { class: "tile" }, texts, h("div", { class: "tile-more" }, more || "\u00a0"));
+  });
+  return h("div", { class: "tiles" }, boxes);
+}
+
 /**
  * @typedef {object} Column
  * @property {string} title

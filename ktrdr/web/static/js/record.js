@@ -1,15 +1,18 @@
 // What an operation's record tells: what it is called, how long it takes, what can be done with it.
 
-/** @import { Operation } from "./types.d.ts" */
+/** @import { Operation, OperationMetadata } from "./types.d.ts" */
 
-import { shortList } from "./format.js";
+import { isNumber, joined, shortList } from "./format.js";
 import { isFinalError, isResumable, isTerminal, kindTitle, STATE_TITLES } from "./meta.js";
 
 /** @param {Operation} operation */
 export const hasEnded = (operation) => isTerminal(operation.status);
 
 /** @param {Operation} operation */
-export const isTraining = ({ operation_type: type }) => type === "TRAINING";
+export const isTraining = ({ operation_type: type }) => type === "TRAINING" || type === "TRIAL";
+
+/** @param {Operation} operation */
+export const isSearch = ({ operation_type: type }) => type === "SEARCH";
 
 /** @param {Operation} operation */
 export const canCancel = (operation) => !hasEnded(operation);
@@ -27,13 +30,21 @@ export const stateTitle = ({ status }) => STATE_TITLES[status];
 /** @param {Operation} operation */
 export const stateClass = ({ status }) => status.toLowerCase();
 
+/** @type {((metadata: OperationMetadata) => string | false)[]} */
+const PARTS = [
+  ({ fold }) => isNumber(fold) && `fold ${fold}`,
+  ({ folds }) => isNumber(folds) && `${folds} folds`,
+  ({ trial }) => isNumber(trial) && `trial ${trial}`,
+  ({ trials }) => isNumber(trials) && `${trials} trials`,
+];
+
 /**
  * Its title, and the series that it works on.
  * @param {Operation} operation
  */
 export function describe({ operation_type: type, metadata }) {
-  const { strategy, symbols = [], timeframes = [], provider = "", fold, folds } = metadata;
-  const part = fold ? `fold ${fold}` : folds && `${folds} folds`;
+  const { strategy, symbols = [], timeframes = [], provider = "" } = metadata;
+  const part = joined(PARTS.map((describePart) => describePart(metadata)));
   const series = [shortList(symbols), timeframes.join(", "), part].filter(Boolean).join(" ");
   return strategy ? { title: strategy, series } : { title: series || kindTitle(type), series: provider };
 }

@@ -54,6 +54,11 @@ export interface OperationMetadata {
   fold?: number;
   /** How many folds there are; only of the whole. */
   folds?: number;
+  /** The number of this trial in its search, from 0. */
+  trial?: number;
+  /** How many trials there are, and what ranks them; only of a search. */
+  trials?: number;
+  objective?: Objective;
 }
 
 export interface Operation {
@@ -91,8 +96,8 @@ export interface EpochMetrics {
 /** Names of what is measured every epoch. */
 export type MetricColumn = Exclude<keyof EpochMetrics, "epoch">;
 
-export interface MetricsPage {
-  metrics: EpochMetrics[];
+export interface MetricsPage<Metrics = EpochMetrics> {
+  metrics: Metrics[];
   new_cursor: number;
 }
 
@@ -151,11 +156,21 @@ export interface Significance {
   against: Record<string, Lead>;
 }
 
-/** The lead beside all tries at the same rows. */
+/** What the luckiest of as many tries would be ahead by, if none knew anything; `quantiles` at every twentieth. */
+export interface LuckiestTry {
+  upper: number;
+  quantiles: number[];
+}
+
+/** A lead beside all tries at the same rows. */
 export interface SelectionVerdict {
   tries: number;
+  lead: number;
   p_value: number;
+  level: number;
   beats_baselines: boolean;
+  luckiest: LuckiestTry;
+  verdict: string;
 }
 
 export interface CalibrationBin {
@@ -316,6 +331,65 @@ export interface TrainingResults extends Results {
   spread?: { accuracy: Spread; best_val_loss: Spread; ic?: Spread };
   lead?: FoldsLead | null;
   verdict?: string;
+}
+
+// -- searches --------------------------------------------------------------------------------------------------------
+
+/** What trials are ranked by; of a loss the least is best. */
+export type Objective = "val_loss" | "lead" | "accuracy" | "ic" | "sharpe";
+
+export type Parameters = Record<string, Json>;
+
+export interface TrialResult {
+  trial: number;
+  operation_id: string;
+  status: "completed" | "failed" | "cancelled";
+  parameters: Parameters;
+  score: number | null;
+  /** The last rung that it was trained in, from 1. */
+  rung?: number;
+  epochs?: number;
+  reason?: string;
+}
+
+export interface SearchWinner {
+  trial: number;
+  operation_id: string;
+  score: number;
+  identical: boolean;
+}
+
+export interface ParameterImportance {
+  parameter: string;
+  importance: number;
+  standard_error: number;
+}
+
+export interface SearchResults extends Results {
+  objective: Objective;
+  trials: TrialResult[];
+  winner: SearchWinner;
+  spread?: Spread | null;
+  importance?: ParameterImportance[];
+  epochs_trained: number;
+  verdict: string;
+  warnings?: string[];
+}
+
+/** Of a search that failed or was cancelled: the trials that had ended. */
+export interface UnfinishedSearchResults extends Results {
+  objective: Objective;
+  trials: TrialResult[];
+}
+
+/** One ended training of a search; `part` counts from 1. */
+export interface TrialMetrics {
+  part: number;
+  trial: number;
+  rung: number;
+  score: number | null;
+  best_score: number | null;
+  epochs: number;
 }
 
 export interface PreflightResults extends Results, PreflightReport {}

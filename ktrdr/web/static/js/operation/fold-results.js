@@ -3,7 +3,7 @@
 /**
  * @import { FoldScores, FoldsLead, Spread } from "../types.d.ts"
  * @import { Dot } from "../pictures.js"
- * @import { Tile } from "./training-results.js"
+ * @import { Tile } from "../dom.js"
  */
 
 import { h, panel, table } from "../dom.js";

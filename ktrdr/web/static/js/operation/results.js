@@ -1,7 +1,7 @@
 // What came of an operation, as panels: each kind has its own, what is unknown is shown as it is.
 
 /**
- * @import { Operation, PredictionResults, PreflightResults, Results, TrainingResults, UnsealingResults } from "../types.d.ts"
+ * @import { Operation, PredictionResults, PreflightResults, Results, SearchResults, TrainingResults, UnsealingResults } from "../types.d.ts"
  * @import { Child } from "../dom.js"
  */
 
@@ -10,6 +10,8 @@ import * as api from "../api.js";
 import { definitions, h, panel, table } from "../dom.js";
 import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
+import { isSearch, isTraining } from "../record.js";
+import { searchPanels } from "../search/results.js";
 import { trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
@@ -22,10 +24,10 @@ const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_r
  * @param {Operation} operation
  * @param {Results} results
  * @param {AbortSignal} signal
- * @returns {Panels}
+ * @returns {Promise<Panels>}
  */
-export function resultPanels(operation, results, signal) {
-  const { top, panels } = panelsOf(operation, results, signal);
+export async function resultPanels(operation, results, signal) {
+  const { top, panels } = await panelsOf(operation, results, signal);
   return { top, panels: [...panels, ...filesPanel(operation, results)] };
 }
 
@@ -33,10 +35,14 @@ export function resultPanels(operation, results, signal) {
  * @param {Operation} operation
  * @param {Results} results
  * @param {AbortSignal} signal
- * @returns {Panels}
+ * @returns {Panels | Promise<Panels>}
  */
-function panelsOf({ operation_id: id, operation_type: type }, results, signal) {
-  if (type === "TRAINING") return trainingPanels(id, /** @type {TrainingResults} */ (results), signal);
+function panelsOf(operation, results, signal) {
+  const { operation_id: id, operation_type: type } = operation;
+  if (isTraining(operation)) return trainingPanels(id, /** @type {TrainingResults} */ (results), signal);
+  if (isSearch(operation) && "trials" in results) {
+    return searchPanels(/** @type {SearchResults} */ (results), signal);
+  }
   if (type === "UNSEALING" && "opening" in results) {
     return unsealingPanels(/** @type {UnsealingResults} */ (results), signal);
   }

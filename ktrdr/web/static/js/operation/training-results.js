@@ -2,22 +2,23 @@
 
 /**
  * @import {
- *   BacktestResult, Calibration, Evaluation, FinalMetrics, Opening, SealedPart, TrainingResults, UnsealingResults
+ *   BacktestResult, Calibration, Evaluation, FinalMetrics, Opening, SealedPart, SelectionVerdict, TrainingResults,
+ *   UnsealingResults
  * } from "../types.d.ts"
+ * @import { Tile } from "../dom.js"
  * @import { Check } from "../preflight-panels.js"
  * @import { Panels } from "./results.js"
  */
 
 import { unseal } from "../actions.js";
-import { h, panel } from "../dom.js";
+import { h, panel, tileRow } from "../dom.js";
 import { days, duration, fixed, instant, integer, isNumber, percent, signedPercent, words } from "../format.js";
 import { calibrationPlot, confusion, stacked } from "../pictures.js";
 import { balancePanel, checklist } from "../preflight-panels.js";
+import { luckPanel } from "../search/luck.js";
 import { backtestPanel } from "./backtest.js";
 import { baselinePanel, beatsBaselines, rowsText } from "./baselines.js";
 import { foldsPanel, foldTiles } from "./fold-results.js";
-
-/** @typedef {[name: string, value: string, more?: string | false]} Tile */
 
 const TITLES = { baselines: "Against the baselines", backtest: "Backtest" };
 const TITLES_OF_TEST = { baselines: "On the opened test part", backtest: "Backtest on the opened test part" };
@@ -38,6 +39,7 @@ export function trainingPanels(id, results, signal) {
   const panels = [
     folds && foldsPanel(folds),
     evaluation && baselinePanel(evaluation, titles.baselines),
+    luckPanel(evaluation),
     preflight && balancePanel(preflight),
     evaluation && confusionPanel(evaluation),
     evaluation?.calibration?.bins.length && calibrationPanel(evaluation.calibration),
@@ -59,6 +61,7 @@ function testPanels(id, { status, sealed, test_evaluation: test, test_money: bac
   return [
     sealed && sealedPanel(id, sealed, status !== "cancelled"),
     test && baselinePanel(test, TITLES_OF_TEST.baselines),
+    luckPanel(test, "How much luck reaches on the test part"),
     backtest && backtestPanel(backtest, TITLES_OF_TEST.backtest, signal),
   ];
 }
@@ -75,6 +78,7 @@ export function unsealingPanels({ opening, evaluation, money: backtest, model },
   const panels = [
     opened,
     baselinePanel(evaluation, TITLES_OF_TEST.baselines),
+    luckPanel(evaluation),
     evaluation.confusion && confusionPanel(evaluation),
     backtestPanel(backtest, TITLES_OF_TEST.backtest, signal),
   ];
@@ -89,7 +93,7 @@ function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, 
   const texts = [ofFolds ?? evaluation?.verdict, backtest?.verdict].filter(Boolean);
   if (!texts.length) return null;
   const beats = beatsBaselines(evaluation) ?? lead?.beats_baselines;
-  const title = beats ? "Beats the baselines beyond chance" : "Does not beat the baselines beyond chance";
+  const title = `${beats ? "Beats" : "Does not beat"} the baselines beyond chance${triesText(evaluation?.selection)}`;
   const end =
     status === "cancelled"
       ? "The training was cancelled; this is what its finished epochs gave."
@@ -98,6 +102,10 @@ function verdict({ evaluation, money: backtest, verdict: ofFolds, lead, ending, 
   const body = [h("p", { class: "verdict-title" }, title), paragraphs, end && h("p", { class: "muted" }, end)];
   return h("section", { class: `verdict ${beats ? "good" : "warn"}`, "aria-label": "Verdict" }, h("div", {}, body));
 }
+
+/** @param {SelectionVerdict | null | undefined} selection */
+const triesText = (selection) =>
+  selection && selection.tries > 1 ? `, all ${integer(selection.tries)} tries counted` : "";
 
 // -- key figures -----------------------------------------------------------------------------------------------------
 
@@ -161,15 +169,6 @@ const timeTile = (final) => [
   duration(final.training_duration_seconds),
   `${integer(final.total_epochs)} epochs`,
 ];
-
-/** @param {Tile[]} all */
-function tileRow(all) {
-  const boxes = all.map(([name, value, more]) => {
-    const texts = [h("div", { class: "name" }, name), h("div", { class: "value" }, value)];
-    return h("div", { class: "tile" }, texts, h("div", { class: "tile-more" }, more || "\u00a0"));
-  });
-  return h("div", { class: "tiles" }, boxes);
-}
 
 // -- panels ----------------------------------------------------------------------------------------------------------
 

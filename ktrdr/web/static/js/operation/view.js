@@ -19,11 +19,13 @@ import {
   describe,
   elapsed,
   hasEnded,
+  isSearch,
   isTraining,
   remaining,
   stateClass,
   stateTitle,
 } from "../record.js";
+import { SearchProgress } from "../search/progress.js";
 import { EpochCurves } from "./epoch-curves.js";
 import { FoldCurves } from "./fold-curves.js";
 import { LogPanel } from "./log-panel.js";
@@ -127,7 +129,11 @@ class OperationView {
     replace(this.#meter, meter(share, `${done} done`, stateClass(this.#operation)));
     setText(this.#message, `${done} · ${progress.message}`);
     setText(this.#time, timeText(this.#operation));
-    replace(this.#running, (progress.running_parts ?? []).map(runningFold));
+    const partKind = isSearch(this.#operation) ? "Training" : "Fold";
+    replace(
+      this.#running,
+      (progress.running_parts ?? []).map((part) => runningPart(part, partKind)),
+    );
     if (status === this.#drawnStatus) return;
     this.#drawnStatus = status;
     this.#drawProblem();
@@ -163,7 +169,7 @@ class OperationView {
   async #drawResults() {
     const results = await api.results(this.#operation.operation_id, this.#signal);
     this.#isComplete = true;
-    const { top, panels } = resultPanels(this.#operation, results, this.#signal);
+    const { top, panels } = await resultPanels(this.#operation, results, this.#signal);
     replace(this.#results, top);
     this.#curves?.finish(results);
     (this.#strategy ?? this.#log.panel).before(...panels);
@@ -175,6 +181,7 @@ class OperationView {
  * @param {AbortSignal} signal
  */
 function curves(operation, signal) {
+  if (isSearch(operation)) return new SearchProgress(operation, signal);
   if (!isTraining(operation)) return null;
   return operation.metadata.folds ? new FoldCurves(operation, signal) : new EpochCurves(operation, signal);
 }
@@ -182,7 +189,7 @@ function curves(operation, signal) {
 /** @param {Operation} operation */
 function factsLine(operation) {
   const { operation_id: id, operation_type: type, metadata, parent_id: parent } = operation;
-  const relation = metadata.fold ? " · a fold of " : " · goes on from ";
+  const relation = relationToParent(operation);
   return h(
     "p",
     { class: "muted facts-line" },
@@ -193,9 +200,18 @@ function factsLine(operation) {
   );
 }
 
-/** @param {RunningPart} fold */
-function runningFold({ number, operation_id: id, percentage, message }) {
-  const link = h("a", { href: `#/operations/${id}` }, `Fold ${number}`);
+/** @param {Operation} operation */
+function relationToParent({ metadata, parent_id: parent }) {
+  if (metadata.fold) return " · a fold of ";
+  return parent?.startsWith("op_search_") ? " · of the search " : " · goes on from ";
+}
+
+/**
+ * @param {RunningPart} part
+ * @param {string} kind what the whole consists of
+ */
+function runningPart({ number, operation_id: id, percentage, message }, kind) {
+  const link = h("a", { href: `#/operations/${id}` }, `${kind} ${number}`);
   return h("li", {}, link, ` ${percent(percentage / 100)} · ${message}`);
 }
 
