@@ -86,13 +86,16 @@ def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> No
     assert isinstance(trained.results, FoldsResults)
     assert [(fold.fold, fold.operation_id) for fold in trained.results.folds] == [(1, "fold-1"), (2, "fold-2")]
     assert trained.results.model_path == str(tmp_path / "folds" / "fold-2" / "model.safetensors")
-    looks = ktrdr.looks(home=home).tail(2)
-    assert looks.select("operation_id", "kind", "door").rows() == [
+    *by_fold, whole = ktrdr.looks(home=home).tail(3).iter_rows(named=True)
+    assert [(look["operation_id"], look["kind"], look["door"]) for look in by_fold] == [
         ("fold-1", "fold", "python"),
         ("fold-2", "fold", "python"),
     ]
-    assert looks["accuracy"].to_list() == [fold.accuracy for fold in trained.results.folds]
-    assert looks["account"].n_unique() == 2
+    assert [look["accuracy"] for look in by_fold] == [fold.accuracy for fold in trained.results.folds]
+    assert trained.results.evaluation
+    assert (whole["operation_id"], whole["kind"]) == ("folds", "whole")
+    assert whole["accuracy"] == trained.results.evaluation.accuracy
+    assert by_fold[0]["account"] == by_fold[1]["account"] == whole["account"]
     card = json.loads((tmp_path / "folds" / "model.json").read_bytes())
     assert card["model_path"] == "fold-2/model.safetensors"
     assert trained.summary.startswith("bench on AAPL, 1d, in folds")

@@ -132,6 +132,10 @@ SEARCHES = [
         + "search: {trials: 9}\n",
         *("line 4: search makes strategies that are refused", "with model.heads", "divide hidden_size"),
     ),
+    _faulty(
+        STRATEGY + "indicators:\n" + "- {name: sma, period: {int: [2, 9]}}\n" * 65 + "search: {trials: 3}\n",
+        *("line 70: search may vary at most 64 keys", "65 ranges"),
+    ),
     _faulty(STRATEGY + "search: {trials: 3}\n", "line 4: search has nothing to vary", "seeds: 5"),
 ]
 

@@ -24,6 +24,9 @@ VIEWS = (
     "market?symbol=AAPL&timeframe=1d&training={0}",
     "start",
     "system",
+    "runs",
+    "ledger",
+    "ledger/{0}",
 )
 
 
@@ -307,6 +310,57 @@ def test_a_search_shows_its_trials_as_they_come_and_the_winner_beside_luck(
     page.go_back()
     verdict.get_by_role("link", name="trained in full").click()
     page.get_by_role("region", name="How much luck reaches").wait_for()
+
+
+def test_the_ledger_counts_tries_and_lists_looks(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("ledger")
+    accounts = page.get_by_role("region", name="Accounts")
+    accounts.get_by_role("row").nth(1).wait_for()
+    tab.picture("ledger")
+
+    page = tab.open(f"operations/{trainings[0]}")
+    page.get_by_role("link", name="All tries").click()
+
+    looks = page.get_by_role("region", name="Looks")
+    for training in trainings:
+        looks.locator(f"a[href='#/operations/{training}']").first.wait_for()
+    tries = int(page.locator(".tile", has_text="Tries").locator(".value").inner_text())
+    assert 2 <= tries < looks.get_by_role("row").count()
+    tab.picture("account")
+
+
+def test_runs_are_sorted_filtered_tagged_and_saved(tab: Tab, trainings: list[str]) -> None:
+    page = tab.open("runs?columns=name,training.epochs,tags")
+    rows = page.locator("table.runs tbody tr")
+    epochs = page.get_by_role("button", name="epochs", exact=True)
+
+    epochs.click()
+    page.wait_for_url(re.compile("sort=-training.epochs"))
+    until(lambda: rows.first.get_attribute("data-id") == trainings[1])
+    assert page.evaluate("document.activeElement.dataset.key") == "training.epochs"
+    page.get_by_label("Condition", exact=True).fill("training.epochs<10")
+    page.keyboard.press("Enter")
+    until(lambda: page.locator(f"tr[data-id={trainings[1]}]").count() == 0)
+    page.get_by_label("Search", exact=True).fill(trainings[0])
+    until(lambda: rows.count() == 1)
+
+    rows.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Tags and note").click()
+    page.get_by_label("Tags to add").fill("promising")
+    page.get_by_role("button", name="Write").click()
+    rows.locator(".tag", has_text="promising").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert Path(download.value.path()).read_text().splitlines() == ["name,training.epochs,tags", "run_1,6,promising"]
+    tab.picture("runs")
+
+    page.reload()
+    rows.locator(".tag", has_text="promising").wait_for()
+    page.get_by_label("Condition", exact=True).fill("nonsense<1")
+    page.keyboard.press("Enter")
+    assert "nonsense" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name="Remove the condition nonsense<1").click()
+    page.get_by_role("alert").wait_for(state="detached")
 
 
 def test_the_token_is_asked_for_until_it_is_right(browser: Browser, pictures: Path, tmp_path: Path) -> None:

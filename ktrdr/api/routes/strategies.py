@@ -14,7 +14,7 @@ from ktrdr.api.schemas.training import Audit
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
-@router.get("/schema")
+@router.get("/schema", responses=refusals(422))
 async def strategy_schema(
     services: Injected,
     search: Annotated[bool, Query(description="Whether ranges and the section `search` are part of it.")] = False,

@@ -24,7 +24,7 @@ test("nested settings are named by their paths, lists of groups are short", () =
 
 test("runs of the same title are told apart by their ids, however often they are named", () => {
   const run = (/** @type {string} */ id, /** @type {string} */ title) => ({
-    ...{ id, title, name: title, colorName: "c1" },
+    ...{ id, title, name: title, colorName: "c1", dash: 0 },
     ...{ operation: operation({}), results: null, card: null },
   });
   const once = withDistinctNames([run("op_1_aaa", "Run"), run("op_1_bbb", "Run"), run("op_1_ccc", "Other")]);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parameterAxis, roundNumbers } from "../../../ktrdr/web/static/js/plots.js";
+import { countAxis, parameterAxis, roundNumbers } from "../../../ktrdr/web/static/js/plots.js";
 import { briefNames, ranked } from "../../../ktrdr/web/static/js/search/trials.js";
 
 /** @typedef {{ trial: number, score: number | null, rung: number }} Short */
@@ -50,4 +50,10 @@ test("what a trial does not have lies below all that others have", () => {
 test("ticks are round and lie between the ends", () => {
   assert.deepEqual(roundNumbers(0, 1), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
   assert.deepEqual(roundNumbers(18, 69), [20, 30, 40, 50, 60]);
+});
+
+test("a count has whole ticks only", () => {
+  const texts = (/** @type {number} */ count) => countAxis(count).ticks.map(({ text }) => text);
+  assert.deepEqual(texts(2), ["1", "2"]);
+  assert.deepEqual(texts(11), ["5", "10"]);
 });

@@ -2,13 +2,13 @@
 
 /**
  * @import {
- *   ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
- *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, Series, StrategyVerdict, System, TrainingStart, TrialMetrics
+ *   Annotate, ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LedgerAccountDetail, LedgerList, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
+ *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, RunTable, Series, StrategyVerdict, System, TrainingStart, TrialMetrics
  * } from "./types.d.ts"
  */
 /** @import { Query } from "./http.js" */
 
-import { get, getBlob, getText, post, remove, start } from "./http.js";
+import { get, getBlob, getText, patch, post, remove, start } from "./http.js";
 
 const MAX_TRIALS = 20_000;
 
@@ -125,6 +125,37 @@ export const startTraining = (request) => start("/training/start", request);
  * @returns {Promise<OperationStarted>}
  */
 export const startPreflight = (request) => start("/training/preflight", request);
+
+// -- runs ------------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {Query} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<RunTable>}
+ */
+export const runs = (query, signal) => get("/runs", query, signal);
+
+/** @param {Query} query */
+export const runsFile = (query) => getBlob("/runs", { ...query, format: "csv" });
+
+/** @param {Annotate} request */
+export const annotateRuns = (request) => patch("/runs", request);
+
+// -- the ledger ------------------------------------------------------------------------------------------------------
+
+/**
+ * @param {number} limit
+ * @param {AbortSignal} signal
+ * @returns {Promise<LedgerList>}
+ */
+export const ledger = (limit, signal) => get("/ledger", { limit }, signal);
+
+/**
+ * @param {string} id of a look, or of an operation, which stands for its newest look
+ * @param {AbortSignal} signal
+ * @returns {Promise<LedgerAccountDetail>}
+ */
+export const ledgerAccount = (id, signal) => get(`/ledger/${encodeURIComponent(id)}`, {}, signal);
 
 // -- charts ----------------------------------------------------------------------------------------------------------
 

@@ -4,17 +4,21 @@ import * as api from "./api.js";
 import * as compare from "./compare/view.js";
 import { byId, h, problemCard, replace } from "./dom.js";
 import { connection } from "./http.js";
+import * as ledger from "./ledger/view.js";
 import * as market from "./market/view.js";
 import { adopt, isLoaded } from "./meta.js";
 import * as operation from "./operation/view.js";
 import * as operations from "./operations/view.js";
 import { poll } from "./poll.js";
+import * as runs from "./runs/view.js";
 import * as start from "./start/view.js";
 import * as system from "./system/view.js";
 
 const VIEWS = [
   { path: "operations", name: "Operations", view: operations },
+  { path: "runs", name: "Runs", view: runs },
   { path: "compare", name: "Compare", view: compare },
+  { path: "ledger", name: "Ledger", view: ledger },
   { path: "market", name: "Market", view: market },
   { path: "start", name: "Start", view: start },
   { path: "system", name: "System", view: system },

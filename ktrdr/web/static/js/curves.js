@@ -11,7 +11,12 @@ import { panel } from "./dom.js";
 import { fixed, isNumber, percent } from "./format.js";
 
 /** Names of colours, which the style sheet has as classes too. */
-export const COLORS = ["c1", "c2", "c3", "c4", "c5", "c6"];
+const COLORS = ["c1", "c2", "c3", "c4", "c5", "c6"];
+
+/** The library's styles of lines: solid, dotted, dashed, and in long dashes. */
+const DASHES = 4;
+/** As many can be told apart. */
+export const MOST_LINES = COLORS.length * DASHES;
 
 const POINTS = 1000;
 
@@ -20,6 +25,18 @@ const COLUMNS = [
   { column: "val_loss", title: "Validation loss", format: (value) => fixed(value) },
   { column: "val_accuracy", title: "Validation accuracy", format: (value) => percent(value) },
 ];
+
+/** @typedef {{ colorName: string, dash: number }} LineStyle */
+
+/**
+ * How the line with this number looks, so that each of `MOST_LINES` differs.
+ * @param {number} index
+ * @returns {LineStyle}
+ */
+export const lineStyle = (index) => ({
+  colorName: COLORS[index % COLORS.length],
+  dash: Math.floor(index / COLORS.length) % DASHES,
+});
 
 export class CurveOverlay {
   #signal;
@@ -44,11 +61,11 @@ export class CurveOverlay {
     return this.#charts.map((entry) => entry.panel);
   }
 
-  /** @param {{ id: string, name: string, colorName: string }} training */
-  add({ id, name, colorName }) {
+  /** @param {{ id: string, name: string } & LineStyle} training */
+  add({ id, name, colorName, dash }) {
     if (this.#ids.has(id)) return;
     this.#ids.add(id);
-    for (const { chart, format } of this.#charts) chart.addLine(id, { colorName, format, label: name });
+    for (const { chart, format } of this.#charts) chart.addLine(id, { colorName, dash, format, label: name });
   }
 
   /** @param {string[]} ids by default all */

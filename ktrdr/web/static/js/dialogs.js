@@ -13,6 +13,17 @@ export function confirmed({ title, text, action, isDangerous = false }) {
   return opened(h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text), buttons));
 }
 
+/**
+ * Resolves to whether the person has filled in the fields and wants that done.
+ * @param {{ title: string, fields: HTMLElement[], action: string }} form
+ */
+export function filledIn({ title, fields, action }) {
+  const agree = h("button", { class: "primary", value: "yes", type: "submit" }, action);
+  const leave = h("button", { value: "no", type: "submit", formnovalidate: true }, "Keep as it is");
+  const buttons = h("div", { class: "row end" }, agree, leave);
+  return opened(h("form", { method: "dialog", class: "filled-in" }, h("h2", {}, title), fields, buttons));
+}
+
 /** @type {Promise<boolean> | null} */
 let asking = null;
 

@@ -50,8 +50,11 @@ export const get = async (path, query, signal) => (await request("GET", path, { 
  */
 export const getText = async (path, signal) => (await request("GET", path, { signal })).text();
 
-/** @param {string} path */
-export const getBlob = async (path) => (await request("GET", path, {})).blob();
+/**
+ * @param {string} path
+ * @param {Query} [query]
+ */
+export const getBlob = async (path, query) => (await request("GET", path, { query })).blob();
 
 /**
  * @param {string} path
@@ -59,6 +62,12 @@ export const getBlob = async (path) => (await request("GET", path, {})).blob();
  * @param {AbortSignal} [signal]
  */
 export const post = async (path, body, signal) => (await request("POST", path, { body, signal })).json();
+
+/**
+ * @param {string} path
+ * @param {object} body
+ */
+export const patch = async (path, body) => (await request("PATCH", path, { body })).json();
 
 /**
  * @param {string} path
@@ -75,7 +84,7 @@ export const remove = async (path, query) => (await request("DELETE", path, { qu
 export const start = async (path, body, query) => (await request("POST", path, { body, query, key: newKey() })).json();
 
 /**
- * @param {"GET" | "POST" | "DELETE"} method
+ * @param {"GET" | "POST" | "PATCH" | "DELETE"} method
  * @param {string} path
  * @param {Call} call
  * @returns {Promise<Response>}
@@ -89,7 +98,7 @@ async function request(method, path, call) {
 }
 
 /**
- * @param {"GET" | "POST" | "DELETE"} method
+ * @param {"GET" | "POST" | "PATCH" | "DELETE"} method
  * @param {string} path
  * @param {Call} call
  */

@@ -1,7 +1,7 @@
 // Plots of points, steps and bars on two axes, as SVG between labels in HTML, so that text has one size at any width.
 
 import { h, svg } from "./dom.js";
-import { isNumber, significant } from "./format.js";
+import { integer, isNumber, significant } from "./format.js";
 
 /**
  * @typedef {object} Axis
@@ -13,7 +13,7 @@ import { isNumber, significant } from "./format.js";
 
 const LOG_RATIO = 10;
 const MISSING_ROOM = 0.14;
-const STEPS = [1, 2, 2.5, 5, 10];
+const STEPS = [1, 2, 5, 10];
 
 /** @type {Format} */
 const plain = (value) => significant(value, 3);
@@ -30,6 +30,17 @@ export function numberAxis(values, format = plain) {
   const [first, last] = [low - room, high + room];
   const place = (/** @type {unknown} */ value) => (Number(value) - first) / (last - first);
   return { place, ticks: roundNumbers(first, last).map((value) => ({ at: place(value), text: format(value) })) };
+}
+
+/**
+ * An axis that counts from 1, with a place on both sides of each number.
+ * @param {number} count
+ * @returns {Axis}
+ */
+export function countAxis(count) {
+  const place = (/** @type {unknown} */ number) => (Number(number) - 0.5) / count;
+  const numbers = roundNumbers(0.5, count + 0.5).filter(Number.isInteger);
+  return { place, ticks: numbers.map((number) => ({ at: place(number), text: integer(number) })) };
 }
 
 /**

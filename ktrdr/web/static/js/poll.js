@@ -41,7 +41,7 @@ async function attempt(signal, task) {
 }
 
 /** @param {unknown} error */
-const isRefusal = (error) => error instanceof Problem && error.status >= 400 && error.status < 500;
+export const isRefusal = (error) => error instanceof Problem && error.status >= 400 && error.status < 500;
 
 /** @param {AbortSignal} signal */
 async function untilVisible(signal) {

@@ -418,6 +418,88 @@ export interface ModelCard {
   data_providers?: BySeries<string>;
 }
 
+// -- runs ------------------------------------------------------------------------------------------------------------
+
+export type RunValue = null | boolean | number | string | string[];
+
+export interface RunColumn {
+  name: string;
+  title: string;
+  is_number: boolean;
+}
+
+/** One value for each column. */
+export interface RunRow {
+  operation_id: string;
+  values: RunValue[];
+}
+
+export interface RunTable {
+  columns: RunColumn[];
+  rows: RunRow[];
+  total: number;
+  unread?: number;
+  /** Every column that a query may name. */
+  names: string[];
+}
+
+export interface Annotate {
+  operation_ids: string[];
+  add: string[];
+  remove: string[];
+  note: string | null;
+}
+
+// -- the ledger ------------------------------------------------------------------------------------------------------
+
+export interface LookFigures {
+  accuracy?: number | null;
+  ic?: number | null;
+  over?: string | null;
+  lead?: number | null;
+  p_value?: number | null;
+  sharpe?: number | null;
+  total_return?: number | null;
+}
+
+/** One evaluation on held-out rows; without figures where it was cancelled, failed or is under way. */
+export interface Look {
+  look_id: string;
+  operation_id: string;
+  door: "server" | "python";
+  kind: string;
+  part: string;
+  strategy_name: string;
+  samples: number;
+  opened_at: string;
+  figures?: LookFigures | null;
+}
+
+/** Looks at the same bars, whatever the bars were called. */
+export interface LedgerAccount {
+  account_id: string;
+  tries: number;
+  looks: number;
+  without_series: number;
+  bars: number;
+  timeframes: string[];
+  symbols: string[];
+  strategies: string[];
+  from: string;
+  to: string;
+  last_opened_at: string;
+  openings?: Opening[];
+}
+
+export interface LedgerAccountDetail extends LedgerAccount {
+  entries: Look[];
+}
+
+export interface LedgerList {
+  accounts: LedgerAccount[];
+  total: number;
+}
+
 // -- comparisons -------------------------------------------------------------------------------------------------------
 
 export interface Comparison {

@@ -1,8 +1,10 @@
 // The trainings that are compared, with all that is known of them.
 
 /** @import { ModelCard, Operation, TrainingResults } from "../types.d.ts" */
+/** @import { LineStyle } from "../curves.js" */
 
 import * as api from "../api.js";
+import { joined } from "../format.js";
 import { describe, hasEnded, shortId } from "../record.js";
 
 /**
@@ -11,6 +13,7 @@ import { describe, hasEnded, shortId } from "../record.js";
  * @property {string} title
  * @property {string} name Its title, and what sets it apart from other runs of the same title.
  * @property {string} colorName
+ * @property {number} dash
  * @property {Operation} operation
  * @property {TrainingResults | null} results Null before its end.
  * @property {ModelCard | null} card Null where there is no model.
@@ -18,14 +21,15 @@ import { describe, hasEnded, shortId } from "../record.js";
 
 /**
  * @param {string} id
- * @param {string} colorName
+ * @param {LineStyle} style
  * @param {AbortSignal} signal
  * @returns {Promise<Run>}
  */
-export async function readRun(id, colorName, signal) {
+export async function readRun(id, { colorName, dash }, signal) {
   const operation = await api.operation(id, signal);
-  const { title } = describe(operation);
-  const run = { id, title, name: title, colorName, operation, results: null, card: null };
+  const { fold } = operation.metadata;
+  const title = joined([describe(operation).title, fold ? `fold ${fold}` : ""]);
+  const run = { id, title, name: title, colorName, dash, operation, results: null, card: null };
   if (!hasEnded(operation)) return run;
   const results = /** @type {TrainingResults} */ (await api.results(id, signal));
   const card = results.artifacts?.model_card ? await api.modelCard(id, signal).catch(() => null) : null;

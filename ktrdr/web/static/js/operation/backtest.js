@@ -24,8 +24,8 @@ export function backtestPanel(backtest, title, signal) {
   const { equity, model, buy_and_hold: held, random_entries: random } = backtest;
   if (!equity) return null;
   const chart = new Chart(signal, { label: `Equity of the model and of holding, ${title}`, height: 240 });
-  addEquity(chart, "Model", "c1", equity.timestamps, equity.model);
-  addEquity(chart, "Buy and hold", "c3", equity.timestamps, equity.buy_and_hold);
+  addEquity(chart, { name: "Model", colorName: "c1" }, equity.timestamps, equity.model);
+  addEquity(chart, { name: "Buy and hold", colorName: "c3" }, equity.timestamps, equity.buy_and_hold);
   const columns = [{ title: "" }, { title: "Model", isNumber: true }, { title: "Buy and hold", isNumber: true }];
   const rows = FIGURES.map(([name, text]) => [name, text(model), text(held)]);
   const chance =
@@ -38,13 +38,12 @@ export function backtestPanel(backtest, title, signal) {
 /**
  * A curve of equity, which is 1 at the beginning, as growth since then.
  * @param {Chart} chart
- * @param {string} name
- * @param {string} colorName
+ * @param {{ name: string, colorName: string, dash?: number }} line
  * @param {string[]} timestamps
  * @param {number[]} values
  */
-export function addEquity(chart, name, colorName, timestamps, values) {
-  chart.addLine(name, { colorName, format: (value) => signedPercent(value - 1) });
+export function addEquity(chart, { name, colorName, dash }, timestamps, values) {
+  chart.addLine(name, { colorName, dash, format: (value) => signedPercent(value - 1) });
   const times = timestamps.map((text) => Date.parse(text) / 1000);
   chart.set(name, pointsFrom(times, values));
 }

@@ -3,7 +3,7 @@
 /** @import { Operation } from "../types.d.ts" */
 
 import * as api from "../api.js";
-import { COLORS, CurveOverlay } from "../curves.js";
+import { CurveOverlay, lineStyle } from "../curves.js";
 import { hasEnded } from "../record.js";
 
 const MAX_FOLDS = 200;
@@ -78,7 +78,7 @@ export class FoldCurves {
       .filter(([, fold]) => !this.#completed.has(fold.operation_id))
       .sort(([one], [other]) => one - other);
     for (const [number, { operation_id: id }] of open) {
-      this.#overlay.add({ id, name: `Fold ${number}`, colorName: COLORS[(number - 1) % COLORS.length] });
+      this.#overlay.add({ id, name: `Fold ${number}`, ...lineStyle(number - 1) });
     }
     const folds = open.map(([, fold]) => fold);
     await this.#overlay.refresh(folds.map((fold) => fold.operation_id));

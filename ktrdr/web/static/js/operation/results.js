@@ -8,6 +8,7 @@
 import { attempt } from "../actions.js";
 import * as api from "../api.js";
 import { definitions, h, panel, table } from "../dom.js";
+import { saveFile } from "../downloads.js";
 import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
 import { isSearch, isTraining } from "../record.js";
@@ -93,24 +94,9 @@ function filesPanel({ operation_id: id }, { artifacts }) {
   const rows = Object.entries(artifacts ?? {}).map(([name, path]) => {
     const file = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
     const button = h("button", { type: "button", class: "quiet", "aria-label": `Download ${file}` }, "Download");
-    button.addEventListener("click", () => attempt(() => download(id, name, file)));
+    button.addEventListener("click", () => attempt(async () => saveFile(await api.artifact(id, name), file)));
     const cells = [h("td", { class: "mono" }, file), h("td", { class: "number" }, button)];
     return h("tr", {}, h("th", { scope: "row" }, words(name)), cells);
   });
   return rows.length ? [panel("Files", {}, h("table", { class: "plain files" }, h("tbody", {}, rows)))] : [];
-}
-
-/**
- * By fetch and not by a link, since a link cannot carry the token.
- * @param {string} id
- * @param {string} name
- * @param {string} file
- */
-async function download(id, name, file) {
-  const url = URL.createObjectURL(await api.artifact(id, name));
-  const link = h("a", { href: url, download: file });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

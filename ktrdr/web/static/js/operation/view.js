@@ -242,6 +242,7 @@ function links({ operation_id: id, metadata: { symbols = [], timeframes = [] } }
   return [
     h("a", { class: "button", href: `#/market?${market}` }, "On the chart"),
     h("a", { class: "button", href: `#/compare?ids=${id}` }, "Compare"),
+    h("a", { class: "button", href: `#/ledger/${id}` }, "All tries"),
     h("a", { class: "button", href: `#/start?from=${id}` }, "Use as a start"),
   ];
 }

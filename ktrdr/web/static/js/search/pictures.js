@@ -5,8 +5,8 @@
 /** @import { Trial } from "./trials.js" */
 
 import { h, svg } from "../dom.js";
-import { integer, isNumber, joined, percent } from "../format.js";
-import { bar, dot, lines, numberAxis, parameterAxis, plot, rule, tickLabels } from "../plots.js";
+import { isNumber, joined, percent } from "../format.js";
+import { bar, countAxis, dot, lines, numberAxis, parameterAxis, plot, rule, tickLabels } from "../plots.js";
 import { briefNames, isLeastBest, OBJECTIVES, parameterNames, parameterText } from "./trials.js";
 
 /** @typedef {Trial & { score: number }} ScoredTrial */
@@ -26,10 +26,7 @@ export function scoresPlot(ended, objective) {
   const { title, format } = OBJECTIVES[objective];
   const scored = ended.flatMap(({ score, ...others }) => (isNumber(score) ? [{ ...others, score }] : []));
   if (!scored.length) return h("p", { class: "muted" }, "No trial has a score yet.");
-  const x = numberAxis(
-    ended.map(({ part }) => part),
-    integer,
-  );
+  const x = countAxis(ended.length);
   const y = numberAxis(
     scored.map(({ score }) => score),
     format,

@@ -68,7 +68,7 @@ function verdict({ verdict: text, warnings = [], winner }, evaluation) {
   const title = `The winner ${beats ? "beats" : "does not beat"} the baselines beyond chance${tries}`;
   const body = [
     h("p", { class: "verdict-title" }, title),
-    selection && h("p", {}, selection.verdict),
+    selection && !text.includes(selection.verdict) && h("p", {}, selection.verdict),
     h("p", {}, text),
     warnings.map((warning) => h("p", { class: "warn" }, warning)),
     h("p", {}, winnerLink(winner)),
