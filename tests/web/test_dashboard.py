@@ -252,6 +252,10 @@ def test_a_training_in_folds_shows_each_fold(tab: Tab, system: System, bars: Non
     folds.get_by_role("link", name="Fold 2").click()
     page.get_by_role("region", name="Class balance").wait_for()
 
+    page = tab.open(f"compare?ids={whole}")
+    page.get_by_role("region", name="Differences").get_by_role("link", name="in_folds fold 3").wait_for()
+    page.get_by_role("region", name="Validation loss").get_by_text("in_folds fold 3").wait_for()
+
 
 def test_a_regression_shows_signs_and_its_test_part_once_that_is_opened(tab: Tab, system: System, bars: None) -> None:
     operation_id = system.ended(start(system, RETURNS))["operation_id"]

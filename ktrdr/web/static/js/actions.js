@@ -43,7 +43,7 @@ export async function resume(operation) {
  */
 export async function unseal(id, { samples, from, to }) {
   const title = "Open the test part?";
-  const text = `The model is evaluated on ${integer(samples)} samples, ${days(from, to)}, that no training has evaluated. The opening is recorded, cannot be undone and spends significance: the first of these bars is tested at 2.5%, each later one at half the level before.`;
+  const text = `The model is evaluated on ${integer(samples)} samples, ${days(from, to)}, that no training has evaluated. The opening is recorded, cannot be undone and spends significance: the first opening of these bars is tested at 2.5%, each later one at half the level of the one before.`;
   if (!(await confirmed({ title, text, action: "Open it", isDangerous: true }))) return;
   const started = await attempt(() => api.unseal(id));
   if (started) location.hash = `#/operations/${started.operation_id}`;

@@ -4,7 +4,6 @@
 /** @import { LineStyle } from "../curves.js" */
 
 import * as api from "../api.js";
-import { joined } from "../format.js";
 import { describe, hasEnded, shortId } from "../record.js";
 
 /**
@@ -28,7 +27,8 @@ import { describe, hasEnded, shortId } from "../record.js";
 export async function readRun(id, { colorName, dash }, signal) {
   const operation = await api.operation(id, signal);
   const { fold } = operation.metadata;
-  const title = joined([describe(operation).title, fold ? `fold ${fold}` : ""]);
+  const { title: whole } = describe(operation);
+  const title = fold ? `${whole} fold ${fold}` : whole;
   const run = { id, title, name: title, colorName, dash, operation, results: null, card: null };
   if (!hasEnded(operation)) return run;
   const results = /** @type {TrainingResults} */ (await api.results(id, signal));
