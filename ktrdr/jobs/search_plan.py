@@ -200,7 +200,7 @@ class SearchPlan:
         ]
 
     def _proposal(self, tried: TriedPart) -> Proposal:
-        values = tuple(tried.job.parameters.get(each.name) for each in self._search.parameters)
+        values = tuple(tried.job.parameters.get(each.title) for each in self._search.parameters)
         return Proposal(tried.trial, values)
 
     # -- the end -------------------------------------------------------------------------------------------------

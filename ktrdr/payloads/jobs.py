@@ -89,7 +89,7 @@ class EpochsJob(StrategyOnBars, Job):
     epochs: of each model, as many as the strategy asks for
     until: the epoch after which a training stops and keeps its checkpoint, so that another continues it
     trial: its number in a search, counted from 0; None for what is no trial
-    parameters: of the trial, by their paths in the strategy
+    parameters: of the trial, by their paths in the strategy, an indicator by the name that it declares
     """
 
     epochs: int | None = None

@@ -14,7 +14,7 @@ from ktrdr.payloads.selection import SelectionVerdict
 from ktrdr.payloads.training import Spread
 
 Parameters = dict[str, JsonValue]
-"""The values that a search chose for one trial, by their paths, such as `training.learning_rate`."""
+"""The values that a search chose for one trial, by path, such as `training.learning_rate` or `fast.period`."""
 
 
 class Objective(StrEnum):
@@ -54,7 +54,9 @@ class TrialResult(Payload):
     trial: int = Field(description="Its number, counted from 0 in the order of the proposals.")
     operation_id: str = Field(description="The operation that trained it last.")
     status: Literal["completed", "failed", "cancelled"] = Field(description="How that ended.")
-    parameters: Parameters = Field(description="What was chosen for it, by path in the strategy.")
+    parameters: Parameters = Field(
+        description="What was chosen for it, by path in the strategy; an indicator by the name that it declares."
+    )
     score: float | None = Field(description="Its objective; null where it has none.")
     rung: int = Field(1, description="The last rung that it was trained in, counted from 1; without halving 1.")
     epochs: int = Field(0, description="Epochs that were finished, those of earlier rungs included.")
@@ -84,7 +86,7 @@ class SearchWinner(Payload):
 class ParameterImportance(Payload):
     """How much of the spread of scores one parameter explains by itself."""
 
-    parameter: str = Field(description="Its path in the strategy.")
+    parameter: str = Field(description="Its name, as in `trials`.")
     importance: float = Field(
         description="Share of the variance of the scores' ranks between groups of equal or neighbouring values, less "
         "what chance explains (Kelley's epsilon squared); 0 to 1."

@@ -150,15 +150,26 @@ KINDS: dict[str, type[Range]] = {"int": IntRange, "float": FloatRange, "log": Lo
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A key of a strategy that a search varies."""
+    """A key of a strategy that a search varies.
+
+    path: the key
+    range: its values
+    declared: the name of its indicator by `as`; empty for an indicator without one of its own, and for other keys
+    """
 
     path: Path
     range: Range
+    declared: str = ""
 
     @property
     def name(self) -> str:
         """`indicators[0].period`."""
         return path_text(self.path)
+
+    @property
+    def title(self) -> str:
+        """`average.period` where the indicator is declared as `average`, else the name."""
+        return f"{self.declared}.{path_text(self.path[2:])}" if self.declared else self.name
 
     @property
     def decides_presence(self) -> bool:

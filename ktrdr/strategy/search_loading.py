@@ -88,10 +88,19 @@ def _read_parameters(document: Document) -> tuple[list[Parameter], list[Fault]]:
             faults += own_faults
             continue
         try:
-            parameters.append(Parameter(path, _kind(data).model_validate(data)))
+            parameters.append(Parameter(path, _kind(data).model_validate(data), _declared_name(path, document.data)))
         except ValidationError as error:
             faults += [_placed(fault, path, document) for fault in translated(error, _within(path, data, document))]
     return parameters, faults
+
+
+def _declared_name(path: Path, data: Any) -> str:
+    """The name that the indicator at this path declares, unless another declares the same."""
+    if path[0] != "indicators" or len(path) < 3 or not isinstance(data["indicators"], list):
+        return ""
+    names = [each.get("as") if isinstance(each, dict) else None for each in data["indicators"]]
+    name = names[int(path[1])]
+    return name if isinstance(name, str) and names.count(name) == 1 else ""
 
 
 def _kind(data: dict[str, Any]) -> type[Range]:

@@ -65,8 +65,8 @@ class Search:
         return [(each, value) for each, value in pairs if each.decides_presence or each.path[:2] not in absent]
 
     def named(self, proposal: Proposal) -> dict[str, Any]:
-        """The values by their places, such as `training.learning_rate`."""
-        return {each.name: value for each, value in self.present(proposal)}
+        """The values by their titles, such as `training.learning_rate` and `average.period`."""
+        return {each.title: value for each, value in self.present(proposal)}
 
     def strategy_text(self, proposal: Proposal) -> str:
         """The YAML of one trial: no ranges, no section `search`, all else as it was written."""

@@ -42,6 +42,13 @@ def test_a_grid_has_each_different_trial_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(("declared", "title"), [("as: fast, ", "fast.period"), ("", "indicators[0].period")])
+def test_an_indicators_values_bear_the_name_that_it_declares(declared: str, title: str) -> None:
+    search = load(SMALL.replace("{name: sma, ", f"{{name: sma, {declared}"))
+
+    assert search.named(search.on_grid(0, 0))[title] == 5
+
+
 def test_chance_repeats_nothing_in_a_small_space_and_follows_the_seed() -> None:
     search = load(SMALL)
     other = load(SMALL.replace("grid}", "grid, seed: 1}"))
