@@ -46,7 +46,9 @@ def test_a_grid_has_each_different_trial_once() -> None:
 def test_an_indicators_values_bear_the_name_that_it_declares(declared: str, title: str) -> None:
     search = load(SMALL.replace("{name: sma, ", f"{{name: sma, {declared}"))
 
-    assert search.named(search.on_grid(0, 0))[title] == 5
+    named = [search.named(search.on_grid(number, number)) for number in range(search.trials)]
+
+    assert {trial[title] for trial in named if title in trial} == {5, 10, 15}
 
 
 def test_chance_repeats_nothing_in_a_small_space_and_follows_the_seed() -> None:
