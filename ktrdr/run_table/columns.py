@@ -28,7 +28,7 @@ def cells(run: RunSummary, annotations: Annotations) -> dict[str, Value]:
         "name": run.name,
         "kind": run.kind.value,
         "status": run.status,
-        "created": format_instant(run.created_at, "seconds"),
+        "created": format_instant(run.created_at, "milliseconds"),
         "symbols": run.symbols,
         "timeframes": run.timeframes,
         "strategy": run.strategy,

@@ -56,7 +56,8 @@ def models(tmp_path: Path) -> Path:
 async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_and_resumed(
     client: httpx.AsyncClient, loaded: dict[str, Any], models: Path
 ) -> None:
-    body = search(3, ", sampler: tpe, halving: {factor: 3, min_epochs: 1}")
+    # One trial after the other, so that some are still to come when the first has ended.
+    body = search(3, ", sampler: tpe, lag: 0, halving: {factor: 3, min_epochs: 1}")
     whole = await start(client, body)
     ended = await end_of(client, whole)
     cancelled = await start(client, body)
