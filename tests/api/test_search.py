@@ -61,7 +61,7 @@ async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_
     whole = await start(client, body)
     ended = await end_of(client, whole)
     cancelled = await start(client, body)
-    while not (await get(client, f"operations/{cancelled}/metrics"))["metrics"]:  # noqa: ASYNC110 (no event tells)
+    while not (await get(client, "operations", parent=cancelled, status="COMPLETED"))["operations"]:  # noqa: ASYNC110 (no event tells)
         await asyncio.sleep(0.01)
     await client.post(f"{API}/operations/{cancelled}/cancel")
     assert (await end_of(client, cancelled))["status"] == "CANCELLED"
