@@ -88,7 +88,7 @@ def create_app(
     app.router.routes.extend((Route("/metrics", prometheus.metrics), *web.ROUTES))
     app.add_middleware(operations.CachedOperationMiddleware, prefix=root_path + PREFIX, operations=services.operations)
     app.add_middleware(Access, token=token, allowed_hosts=allowed_hosts)
-    app.add_middleware(RequestContext, traffic=app.state.traffic)
+    app.add_middleware(RequestContext, traffic=app.state.traffic, answer_stopped=problems.stopped)
     if root_path:
         app.add_middleware(UnderRootPath, root_path=root_path)
     problems.install(app)

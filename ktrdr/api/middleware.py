@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ktrdr.api.root_path import path_below_root
@@ -39,11 +42,15 @@ class BodyTooLarge(HTTPException):
 
 
 class RequestContext:
-    """Pure ASGI, because it stands on the poll path."""
+    """Pure ASGI, because it stands on the poll path.
 
-    def __init__(self, app: ASGIApp, traffic: RequestMetrics) -> None:
+    `answer_stopped` makes the answer to a request that a stop of the server has cut short.
+    """
+
+    def __init__(self, app: ASGIApp, traffic: RequestMetrics, answer_stopped: Callable[[Scope], Response]) -> None:
         self._app = app
         self._traffic = traffic
+        self._answer_stopped = answer_stopped
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,18 +60,22 @@ class RequestContext:
         request_id = _given_id(scope) or f"req-{next(self._numbers):x}"
         token = on_behalf_of.set(request_id)
         started = time.perf_counter()
-        status = 500
+        status, has_answer = 500, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_answer
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_answer = message["status"], True
                 message["headers"].append((b"x-request-id", request_id.encode("latin-1")))
             await send(message)
 
         is_read = scope["method"] in {"GET", "HEAD"}
         try:
             await self._app(scope, receive if is_read else _limited(scope, receive), send_with_id)
+        except asyncio.CancelledError:  # the server stops, and has waited as long as it may
+            if has_answer:
+                raise
+            await self._answer_stopped(scope)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             key = (scope["method"], _route(scope), status)

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ktrdr import errors
 from ktrdr.api.middleware import BodyTooLarge
@@ -146,6 +147,12 @@ async def _on_unreadable_library(request: Request, error: Exception) -> Response
     logger.error("%s %s needs a library that could not be imported", request.method, _path(request), exc_info=error)
     hint = "try again; if this goes on, restart the server: trainings go on meanwhile, and nothing is lost"
     return await _on_ktrdr_error(request, errors.StorageError(f"a library cannot be read: {error}", hint=hint))
+
+
+def stopped(scope: Scope) -> Response:
+    """The answer to a request that a stop of the server has cut short."""
+    hint = "try again once it serves; with the same Idempotency-Key nothing is started twice"
+    return problem(Request(scope), 503, "server_stopped", "the server was stopped before the request had ended", hint)
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

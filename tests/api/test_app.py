@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from ktrdr.api import problems
 from ktrdr.api.examples import EXAMPLES, RESULTS
+from ktrdr.api.middleware import RequestContext, RequestMetrics
 from ktrdr.api.schemas.base import Problem
 from ktrdr.api.schemas.operations import MetricsPage, Operation
 from ktrdr.api.schemas.training import TrainingStart
@@ -71,6 +75,23 @@ async def test_a_library_that_the_disk_did_not_give_is_named(
 
     assert "numpy._core.multiarray" in problem["detail"]
     assert "restart the server" in problem["hint"]
+
+
+async def test_a_request_that_a_stop_cuts_short_is_answered_in_words() -> None:
+    began = asyncio.Event()
+
+    async def never_ends(scope: Scope, receive: Receive, send: Send) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    app = RequestContext(never_ends, RequestMetrics(), problems.stopped)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        request = asyncio.create_task(client.post("/api/v1/training/start", json={}))
+        await began.wait()
+        request.cancel()
+        answer = await request
+
+    assert "Idempotency-Key" in assert_problem(answer, 503, "server_stopped")["hint"]
 
 
 @pytest.mark.parametrize(
