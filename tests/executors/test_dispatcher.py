@@ -246,10 +246,11 @@ async def test_a_job_that_its_worker_never_got_waits_again(tmp_path: Path) -> No
     # The server dies here, and had not yet given the worker its job.
     before.executor.withdraw(waiting.operation_id)
     (before.dispatcher.folder(running.operation_id) / "crash.log").unlink()
-    (before.dispatcher.folder(running.operation_id) / "go").touch()
 
     after = build(store, tmp_path)
     await after.dispatcher.start()
+    # No earlier: the thread that plays the lost worker must not end while its folder is looked at.
+    (before.dispatcher.folder(running.operation_id) / "go").touch()
 
     first, second = await after.end_of(running), await after.end_of(waiting)
     assert (first.status, second.status) == (OperationStatus.COMPLETED, OperationStatus.COMPLETED)

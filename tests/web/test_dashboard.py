@@ -334,7 +334,7 @@ def test_the_ledger_counts_tries_and_lists_looks(tab: Tab, trainings: list[str])
 
 
 def test_runs_are_sorted_filtered_tagged_and_saved(tab: Tab, trainings: list[str]) -> None:
-    page = tab.open("runs?columns=name,training.epochs,tags")
+    page = tab.open("runs?columns=name,training.epochs,tags&q=run_")
     rows = page.locator("table.runs tbody tr")
     epochs = page.get_by_role("button", name="epochs", exact=True)
 
