@@ -119,7 +119,8 @@ class Runtime:
         self.health.start()
         self.runs.start()
         # TA-Lib takes a second to import; import it before the first strategy needs it.
-        asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
+        importing = asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
+        importing.add_done_callback(_note_failed_import)
 
     async def close(self) -> None:
         logger.info("Stopping; running: %d", len(self.operations.running()))
@@ -143,6 +144,11 @@ class Runtime:
         if self.lock:
             self.lock.check()
         self.store.check_writable()
+
+
+def _note_failed_import(importing: asyncio.Future[tuple[str, ...]]) -> None:
+    if not importing.cancelled() and (error := importing.exception()):
+        logger.warning("TA-Lib cannot be imported yet: %s", error)
 
 
 async def _describe_state(check: Awaitable[None]) -> str:
