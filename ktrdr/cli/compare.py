@@ -165,9 +165,9 @@ _SCORES: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 def _evaluated(evaluation: Evaluation | None, prefix: str) -> dict[str, Figure]:
     if evaluation is None:
         return {}
-    own = {prefix + title: Figure(getattr(evaluation, name, None), write) for name, (title, write) in _SCORES.items()}
     from ktrdr.payloads.evaluation import NAIVE
 
+    own = {prefix + title: Figure(getattr(evaluation, name, None), write) for name, (title, write) in _SCORES.items()}
     naive = [scores for name, scores in evaluation.baselines.items() if name in NAIVE]
     return own | (
         {f"{prefix}best naive accuracy": Figure(max(scores.accuracy for scores in naive), percentage)} if naive else {}

@@ -42,7 +42,7 @@ def list_accounts(
         say("No looks yet. Every training records one: ktrdr models train --help")
         return
     print_table(
-        ("account", ">tries", ">open", ">bars", "from", "to", "of"),
+        ("account", ">tries", ">opened", ">bars", "from", "to", "of"),
         [_account_row(account) for account in found.accounts],
     )
     if len(found.accounts) < found.total:
@@ -53,7 +53,7 @@ def _account_row(account: LedgerAccount) -> tuple[object, ...]:
     return (
         account.account_id,
         account.tries,
-        account.without_series,
+        len(account.openings),
         account.bars,
         account.first.date(),
         account.last.date(),

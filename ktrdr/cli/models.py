@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ktrdr.cli import completion
 from ktrdr.cli.analysis import print_reproduction
 from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
@@ -20,6 +19,7 @@ from ktrdr.cli.options import (
     Settings,
     StartDate,
     Symbol,
+    Symbols,
     Timeframe,
     Timeframes,
     check_range,
@@ -55,12 +55,7 @@ app.command()(verify)
 def train(
     ctx: typer.Context,
     strategy: Annotated[Path, typer.Option("--strategy", metavar="FILE", help="The strategy, a YAML file.")],
-    symbols: Annotated[
-        list[str],
-        typer.Option(
-            "--symbols", metavar="A,B", help="Commas or repetition for several.", autocompletion=completion.symbols
-        ),
-    ],
+    symbols: Symbols,
     timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,

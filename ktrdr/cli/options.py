@@ -56,12 +56,6 @@ def valid(shape: type[Body], fields: Mapping[str, object], *, hint: str) -> Body
         raise InputError(f"{place or 'the request'}: {fault['msg']}{value}", hint=hint) from None
 
 
-Symbol = Annotated[
-    str,
-    typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False, autocompletion=completion.symbols),
-]
-
-
 def parse_settings(texts: list[str] | None) -> dict[str, object] | None:
     """`["training.epochs=5"]` → `{"training.epochs": 5}`; values are YAML."""
     return dict(map(_parse_setting, texts)) if texts else None
@@ -82,6 +76,16 @@ def _parse_setting(text: str) -> tuple[str, object]:
     return path.strip(), parsed
 
 
+Symbol = Annotated[
+    str,
+    typer.Argument(metavar="SYMBOL", help="Such as AAPL.", show_default=False, autocompletion=completion.symbols),
+]
+Symbols = Annotated[
+    list[str],
+    typer.Option(
+        "--symbols", metavar="A,B", help="Commas or repetition for several.", autocompletion=completion.symbols
+    ),
+]
 Timeframe = Annotated[
     str,
     typer.Argument(

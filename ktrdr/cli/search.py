@@ -17,6 +17,7 @@ from ktrdr.cli.options import (
     OperationId,
     Settings,
     StartDate,
+    Symbols,
     Timeframes,
     check_range,
     parse_settings,
@@ -46,7 +47,7 @@ def start(
     strategy: Annotated[
         Path, typer.Argument(metavar="FILE", help="The strategy with its ranges, a YAML file.", show_default=False)
     ],
-    symbols: Annotated[list[str], typer.Option("--symbols", metavar="A,B", help="Commas or repetition for several.")],
+    symbols: Symbols,
     timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.client import connect
-from ktrdr.cli.options import AsJson, EndDate, StartDate, Timeframes, check_range, split_list
+from ktrdr.cli.options import AsJson, EndDate, StartDate, Symbols, Timeframes, check_range, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import print_json, print_line, say, warn
 from ktrdr.cli.watch import watch
@@ -67,7 +67,7 @@ def _about_search(search: SearchOutline | None) -> str:
 def audit(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The strategy, a YAML file.", show_default=False)],
-    symbols: Annotated[list[str], typer.Option("--symbols", metavar="A,B", help="Commas or repetition for several.")],
+    symbols: Symbols,
     timeframes: Timeframes = None,
     start_date: StartDate = None,
     end_date: EndDate = None,

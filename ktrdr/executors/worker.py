@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Self, TextIO
 
 from ktrdr import logs
 from ktrdr.errors import KtrdrError, StorageError
-from ktrdr.executors.outcome import JOB, Outcome, begin_job, write_outcome
+from ktrdr.executors.outcome import JOB, Outcome, begin_job, read_job, write_outcome
 from ktrdr.masking import masked
 
 logger = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ def run_to_outcome(job: str, operation_id: str, folder: Path, stop: StopSignal) 
     """Run a job and return its outcome; every exception, also of its import, and every panic becomes a failed one."""
     try:
         function: JobFunction = resolve(job)
-        return function(operation_id, _payload(folder / JOB), folder, stop)
+        return function(operation_id, _payload(folder), folder, stop)
     except KtrdrError as error:
         if error.whole != error.detail:
             _log_whole(folder, error.whole)
@@ -230,22 +230,15 @@ def _log_whole(folder: Path, text: str) -> None:
         (folder / "error.log").write_text(text, encoding="utf-8", errors="replace")
 
 
-def _payload(path: Path) -> dict[str, Any]:
+def _payload(folder: Path) -> dict[str, Any]:
     """Read the job's payload. Raises StorageError."""
     try:
-        payload = json.loads(path.read_bytes())
+        return read_job(folder)
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(payload, dict):
-        raise _damaged(path, "it is not a JSON object")
-    return payload
-
-
-def _damaged(path: Path, how: str) -> StorageError:
-    return StorageError(
-        f"{path}, the job of this operation, cannot be read: {how}",
-        hint="start the operation again; see what else is damaged with: ktrdr doctor",
-    )
+        raise StorageError(
+            f"{folder / JOB}, the job of this operation, cannot be read: {error}",
+            hint="start the operation again; see what else is damaged with: ktrdr doctor",
+        ) from error
 
 
 def _detach() -> None:

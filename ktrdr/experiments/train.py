@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ktrdr import reports
 from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part, without_control
 from ktrdr.experiments.fold_data import Fold
-from ktrdr.experiments.looks import open_look
+from ktrdr.experiments.looks import OpenLook, open_look
 from ktrdr.experiments.preflight import preflight
 from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ktrdr.experiments.evaluate_model import ModelEvaluation
-    from ktrdr.experiments.fold_data import FoldCache
+    from ktrdr.experiments.fold_data import FoldCache, FoldData
     from ktrdr.features.dataset import Dataset
     from ktrdr.ledger.recorder import LookRecorder
     from ktrdr.market.series_file import StoredBars
@@ -101,10 +101,7 @@ def run_training(
     leak_gate = fold.leak_gate
     logger.info("Leak gate: %s", leak_gate.verdict)
 
-    state = TrainingState(trainer)
-    if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
-        earlier.check(fingerprint)
-        earlier.restore(state)
+    state = _restored(TrainingState(trainer), resume_from, fingerprint)
     restored_epochs = state.epoch
     checkpoints = Checkpoints(request.output / CHECKPOINTS, fingerprint)
     if not request.is_lean:
@@ -113,35 +110,14 @@ def run_training(
 
     look = open_look(looks, request, fingerprint, dataset, bars)
     phases.enter(Phase.TRAINING)
-    for metrics in state.history:
-        report_epoch(observer, metrics, strategy.training.epochs, replayed=True)
-    ending = None
-    try:
-        ending = train(state, strategy.training, observer, stop_requested, checkpoints.keep, until=request.until)
-    finally:
-        # The last checkpoint of a trial that nothing continues would cost as much as an epoch of a small network.
-        if not (request.is_lean and ending is Ending.ALL_EPOCHS):
-            checkpoints.flush()
+    ending = _train(state, request, observer, stop_requested, checkpoints)
     if not state.history:
         return TrainingResults(status=_status(ending), ending=ending, final_metrics=_final_metrics(state))
 
     phases.enter(Phase.EVALUATING)
     best_weights = trainer.best_weights()
     state.model.load_state_dict(best_weights)
-    evaluated = evaluate_training(
-        without_control(strategy) if request.is_lean else strategy,
-        dataset,
-        bars,
-        tensors,
-        state,
-        stop_requested,
-        fold.yardsticks,
-        is_trial=request.is_lean,
-    )
-    look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
-    # The search gives one verdict over all its trials.
-    if not request.is_lean and (verdict := look.verdict()):
-        evaluated = evaluated.beside_all_tries(verdict)
+    evaluated = _evaluate(state, request, fold, bars, tensors, stop_requested, look)
     if evaluated.was_stopped:
         ending = Ending.CANCELLED
 
@@ -178,6 +154,65 @@ def _look_ahead(strategy: Strategy, dataset: Dataset, trainer: Trainer, fold: in
     for warning in report.warnings:
         logger.info("Preflight: %s", warning)
     return report
+
+
+def _restored(state: TrainingState, resume_from: Path | None, fingerprint: Fingerprint) -> TrainingState:
+    """Bring `state` to the last checkpoint of the training to resume, if there is one.
+
+    Raises CheckpointMismatch and StorageError.
+    """
+    if resume_from and (earlier := load_latest(resume_from / CHECKPOINTS)):
+        earlier.check(fingerprint)
+        earlier.restore(state)
+    return state
+
+
+def _train(
+    state: TrainingState,
+    request: TrainingRequest,
+    observer: TrainingObserver,
+    stop_requested: Callable[[], bool],
+    checkpoints: Checkpoints,
+) -> Ending:
+    """Report the restored epochs, and train the others; what was trained can be resumed, however this ends."""
+    settings = request.strategy.training
+    for metrics in state.history:
+        report_epoch(observer, metrics, settings.epochs, replayed=True)
+    ending = None
+    try:
+        ending = train(state, settings, observer, stop_requested, checkpoints.keep, until=request.until)
+    finally:
+        # The last checkpoint of a trial that nothing continues would cost as much as an epoch of a small network.
+        if not (request.is_lean and ending is Ending.ALL_EPOCHS):
+            checkpoints.flush()
+    return ending
+
+
+def _evaluate(
+    state: TrainingState,
+    request: TrainingRequest,
+    fold: Fold | FoldData,
+    bars: Mapping[str, SymbolBars],
+    tensors: TrainingTensors,
+    stop_requested: Callable[[], bool],
+    look: OpenLook,
+) -> ModelEvaluation:
+    """Evaluate the model, and record what the look came to; of a trial without the control and without a verdict."""
+    evaluated = evaluate_training(
+        without_control(request.strategy) if request.is_lean else request.strategy,
+        fold.dataset,
+        bars,
+        tensors,
+        state,
+        stop_requested,
+        fold.yardsticks,
+        is_trial=request.is_lean,
+    )
+    look.close(evaluated.part.rows, evaluated.part.evaluation, evaluated.part.backtest)
+    # The search gives one verdict over all its trials.
+    if not request.is_lean and (verdict := look.verdict()):
+        return evaluated.beside_all_tries(verdict)
+    return evaluated
 
 
 def _write(

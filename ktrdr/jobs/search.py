@@ -21,12 +21,6 @@ from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFol
 from ktrdr.saved_models.reproduce import read_card
 from ktrdr.training.fingerprint import CHECKPOINTS
 
-_STATUS = {
-    "completed": OperationStatus.COMPLETED,
-    "failed": OperationStatus.FAILED,
-    "cancelled": OperationStatus.CANCELLED,
-}
-
 
 def run(job: SearchJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
@@ -61,7 +55,7 @@ def _read(context: JobContext, member: str) -> Part:
             raise StorageError(f"the outcome of {member} is gone", hint="start the search again")
         index = parse_job(payload).part
         assert index is not None
-        return Part(index, member, _STATUS[outcome.status], outcome.results, payload, outcome.error)
+        return Part(index, member, OperationStatus(outcome.status.upper()), outcome.results, payload, outcome.error)
     except (OSError, ValueError) as error:
         raise StorageError(f"{member}, a part of the search, cannot be read: {error}") from error
 

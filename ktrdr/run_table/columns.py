@@ -15,6 +15,9 @@ ANNOTATIONS = ("tags", "note")
 FIXED = (*ABOUT, *PLACE, *MEASURES, *ANNOTATIONS)
 """All columns that are no settings."""
 
+NUMBERS = frozenset((*MEASURES, "fold", "trial"))
+"""The columns that hold numbers, whichever runs there are."""
+
 USUAL = ("id", "name")
 """Shown whenever nobody names columns."""
 

@@ -45,6 +45,19 @@ class Condition:
             )
         return cls(parts[1], parts[2], parts[3], _number(parts[3]))
 
+    @property
+    def orders(self) -> bool:
+        """Whether it asks for what is less or greater, not for what is equal or contained."""
+        return self.operator[0] in "<>"
+
+    def check_number(self) -> None:
+        """Raises InputError when numbers, which its column holds, are to be ordered against a text."""
+        if self.orders and self.number is None:
+            raise InputError(
+                f"{self.column} holds numbers, and {self.text[:100]!r} is none",
+                hint=f"write a number, such as '{self.column}{self.operator}0.01'",
+            )
+
     def holds(self, value: Value) -> bool:
         """Raises InputError for a number that is to be ordered against a text."""
         if self.operator == "!=":
@@ -56,11 +69,7 @@ class Condition:
         if self.operator == "~":
             return self.text.casefold() in as_text(value).casefold()
         if isinstance(value, int | float):
-            if self.number is None:
-                raise InputError(
-                    f"{self.column} holds numbers, and {self.text[:100]!r} is none",
-                    hint=f"write a number, such as '{self.column}{self.operator}0.01'",
-                )
+            self.check_number()
             return _ordered(self.operator, value, self.number)
         return _ordered(self.operator, as_text(value), self.text)
 
@@ -132,7 +141,7 @@ def sort_key(value: Value) -> tuple[int, float, str]:
     return 1, 0.0, as_text(value).casefold()
 
 
-def _ordered(operator: str, one: float | str, other: float | str) -> bool:
+def _ordered(operator: str, one: float | str, other: float | str | None) -> bool:
     # One of both is a number only where the other is.
     match operator:
         case "<":

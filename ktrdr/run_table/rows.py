@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ktrdr.errors import InputError, nearest
 from ktrdr.payloads.runs import Annotations, RunColumn, RunRow, RunSummary, RunTable, Value
-from ktrdr.run_table.columns import ANNOTATIONS, FIXED, ID, MEASURES, USUAL, cells, titles
+from ktrdr.run_table.columns import ANNOTATIONS, FIXED, ID, MEASURES, NUMBERS, USUAL, cells, titles
 from ktrdr.run_table.query import EVERY, RunQuery, as_text, sort_key
 
 _SEARCHED = (ID, "name", "strategy", *ANNOTATIONS)
@@ -119,6 +119,9 @@ def _check_columns(query: RunQuery, rows: Sequence[_Row], names: Sequence[str]) 
                 if meant
                 else f"there are {', '.join(FIXED)}, and settings by their paths",
             )
+    for condition in query.where:
+        if condition.column in NUMBERS:
+            condition.check_number()
 
 
 def _matching(rows: Iterable[_Row], query: RunQuery) -> list[_Row]:

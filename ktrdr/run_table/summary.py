@@ -154,8 +154,7 @@ def _lead(results: TrainingResults | FoldsResults) -> tuple[float | None, float 
     if isinstance(results, FoldsResults) and results.lead:
         return results.lead.mean, results.lead.p_value
     significance = results.evaluation.significance if results.evaluation else None
-    naive = [lead for name, lead in significance.against.items() if name in NAIVE] if significance else []
-    if not (naive and significance):
+    if significance is None or not any(name in NAIVE for name in significance.against):
         return None, None
-    hardest = max(naive, key=lambda lead: lead.p_value)
+    _, hardest = significance.hardest_baseline
     return hardest.lead, max(hardest.p_value, significance.timing.p_value if significance.timing else 0.0)

@@ -18,11 +18,11 @@ from ktrdr.training.files import CARD, EVALUATED_ROWS, METRICS, PREDICTIONS, WEI
 
 _INPUTS = ("strategy", "fold", "symbols", "data_sha256", "seed", "threads", "device", "code", "libraries")
 _TIMES = ("duration", "ended_at")
-# Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
 # Trainings of 0.1.0 evaluated their test part, which is sealed now.
 _SEALED = frozenset({"sealed", "test_evaluation", "test_money"})
 # Other tries at the same rows change what a lead is worth.
 _AFTERWARDS = frozenset({"verdict", "selection"})
+# Times, paths, sentences and the machine's state may differ. Names that end in "seconds" are left out too.
 _NOT_RESULTS = (
     _SEALED | _AFTERWARDS | {"version", "preflight", "reproduction", "model_path", "artifacts", "operation_id"}
 )

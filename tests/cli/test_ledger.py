@@ -54,13 +54,14 @@ def account(**changes: Any) -> dict[str, Any]:
 
 
 def test_accounts_are_listed_in_lines_of_80_characters(server: FakeServer, ktrdr: Run) -> None:
-    server.on("GET", "/ledger", {"accounts": [account()], "total": 5})
+    opening = {"look_id": SECOND, "number": 1, "level": 0.025, "opened_at": "2023-07-01T10:00:00Z", "by": "Ada"}
+    server.on("GET", "/ledger", {"accounts": [account(openings=[opening])], "total": 5})
 
     ran = ktrdr("ledger", "list", "--limit", "1")
 
     heading, row = ran.out.splitlines()
-    assert heading.split() == ["account", "tries", "open", "bars", "from", "to", "of"]
-    assert row.split() == [FIRST, "1,012", "3", "334", "2022-01-04", "2023-05-04", "AAPL,APPLE", "1d"]
+    assert heading.split() == ["account", "tries", "opened", "bars", "from", "to", "of"]
+    assert row.split() == [FIRST, "1,012", "1", "334", "2022-01-04", "2023-05-04", "AAPL,APPLE", "1d"]
     assert len(row) <= 80
     assert ran.err == "1 of 5 accounts; see more with --limit\n"
     assert server.asked[0].query == {"limit": "1"}

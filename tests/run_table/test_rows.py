@@ -115,6 +115,12 @@ def test_an_unknown_column_is_refused_with_the_nearest(query: RunQuery, hint: st
     assert refused.value.hint.startswith(hint)
 
 
+@pytest.mark.parametrize("column", ["lead", "epochs", "fold", "trial"])
+def test_a_text_is_not_ordered_among_numbers_even_without_runs(column: str) -> None:
+    with pytest.raises(InputError, match=f"{column} holds numbers, and 'high' is none"):
+        Runs().select(RunQuery(where=[Condition.parse(f"{column}>high")]))
+
+
 def test_csv_and_frame_hold_the_same_runs() -> None:
     mixed: list[dict[str, Any]] = [{"a__b": 1, "c__d": 2, "e__f": True}, {"a__b": "none", "c__d": 2.5}]
     made = runs(*(summary(number, lead=-0.5, **parameters) for number, parameters in enumerate(mixed)))

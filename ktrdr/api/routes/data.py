@@ -35,8 +35,7 @@ async def load_bars(
 ) -> OperationStarted:
     """Load bars from a provider into the store, as an operation."""
     operation = await services.data.start_load(request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Data load")
+    return started(operation, "Data load", response)
 
 
 @router.put("/{symbol}/calendar", responses=refusals(403, 404, 422, 503))
@@ -101,5 +100,4 @@ async def import_bars(
         replace=query.replace,
         calendar=query.calendar,
     )
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Data load")
+    return started(operation, "Data load", response)

@@ -60,8 +60,7 @@ async def predict(
 ) -> OperationStarted:
     """What the model says at the newest closed bars of any symbol, as an operation."""
     operation = await services.analysis.predict(operation_id, request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Prediction")
+    return started(operation, "Prediction", response)
 
 
 @router.post(
@@ -78,8 +77,7 @@ async def export(
 ) -> OperationStarted:
     """The model as a file for other programs, compared with the model itself, as an operation."""
     operation = await services.analysis.export(operation_id, request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Export")
+    return started(operation, "Export", response)
 
 
 @router.post(
@@ -102,8 +100,7 @@ async def unseal(
     """
     client = http.client.host if http.client else "unknown"
     operation = await services.analysis.unseal(operation_id, request, client, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Unsealing")
+    return started(operation, "Unsealing", response)
 
 
 @router.post(
@@ -116,5 +113,4 @@ async def reproduce(
 ) -> OperationStarted:
     """Train it again from the same inputs; the new training's results say whether it is the same, bit for bit."""
     operation = await services.training.reproduce(operation_id, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Training")
+    return started(operation, "Training", response)

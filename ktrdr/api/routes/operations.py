@@ -192,8 +192,7 @@ async def resume_operation(
     """Go on with a failed or cancelled training, from its last checkpoint, or with a load of bars, for those that are
     still missing, as a new operation that names its parent."""
     operation = await services.jobs.resume(operation_id, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, kind_of(job_of(operation)).title)
+    return started(operation, kind_of(job_of(operation)).title, response)
 
 
 @router.post("/prune", responses=refusals(403, 413, 422, 503))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cachetools import LRUCache
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Request, Response
 from pydantic_core import to_json
 
 from ktrdr.api.schemas.base import Problem
@@ -92,8 +92,9 @@ def operation_fields(operation: Operation) -> dict[str, Any]:
     }
 
 
-def started(operation: Operation, what: str) -> OperationStarted:
-    """Where the request is a repeated one, its operation may have ended since."""
+def started(operation: Operation, what: str, response: Response) -> OperationStarted:
+    """Point `response` to the operation. Where the request is a repeated one, the operation may have ended since."""
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     status, word = _STARTED[operation.status]
     return OperationStarted(
         operation_id=operation.operation_id,

@@ -17,5 +17,4 @@ async def start_search(
 ) -> OperationStarted:
     """Start a search as an operation, whose trials are operations too, and whose results name the winner."""
     operation = await services.searches.start(request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Search")
+    return started(operation, "Search", response)

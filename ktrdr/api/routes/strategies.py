@@ -35,5 +35,4 @@ async def audit_strategy(
 ) -> OperationStarted:
     """Look for leaks of the future into features, labels and scaling, exhaustively, as an operation."""
     operation = await services.analysis.audit(request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Audit")
+    return started(operation, "Audit", response)

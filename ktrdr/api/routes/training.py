@@ -17,8 +17,7 @@ async def start_training(
 ) -> OperationStarted:
     """Start a training as an operation, or queue it while all workers are busy."""
     operation = await services.training.start(request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Training")
+    return started(operation, "Training", response)
 
 
 @router.post("/preflight", status_code=status.HTTP_202_ACCEPTED, responses=refusals(403, 409, 413, 422, 503))
@@ -27,5 +26,4 @@ async def preflight(
 ) -> OperationStarted:
     """What a training would meet, as an operation: samples, balance, memory, time, and whether it is hopeless."""
     operation = await services.analysis.preflight(request, idempotency_key)
-    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
-    return started(operation, "Preflight")
+    return started(operation, "Preflight", response)
