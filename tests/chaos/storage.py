@@ -31,6 +31,7 @@ TEXTS = (
     *("disk I/O error", "disk is full", "unable to open database file", "database disk image is malformed"),
     "exit code 127",
     "its fonts cannot be read",
+    "the disk took neither the results nor the reason",
 )
 """How errors are named that come from these faults; by SQLite, by the loader of a process, and by FreeType too.
 
@@ -74,11 +75,12 @@ class Injection:
     def _limit(self, process: psutil.Process, chosen: random.Random) -> int:
         """A write beyond the limit is cut short there, and the next one fails."""
         before = process.rlimit(psutil.RLIMIT_FSIZE)
-        process.rlimit(psutil.RLIMIT_FSIZE, (chosen.randrange(1, 100_000), before[1]))
+        limit = chosen.randrange(1, 100_000), before[1]
+        process.rlimit(psutil.RLIMIT_FSIZE, limit)
         try:
             time.sleep(self.seconds)
         finally:
-            process.rlimit(psutil.RLIMIT_FSIZE, before)
+            _replace_limit(process, limit, before)
         return 1
 
     def _trace(self, process: psutil.Process, chosen: random.Random, folder: Path) -> int:
@@ -100,3 +102,12 @@ class Injection:
                 strace.kill()
         process.resume()
         return log.read_text(errors="replace").count("(INJECTED)")
+
+
+def _replace_limit(process: psutil.Process, limit: tuple[int, int], before: tuple[int, int]) -> None:
+    """Also in the processes that it has started meanwhile, and those that they have."""
+    with suppress(psutil.NoSuchProcess):
+        if process.rlimit(psutil.RLIMIT_FSIZE) == limit:
+            process.rlimit(psutil.RLIMIT_FSIZE, before)
+        for child in process.children():
+            _replace_limit(child, limit, before)

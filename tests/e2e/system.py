@@ -207,7 +207,12 @@ class System:
         return found
 
     def operations(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._found("/operations", limit=1000)["operations"]
+        """All, newest first."""
+        page = self._found("/operations", limit=1000)
+        found: list[dict[str, Any]] = page["operations"]
+        while token := page["next_page_token"]:
+            page = self._found("/operations", limit=1000, page_token=token)
+            found += page["operations"]
         return found
 
     def ended(self, operation_id: str, status: str = "COMPLETED") -> dict[str, Any]:
