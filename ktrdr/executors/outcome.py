@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal, TextIO, get_args
@@ -69,7 +69,8 @@ def outcome_of(folder: Path) -> Path:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     free_reserved_space(folder)
-    write_atomically(outcome_of(folder), json.dumps(_json_safe(asdict(outcome)), allow_nan=False).encode())
+    content = {each.name: _json_safe(getattr(outcome, each.name)) for each in fields(outcome)}
+    write_atomically(outcome_of(folder), json.dumps(content, allow_nan=False).encode())
 
 
 def read_outcome(folder: Path) -> Outcome | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from io import StringIO
 from typing import Any
 
@@ -41,14 +43,13 @@ def edited(text: str, values: Mapping[Path, Any], without: Sequence[Path] = ()) 
 
     `text` is what `read_document` reads without faults. A section that a value needs is made.
     """
-    editor = _round_trip()
-    root = editor.load(text)
+    root = deepcopy(_loaded(text))
     for path, value in values.items():
         _put(root, path, value)
     for path in sorted(without, reverse=True):
         _remove(root, path)
     stream = StringIO()
-    editor.dump(root, stream)
+    _round_trip().dump(root, stream)
     return stream.getvalue()
 
 
@@ -72,6 +73,12 @@ def _unreachable(data: Any, path: Path) -> Iterator[Fault]:
             place = path_text(path[:depth])
             yield Fault(path_text(path), f"is no place: {place} is {shown(holder)}", plain(holder))
             return
+
+
+@lru_cache(maxsize=4)
+def _loaded(text: str) -> Any:
+    """Not to be changed: all trials of a search are made from one text."""
+    return _round_trip().load(text)
 
 
 class _TextOnly(VersionedResolver):
