@@ -1,9 +1,10 @@
-"""`ktrdr models`: train, list, show, compare, predict, export, unseal, reproduce, pack, unpack, verify."""
+"""`ktrdr models`: train, list, show, compare, predict, export, plot, unseal, reproduce, pack, unpack, verify."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -257,11 +258,39 @@ def export(
     finish(client, operation, as_json)
     if output is None:
         return
+    _save(output, client.artifact(operation.operation_id, "onnx"))
+
+
+def _save(path: Path, content: bytes) -> None:
     try:
-        written = output.write_bytes(client.artifact(operation.operation_id, "onnx"))
+        path.write_bytes(content)
     except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}", hint="choose another place") from None
-    say(f"Saved {output} ({size_text(written)})")
+        raise InputError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from None
+    say(f"Saved {path} ({size_text(len(content))})")
+
+
+@app.command()
+def plot(
+    ctx: typer.Context,
+    operation_id: OperationId,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Save them there.")] = Path(),
+) -> None:
+    """Save the plots of a training: loss and accuracy by epoch, equity and drawdown.
+
+    Those of a search's trials, which are saved without plots, are drawn now.
+
+    Example:
+      ktrdr models plot op_trial_20230630_k3x9ab -o plots
+    """
+    from ktrdr.payloads.plots import PlotName
+
+    client = connect(ctx)
+    operation_id = client.operation(operation_id).operation_id
+    for name in get_args(PlotName):
+        content = client.artifact(operation_id, name)
+        with suppress(OSError):  # saving says so
+            output.mkdir(parents=True, exist_ok=True)
+        _save(output / f"{operation_id}_{name.removesuffix('_plot')}.png", content)
 
 
 @app.command()

@@ -146,12 +146,13 @@ def best(
       ktrdr search best op_search_20230630_k3x9ab -o best.yaml
     """
     client = connect(ctx)
-    winner = _finished(client, operation_id).winner
+    search = _search(client, operation_id)
+    winner = _finished(client, search).winner
     strategy = client.strategy(winner.operation_id)
     if as_json:
         print_json({**winner.model_dump(mode="json"), "strategy": strategy})
     else:
-        say(f"Trial {winner.trial} of {operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
+        say(f"Trial {winner.trial} of {search.operation_id}, {winner.score:.6g}. Model: {winner.operation_id}")
         for line in strategy.splitlines():
             print_line(line)
     if output:
@@ -190,11 +191,10 @@ def _search(client: Client, operation_id: str) -> Operation:
     return operation
 
 
-def _finished(client: Client, operation_id: str) -> SearchResults:
+def _finished(client: Client, search: Operation) -> SearchResults:
     """Raises InputError for a search without a winner."""
     from ktrdr.payloads.search import SearchResults
 
-    search = _search(client, operation_id)
     results = client.results(search.operation_id)
     if not isinstance(results, SearchResults):
         raise InputError(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from ktrdr.saved_models import writing
 from ktrdr.saved_models.reproduce import read_card
 from ktrdr.saved_models.rows_file import write_rows
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
-from ktrdr.saved_models.trained_on import TrainedSeries
+from ktrdr.saved_models.trained_on import ReadBars, bars_as_trained
 from ktrdr.saved_models.unsealed import unsealed_folder, without_sealed_part, write_unsealing
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.files import EQUITY, EVALUATED_ROWS, PREDICTIONS, SUMMARY, write_file
@@ -35,10 +34,6 @@ from ktrdr.training.windows import TrainingTensors
 if TYPE_CHECKING:
     from ktrdr.experiments.evaluate_model import EvaluatedPart
     from ktrdr.features.dataset import Dataset, Part
-    from ktrdr.market.series_file import StoredBars
-
-ReadBars = Callable[[str, str, datetime, datetime], "StoredBars"]
-"""(symbol, timeframe, first, last) -> stored bars."""
 
 _ARTIFACTS = {
     "predictions": PREDICTIONS,
@@ -154,7 +149,7 @@ def _prepare(folder: Path, read_bars: ReadBars) -> SealedModel:
     if results.sealed is None:
         raise without_sealed_part(card["operation_id"])
     make_repeatable(settings.seed, settings.threads)
-    bars = _read_as_trained(trained.trained_on.series, read_bars)
+    bars = bars_as_trained(trained.trained_on.series, read_bars)
     dataset = build_dataset(trained.strategy, bars, card["fold"])
     if dataset.test is None or not _are_same_samples(dataset, trained, results):
         raise ConflictError(
@@ -175,17 +170,3 @@ def _are_same_samples(dataset: Dataset, trained: TrainedModel, results: Training
         and np.allclose(dataset.scaler.center, trained.scaler.center)
         and np.allclose(dataset.scaler.scale, trained.scaler.scale)
     )
-
-
-def _read_as_trained(series: Sequence[TrainedSeries], read_bars: ReadBars) -> dict[str, SymbolBars]:
-    """Raises ConflictError where bars are no longer those of the training."""
-    stored: dict[str, dict[str, StoredBars]] = {}
-    for each in series:
-        bars = read_bars(each.symbol, each.timeframe, each.first, each.last)
-        if each.is_changed(bars.frame):
-            raise ConflictError(
-                f"the stored bars of {each.symbol} {each.timeframe} are not those that the model was trained on",
-                hint="load them as they were, or train again",
-            )
-        stored.setdefault(each.symbol, {})[each.timeframe] = bars
-    return {symbol: SymbolBars.of(own) for symbol, own in stored.items()}

@@ -9,16 +9,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ktrdr.errors import FINAL_ERRORS, ConflictError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.executors.executor import Executor
-from ktrdr.executors.outcome import Outcome, read_outcome, write_job
+from ktrdr.executors.outcome import read_outcome, write_job
 from ktrdr.jobs.kinds import DATA_LANE, KINDS, job_of, kind_of
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import AnyJob, StrategyOnBars
+from ktrdr.payloads.plots import PLOT_FILE, PlotJob
 
+_ATTEMPTS = 2
 _RESUMABLE = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 
 Resume = Callable[[Operation, Any], Awaitable[AnyJob]]
@@ -69,24 +73,32 @@ class JobService:
 
         Raises TrainingDataError and other errors of the check; StorageError when no worker comes to an end with it.
         """
-        # A worker that was killed says nothing about the training, so a second one is asked.
-        outcome = await self._run_check(on_bars) or await self._run_check(on_bars)
-        if outcome is None:
-            raise StorageError(
-                "two workers ended before they had checked the training", hint="see ktrdr.log; try again"
-            )
-        outcome.check()
+        await self._run_aside("ktrdr.jobs.start_check:run", on_bars, "the training cannot be checked")
 
-    async def _run_check(self, on_bars: StrategyOnBars) -> Outcome | None:
-        folder = self._scratch / uuid.uuid4().hex
-        try:
-            await asyncio.to_thread(write_job, folder, on_bars.model_dump(mode="json"))
-            await self._executor.run_aside(DATA_LANE, "ktrdr.jobs.start_check:run", folder)
-            return read_outcome(folder)
-        except (OSError, ValueError) as error:
-            raise StorageError(f"the training cannot be checked: {error}", hint="make room in KTRDR_HOME") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    async def draw(self, job: PlotJob) -> bytes:
+        """The PNG of a plot, which a worker draws; it is stored nowhere.
+
+        Raises the errors of drawing, ConflictError where the bars have changed; StorageError when no worker comes to
+        an end with it.
+        """
+        return await self._run_aside("ktrdr.jobs.plot:run", job, "the plot cannot be drawn", PLOT_FILE)
+
+    async def _run_aside(self, function: str, payload: BaseModel, failure: str, file: str = "") -> bytes:
+        """Run a short job that is no operation, and return what it wrote to `file`."""
+        # A worker that was killed says nothing about the job, so a second one gets it.
+        for _ in range(_ATTEMPTS):
+            folder = self._scratch / uuid.uuid4().hex
+            try:
+                await asyncio.to_thread(write_job, folder, payload.model_dump(mode="json"))
+                await self._executor.run_aside(DATA_LANE, function, folder)
+                if outcome := read_outcome(folder):
+                    outcome.check()
+                    return (folder / file).read_bytes() if file else b""
+            except (OSError, ValueError) as error:
+                raise StorageError(f"{failure}: {error}", hint="make room in KTRDR_HOME") from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        raise StorageError(f"{failure}: two workers ended before they had done it", hint="see ktrdr.log; try again")
 
     def resume_with(self, kind: str, resume: Resume) -> None:
         """Register the function that makes the job which resumes an operation of this kind."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PureWindowsPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.evaluation import Evaluation
 from ktrdr.payloads.leaks import LeakGateReport
 from ktrdr.payloads.payload import BarInstant, Payload
+from ktrdr.payloads.plots import PlotName
 from ktrdr.payloads.preflight import PreflightReport
 from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.payloads.unsealing import SealedPart
@@ -88,6 +89,11 @@ class TrainingResults(EvaluatedResults):
     phases_seconds: dict[str, float] = Field(
         default_factory=dict, description="Wall time of each phase of the training, in seconds."
     )
+
+    @property
+    def drawable(self) -> tuple[PlotName, ...]:
+        """The plots that are drawn when they are asked for: those of a model that was saved without them."""
+        return tuple(name for name in get_args(PlotName) if self.model_path and name not in self.artifacts)
 
 
 class Spread(Payload):

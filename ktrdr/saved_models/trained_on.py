@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from ktrdr.errors import ConflictError
 from ktrdr.instants import parse_instant
 from ktrdr.market.bars import fingerprint
+from ktrdr.market.symbol_bars import SymbolBars
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PartName
+
+ReadBars = Callable[[str, str, datetime, datetime], "StoredBars"]
+"""(symbol, timeframe, first, last) -> stored bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +91,17 @@ def _series(card: Mapping[str, Any]) -> Iterator[TrainedSeries]:
             about = card["data_ranges"][symbol][timeframe]
             first, last = parse_instant(about["first"]), parse_instant(about["last"])
             yield TrainedSeries(symbol, timeframe, content, first, last, about["rows"])
+
+
+def bars_as_trained(series: Sequence[TrainedSeries], read_bars: ReadBars) -> dict[str, SymbolBars]:
+    """The bars of a training, by symbol. Raises ConflictError where they are others now, and SeriesNotFound."""
+    stored: dict[str, dict[str, StoredBars]] = {}
+    for each in series:
+        bars = read_bars(each.symbol, each.timeframe, each.first, each.last)
+        if each.is_changed(bars.frame):
+            raise ConflictError(
+                f"the stored bars of {each.symbol} {each.timeframe} are not those that the model was trained on",
+                hint="load them as they were, or train again",
+            )
+        stored.setdefault(each.symbol, {})[each.timeframe] = bars
+    return {symbol: SymbolBars.of(own) for symbol, own in stored.items()}

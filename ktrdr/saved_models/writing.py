@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from ktrdr.errors import StorageError
 from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.market.series_file import ends
 from ktrdr.saved_models.provenance import code_version, libraries
@@ -106,6 +107,17 @@ def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:
     instants = (pl.col("ended_at") * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
     table.with_columns(instants).write_parquet(buffer)
     write_file(folder / METRICS, buffer.getvalue())
+
+
+def read_metrics(folder: Path) -> tuple[EpochMetrics, ...]:
+    """The finished epochs. Raises StorageError."""
+    import polars as pl
+
+    try:
+        table = pl.read_parquet(folder / METRICS).with_columns(pl.col("ended_at").dt.epoch("us") / 1e6)
+        return tuple(EpochMetrics(**row) for row in table.iter_rows(named=True))
+    except (OSError, TypeError, pl.exceptions.PolarsError) as error:
+        raise StorageError(f"{folder / METRICS} cannot be read: {error}", hint="train again") from error
 
 
 def write_predictions(

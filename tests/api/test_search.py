@@ -84,8 +84,20 @@ async def test_a_search_comes_to_the_same_winner_whether_or_not_it_is_cancelled_
     trial = first["trials"][first["winner"]["trial"]]
     names = [each["operation_id"] for each in (first["winner"], trial, again["winner"])]
     assert len({(models / each / "model.safetensors").read_bytes() for each in names}) == 1
+    await check_plots(client, trial=trial["operation_id"], full=names[0])
     await check_lists(client, whole, [again["winner"]["operation_id"], names[0]])
     await check_no_checkpoints(models)
+
+
+async def check_plots(client: httpx.AsyncClient, *, trial: str, full: str) -> None:
+    """A trial is saved without plots; they are drawn when somebody asks, and are those of its full training."""
+    stored = (await get(client, f"operations/{trial}/results"))["artifacts"]
+    assert not {"metrics_plot", "equity_plot"} & stored.keys()
+    for plot in ("metrics_plot", "equity_plot"):
+        drawn, saved = [await client.get(f"{API}/operations/{each}/artifacts/{plot}") for each in (trial, full)]
+        assert drawn.headers["content-type"] == "image/png"
+        assert drawn.content == saved.content
+    assert (await get(client, f"operations/{trial}/results"))["artifacts"] == stored
 
 
 async def check_lists(client: httpx.AsyncClient, name: str, winners: list[str]) -> None:

@@ -29,8 +29,10 @@ from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation as Record
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.plots import PlotJob
 from ktrdr.payloads.reading import AnyResults
 from ktrdr.payloads.results import FileResults
+from ktrdr.payloads.training import TrainingResults
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 
@@ -154,15 +156,18 @@ async def get_results(operation_id: OperationId, services: Injected) -> Response
 
 @router.get(
     "/{operation_id}/artifacts/{name}",
-    response_class=FileResponse,
+    response_class=Response,
     responses=refusals(404, 409, 422, 503) | {200: {"content": {kind: {} for kind in _ARTIFACT_TYPES.values()}}},
 )
-async def get_artifact(operation_id: OperationId, name: str, services: Injected) -> FileResponse:
-    """An artifact's file, by its name in the results."""
+async def get_artifact(operation_id: OperationId, name: str, services: Injected) -> Response:
+    """An artifact's file, by its name in the results; the plots of a search's trials are drawn when asked for."""
     results = await services.results.get(operation_id)
+    if isinstance(results, TrainingResults) and name in results.drawable:
+        png = await services.jobs.draw(PlotJob(model=operation_id, plot=name))
+        return Response(png, media_type="image/png", headers={"Content-Disposition": "inline"})
     artifacts = results.artifacts if isinstance(results, FileResults) else {}
     if name not in artifacts:
-        meant = nearest(name, artifacts)
+        meant = nearest(name, [*artifacts, *getattr(results, "drawable", ())])
         raise ArtifactNotFound(
             f"operation {operation_id} has no artifact {name!r}",
             hint=f"did you mean {meant}?" if meant else f"there are: {', '.join(artifacts) or 'none'}",

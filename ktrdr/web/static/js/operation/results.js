@@ -17,6 +17,7 @@ import { trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
 /** What every operation's results have, or what the page shows elsewhere. */
+const DRAWN = { metrics_plot: "metrics.png", equity_plot: "equity.png" };
 const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_recorded", "error"]);
 
 /** @typedef {{ top: Child, panels: HTMLElement[] }} Panels `top` goes above all, `panels` among the others. */
@@ -91,7 +92,9 @@ function anyPanels(results) {
  * @param {Results} results
  */
 function filesPanel({ operation_id: id }, { artifacts }) {
-  const rows = Object.entries(artifacts ?? {}).map(([name, path]) => {
+  // The plots of a trial are drawn when somebody asks for them.
+  const drawn = artifacts?.metrics_table && !artifacts.metrics_plot ? DRAWN : {};
+  const rows = Object.entries({ ...artifacts, ...drawn }).map(([name, path]) => {
     const file = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
     const button = h("button", { type: "button", class: "quiet", "aria-label": `Download ${file}` }, "Download");
     button.addEventListener("click", () => attempt(async () => saveFile(await api.artifact(id, name), file)));
