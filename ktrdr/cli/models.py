@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -274,6 +273,7 @@ def plot(
     ctx: typer.Context,
     operation_id: OperationId,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Save them there.")] = Path(),
+    as_json: AsJson = False,
 ) -> None:
     """Save the plots of a training: loss and accuracy by epoch, equity and drawdown.
 
@@ -286,11 +286,15 @@ def plot(
 
     client = connect(ctx)
     operation_id = client.operation(operation_id).operation_id
-    for name in get_args(PlotName):
-        content = client.artifact(operation_id, name)
-        with suppress(OSError):  # saving says so
-            output.mkdir(parents=True, exist_ok=True)
-        _save(output / f"{operation_id}_{name.removesuffix('_plot')}.png", content)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output} is no folder: {error.strerror}", hint="choose another place") from None
+    paths = {name: output / f"{operation_id}_{name.removesuffix('_plot')}.png" for name in get_args(PlotName)}
+    for name, path in paths.items():
+        _save(path, client.artifact(operation_id, name))
+    if as_json:
+        print_json({name: str(path) for name, path in paths.items()})
 
 
 @app.command()

@@ -359,6 +359,8 @@ OPTIONS = [
     Case("models unpack absent.ktrdr.tar", ("absent.ktrdr.tar", "ktrdr models pack")),
     Case("models unpack good.csv", ("bundle",)),
     Case("models verify good.csv", ("no sound bundle", "ktrdr models pack")),
+    Case("models plot LOAD", ("LOAD has no artifact 'metrics_plot'",)),
+    Case("models plot TRAINING -o good.csv", ("good.csv is no folder",)),
     Case("models verify LOAD", ("LOAD", "ktrdr models list")),
     Case("home backup there --home absent", ("absent", "--home")),
     Case("home backup good.csv --home .", ("good.csv",)),

@@ -108,6 +108,20 @@ def test_an_export_is_saved_where_it_was_asked_for(server: FakeServer, ktrdr: Ru
     assert "x.onnx" in ran.out
 
 
+def test_the_plots_of_a_model_are_saved_in_a_folder_that_is_made(
+    server: FakeServer, ktrdr: Run, tmp_path: Path
+) -> None:
+    server.on("GET", f"/operations/{TRAINING}", operation("COMPLETED", operation_id=TRAINING))
+    for plot in ("metrics_plot", "equity_plot"):
+        server.on("GET", f"/operations/{TRAINING}/artifacts/{plot}", plot.encode())
+
+    ran = ktrdr("models", "plot", TRAINING, "-o", str(tmp_path / "new" / "plots"))
+
+    assert ran.code == 0
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "new" / "plots").iterdir()}
+    assert saved == {f"{TRAINING}_metrics.png": b"metrics_plot", f"{TRAINING}_equity.png": b"equity_plot"}
+
+
 def test_another_format_is_refused_here(server: FakeServer, ktrdr: Run) -> None:
     assert ktrdr("models", "export", TRAINING, "--format", "pickle").code == 2
     assert server.asked == []

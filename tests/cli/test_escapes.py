@@ -52,6 +52,7 @@ COMMANDS = [
     ["models", "compare", "TRAINING", HOSTILE],
     ["models", "predict", "TRAINING", "AAPL", "1d", "--last", "1"],
     ["models", "export", "TRAINING", "--format", HOSTILE],
+    ["models", "plot", "TRAINING", "-o", HOSTILE],
     ["models", "reproduce", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
