@@ -162,15 +162,17 @@ async def get_results(operation_id: OperationId, services: Injected) -> Response
 async def get_artifact(operation_id: OperationId, name: str, services: Injected) -> Response:
     """An artifact's file, by its name in the results; the plots of a search's trials are drawn when asked for."""
     results = await services.results.get(operation_id)
-    if isinstance(results, TrainingResults) and name in results.drawable:
+    drawable = results.drawable if isinstance(results, TrainingResults) else ()
+    if name in drawable:
         png = await services.jobs.draw(PlotJob(model=operation_id, plot=name))
         return Response(png, media_type="image/png", headers={"Content-Disposition": "inline"})
     artifacts = results.artifacts if isinstance(results, FileResults) else {}
     if name not in artifacts:
-        meant = nearest(name, [*artifacts, *getattr(results, "drawable", ())])
+        known = [*artifacts, *drawable]
+        meant = nearest(name, known)
         raise ArtifactNotFound(
             f"operation {operation_id} has no artifact {name!r}",
-            hint=f"did you mean {meant}?" if meant else f"there are: {', '.join(artifacts) or 'none'}",
+            hint=f"did you mean {meant}?" if meant else f"there are: {', '.join(known) or 'none'}",
         )
     path = Path(artifacts[name])
     if not path.is_file():

@@ -16,8 +16,9 @@ import { searchPanels } from "../search/results.js";
 import { trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
-/** What every operation's results have, or what the page shows elsewhere. */
+/** The plots of a trial, which are drawn when somebody asks for them. */
 const DRAWN = { metrics_plot: "metrics.png", equity_plot: "equity.png" };
+/** What every operation's results have, or what the page shows elsewhere. */
 const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_recorded", "error"]);
 
 /** @typedef {{ top: Child, panels: HTMLElement[] }} Panels `top` goes above all, `panels` among the others. */
@@ -92,7 +93,6 @@ function anyPanels(results) {
  * @param {Results} results
  */
 function filesPanel({ operation_id: id }, { artifacts }) {
-  // The plots of a trial are drawn when somebody asks for them.
   const drawn = artifacts?.metrics_table && !artifacts.metrics_plot ? DRAWN : {};
   const rows = Object.entries({ ...artifacts, ...drawn }).map(([name, path]) => {
     const file = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
