@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal, TextIO, get_args
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from ktrdr.errors import KtrdrError, presentable, rebuild
 from ktrdr.files import write_atomically
 
@@ -69,8 +71,8 @@ def outcome_of(folder: Path) -> Path:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     free_reserved_space(folder)
-    content = {each.name: _json_safe(getattr(outcome, each.name)) for each in fields(outcome)}
-    write_atomically(outcome_of(folder), json.dumps(content, allow_nan=False).encode())
+    content = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
+    write_atomically(outcome_of(folder), _as_json(content))
 
 
 def read_outcome(folder: Path) -> Outcome | None:
@@ -138,8 +140,15 @@ def free_reserved_space(folder: Path) -> None:
     (folder / _RESERVE).unlink(missing_ok=True)
 
 
+def _as_json(content: Mapping[str, Any]) -> bytes:
+    """NaN and infinity become null, dates and paths text."""
+    try:
+        return to_json(content, inf_nan_mode="null")
+    except PydanticSerializationError:  # the name of a file may be no Unicode text, which json escapes
+        return json.dumps(_json_safe(content), allow_nan=False).encode()
+
+
 def _json_safe(value: Any) -> Any:
-    """Convert to JSON's types: NaN and infinity become null, dates and paths become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -20,7 +20,7 @@ from ktrdr.strategy.loading import load_strategy
 
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
-    strategy = load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
+    strategy = load_strategy(job.strategy, IndicatorCatalogue(), job.parsed).on(job.timeframes)
     training = TrainingInFolds(
         strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end, is_trial=job.trial is not None
     )

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ktrdr.errors import KtrdrError, StrategyError
+from ktrdr.errors import KtrdrError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.parts import is_tried_again, job_of_strategy, next_attempt, ordinary, part_request, stops_whole
@@ -20,7 +20,7 @@ from ktrdr.payloads.jobs import FoldsJob, SearchJob, StrategyOnBars, TrainingJob
 from ktrdr.payloads.reading import parse_results
 from ktrdr.payloads.search import Rung, UnfinishedSearchResults
 from ktrdr.payloads.training import FoldsResults
-from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.loading import check
 from ktrdr.strategy.proposals import EndedTrial, propose, visible_trials
 from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_space import Proposal, Search
@@ -185,12 +185,12 @@ class SearchPlan:
         text = self._search.strategy_text(proposal)
         named = {"trial": number, "parameters": self._search.named(proposal)}
         fields = self.job.model_dump(include=set(StrategyOnBars.model_fields)) | {"strategy": text}
-        try:
-            strategy = load_strategy(text, self._catalogue)
-        except StrategyError:  # its worker says so, and the trial has failed
+        document = self._search.strategy_document(proposal)
+        strategy, _ = check(document, self._catalogue)
+        if strategy is None:  # its worker says so, and the trial has failed
             return TrainingJob(**fields, **named, epochs=self.job.rungs[-1].epochs)
         on_bars = StrategyOnBars(**fields | {"model_type": strategy.model.type})
-        return job_of_strategy(strategy, on_bars).model_copy(update=named)
+        return job_of_strategy(strategy, on_bars).model_copy(update=named | {"parsed": document.data})
 
     def _visible(self, number: int, standing: Standing) -> list[EndedTrial]:
         return [

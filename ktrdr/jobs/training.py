@@ -31,7 +31,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     models = context.home.models
     request = TrainingRequest(
         operation_id=context.operation_id,
-        strategy=load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes),
+        strategy=load_strategy(job.strategy, IndicatorCatalogue(), job.parsed).on(job.timeframes),
         strategy_name=job.strategy_name,
         strategy_text=job.strategy,
         symbols=job.symbols,

@@ -90,12 +90,14 @@ class EpochsJob(StrategyOnBars, Job):
     until: the epoch after which a training stops and keeps its checkpoint, so that another continues it
     trial: its number in a search, counted from 0; None for what is no trial
     parameters: of the trial, by their paths in the strategy, an indicator by the name that it declares
+    parsed: what reading the strategy's YAML gives, for a trial, which need not read it again; else None
     """
 
     epochs: int | None = None
     until: int | None = None
     trial: int | None = None
     parameters: Parameters = Field(default_factory=dict)
+    parsed: dict[str, Any] | None = None
 
     @property
     def last_epoch(self) -> int:
@@ -149,7 +151,7 @@ class FoldsJob(EpochsJob):
         return super().describe() | {"folds": self.folds}
 
     def training_of(self, fold: int) -> TrainingJob:
-        own = {"epochs", "until", "trial", "parameters", "folds"}
+        own = {"epochs", "until", "trial", "parameters", "parsed", "folds"}
         shared = self.model_dump(include=set(StrategyOnBars.model_fields) | own)
         earlier, original = self.checkpoints.get(fold), self.reproduces.get(fold)
         return TrainingJob(**shared, fold=fold, part=fold, resume_from=earlier, reproduces=original)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -17,6 +17,8 @@ class Payload(BaseModel):
 
 
 def _to_utc_second(instant: datetime) -> datetime:
+    if instant.tzinfo is UTC and not instant.microsecond:
+        return instant
     return as_instant(instant).replace(microsecond=0)
 
 

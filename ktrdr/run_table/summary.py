@@ -81,7 +81,7 @@ def _kind(job: TrainingJob | FoldsJob, *, is_fold: bool) -> RunKind:
 
 def _read_strategy(job: TrainingJob | FoldsJob, catalogue: IndicatorCatalogue) -> Strategy | None:
     try:
-        return load_strategy(job.strategy, catalogue).on(job.timeframes)
+        return load_strategy(job.strategy, catalogue, job.parsed).on(job.timeframes)
     except StrategyError:
         return None
 

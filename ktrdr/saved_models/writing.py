@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 from safetensors.torch import save
 from torch import Tensor
 
@@ -96,7 +96,7 @@ def _range(frame: pl.DataFrame) -> dict[str, Any]:
 
 def write_model(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
     write_file(folder / WEIGHTS, save(weights))
-    write_file(folder / CARD, json.dumps(card, indent=2, allow_nan=False).encode())
+    write_file(folder / CARD, to_json(card, indent=2, inf_nan_mode="null") + b"\n")
 
 
 def write_metrics(folder: Path, history: Sequence[EpochMetrics]) -> None:

@@ -34,8 +34,15 @@ class IndicatorCatalogue(Protocol):
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]: ...
 
 
-def load_strategy(text: str, catalogue: IndicatorCatalogue) -> Strategy:
-    """Load a strategy. Raises StrategyError with all faults, ordered by line, and no other error."""
+def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str, Any] | None = None) -> Strategy:
+    """Load a strategy. Raises StrategyError with all faults, ordered by line, and no other error.
+
+    `parsed` is what reading the text gives, for a caller that has it: most of the time goes into reading.
+    """
+    if parsed is not None:
+        strategy, _ = check(Document(parsed, {}, []), catalogue)
+        if strategy is not None:
+            return strategy
     document = read_mapping(text)
     if faults := list(_search_faults(document)):
         raise StrategyError(faults, hint="start a search with: ktrdr search start FILE --symbols …")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.loading import HINT, IndicatorCatalogue, check, presentable, read_mapping
 from ktrdr.strategy.ranges import KINDS, IntRange, Parameter, Range, find_ranges
 from ktrdr.strategy.search_rules import broken_rules
-from ktrdr.strategy.search_space import SECTION, Search
+from ktrdr.strategy.search_space import SECTION, Search, with_values
 from ktrdr.strategy.search_spec import SearchSettings
 from ktrdr.strategy.spec import Strategy
 from ktrdr.strategy.validation_errors import plain, shown, translated
@@ -40,7 +39,7 @@ def load_search(text: str, catalogue: IndicatorCatalogue) -> Search:
     faults += range_faults + [fault for fault in value_faults if not _is_below(fault, range_faults)]
     if settings is None or strategy is None or faults:
         raise StrategyError(presentable(faults), hint=HINT)
-    search = Search(text, settings, (*parameters, *_seeds(settings, strategy)), strategy)
+    search = Search(text, document, settings, (*parameters, *_seeds(settings, strategy)), strategy)
     if faults := _faults_of(search, document) or list(variants.check_draws(search)):
         raise StrategyError(presentable(faults), hint=HINT)
     return search
@@ -173,7 +172,7 @@ class _Variants:
                 return
 
     def _check(self, values: Sequence[Any]) -> tuple[Strategy | None, list[Fault]]:
-        return check(_with_values(self.document, self.parameters, values), self.catalogue)
+        return check(with_values(self.document, self.parameters, values), self.catalogue)
 
     def _at_first_end(self, fault: Fault) -> Fault:
         for parameter in self.parameters:
@@ -198,23 +197,3 @@ def _names(path: str, name: str) -> bool:
 
 def _first(parameter: Parameter) -> Any:
     return True if parameter.decides_presence else parameter.range.ends[0][1]
-
-
-def _with_values(document: Document, parameters: Sequence[Parameter], values: Sequence[Any]) -> Document:
-    data = deepcopy(document.data)
-    data.pop("search", None)
-    absent = set()
-    for parameter, value in zip(parameters, values, strict=True):
-        *way, key = parameter.path
-        holder = data
-        for part in way:
-            holder = holder[part]
-        if not parameter.decides_presence:
-            holder[key] = value
-        elif value:
-            del holder[key]
-        else:
-            absent.add(way[1])
-    if absent:
-        data["indicators"] = [item for number, item in enumerate(data["indicators"]) if number not in absent]
-    return Document(data, document.lines, document.faults)

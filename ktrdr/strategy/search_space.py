@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ktrdr.strategy.document import Path
-from ktrdr.strategy.editing import edited
+from ktrdr.strategy.document import Document, Path
+from ktrdr.strategy.editing import filled
 from ktrdr.strategy.grid import grid_size, grid_values
 from ktrdr.strategy.ranges import Parameter
 from ktrdr.strategy.search_spec import SearchSettings
@@ -37,12 +38,14 @@ class Search:
     """A strategy with ranges.
 
     text: the YAML with its ranges and its section `search`
+    document: the same, parsed
     settings: that section
     parameters: what varies, in the document's order
     strategy: with the first value of each range
     """
 
     text: str
+    document: Document
     settings: SearchSettings
     parameters: tuple[Parameter, ...]
     strategy: Strategy
@@ -74,7 +77,11 @@ class Search:
         values = {each.path: value for each, value in present if not each.decides_presence}
         decisions = [(each.path, value) for each, value in present if each.decides_presence]
         without = [path if value else path[:2] for path, value in decisions]
-        return edited(self.text, values, [*without, SECTION])
+        return filled(self.text, values, [*without, SECTION])
+
+    def strategy_document(self, proposal: Proposal) -> Document:
+        """What reading `strategy_text` would give, with the lines of the search."""
+        return with_values(self.document, self.parameters, proposal.values)
 
     def at_random(self, number: int) -> Proposal:
         """A proposal by chance, which the search's seed and the number decide. A small space repeats none."""
@@ -99,6 +106,29 @@ class Search:
     def _absent(self, values: Sequence[Any]) -> set[Path]:
         pairs = zip(self.parameters, values, strict=True)
         return {each.path[:2] for each, value in pairs if each.decides_presence and not value}
+
+
+def with_values(document: Document, parameters: Sequence[Parameter], values: Sequence[Any]) -> Document:
+    """The document of a trial: `values` in place of the parameters' ranges, and no section `search`."""
+    data = deepcopy(document.data)
+    data.pop("search", None)
+    absent = set()
+    for parameter, value in zip(parameters, values, strict=True):
+        *way, key = parameter.path
+        holder = data
+        for part in way:
+            if isinstance(holder, dict) and holder.get(part) is None:
+                holder[part] = {}  # a section that only the search gives a value to
+            holder = holder[part]
+        if not parameter.decides_presence:
+            holder[key] = value
+        elif value:
+            del holder[key]
+        else:
+            absent.add(way[1])
+    if absent:
+        data["indicators"] = [item for number, item in enumerate(data["indicators"]) if number not in absent]
+    return Document(data, document.lines, document.faults)
 
 
 def _shuffled(size: int, seed: int) -> list[int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.document import read_document
+from ktrdr.strategy.editing import edited
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_space import Search
@@ -22,6 +23,20 @@ SMALL = f"""\
 indicators:
   - {{name: sma, period: {{int: [5, 15], step: 5}}, include: {{choice: [true, false]}}}}
 search: {{sampler: grid}}
+"""
+COMMENTED = f"""\
+{BASE}  dropout: {{float: [0, 0.5]}}  # near
+training:
+  optimizer: {{choice: [adam, sgd]}}            # which
+  learning_rate: {{log: [1e-4, 1e-1]}}          # how fast
+  gradient_clip: {{choice: [null, 1.0]}}
+indicators:
+  # the first
+  - {{name: sma, period: {{int: [5, 15]}}, include: {{choice: [true, false]}}}}
+  # the second
+  - name: rsi
+    period: {{int: [2, 20]}}   # short
+search: {{trials: 40}}  # the section
 """
 
 
@@ -153,3 +168,15 @@ def test_a_logarithmic_range_has_as_many_small_values_as_large_ones() -> None:
     small = sum(search.at_random(number).values[0] < 1e-3 for number in range(1000))
 
     assert 450 < small < 550
+
+
+def test_a_trial_is_the_same_as_text_and_as_parsed_and_its_comments_keep_their_columns() -> None:
+    search = load(COMMENTED)
+    for number in range(40):
+        proposal = search.at_random(number)
+        text = search.strategy_text(proposal)
+        assert read_document(text).data == search.strategy_document(proposal).data
+        values = {each.path: value for each, value in search.present(proposal) if not each.decides_presence}
+        inclusion = [(each.path, value) for each, value in search.present(proposal) if each.decides_presence]
+        removed = [path if value else path[:2] for path, value in inclusion]
+        assert text == edited(COMMENTED, values, [*removed, ("search",)])
