@@ -23,6 +23,7 @@ from ktrdr.payloads.training import Ending
 from ktrdr.payloads.unsealing import SealedPart
 from ktrdr.strategy.spec import Controls
 from ktrdr.training.architectures.model import predict
+from ktrdr.training.determinism import seed_generators
 from ktrdr.training.families import build_trainer
 from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.observer import SilentObserver
@@ -174,7 +175,7 @@ def label_permutation_control(
     order = torch.from_numpy(np.random.default_rng(strategy.training.seed).permutation(len(dataset.train.labels)))
     shuffled = replace(tensors.train, labels=tensors.train.labels[order.to(tensors.windows.device)])
     settings = strategy.training.model_copy(update={"epochs": epochs, "early_stopping": None})
-    torch.manual_seed(settings.seed)
+    seed_generators(settings.seed)
     trainer = build_trainer(strategy.model, settings, replace(tensors, train=shuffled), dataset.outputs)
     state = TrainingState(trainer)
     ending = train(state, settings, SilentObserver(), stop_requested, keep=lambda _: None, tell=lambda *_: None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from ktrdr.instants import as_instant
+
+_NO_OFFSET = timedelta(0)
 
 
 class Payload(BaseModel):
@@ -17,9 +19,9 @@ class Payload(BaseModel):
 
 
 def _to_utc_second(instant: datetime) -> datetime:
-    if instant.tzinfo is UTC and not instant.microsecond:
-        return instant
-    return as_instant(instant).replace(microsecond=0)
+    if instant.microsecond or instant.utcoffset() != _NO_OFFSET:
+        return as_instant(instant).replace(microsecond=0)
+    return instant
 
 
 BarInstant = Annotated[datetime, AfterValidator(_to_utc_second)]

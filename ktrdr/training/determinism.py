@@ -14,4 +14,12 @@ def make_repeatable(seed: int, threads: int) -> None:
     torch.use_deterministic_algorithms(mode=True)
     # Deterministic mode turns this on. It fills every new tensor with NaN, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.manual_seed(seed)
+    seed_generators(seed)
+
+
+def seed_generators(seed: int) -> None:
+    """Set the seed of torch's own generators, those of the CPU and of an accelerator that is there."""
+    torch.default_generator.manual_seed(seed)
+    # For an accelerator that is not there torch would note the seed, with the whole stack, to set it later.
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
