@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from ktrdr.cli import app
+from ktrdr.cli import command_line
 from ktrdr.launch import Backup, Doctor, Program, Server
 
 
@@ -30,7 +30,7 @@ def test_a_program_parses_what_it_was_launched_with(program: Program) -> None:
 
 @pytest.mark.parametrize("program", [Server, Doctor])
 def test_the_command_and_its_program_take_the_same_options(program: type[Program]) -> None:
-    commands = get_command(app)
+    commands = get_command(command_line())
     assert isinstance(commands, typer.core.TyperGroup)
 
     command = commands.commands[program.command]

@@ -5,27 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
-from ktrdr.cli import (
-    cache,
-    config,
-    data,
-    doctor,
-    home,
-    indicators,
-    ledger,
-    models,
-    operations,
-    registry,
-    runs,
-    search,
-    serve,
-    strategies,
-)
 from ktrdr.cli.output import print_line, show_error
 from ktrdr.errors import ConflictError, InputError, KtrdrError, NotFoundError, ServerUnreachable, TrainingDataError
 
@@ -33,29 +18,44 @@ FAILED = 1
 WRONG_USE = 2
 UNREACHABLE = 3
 
-app = typer.Typer(
-    name="ktrdr",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done · 1 the operation failed or was cancelled · 2 wrong use or bad input · "
-    "3 no server answers · 130 detached with Ctrl-C",
+COMMANDS = (
+    "data",
+    "models",
+    "runs",
+    "search",
+    "operations",
+    "ledger",
+    "strategies",
+    "indicators",
+    "serve",
+    "doctor",
+    "home",
+    "registry",
+    "cache",
+    "config",
 )
-app.add_typer(data.app, name="data")
-app.add_typer(models.app, name="models")
-app.add_typer(runs.app, name="runs")
-app.add_typer(search.app, name="search")
-app.add_typer(operations.app, name="operations")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(strategies.app, name="strategies")
-app.add_typer(indicators.app, name="indicators")
-app.command("serve")(serve.serve)
-app.command("doctor")(doctor.doctor)
-app.add_typer(home.app, name="home")
-app.add_typer(registry.app, name="registry")
-app.add_typer(cache.app, name="cache")
-app.add_typer(config.app, name="config")
+"""Each is a module of this package: a group of commands, or the one command of that name."""
+
+
+def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The program with these of its commands."""
+    app = typer.Typer(
+        name="ktrdr",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done · 1 the operation failed or was cancelled · 2 wrong use or bad input · "
+        "3 no server answers · 130 detached with Ctrl-C",
+    )
+    app.callback()(root)
+    for name in names:
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +66,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     api_url: Annotated[
         str, typer.Option("--api-url", metavar="URL", help="Where the server is.", show_default="KTRDR_API_URL")
@@ -104,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in arguments
     _print_whatever_the_encoding()
     try:
-        ended = app(arguments, prog_name="ktrdr", standalone_mode=False)
+        ended = _as_much_as_needed(arguments)(arguments, prog_name="ktrdr", standalone_mode=False)
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else FAILED)
     except typer.TyperException as error:
@@ -120,6 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(_unexpected(error), as_json=as_json)
     return _flushed(ended if isinstance(ended, int) else 0)
+
+
+def _as_much_as_needed(arguments: Sequence[str]) -> typer.Typer:
+    """Most of the time that a short command takes goes into the making of others."""
+    return command_line(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
 
 
 def _fail(error: KtrdrError, *, as_json: bool) -> int:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from ktrdr.api.app import create_app
 from ktrdr.bootstrap import build_services
-from ktrdr.cli import app as command_line
+from ktrdr.cli import command_line
 from ktrdr.settings import Settings
 from ktrdr.strategy.loading import strategy_schema
 
@@ -68,7 +68,7 @@ def test_every_route_is_in_api_md(tmp_path: Path) -> None:
 def test_every_command_and_option_is_in_cli_md() -> None:
     page = names("cli.md")
 
-    every = dict(commands(typer.main.get_command(command_line), "ktrdr"))
+    every = dict(commands(typer.main.get_command(command_line()), "ktrdr"))
 
     assert len(every) > 15
     assert not [name for name in every if not re.search(rf"^## .*`{re.escape(name)}\b", page, re.MULTILINE)]

@@ -18,7 +18,7 @@ import typer.main
 
 from ktrdr import logs
 from ktrdr.backup import __main__ as backup
-from ktrdr.cli import app, main
+from ktrdr.cli import command_line, main
 from ktrdr.doctor import __main__ as doctor
 from ktrdr.launch import Backup, Doctor, RegistryMove
 from ktrdr.registry import __main__ as registry
@@ -186,9 +186,9 @@ def test_no_control_character_reaches_a_terminal(command: list[str], as_json: bo
 
 
 def test_every_command_is_tried() -> None:
-    tried = {tuple(command[: len(name)]) for name in _commands(typer.main.get_command(app)) for command in COMMANDS}
+    tried = {tuple(command[: len(name)]) for name in _commands(typer.main.get_command(command_line())) for command in COMMANDS}
 
-    assert [name for name in _commands(typer.main.get_command(app)) if name not in tried] == []
+    assert [name for name in _commands(typer.main.get_command(command_line())) if name not in tried] == []
 
 
 def _commands(command: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
