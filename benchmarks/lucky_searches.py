@@ -26,7 +26,7 @@ STRATEGY = """
 name: Searched
 search: {{trials: {trials}, sampler: random, seed: {seed}}}
 model: {{type: mlp, layers: 1, hidden_size: {{int: [4, 16]}}, sequence_length: 3, dropout: {{float: [0, 0.5]}}}}
-training: {{epochs: 3, batch_size: 128, learning_rate: {{log: [1e-3, 1e-1]}}}}
+training: {{epochs: 10, batch_size: 128, learning_rate: {{log: [1e-3, 1e-1]}}}}
 indicators:
   - {{name: rsi, period: {{int: [2, 30]}}}}
   - {{name: rsi, period: 2, source: volume, as: volume_rsi}}

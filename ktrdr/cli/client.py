@@ -43,6 +43,7 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 30.0
 PRUNE_TIMEOUT_S = 3600.0
+MOST_OPERATIONS = 1000
 # Beyond the usual time: many millions of bars take a while to be checked.
 CHECK_S = 90.0
 REPEAT_AFTER_S = 0.5
@@ -96,6 +97,15 @@ class Client:
         from ktrdr.api.schemas.operations import Operation
 
         return self._get(Operation, "operations", operation_id, query={"wait": wait_s or None}, wait_s=wait_s)
+
+    def parts(self, operation_id: str) -> list[Operation]:
+        """All folds of a training, or all trials of a search, newest first."""
+        pages = [self.operations(parent=operation_id, limit=MOST_OPERATIONS)]
+        while pages[-1].next_page_token:
+            pages.append(
+                self.operations(parent=operation_id, limit=MOST_OPERATIONS, page_token=pages[-1].next_page_token)
+            )
+        return [operation for page in pages for operation in page.operations]
 
     def whole_id(self, reference: str, *, has_model: bool = False) -> str:
         """The id that an ending or `last` means."""

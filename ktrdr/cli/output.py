@@ -180,8 +180,10 @@ def few(names: Sequence[str]) -> str:
 def text(value: object) -> str:
     """A value as a cell shows it."""
     match value:
-        case None | "" | [] | {}:
+        case None | "" | []:
             return NOTHING
+        case Mapping():
+            return ", ".join(f"{name} {text(item)}" for name, item in value.items()) or NOTHING
         case bool():
             return "yes" if value else "no"
         case int():

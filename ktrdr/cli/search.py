@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,16 +25,16 @@ from ktrdr.cli.options import (
     split_list,
 )
 from ktrdr.cli.outcome import print_results_json
-from ktrdr.cli.output import fixed, print_fields, print_json, print_line, print_table, say
+from ktrdr.cli.output import print_fields, print_json, print_line, say
 from ktrdr.cli.strategies import read_strategy
-from ktrdr.cli.trials import SHOWN, print_search
+from ktrdr.cli.trials import SHOWN, print_search, print_trials
 from ktrdr.errors import InputError, NotFoundError
 from ktrdr.payloads.references import LAST
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
-    from ktrdr.payloads.search import SearchResults
+    from ktrdr.payloads.search import SearchResults, UnfinishedSearchResults
 
 SEARCH = "SEARCH"
 EVERY = 10_000
@@ -96,7 +97,7 @@ def show(
     client = connect(ctx)
     search = _search(client, operation_id)
     if not search.status.is_terminal:
-        _show_running(client, search, as_json=as_json)
+        _show_running(client, search, every=every, as_json=as_json)
         return
     results = client.results(search.operation_id)
     if as_json:
@@ -105,21 +106,39 @@ def show(
         print_search(results, EVERY if every else SHOWN)
 
 
-def _show_running(client: Client, search: Operation, *, as_json: bool) -> None:
+def _show_running(client: Client, search: Operation, *, every: bool, as_json: bool) -> None:
     page = client.metrics(search.operation_id)
     if as_json:
         print_json(page)
         return
-    print_table(
-        ("trial", ">rung", ">epochs", ">score", ">best so far"),
-        [
-            (row["trial"], row["rung"], row["epochs"], fixed(row.get("score")), fixed(row.get("best_score")))
-            for row in page.metrics
-        ],
-    )
+    print_trials(_trials_so_far(client, search, page.metrics), EVERY if every else SHOWN)
     print_line()
     progress = search.progress
     print_fields([("status", search.status), ("progress", f"{progress.percentage:.1f} %, {progress.message}")])
+
+
+def _trials_so_far(client: Client, search: Operation, scores: Sequence[Mapping[str, Any]]) -> UnfinishedSearchResults:
+    """What is known of the trials that have ended: their scores, and what was chosen for them."""
+    from ktrdr.payloads.search import Objective, TrialResult, UnfinishedSearchResults
+
+    # The last score of a trial is that of its highest rung.
+    latest = {row["trial"]: row for row in scores}
+    newest = {each.metadata.get("trial"): each for each in reversed(client.parts(search.operation_id))}
+    trials = [
+        TrialResult(
+            trial=number,
+            operation_id=part.operation_id,
+            status="failed" if row.get("score") is None else "completed",
+            parameters=part.metadata.get("parameters", {}),
+            score=row.get("score"),
+            rung=row["rung"],
+            epochs=row["epochs"],
+            reason=part.error.detail if part.error else "",
+        )
+        for number, row in latest.items()
+        if (part := newest.get(number))
+    ]
+    return UnfinishedSearchResults(objective=Objective(search.metadata["objective"]), trials=tuple(trials))
 
 
 @app.command()

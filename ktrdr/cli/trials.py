@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ktrdr.cli.output import note, number, print_fields, print_line, print_table, text, warn
-from ktrdr.formatting import with_error
+from ktrdr.formatting import counted, with_error
 
 if TYPE_CHECKING:
     from ktrdr.payloads.search import (
@@ -30,7 +30,7 @@ def print_search(results: SearchResults | UnfinishedSearchResults, limit: int = 
 
 def _print_finished(results: SearchResults, limit: int) -> None:
     """The trials, what decided their scores, the winner, and the verdict in words."""
-    _print_trials(results, limit, f"{len(results.trials)} trials, by {results.objective}")
+    _print_trials(results, limit, f"{counted(len(results.trials), 'trial')}, by {results.objective}")
     if results.importance:
         print_line()
         _print_importance(results.importance)
@@ -43,9 +43,14 @@ def _print_finished(results: SearchResults, limit: int) -> None:
 
 def _print_unfinished(results: UnfinishedSearchResults, limit: int) -> None:
     if results.trials:
-        _print_trials(results, limit, f"{len(results.trials)} trials had ended, by {results.objective}")
+        print_trials(results, limit)
         print_line()
     print_fields([("status", results.status)])
+
+
+def print_trials(results: UnfinishedSearchResults, limit: int) -> None:
+    """The trials that have ended before the search has."""
+    _print_trials(results, limit, f"{counted(len(results.trials), 'trial')}, by {results.objective}")
 
 
 def _print_trials(results: SearchResults | UnfinishedSearchResults, limit: int, title: str) -> None:

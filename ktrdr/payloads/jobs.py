@@ -106,7 +106,8 @@ class EpochsJob(StrategyOnBars, Job):
         return epochs if self.until is None else min(self.until, epochs)
 
     def describe(self) -> Metadata:
-        return super().describe() | ({} if self.trial is None else {"trial": self.trial})
+        of_trial = {"trial": self.trial, "parameters": dict(self.parameters)}
+        return super().describe() | ({} if self.trial is None else of_trial)
 
 
 class TrainingJob(EpochsJob):

@@ -186,7 +186,11 @@ def test_no_control_character_reaches_a_terminal(command: list[str], as_json: bo
 
 
 def test_every_command_is_tried() -> None:
-    tried = {tuple(command[: len(name)]) for name in _commands(typer.main.get_command(command_line())) for command in COMMANDS}
+    tried = {
+        tuple(command[: len(name)])
+        for name in _commands(typer.main.get_command(command_line()))
+        for command in COMMANDS
+    }
 
     assert [name for name in _commands(typer.main.get_command(command_line())) if name not in tried] == []
 

@@ -136,17 +136,6 @@ def test_a_table_fits_eighty_columns(server: FakeServer, ktrdr: Run, monkeypatch
     assert sum("completed" in line for line in lines) == 3
 
 
-def test_a_running_search_shows_its_scores_so_far(server: FakeServer, ktrdr: Run) -> None:
-    a_search(server, "RUNNING")
-    rows = [{"part": 1, "trial": 0, "rung": 1, "score": 0.69, "best_score": 0.69, "epochs": 3}]
-    server.on("GET", f"/operations/{SEARCH}/metrics", {"metrics": rows, "new_cursor": 1})
-
-    ran = ktrdr("search", "show", SEARCH)
-
-    assert ran.out.splitlines()[1].split() == ["0", "1", "3", "0.6900", "0.6900"]
-    assert "status    RUNNING" in ran.out
-
-
 def test_best_is_a_strategy_that_can_be_trained(server: FakeServer, ktrdr: Run, tmp_path: Path) -> None:
     a_search(server)
     text = "name: x\nmodel: {type: mlp}\n"
@@ -172,7 +161,34 @@ def test_a_search_without_a_winner_has_no_best(server: FakeServer, ktrdr: Run) -
     assert refused.code == 2
     assert f"search {SEARCH} has no winner; it is CANCELLED" in refused.err
     assert f"ktrdr search resume {SEARCH}" in refused.err
-    assert shown.out.startswith("1 trials had ended, by val_loss\n")
+    assert shown.out.startswith("1 trial, by val_loss\n")
+
+
+def test_a_running_search_shows_what_was_chosen_for_the_trials_that_have_ended(server: FakeServer, ktrdr: Run) -> None:
+    running = operation("RUNNING", operation_id=SEARCH, operation_type="SEARCH", metadata={"objective": "val_loss"})
+    server.on("GET", f"/operations/{SEARCH}", running)
+    row = {"trial": 0, "rung": 1, "score": 0.7, "best_score": 0.7, "epochs": 3}
+    rows = [row, row | {"trial": 1, "score": 0.6, "best_score": 0.6}, row | {"trial": 0, "rung": 2, "score": 0.5}]
+    server.on("GET", f"/operations/{SEARCH}/metrics", {"metrics": rows, "new_cursor": 3})
+    parts = [
+        operation(
+            "COMPLETED",
+            operation_id=f"op_trial_20230630_{number:06}",
+            operation_type="TRIAL",
+            metadata={"trial": number % 2, "parameters": {"model.layers": number}},
+        )
+        for number in (3, 2, 1, 0)
+    ]
+    server.on("GET", "/operations", {"operations": parts, "total": 4})
+
+    lines = ktrdr("search", "show", SEARCH).out.splitlines()
+
+    assert lines[0] == "2 trials, by val_loss"
+    assert [line.split() for line in lines[2:4]] == [
+        ["1", "0", "0.5000", "2", "3", "completed", "layers", "2"],
+        ["2", "1", "0.6000", "1", "3", "completed", "layers", "3"],
+    ]
+    assert ["status", "RUNNING"] in [line.split() for line in lines]
 
 
 def test_another_operation_is_no_search(server: FakeServer, ktrdr: Run) -> None:
