@@ -10,9 +10,10 @@ starts.
   shared, recorded or written. A search that shares its trials between processes would need a database as well.
 - Ray Tune (`benchmarks/ray_search.py`), where it is installed: one trial a core, without checkpoints.
 
-What a trial costs beyond its epochs is measured by processor time, of all processes: from searches of few and of many
-trials, of few and of many epochs, so that what a search pays once and what an epoch costs drop out. An epoch is one
-batch there: the longer the epochs, the more their own variation hides what is beyond them.
+What a trial costs beyond its epochs is the processor time of all processes, less what the epochs took by their own
+clock: from searches of few and of many trials, so that what a search pays once drops out. One trial is trained at a
+time, as two that share a core's units lengthen each other's processor time. An epoch is one batch there: the longer the
+epochs, the more their own variation hides what is beyond them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from benchmarks.outcome import Figure, below
 from benchmarks.system import STRATEGY, Server, environment
@@ -33,16 +35,18 @@ from benchmarks.variants import Cost, closes_of, cpu_s
 
 TRIALS, EPOCHS = 100, 10
 # Of the searches that show what a trial costs beyond its epochs.
-FEW_TRIALS, MANY_TRIALS, FEW_EPOCHS, MANY_EPOCHS = 10, 60, 1, 3
+FEW_TRIALS, MANY_TRIALS, ROUNDS = 10, 60, 3
 ONE_BATCH = 4096
 
 
 def run(trials: int = TRIALS, epochs: int = EPOCHS) -> list[Figure]:
     cores = os.cpu_count() or 1
+    with Server(KTRDR_MAX_CONCURRENT="1") as server, tempfile.TemporaryDirectory() as folder:
+        closes_of(server, Path(folder))
+        beyond_s, epoch_s = _cost_of_a_trial(server)
     with Server(KTRDR_MAX_CONCURRENT=str(cores)) as server, tempfile.TemporaryDirectory() as folder:
         closes = closes_of(server, Path(folder))
-        beyond_s, epoch_s = _cost_of_a_trial(server)
-        ours = _search(server, trials, epochs)
+        _, ours = _search(server, trials, epochs)
         optuna = _by_optuna(closes, trials, epochs, cores)
         ray = _by_ray(closes, trials, epochs)
     what = f"{trials} trials of {epochs} epochs"
@@ -64,21 +68,26 @@ def _figures(what: str, cost: Cost) -> Iterator[Figure]:
 
 
 def _cost_of_a_trial(server: Server) -> tuple[float, float]:
-    """Seconds of processor time: of a trial without its epochs, and of an epoch."""
-    by_epochs = {
-        epochs: _cpu_s_of_more_trials(server, epochs) / (MANY_TRIALS - FEW_TRIALS)
-        for epochs in (FEW_EPOCHS, MANY_EPOCHS)
-    }
-    epoch_s = (by_epochs[MANY_EPOCHS] - by_epochs[FEW_EPOCHS]) / (MANY_EPOCHS - FEW_EPOCHS)
-    return by_epochs[FEW_EPOCHS] - FEW_EPOCHS * epoch_s, epoch_s
+    """Seconds of processor time: of a trial without its epoch, and of the epoch; medians."""
+    beyond, epochs = zip(*(_one_more_trial(server) for _ in range(ROUNDS)), strict=True)
+    return median(beyond), median(epochs)
 
 
-def _cpu_s_of_more_trials(server: Server, epochs: int) -> float:
-    many, few = (_search(server, trials, epochs, ONE_BATCH) for trials in (MANY_TRIALS, FEW_TRIALS))
-    return many.cpu_s - few.cpu_s
+def _one_more_trial(server: Server) -> tuple[float, float]:
+    many, few = (_trials_alone(server, trials) for trials in (MANY_TRIALS, FEW_TRIALS))
+    in_all_s, in_epochs_s = ((one - other) / (MANY_TRIALS - FEW_TRIALS) for one, other in zip(many, few, strict=True))
+    return in_all_s - in_epochs_s, in_epochs_s
 
 
-def _search(server: Server, trials: int, epochs: int, batch_size: int = 32) -> Cost:
+def _trials_alone(server: Server, trials: int) -> tuple[float, float]:
+    """Processor time of a search of trials of one epoch, and what their epochs took."""
+    operation_id, cost = _search(server, trials, 1, ONE_BATCH)
+    parts = server.get("/operations", parent=operation_id, type="trial", limit=1000)["operations"]
+    metrics = [server.get(f"/operations/{part['operation_id']}/metrics")["metrics"] for part in parts]
+    return cost.cpu_s, sum(row["duration"] for rows in metrics for row in rows)
+
+
+def _search(server: Server, trials: int, epochs: int, batch_size: int = 32) -> tuple[str, Cost]:
     server.await_warm_worker()
     text = STRATEGY.read_text(encoding="utf-8").replace("batch_size: 32", f"batch_size: {batch_size}")
     strategy = re.sub(r"(?m)^  epochs: .*", f"  epochs: {epochs}\n  seed: {{int: [0, 100000]}}", text)
@@ -90,7 +99,7 @@ def _search(server: Server, trials: int, epochs: int, batch_size: int = 32) -> C
         raise RuntimeError(f"{operation['operation_id']} ended {operation['status']}: {operation['error']}")
     seconds = time.perf_counter() - began
     server.await_ended_workers()
-    return Cost(seconds, cpu_s(server) - cpu_before_s)
+    return operation["operation_id"], Cost(seconds, cpu_s(server) - cpu_before_s)
 
 
 def _by_optuna(closes: Path, trials: int, epochs: int, cores: int) -> Cost:

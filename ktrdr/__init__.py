@@ -1,7 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
 From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.search`,
-`ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
+`ktrdr.backtest`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ktrdr.python_api import backtest as backtest
     from ktrdr.python_api import bars as bars
     from ktrdr.python_api import build_features as build_features
     from ktrdr.python_api import load as load
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __version__: str
 
-_PYTHON_API = ("bars", "build_features", "load", "looks", "runs", "search", "train", "unseal")
+_PYTHON_API = ("backtest", "bars", "build_features", "load", "looks", "runs", "search", "train", "unseal")
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults
@@ -226,19 +227,62 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     from ktrdr.saved_models.unsealed import unsealed_folder
 
     opened = _open_home(home)
-    folder = _model_folder(training.folder if isinstance(training, Training) else Path(training))
+    folder = _model_folders(training.folder if isinstance(training, Training) else Path(training))[-1]
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
         results = run_unsealing(folder, by or this_user(), BarStore(opened.bars).read_stored, ledger)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 
 
-def _model_folder(folder: Path) -> Path:
-    """Where the model lies; of a training in folds that is the last fold's folder."""
+def backtest(
+    training: Training | Path | str,
+    symbols: str | Sequence[str] = (),
+    *,
+    start: Day = None,
+    end: Day = None,
+    allow_overlap: bool = False,
+    output: Path | None = None,
+    home: Path | str | None = None,
+) -> BacktestResults:
+    """Predict and trade stored bars with a training, or a model's folder; write its files and an HTML report.
+
+    `symbols` are those of the training by default, `start` is the first day after it, and `end` the last one stored.
+    Bars that it was trained on are refused, or taken and named with `allow_overlap`; those of a sealed test part are
+    left out. Of a training in folds the last model that has not seen a bar predicts it. The look is recorded in the
+    home's ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and
+    determinism for the process.
+
+    Raises InputError, and the errors of `ktrdr.experiments.backtest_model.run_backtest`.
+    """
+    from ktrdr.experiments.backtest_model import BacktestRequest, run_backtest
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
+
+    opened = _open_home(home)
+    folder = training.folder if isinstance(training, Training) else Path(training)
+    target = output or Path(f"{folder.name}-backtest-{time.strftime('%Y%m%d-%H%M%S')}")
+    request = BacktestRequest(
+        operation_id=target.name,
+        model=folder.name,
+        folders=tuple(_model_folders(folder)),
+        symbols=(symbols,) if isinstance(symbols, str) else tuple(symbols),
+        start=_parse_day(start),
+        end=_parse_day(end),
+        output=target.resolve(),
+        allows_overlap=allow_overlap,
+    )
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)
+    assert results is not None  # nobody stops it
+    return results.under(target)
+
+
+def _model_folders(folder: Path) -> list[Path]:
+    """Where the models lie: of a training in folds a folder for each, in it, or beside it where a server trained it."""
     from ktrdr.saved_models.reproduce import read_card
 
-    folds = read_card(folder).get("operation_ids")
-    return folder / folds[-1] if folds else folder
+    folds = read_card(folder).get("operation_ids") or ()
+    return [own if (own := folder / fold).is_dir() else folder.parent / fold for fold in folds] or [folder]
 
 
 def looks(*, home: Path | str | None = None) -> pl.DataFrame:

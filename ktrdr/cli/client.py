@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
-    from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
+    from ktrdr.api.schemas.models import BacktestStart, Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
@@ -310,6 +310,9 @@ class Client:
 
     def export(self, operation_id: str, request: Export) -> OperationStarted:
         return self._start("models", operation_id, "exports", content=_json(request))
+
+    def backtest(self, operation_id: str, request: BacktestStart) -> OperationStarted:
+        return self._start("models", operation_id, "backtest", content=_json(request))
 
     def unseal(self, operation_id: str, request: Unsealing) -> OperationStarted:
         return self._start("models", operation_id, "unseal", content=_json(request))

@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare, predict, export, plot, unseal, reproduce, pack, unpack, verify."""
+"""`ktrdr models`: train, list, show, compare, predict, backtest, export, plot, unseal, reproduce, and bundles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ktrdr.cli.analysis import print_reproduction
+from ktrdr.cli.backtest import backtest
 from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
 from ktrdr.cli.compare import compare
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 REFUSED = ("training_data", "leak_found")
 
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
+app.command()(backtest)
 app.command()(compare)
 app.command()(pack)
 app.command()(unpack)

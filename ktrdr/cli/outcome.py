@@ -10,16 +10,18 @@ import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import note, print_fields, print_json, print_line, print_table, say, show_error, warn
+from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, show_error, warn
 from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.evaluation import OTHER
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
     from ktrdr.payloads.backtest import BacktestResult, Performance
+    from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
     from ktrdr.payloads.results import FileResults, Results
     from ktrdr.payloads.training import (
@@ -113,6 +115,28 @@ def print_unsealing(results: UnsealingResults) -> None:
     note(results.backtest.verdict, "the backtest, test part")
 
 
+def print_backtest(results: BacktestResults) -> None:
+    """The model beside its baselines, what trading earned, and what stands against both."""
+    _print_evaluation(results.evaluation)
+    _print_backtest(results.backtest)
+    shares = ", ".join(f"fold {fold.fold} predicted {count(fold.samples)}" for fold in results.folds)
+    print_fields(
+        [
+            ("model", results.model),
+            ("bars", f"{few(results.symbols)} {results.timeframe}, {count(results.samples)}"),
+            ("from", f"{results.first:%Y-%m-%d}"),
+            ("to", f"{results.last:%Y-%m-%d}"),
+            *([("folds", shares)] if len(results.folds) > 1 else []),
+            ("round trips", results.trades),
+            *_files(results),
+        ]
+    )
+    note(results.evaluation.verdict)
+    note(results.backtest.verdict, "the backtest")
+    for warning in results.warnings:
+        warn(warning)
+
+
 def print_folds(results: FoldsResults) -> None:
     """Each fold beside its baseline, then all folds together."""
     is_regression = all(fold.baseline_mse is not None for fold in results.folds)
@@ -193,7 +217,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
             (name.replace("_", " "), *(score(column(scores)) for column in columns.values()))
             for name, scores in scores_by_name(evaluation)
         ],
-        title=f"On {count(evaluation.samples)} {evaluation.part} samples",
+        title=f"On {count(evaluation.samples)} {'predicted' if evaluation.part == OTHER else evaluation.part} samples",
     )
     print_line()
 
@@ -212,9 +236,13 @@ def _print_backtest(backtest: BacktestResult) -> None:
             _performance("buy and hold", backtest.buy_and_hold),
             ("random, median", gain(backtest.random_entries.median), *[None] * 5),
         ],
-        title=f"Backtest on the {backtest.part} part, {100 * backtest.costs_percent:g} bps a trade",
+        title=f"Backtest on {_bars(backtest)}, {100 * backtest.costs_percent:g} bps a trade",
     )
     print_line()
+
+
+def _bars(backtest: BacktestResult) -> str:
+    return "the predicted bars" if backtest.part == OTHER else f"the {backtest.part} part"
 
 
 def _performance(name: str, performance: Performance) -> tuple[object, ...]:
@@ -260,6 +288,7 @@ _BY_KIND: Mapping[str, Callable[[Any], None]] = {
     "audit": print_audit,
     "prediction": print_predictions,
     "export": print_export,
+    "backtest": print_backtest,
     "unsealing": print_unsealing,
     "data_load": print_load,
 }

@@ -109,7 +109,7 @@ def backtest(
 def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = _sleeves(signals, bars)
+    sleeves = sleeves_of(signals, bars)
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
     clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
     per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
@@ -137,7 +137,8 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     return Backtest(result, instants, returns, held_returns)
 
 
-def _sleeves(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
+def sleeves_of(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
+    """One for each symbol that has signals, in the order of their numbers."""
     sleeves = []
     for number in np.unique(signals.symbols):
         frame = bars[signals.names[number]]
@@ -185,12 +186,28 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, las
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
     """Trade `positions` [periods]. Each change costs `rate` of the traded value, first entry and last exit included."""
     traded, after_cost, growth = _factors(positions, returns, rate)
-    before_costs = np.cumprod(np.concatenate([[1.0], after_cost[:-1] * growth]))
-    after_costs = before_costs * after_cost
+    before_costs, after_costs = _capital(after_cost, growth)
     equity = np.append(before_costs[1:-1], after_costs[-1])
     return SleeveResult(
         equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum())
     )
+
+
+def capital_of(sleeve: Sleeve, rate: float) -> tuple[Floats, Floats, Floats]:
+    """What the sleeve trades, in units of its capital at the start.
+
+    Its value at the opens after their costs and at the last close [periods + 1], the costs of each [periods + 1], and
+    what each period makes [periods].
+    """
+    _, after_cost, growth = _factors(sleeve.positions, sleeve.returns, rate)
+    before_costs, after_costs = _capital(after_cost, growth)
+    return after_costs, before_costs - after_costs, before_costs[1:] - after_costs[:-1]
+
+
+def _capital(after_cost: Floats, growth: Floats) -> tuple[Floats, Floats]:
+    """The value at each open and at the last close [periods + 1], before the costs of that instant and after them."""
+    before_costs = np.cumprod(np.concatenate([[1.0], after_cost[:-1] * growth]))
+    return before_costs, before_costs * after_cost
 
 
 def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:

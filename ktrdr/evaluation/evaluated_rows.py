@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 class EvaluatedRows:
     """All that an evaluation needs, without features, bars or models. Every array is [samples].
 
-    part: `validation` or `test`
+    part: `validation` or `test`, or `other` for bars outside of the training
     class_names: in the order of class indices; empty in a regression
     timestamps: opening instants (us, UTC) of the samples' last bars
     symbols: names
@@ -133,7 +133,7 @@ def collect_rows(
         return Guess(values.argmax(axis=1), class_probabilities(values, class_weights))
 
     return EvaluatedRows(
-        part="test" if part is dataset.test else "validation",
+        part=dataset.name_of(part),
         class_names=dataset.class_names,
         timestamps=part.timestamps,
         symbols=np.array(dataset.symbols)[part.symbols],

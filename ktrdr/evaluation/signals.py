@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 class Signals:
     """The positions that predictions ask for. Arrays are [samples], in any order.
 
-    part: `validation` or `test`
+    part: `validation` or `test`, or `other` for bars outside of the training
     names: of the symbols
     symbols: index into `names`
     rows: bar at whose close the position is decided, as a row of the symbol's own bars
@@ -53,7 +53,7 @@ class Signals:
 def model_signals(outputs: NDArray[np.float32], part: Part, dataset: Dataset) -> Signals:
     """The signals of a model's `outputs` [samples, outputs] for `part`."""
     return Signals(
-        part="test" if part is dataset.test else "validation",
+        part=dataset.name_of(part),
         names=dataset.symbols,
         symbols=part.symbols,
         rows=part.rows,

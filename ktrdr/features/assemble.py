@@ -81,6 +81,25 @@ def assemble(panel: Panel, fold: int = 0, fit: Fit = fit_scaler) -> Dataset:
     return dataset
 
 
+def add_samples(dataset: Dataset, panel: Panel, rows: Sequence[Rows]) -> tuple[Dataset, Part]:
+    """The dataset with the samples of other bars, and these as a part, by the dataset's scaling and labels.
+
+    They end at `rows`, one array for each series of the panel. Values, symbols and coverage of the panel stand behind
+    those of the dataset, so a symbol may be there twice. Raises TrainingDataError for a feature that is not finite.
+    """
+    none = np.empty(0, np.int64)
+    pieces = [_Piece(series, Split(none, own, none, 0)) for series, own in zip(panel.series, rows, strict=True)]
+    added = _part(pieces, rows, _Labels(dataset.class_names, dataset.cuts, dataset.target_scale))
+    added = replace(added, ends=added.ends + len(dataset.values), symbols=added.symbols + len(dataset.symbols))
+    extended = replace(
+        dataset,
+        values=np.concatenate([dataset.values, _scaled(dataset.scaler, pieces, dataset.feature_names)]),
+        symbols=(*dataset.symbols, *(series.symbol for series in panel.series)),
+        coverage=(*dataset.coverage, *map(_coverage, pieces)),
+    )
+    return extended, added
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """One symbol's share of a fold."""

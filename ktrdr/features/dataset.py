@@ -14,6 +14,7 @@ from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
 from ktrdr.market.trading_clock import Hole, TradingClock
 from ktrdr.payloads.data import CalendarChoice
+from ktrdr.payloads.evaluation import OTHER
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.int64] | NDArray[np.float32]
@@ -142,6 +143,12 @@ class Dataset:
     @property
     def is_regression(self) -> bool:
         return not self.class_names
+
+    def name_of(self, part: Part) -> str:
+        """`validation` or `test`; `other` for samples that are in no part of the training."""
+        if part is self.test:
+            return "test"
+        return "validation" if part is self.validation else OTHER
 
     def rows_after_holes(self, symbol: int) -> Rows:
         """The first row after each hole in the bars of symbol number `symbol`; none where holes are bridged."""

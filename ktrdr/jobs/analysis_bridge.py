@@ -1,4 +1,4 @@
-"""The bridge of predictions, exports, preflights, audits and unsealings: the current step."""
+"""The bridge of predictions, exports, backtests, preflights, audits and unsealings: the current step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ EXPORT = "EXPORT"
 PREFLIGHT = "PREFLIGHT"
 AUDIT = "AUDIT"
 UNSEALING = "UNSEALING"
+BACKTEST = "BACKTEST"
 
 _STEPS = {
     PREDICTION: ("Reading bars and making features", "Predicting {items} bars", "Predicted {items} bars"),
     EXPORT: ("Reading model and bars", "Writing the graph", "Comparing {items} windows", "Exported and compared"),
     PREFLIGHT: ("Reading bars and making samples", "Timing batches: {items} samples", "Checked"),
+    BACKTEST: (
+        "Reading bars and making samples",
+        "Predicting and trading {items} bars",
+        "Writing the report",
+        "Predicted and traded {items} bars",
+    ),
     UNSEALING: (
         "Reading bars and making samples",
         "Training the control on shuffled labels",

@@ -17,10 +17,12 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
+    BacktestJob,
     DataLoadJob,
     ExportJob,
     PredictionJob,
@@ -97,6 +99,10 @@ def _create_export_bridge(job: ExportJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "EXPORT", f"an export of {job.model}")
 
 
+def _create_backtest_bridge(job: BacktestJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, "BACKTEST", f"a backtest of {job.model}")
+
+
 def _create_unsealing_bridge(job: UnsealingJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "UNSEALING", f"the opening of the test part of {job.model}")
 
@@ -164,6 +170,16 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "export", "EXPORT", "Export", ANALYSIS_LANE, "ktrdr.jobs.analysis:run", ExportResults, _create_export_bridge
+        ),
+        Kind(
+            "backtest",
+            "BACKTEST",
+            "Backtest",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.backtest:run",
+            BacktestResults,
+            _create_backtest_bridge,
+            is_resumable=True,
         ),
         Kind(
             "unsealing",

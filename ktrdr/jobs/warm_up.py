@@ -25,7 +25,7 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
         "matplotlib.figure",
     ),
     DATA_LANE: ("ktrdr.jobs.data_load", "ktrdr.jobs.start_check", "talib.abstract", "exchange_calendars"),
-    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.folds", "ktrdr.jobs.unsealing"),
+    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.backtest", "ktrdr.jobs.folds", "ktrdr.jobs.unsealing"),
 }
 """The modules that the template of workers imports, by lane."""
 
@@ -48,5 +48,6 @@ def data() -> None:
 
 def analysis() -> None:
     import ktrdr.jobs.analysis
+    import ktrdr.jobs.backtest
     import ktrdr.jobs.folds
     import ktrdr.jobs.unsealing  # noqa: F401

@@ -96,15 +96,15 @@ class EvaluatedBars:
     @classmethod
     def of(cls, strategy: Strategy, dataset: Dataset, part: Part, bars: Mapping[str, SymbolBars]) -> EvaluatedBars:
         """`bars` maps each symbol to the bars that the dataset was made of."""
-        return cls._of_rows(strategy, dataset.symbols, part.symbols, part.rows, bars)
+        return cls.of_rows(strategy, dataset.symbols, part.symbols, part.rows, bars)
 
     @classmethod
     def of_signals(cls, strategy: Strategy, signals: Signals, bars: Mapping[str, SymbolBars]) -> EvaluatedBars:
         """Of samples of several folds; `bars` maps each symbol to the bars whose rows `signals` names."""
-        return cls._of_rows(strategy, signals.names, signals.symbols, signals.rows, bars)
+        return cls.of_rows(strategy, signals.names, signals.symbols, signals.rows, bars)
 
     @classmethod
-    def _of_rows(
+    def of_rows(
         cls,
         strategy: Strategy,
         names: Sequence[str],
@@ -112,6 +112,7 @@ class EvaluatedBars:
         rows: NDArray[np.int64],
         bars: Mapping[str, SymbolBars],
     ) -> EvaluatedBars:
+        """Of samples that end at `rows` [samples] of the symbols, whose number in `names` `symbols` [samples] holds."""
         timeframe = strategy.timeframes[0]
         instants = np.empty(len(rows), "datetime64[us]")
         closes = np.empty(len(rows))

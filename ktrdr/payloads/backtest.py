@@ -61,7 +61,7 @@ class EquityCurve(Payload):
 class BacktestResult(Payload):
     """Trading on the predictions of one part, beside holding and beside entering at random."""
 
-    part: str = Field(description="The rows that were traded: validation or test.")
+    part: str = Field(description="The rows that were traded: validation, test, or other bars.")
     bars: int = Field(description="Number of instants at which bars opened.")
     bars_per_year: float = Field(description="Bars a year, sessions and holidays included.")
     fee_bps: float = Field(description="Fee in basis points of the traded value.")

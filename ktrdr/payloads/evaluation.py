@@ -7,6 +7,9 @@ from pydantic import Field
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.selection import SelectionVerdict
 
+OTHER = "other"
+"""The part of rows that are in no part of a training."""
+
 NAIVE = ("majority", "mean", "persistence")
 """Baselines that know nothing; a model must beat each of them that fits its labels."""
 

@@ -245,6 +245,27 @@ class ExportJob(ModelJob):
     format: Literal["onnx"] = "onnx"
 
 
+class BacktestJob(ModelJob):
+    """The model on bars of somebody's choice.
+
+    folders: of a training in folds, the names of the folders of all folds, in order; else empty
+    start, end: first and last day of the predicted bars, both inclusive; None for after the training, and to the end
+    allows_overlap: whether bars may be predicted that the model was trained on
+    """
+
+    kind: Literal["backtest"] = "backtest"
+    folders: tuple[str, ...] = ()
+    start: date | None = None
+    end: date | None = None
+    allows_overlap: bool = False
+
+    def describe(self) -> Metadata:
+        return super().describe() | {
+            "start_date": self.start.isoformat() if self.start else None,
+            "end_date": self.end.isoformat() if self.end else None,
+        }
+
+
 class UnsealingJob(ModelJob):
     """The opening of the model's sealed test part, and the model's evaluation on it; `by` says who asked for it."""
 
@@ -314,6 +335,7 @@ AnyJob = (
     | AuditJob
     | PredictionJob
     | ExportJob
+    | BacktestJob
     | UnsealingJob
     | DataLoadJob
 )

@@ -30,6 +30,7 @@ class LookKind(StrEnum):
     TRIAL = "trial"
     PREDICTION = "prediction"
     UNSEALING = "unsealing"
+    BACKTEST = "backtest"
 
 
 class LookFigures(Payload):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from ktrdr.errors import StorageError
+from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
@@ -27,6 +28,7 @@ AnyResults = (
     | AuditResults
     | PredictionResults
     | ExportResults
+    | BacktestResults
     | UnsealingResults
     | DataLoadResults
     | OtherResults

@@ -1,9 +1,21 @@
-"""The reports of a training, two plots and a text summary, and of its opened test part."""
+"""The reports of a training, two plots and a text summary, of its opened test part, and of a backtest."""
 
-from ktrdr.reports.equity_plot import plot_equity, plot_test_equity
+from ktrdr.reports.backtest_html import backtest_report
+from ktrdr.reports.backtest_text import backtest_summary
+from ktrdr.reports.equity_plot import plot_backtest, plot_equity, plot_test_equity
 from ktrdr.reports.metrics_plot import plot_metrics
 from ktrdr.reports.report_data import TrainingReport
 from ktrdr.reports.summary import summary
 from ktrdr.reports.unsealing_summary import unsealing_summary
 
-__all__ = ["TrainingReport", "plot_equity", "plot_metrics", "plot_test_equity", "summary", "unsealing_summary"]
+__all__ = [
+    "TrainingReport",
+    "backtest_report",
+    "backtest_summary",
+    "plot_backtest",
+    "plot_equity",
+    "plot_metrics",
+    "plot_test_equity",
+    "summary",
+    "unsealing_summary",
+]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi import Request as HttpRequest
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, ModelId, refusals, started
-from ktrdr.api.schemas.models import Export, Model, ModelList, Prediction, Unsealing
+from ktrdr.api.schemas.models import BacktestStart, Export, Model, ModelList, Prediction, Unsealing
 from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.payloads.comparison import Comparison
 
@@ -78,6 +78,27 @@ async def export(
     """The model as a file for other programs, compared with the model itself, as an operation."""
     operation = await services.analysis.export(operation_id, request, idempotency_key)
     return started(operation, "Export", response)
+
+
+@router.post(
+    "/{operation_id}/backtest",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
+)
+async def backtest(
+    operation_id: ModelId,
+    request: BacktestStart,
+    services: Injected,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> OperationStarted:
+    """Predict and trade stored bars with the model, as an operation.
+
+    Bars that it was trained on are refused, and those of a sealed test part left out. Of a training in folds the last
+    model that was not trained on a bar predicts it.
+    """
+    operation = await services.analysis.backtest(operation_id, request, idempotency_key)
+    return started(operation, "Backtest", response)
 
 
 @router.post(

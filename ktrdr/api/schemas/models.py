@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ktrdr.api.schemas.base import Instant, Request
+from ktrdr.api.schemas.base import Day, Instant, Request
 from ktrdr.payloads.reading import ParsedResults
 from ktrdr.payloads.unsealing import MOST_OF_WHO
 
@@ -19,6 +19,17 @@ class Prediction(Request):
 
 class Export(Request):
     format: Literal["onnx"] = "onnx"
+
+
+class BacktestStart(Request):
+    symbols: list[str] = Field(
+        default_factory=list, max_length=1000, description="To predict and trade; those of the training by default."
+    )
+    start_date: Day | None = Field(None, description="First day; by default that after the training's last sample.")
+    end_date: Day | None = Field(None, description="Last day, inclusive; by default the last one stored.")
+    allow_overlap: bool = Field(
+        default=False, strict=True, description="Take bars that the model was trained on, which are no evidence."
+    )
 
 
 class Unsealing(Request):

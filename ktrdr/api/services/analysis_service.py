@@ -1,4 +1,4 @@
-"""AnalysisService: predictions, exports, unsealings, preflights and audits, each an operation of its own."""
+"""AnalysisService: predictions, exports, backtests, unsealings, preflights and audits, each an operation of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ktrdr.api.schemas.models import Export, Prediction, Unsealing
+from ktrdr.api.schemas.models import BacktestStart, Export, Prediction, Unsealing
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
@@ -15,8 +15,8 @@ from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
-from ktrdr.payloads.jobs import AuditJob, ExportJob, PredictionJob, PreflightJob, UnsealingJob
-from ktrdr.payloads.training import EvaluatedResults
+from ktrdr.payloads.jobs import AuditJob, BacktestJob, ExportJob, PredictionJob, PreflightJob, UnsealingJob
+from ktrdr.payloads.training import EvaluatedResults, FoldsResults
 from ktrdr.saved_models.unsealed import without_sealed_part
 from ktrdr.timeframe import Timeframe
 
@@ -86,6 +86,34 @@ class AnalysisService:
             timeframes=tuple(model.timeframes),
             strategy=model.strategy,
             format=request.format,
+        )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
+
+    async def backtest(self, model_id: str, request: BacktestStart, idempotency_key: str | None = None) -> Operation:
+        """The model on stored bars of any symbol.
+
+        Raises NotFoundError without such a model, InputError for days in the wrong order, ConflictError without bars.
+        """
+        model = await self._models.get(model_id)
+        if request.start_date and request.end_date and request.start_date > request.end_date:
+            raise InputError(
+                f"the first day, {request.start_date}, is after the last, {request.end_date}",
+                hint="both days are included; exchange the two",
+            )
+        symbols = tuple(dict.fromkeys(check_symbol(each) for each in request.symbols)) or tuple(model.symbols)
+        for symbol in symbols:
+            await asyncio.to_thread(self._check_stored, symbol, model.timeframes)
+        folds = model.results.folds if isinstance(model.results, FoldsResults) else ()
+        job = BacktestJob(
+            model=model_id,
+            folder=self._models.folder(model).name,
+            folders=tuple(fold.operation_id for fold in folds),
+            symbols=symbols,
+            timeframes=tuple(model.timeframes),
+            strategy=model.strategy,
+            start=request.start_date,
+            end=request.end_date,
+            allows_overlap=request.allow_overlap,
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 

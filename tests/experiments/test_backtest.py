@@ -1,0 +1,210 @@
+"""A trained model on other bars: the same code and figures as at the end of its training, and nothing it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import ktrdr
+from ktrdr.errors import ConflictError, InputError, KtrdrError
+from ktrdr.home import Home
+from ktrdr.market.store import BarStore
+from ktrdr.payloads.backtests import BacktestResults
+from ktrdr.python_api import Training
+from ktrdr.saved_models.rows_file import read_rows
+from ktrdr.strategy.spec import Strategy
+from tests.small_trainings import planted_bars
+
+BARS = planted_bars(400)
+CUT = 260
+DOCUMENT = {
+    "name": "Later",
+    "timeframes": ["1d"],
+    "model": {"type": "mlp", "layers": 1, "hidden_size": 4, "sequence_length": 4},
+    "training": {"epochs": 2, "learning_rate": 0.01},
+    "indicators": [{"name": "rsi", "period": 5}],
+    "controls": {"shuffled_labels": "none"},
+}
+Train = Callable[..., Training]
+
+
+def day(row: int) -> str:
+    return str(BARS["timestamp"][row].date())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    store = BarStore(Home(home).bars)
+    store.merge("UP", "1d", BARS, "made up")
+    store.merge("COPY", "1d", BARS.with_columns(pl.col("open", "high", "low", "close") * 2), "made up")
+    store.merge("OTHER", "1d", planted_bars(400, seed=7), "made up")
+    return home
+
+
+@pytest.fixture(scope="module")
+def train(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
+    def trained(**sections: object) -> Training:
+        strategy = Strategy.model_validate(DOCUMENT | sections)
+        output = tmp_path_factory.mktemp("models") / "model"
+        return ktrdr.train(strategy, "UP", end=day(CUT), output=output, home=home)
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def model(train: Train) -> Training:
+    return train()
+
+
+@pytest.fixture(scope="module")
+def folds(train: Train) -> Training:
+    return train(validation={"type": "walk_forward", "folds": 3})
+
+
+@pytest.fixture
+def backtest(home: Path, tmp_path: Path) -> Callable[..., BacktestResults]:
+    return lambda training, *symbols, **options: ktrdr.backtest(
+        training, symbols, output=tmp_path / "backtest", home=home, **options
+    )
+
+
+Backtest = Callable[..., BacktestResults]
+
+
+def test_on_its_validation_rows_it_comes_to_the_figures_of_its_training(model: Training, backtest: Backtest) -> None:
+    own, evaluated = model.results, model.results.evaluation
+    assert own.evaluation
+    assert own.backtest
+    assert evaluated
+
+    again = backtest(model, start=evaluated.first.date(), end=evaluated.last.date())
+
+    assert again.samples == again.selected_samples == evaluated.samples
+    assert again.evaluation.accuracy == evaluated.accuracy
+    assert again.evaluation.significance.against == evaluated.significance.against
+    assert again.backtest.model == own.backtest.model
+    assert again.backtest.equity == own.backtest.equity
+    assert again.warnings == (
+        f"{again.samples} of {again.samples} bars are of the validation part, by which the epoch was chosen",
+    )
+    rows, original = read_rows(Path(again.artifacts["report"]).parent, "other"), read_rows(model.folder, "validation")
+    assert rows
+    assert original
+    assert rows.model.probabilities is not None
+    assert np.array_equal(rows.model.probabilities, original.model.probabilities)
+
+
+def test_it_begins_after_the_training_and_every_backtest_is_a_look(
+    model: Training, backtest: Backtest, home: Path
+) -> None:
+    before = len(ktrdr.looks(home=home))
+
+    later = backtest(model)
+
+    assert later.first.date() > model.results.evaluation.last.date()  # type: ignore[union-attr]
+    assert later.last.date() < BARS["timestamp"][-1].date()  # the label of the newest bar is not settled
+    assert (later.trained_samples, later.selected_samples, later.warnings) == (0, 0, ())
+    looks = ktrdr.looks(home=home)
+    assert len(looks) == before + 1
+    assert looks["kind"][-1] == "backtest"
+    assert looks["accuracy"][-1] == later.evaluation.accuracy
+    assert "The significance level is 2.5%." in later.evaluation.verdict
+
+
+def test_other_symbols_are_predicted_at_any_time(model: Training, backtest: Backtest) -> None:
+    early = backtest(model, "OTHER", start=day(50), end=day(120))
+
+    assert early.symbols == ("OTHER",)
+    assert early.samples == 71
+    assert early.trained_samples == 0
+
+
+@pytest.mark.parametrize("symbol", ["UP", "COPY"])
+def test_bars_that_it_was_trained_on_are_refused_under_any_name(
+    symbol: str, model: Training, backtest: Backtest
+) -> None:
+    with pytest.raises(InputError, match="was trained on 51 of these 51 bars") as refused:
+        backtest(model, symbol, start=day(50), end=day(100))
+
+    assert "--allow-overlap" in refused.value.hint
+
+
+def test_an_overlap_is_marked_and_makes_no_try(model: Training, backtest: Backtest, home: Path) -> None:
+    overlapping = backtest(model, start=day(50), end=day(100), allow_overlap=True)
+
+    assert overlapping.trained_samples == overlapping.samples == 51
+    assert overlapping.warnings[0].startswith("51 of 51 bars are of the training part")
+    assert ktrdr.looks(home=home)["accuracy"][-1] is None
+    assert overlapping.evaluation.selection is None
+
+
+def test_sealed_bars_are_left_out(train: Train, backtest: Backtest) -> None:
+    sealed = train(validation={"test": 0.2})
+    part = sealed.results.sealed
+    assert part
+
+    later = backtest(sealed, start=part.first.date())
+
+    assert later.sealed_samples == part.samples
+    assert later.first > part.last
+    with pytest.raises(ConflictError, match=rf"all {part.samples} bars are in the sealed test part"):
+        backtest(sealed, start=part.first.date(), end=part.last.date())
+
+
+def test_each_bar_of_a_walk_forward_is_predicted_by_the_fold_that_had_not_seen_it(
+    folds: Training, backtest: Backtest
+) -> None:
+    results = folds.results
+    assert results.kind == "folds"
+    joined, scores = results.evaluation, results.folds
+    assert joined
+
+    again = backtest(folds, start=scores[0].first.date(), end=scores[-1].last.date())
+    later = backtest(folds)
+
+    assert [(each.fold, each.samples) for each in again.folds] == [(each.fold, each.samples) for each in scores]
+    assert again.evaluation.accuracy == joined.accuracy
+    assert again.backtest.model == results.backtest.model  # type: ignore[union-attr]
+    assert [each.fold for each in later.folds] == [3]
+
+
+def test_trades_add_up_to_the_equity(model: Training, backtest: Backtest, home: Path) -> None:
+    later = backtest(model, "UP", "OTHER")
+
+    trades = pl.read_parquet(later.artifacts["trades"])
+
+    assert len(trades) == later.trades > 2
+    assert 1 + trades["net"].sum() == pytest.approx(1 + later.backtest.model.total_return, rel=1e-12)
+    assert trades["cost"].sum() == pytest.approx(later.backtest.model.costs_paid, rel=1e-12)
+    assert set(trades["reason"]) <= {"signal", "end"}
+    assert trades["bars"].min() >= 1
+    first = trades.row(0, named=True)
+    opens = ktrdr.bars(first["symbol"], "1d", home=home)
+    assert opens.filter(pl.col("timestamp") == first["entered_at"])["open"][0] == first["entry_price"]
+    assert pl.read_csv(later.artifacts["trades_csv"]).height == len(trades)
+
+
+def test_the_report_is_one_file_and_shows_names_as_text(train: Train, backtest: Backtest) -> None:
+    named = train(name="<b>bold</b> & co")
+
+    page = Path(backtest(named).artifacts["report"]).read_text()
+
+    assert "<b>bold" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; co" in page
+    assert 'src="data:image/png;base64,' in page
+    assert "http" not in page.split("</style>")[1]
+
+
+def test_a_symbol_without_bars_and_a_range_without_any_say_what_to_do(model: Training, backtest: Backtest) -> None:
+    for arguments, options, words in (
+        (("NONE",), {}, "no bars of NONE 1d are stored"),
+        ((), {"start": "2090-01-01"}, "there is no bar in this range"),
+    ):
+        with pytest.raises(KtrdrError, match=words) as refused:
+            backtest(model, *arguments, **options)
+        assert refused.value.hint
