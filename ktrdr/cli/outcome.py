@@ -15,7 +15,6 @@ from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
 from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
-from ktrdr.payloads.evaluation import OTHER
 
 if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
@@ -217,7 +216,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
             (name.replace("_", " "), *(score(column(scores)) for column in columns.values()))
             for name, scores in scores_by_name(evaluation)
         ],
-        title=f"On {count(evaluation.samples)} {'predicted' if evaluation.part == OTHER else evaluation.part} samples",
+        title=f"On {count(evaluation.samples)} {evaluation.adjective} samples",
     )
     print_line()
 
@@ -236,13 +235,9 @@ def _print_backtest(backtest: BacktestResult) -> None:
             _performance("buy and hold", backtest.buy_and_hold),
             ("random, median", gain(backtest.random_entries.median), *[None] * 5),
         ],
-        title=f"Backtest on {_bars(backtest)}, {100 * backtest.costs_percent:g} bps a trade",
+        title=f"Backtest on {backtest.where}, {100 * backtest.costs_percent:g} bps a trade",
     )
     print_line()
-
-
-def _bars(backtest: BacktestResult) -> str:
-    return "the predicted bars" if backtest.part == OTHER else f"the {backtest.part} part"
 
 
 def _performance(name: str, performance: Performance) -> tuple[object, ...]:

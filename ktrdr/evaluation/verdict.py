@@ -9,7 +9,7 @@ from ktrdr.evaluation.breakdown import describe_breakdown
 from ktrdr.evaluation.resolution import Resolution
 from ktrdr.evaluation.rivals import CONTROL, Rivals
 from ktrdr.formatting import count, p_equals, p_value
-from ktrdr.payloads.evaluation import OTHER, Breakdown, Lead, Significance
+from ktrdr.payloads.evaluation import OTHER, Breakdown, Lead, Significance, adjective
 from ktrdr.payloads.selection import SelectionVerdict
 
 YARDSTICKS = {
@@ -169,15 +169,11 @@ def _probabilities(lead: Lead | None, level: float) -> Iterator[str]:
 def _resolution(case: VerdictInput, significance: Significance) -> Iterator[str]:
     for name in case.wording.rivals.naive:
         if not significance.against[name].standard_error:
-            samples = f"{count(case.samples)} {_adjective(case.part)} samples"
+            samples = f"{count(case.samples)} {adjective(case.part)} samples"
             yield f"On all {samples} it does exactly as the {name} baseline."
             return
     if case.resolution:
-        yield f"These {case.resolution.sentence(_adjective(case.part))}."
-
-
-def _adjective(part: str) -> str:
-    return "predicted" if part == OTHER else part
+        yield f"These {case.resolution.sentence(adjective(case.part))}."
 
 
 def _choice(case: VerdictInput, significance: Significance) -> str:

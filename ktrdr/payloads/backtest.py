@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ktrdr.payloads.evaluation import Lead
+from ktrdr.payloads.evaluation import OTHER, Lead
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.selection import BacktestSelection
 
@@ -82,6 +82,11 @@ class BacktestResult(Payload):
     )
     equity: EquityCurve = Field(description="Equity of the model and of holding.")
     verdict: str = Field(description="The backtest in words.")
+
+    @property
+    def where(self) -> str:
+        """The bars in words."""
+        return "the predicted bars" if self.part == OTHER else f"the {self.part} part"
 
     @property
     def costs_percent(self) -> float:

@@ -14,6 +14,11 @@ NAIVE = ("majority", "mean", "persistence")
 """Baselines that know nothing; a model must beat each of them that fits its labels."""
 
 
+def adjective(part: str) -> str:
+    """What samples of a part are called."""
+    return "predicted" if part == OTHER else part
+
+
 class ClassScores(Payload):
     """The scores of one predictor of classes."""
 
@@ -116,7 +121,7 @@ class Breakdown(Payload):
 class PartEvaluation(Payload):
     """What evaluations of classes and of numbers have in common."""
 
-    part: str = Field(description="The rows that were predicted: validation or test.")
+    part: str = Field(description="The rows that were predicted: validation, test, or other bars.")
     samples: int = Field(alias="validation_samples", description="Number of samples, of the test part too.")
     first: BarInstant = Field(alias="from", description="Opening of the first sample's last bar.")
     last: BarInstant = Field(alias="to", description="Opening of the last sample's last bar.")
@@ -130,6 +135,11 @@ class PartEvaluation(Payload):
         description="The lead beside all tries at the same rows so far; null of trials, and in older results.",
     )
     verdict: str = Field(description="The evaluation in words.")
+
+    @property
+    def adjective(self) -> str:
+        """What its samples are called."""
+        return adjective(self.part)
 
 
 class Classification(PartEvaluation):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from ktrdr.formatting import count, gain, p_value, percentage, signed_score, with_error
+from ktrdr.formatting import count, counted, gain, p_value, percentage, signed_score, with_error
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.evaluation import Regression
 from ktrdr.reports.backtest_text import heading
@@ -79,8 +79,8 @@ def _trades(trades: pl.DataFrame) -> str:
         return "<p>There were none.</p>"
     won, profit, cost = len(trades.filter(trades["net"] > 0)), trades["profit"].sum(), trades["cost"].sum()
     sentences = (
-        f"{count(len(trades))} trades, {percentage(won / len(trades))} of them with a profit after costs, held for "
-        f"{trades['bars'].to_numpy().mean():.1f} bars on average. All of them made {gain(float(profit))} and cost "
+        f"{counted(len(trades), 'trade')}, {percentage(won / len(trades))} of them with a profit after costs, held for "
+        f"{trades['bars'].to_numpy().mean():.1f} bars on average. Together they made {gain(float(profit))} and cost "
         f"{percentage(float(cost))} of the capital at the start."
     )
     shown = trades.tail(SHOWN_TRADES)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ktrdr.formatting import count, gain, percentage
 from ktrdr.payloads.backtests import BacktestResults
-from ktrdr.payloads.evaluation import OTHER
 from ktrdr.plot_style import BLUE, GREY, INK, VERMILION, new_figure, png, style_axes
 from ktrdr.reports.backtest_text import heading
 from ktrdr.reports.plot_labels import PlotTitle, draw_title, label_right, pad
@@ -93,7 +92,7 @@ def _equity(
     is_log = scale_equity(axes, float(min(model.min(), held.min())), float(max(model.max(), held.max())))
     first, last = (str(instant.astype("datetime64[D]")) for instant in (instants[0], instants[-1]))
     axes.set_title(
-        f"Capital, from 1{', logarithmic' if is_log else ''}, over {_bars(backtest)}, {first} to {last}; "
+        f"Capital, from 1{', logarithmic' if is_log else ''}, over {backtest.where}, {first} to {last}; "
         f"a trade costs {backtest.costs_percent:g}% of its value\n"
         f"{_chance(backtest.random_entries)}",
         loc="left",
@@ -109,10 +108,6 @@ def _equity(
         (f"buy and hold {gain(backtest.buy_and_hold.total_return)}", float(held[-1]), BLUE, "normal"),
     ]
     label_right(axes, ends, gap=0.075)
-
-
-def _bars(backtest: BacktestResult) -> str:
-    return "the predicted bars" if backtest.part == OTHER else f"the {backtest.part} part"
 
 
 def _chance(chance: RandomEntries) -> str:

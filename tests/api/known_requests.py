@@ -56,6 +56,14 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             for path, symbol in ((one, "AAPL"), (one, "MSFT"), (two, "AAPL"))
         ],
         f"POST {API}/models/{{operation_id}}/exports": [{"path_parameters": one, **_json({"format": "onnx"})}],
+        f"POST {API}/models/{{operation_id}}/backtest": [
+            {"path_parameters": path, **_json(body)}
+            for path, body in (
+                (one, {"allow_overlap": True}),
+                (one, {"symbols": ["MSFT"]}),
+                (two, {"start_date": "2024-02-01", "end_date": "2024-01-01"}),
+            )
+        ],
         f"POST {API}/models/{{operation_id}}/unseal": [
             {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)
         ],

@@ -54,6 +54,7 @@ COMMANDS = [
     ["models", "export", "TRAINING", "--format", HOSTILE],
     ["models", "plot", "TRAINING", "-o", HOSTILE],
     ["models", "reproduce", HOSTILE],
+    ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],

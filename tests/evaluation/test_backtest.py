@@ -64,7 +64,7 @@ def traded(
         class_names=names,
         symbols=tuple(series),
         is_regression=False,
-        test=None,
+        name_of=lambda _: "validation",
         bridges_holes=False,
         sequence_length=1,
         coverage=[SimpleNamespace(clock=clock, warmup_rows=0) for _ in series],

@@ -96,6 +96,7 @@ def test_on_its_validation_rows_it_comes_to_the_figures_of_its_training(model: T
     assert rows
     assert original
     assert rows.model.probabilities is not None
+    assert original.model.probabilities is not None
     assert np.array_equal(rows.model.probabilities, original.model.probabilities)
 
 
@@ -182,7 +183,7 @@ def test_trades_add_up_to_the_equity(model: Training, backtest: Backtest, home: 
     assert 1 + trades["net"].sum() == pytest.approx(1 + later.backtest.model.total_return, rel=1e-12)
     assert trades["cost"].sum() == pytest.approx(later.backtest.model.costs_paid, rel=1e-12)
     assert set(trades["reason"]) <= {"signal", "end"}
-    assert trades["bars"].min() >= 1
+    assert (trades["bars"] >= 1).all()
     first = trades.row(0, named=True)
     opens = ktrdr.bars(first["symbol"], "1d", home=home)
     assert opens.filter(pl.col("timestamp") == first["entered_at"])["open"][0] == first["entry_price"]

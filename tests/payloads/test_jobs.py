@@ -12,6 +12,7 @@ from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
+    BacktestJob,
     DataLoadJob,
     ExportJob,
     FoldsJob,
@@ -49,6 +50,7 @@ JOBS: tuple[AnyJob, ...] = (
     AuditJob(**ON_BARS),
     PredictionJob(**MODEL, symbol="AAPL", last=5),
     ExportJob(**MODEL),
+    BacktestJob(**MODEL, folders=("op_a", "op_b"), start=date(2024, 1, 1), allows_overlap=True),
     DataLoadJob(symbol="AAPL", timeframe="1d", provider="auto"),
 )
 
