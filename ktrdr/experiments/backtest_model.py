@@ -106,7 +106,8 @@ def run_backtest(
     symbols = request.symbols or folds[-1].dataset.symbols
     bars = {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols}
     panel = build_panel(strategy, bars)
-    chosen = choose_rows(folds, panel, bars, request.start, request.end, allows_overlap=request.allows_overlap)
+    days = request.start, request.end
+    chosen = choose_rows(request.model, folds, panel, bars, days, allows_overlap=request.allows_overlap)
     if stop_requested():
         return None
 
@@ -149,18 +150,20 @@ def _open_look(
     """The look is another one of the training's own try; on bars that it has not evaluated it is the first."""
     strategy, names = model.trained.strategy, [series.symbol for series in panel.series]
     evaluated = EvaluatedBars.of_rows(strategy, names, chosen.series, chosen.rows, bars)
+    whole = model.fingerprint.whole_sha256 if len(request.folders) > 1 else None
     look_id = looks.open_look(
         LookRequest(
             operation_id=request.operation_id,
             kind=LookKind.BACKTEST,
             part=OTHER,
             strategy_name=model.strategy_name,
-            inputs_sha256=model.fingerprint.inputs_sha256,
+            inputs_sha256=whole or model.fingerprint.inputs_sha256,
             label=strategy.labels.type,
             timeframe=strategy.timeframes[0],
             symbols=tuple(names[number] for number in np.unique(chosen.series)),
             samples=len(chosen.rows),
             footprint=evaluated.footprint,
+            whole_sha256=whole,
         )
     )
     return OpenLook(look_id, evaluated, looks)

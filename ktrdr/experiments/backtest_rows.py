@@ -59,25 +59,25 @@ class BacktestRows:
 
 
 def choose_rows(
+    model: str,
     folds: Sequence[RemadeTraining],
     panel: Panel,
     bars: Mapping[str, SymbolBars],
-    start: date | None,
-    end: date | None,
+    days: tuple[date | None, date | None],
     *,
     allows_overlap: bool,
 ) -> BacktestRows:
-    """The samples of the panel that open from `start` to `end`, both inclusive.
+    """The samples of the panel that open within the days, both inclusive; `model` names the training of the folds.
 
-    Without `start` they begin after the training's last sample. The last model that was not trained on a bar predicts
-    it. A symbol whose bars are those of a trained symbol counts as that one, whatever its name.
+    Without a first day they begin after the training's last sample. The last fold that was not trained on a bar
+    predicts it. A symbol whose bars are those of a trained symbol counts as that one, whatever its name.
 
     Raises:
         InputError: a model was trained on some, or there are none.
         ConflictError: all of them are sealed.
     """
     found = [
-        _of_series(folds, number, series, bars[series.symbol], start, end) for number, series in enumerate(panel.series)
+        _of_series(folds, number, series, bars[series.symbol], *days) for number, series in enumerate(panel.series)
     ]
     rows = BacktestRows(
         series=np.concatenate([each.series for each in found]),
@@ -88,21 +88,29 @@ def choose_rows(
         sealed=sum(each.sealed for each in found),
     )
     if not len(rows.rows):
-        raise _nothing_to_predict(folds, rows.sealed)
+        raise _nothing_to_predict(model, folds, rows.sealed)
     if rows.is_trained.any() and not allows_overlap:
-        raise InputError(
-            f"model {folds[-1].model_id} was trained on {int(rows.is_trained.sum()):,} of these "
-            f"{counted(len(rows.rows), 'bar')}, so what it says of them is no evidence",
-            hint=f"begin after the training, on {_after(folds)}, or take them with --allow-overlap",
-        )
+        raise _trained(model, panel, rows)
     return rows
 
 
-def _nothing_to_predict(folds: Sequence[RemadeTraining], sealed: int) -> InputError | ConflictError:
+def _trained(model: str, panel: Panel, rows: BacktestRows) -> InputError:
+    trained = [
+        panel.series[series].timeline.opens[row]
+        for series, row in zip(rows.series[rows.is_trained], rows.rows[rows.is_trained], strict=True)
+    ]
+    return InputError(
+        f"model {model} was trained on {len(trained):,} of these {counted(len(rows.rows), 'bar')}, "
+        f"until {_day(max(trained))}, so what it says of them is no evidence",
+        hint=f"begin with --from {_day(max(trained) + _DAY)} or later, or take them with --allow-overlap",
+    )
+
+
+def _nothing_to_predict(model: str, folds: Sequence[RemadeTraining], sealed: int) -> InputError | ConflictError:
     if sealed:
         return ConflictError(
-            f"all {counted(sealed, 'bar')} are in the sealed test part of {folds[-1].model_id}",
-            hint=f"open it first, which is counted: ktrdr models unseal {folds[-1].model_id}",
+            f"all {counted(sealed, 'bar')} are in the sealed test part of {model}",
+            hint=f"open it first, which is counted: ktrdr models unseal {model}",
         )
     return InputError(
         "there is no bar in this range that has a whole window before it and a label that is settled",
@@ -112,7 +120,11 @@ def _nothing_to_predict(folds: Sequence[RemadeTraining], sealed: int) -> InputEr
 
 def _after(folds: Sequence[RemadeTraining]) -> date:
     """The first day after all samples of the training."""
-    day: date = (_last_sample(folds).astype("datetime64[D]") + _DAY).item()
+    return _day(_last_sample(folds) + _DAY)
+
+
+def _day(instant: np.datetime64) -> date:
+    day: date = instant.astype("datetime64[D]").item()
     return day
 
 

@@ -121,7 +121,7 @@ def distinct_tries(looks: Sequence[Look], asked_for: str | None = None) -> tuple
 
     A whole repeats what its folds have shown, so it is no other try; beside a whole other folds count as theirs.
     """
-    beside_whole = any(look.look_id == asked_for and look.kind is LookKind.WHOLE for look in looks)
+    beside_whole = any(look.look_id == asked_for and look.is_of_whole for look in looks)
     chosen: dict[str, Look] = {}
     for look in looks:
         if look.kind is LookKind.WHOLE and not beside_whole:

@@ -87,6 +87,11 @@ class Look(Payload):
     figures: LookFigures | None = Field(None, description="What it came to; null until it is closed.")
     has_series: bool = Field(False, description="Whether its gains and returns are stored, instant by instant.")
 
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether all folds of a training were evaluated together."""
+        return self.inputs_sha256 == self.whole_sha256
+
 
 class Opening(Payload):
     """One opening of sealed test rows."""

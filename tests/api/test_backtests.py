@@ -9,7 +9,7 @@ from ktrdr.market.store import BarStore
 from tests.api.conftest import Wait
 from tests.api.test_analysis import done, store
 from tests.api.test_app import API, assert_problem
-from tests.api.test_training import START
+from tests.api.test_training import START, STRATEGY
 
 __all__ = ["store"]
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_backtest_of_a_model_and_of_folds(client: httpx.AsyncClient, store: BarStore, wait: Wait) -> None:
     stored = store.read("AAPL", "1d")["timestamp"]
     end, later = (str(stored[row].date()) for row in (500, 501))
-    strategy = START["strategy"] + "controls: {shuffled_labels: none}\n"
+    strategy = STRATEGY + "controls: {shuffled_labels: none}\n"
     trained, _ = await done(client, wait, "/training/start", START | {"strategy": strategy, "end_date": end})
     path = f"/models/{trained['operation_id']}/backtest"
 

@@ -174,6 +174,18 @@ def test_each_bar_of_a_walk_forward_is_predicted_by_the_fold_that_had_not_seen_i
     assert [each.fold for each in later.folds] == [3]
 
 
+def test_folds_and_backtests_of_their_whole_are_one_try(tmp_path: Path) -> None:
+    BarStore(Home(tmp_path).bars).merge("UP", "1d", BARS, "made up")
+    strategy = Strategy.model_validate(DOCUMENT | {"validation": {"type": "walk_forward", "folds": 3}})
+    whole = ktrdr.train(strategy, "UP", end=day(CUT), output=tmp_path / "model", home=tmp_path)
+    scores = whole.results.folds  # type: ignore[union-attr]
+
+    for number, start in enumerate((scores[0].first.date(), scores[1].first.date(), None)):
+        results = ktrdr.backtest(whole, start=start, output=tmp_path / f"backtest-{number}", home=tmp_path)
+        selection = results.evaluation.selection
+        assert selection is None or selection.tries == 1
+
+
 def test_trades_add_up_to_the_equity(model: Training, backtest: Backtest, home: Path) -> None:
     later = backtest(model, "UP", "OTHER")
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ktrdr.errors import ConflictError, OperationNotFound
-from ktrdr.jobs.kinds import KINDS
+from ktrdr.errors import ConflictError, OperationNotFound, StorageError
+from ktrdr.jobs.kinds import KINDS, job_of
+from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.jobs import TrainingJob
 from ktrdr.payloads.references import LAST, OPERATION_ID
 
 _WHOLE_ID = re.compile(OPERATION_ID)
 _ENDING = re.compile(r"\w{1,64}", re.ASCII)
 _CANDIDATES = 5
+# Among so many there is one that is no fold.
+_NEWEST = 100
 
 
 class ReferenceService:
-    """Ids as they are, any ending that only one id has, and `last`."""
+    """Ids as they are, any ending that only one id has, and `last`, which means no fold and no trial."""
 
     def __init__(self, operations: OperationsService) -> None:
         self._operations = operations
@@ -31,7 +35,7 @@ class ReferenceService:
         if _WHOLE_ID.fullmatch(reference):
             return reference
         if reference == LAST:
-            newest = await self._operations.list_operations(limit=1)
+            newest = await self._operations.list_operations(without_types=(TRIAL_TYPE,), limit=_NEWEST)
             return _first(newest.operations, "operation", "ktrdr models train --help")
         return await self._with_ending(reference)
 
@@ -40,7 +44,7 @@ class ReferenceService:
         if reference != LAST:
             return await self.operation_id(reference)
         models = await self._operations.list_operations(
-            status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=1
+            status=OperationStatus.COMPLETED, operation_type=KINDS["training"].operation_type, limit=_NEWEST
         )
         return _first(models.operations, "model", "ktrdr models train --help")
 
@@ -72,4 +76,13 @@ class ReferenceService:
 def _first(newest: Sequence[Operation], what: str, command: str) -> str:
     if not newest:
         raise OperationNotFound(f"there is no {what} yet", hint=f"make one with: {command}")
-    return newest[0].operation_id
+    return next((each for each in newest if not _is_fold(each)), newest[0]).operation_id
+
+
+def _is_fold(operation: Operation) -> bool:
+    """Whether it is one fold of a training, which somebody who says `last` means as a whole."""
+    try:
+        job = job_of(operation)
+    except StorageError:
+        return False
+    return isinstance(job, TrainingJob) and job.folds > 1

@@ -314,6 +314,21 @@ export interface UnsealingResults extends Results {
   money: BacktestResult;
 }
 
+/** A model on bars of somebody's choice; `folds` are the models that predicted them. */
+export interface BacktestResults extends Results {
+  model: string;
+  symbols: string[];
+  timeframe: string;
+  samples: number;
+  from: string;
+  to: string;
+  trades: number;
+  folds: { fold: number; operation_id: string; samples: number }[];
+  warnings: string[];
+  evaluation: Evaluation;
+  money: BacktestResult;
+}
+
 /** Of a training, or of one in folds: `folds`, `spread` and `lead` are the latter's. */
 export interface TrainingResults extends Results {
   ending?: string;

@@ -33,7 +33,7 @@ export const baselineTitle = (name) => BASELINES[name]?.title ?? words(name);
  * @param {Evaluation} evaluation
  */
 export const rowsText = ({ validation_samples: samples, part = "validation", from, to }) =>
-  `${integer(samples)} ${part} samples, ${days(from, to)}`;
+  `${integer(samples)} ${part === "other" ? "predicted" : part} samples, ${days(from, to)}`;
 
 /**
  * @param {Evaluation} evaluation

@@ -1,7 +1,7 @@
 // What came of an operation, as panels: each kind has its own, what is unknown is shown as it is.
 
 /**
- * @import { Operation, PredictionResults, PreflightResults, Results, SearchResults, TrainingResults, UnsealingResults } from "../types.d.ts"
+ * @import { Operation, PredictionResults, Results, SearchResults, TrainingResults } from "../types.d.ts"
  * @import { Child } from "../dom.js"
  */
 
@@ -13,13 +13,24 @@ import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
 import { isSearch, isTraining } from "../record.js";
 import { searchPanels } from "../search/results.js";
-import { trainingPanels, unsealingPanels } from "./training-results.js";
+import { backtestPanels, trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
 /** The plots of a trial, which are drawn when somebody asks for them. */
 const DRAWN = { metrics_plot: "metrics.png", equity_plot: "equity.png" };
 /** What every operation's results have, or what the page shows elsewhere. */
 const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_recorded", "error"]);
+
+/**
+ * The panels of other types of operations, and the field without which their results are of an older version.
+ * @type {Record<string, [string, (results: any, signal: AbortSignal) => Panels]>}
+ */
+const PANELS = {
+  UNSEALING: ["opening", unsealingPanels],
+  BACKTEST: ["evaluation", backtestPanels],
+  PREFLIGHT: ["parts", (results) => ({ top: null, panels: preflightPanels(results) })],
+  PREDICTION: ["predictions", (results) => ({ top: null, panels: predictionPanels(results) })],
+};
 
 /** @typedef {{ top: Child, panels: HTMLElement[] }} Panels `top` goes above all, `panels` among the others. */
 
@@ -46,15 +57,8 @@ function panelsOf(operation, results, signal) {
   if (isSearch(operation) && "trials" in results) {
     return searchPanels(/** @type {SearchResults} */ (results), signal);
   }
-  if (type === "UNSEALING" && "opening" in results) {
-    return unsealingPanels(/** @type {UnsealingResults} */ (results), signal);
-  }
-  if (type === "PREFLIGHT" && "parts" in results) {
-    return { top: null, panels: preflightPanels(/** @type {PreflightResults} */ (results)) };
-  }
-  if (type === "PREDICTION" && "predictions" in results) {
-    return { top: null, panels: predictionPanels(/** @type {PredictionResults} */ (results)) };
-  }
+  const [field, panels] = PANELS[type] ?? [];
+  if (field && panels && field in results) return panels(results, signal);
   return { top: null, panels: anyPanels(results) };
 }
 

@@ -2,8 +2,8 @@
 
 /**
  * @import {
- *   BacktestResult, Calibration, Evaluation, FinalMetrics, Opening, SealedPart, SelectionVerdict, TrainingResults,
- *   UnsealingResults
+ *   BacktestResult, BacktestResults, Calibration, Evaluation, FinalMetrics, Opening, SealedPart, SelectionVerdict,
+ *   TrainingResults, UnsealingResults
  * } from "../types.d.ts"
  * @import { Tile } from "../dom.js"
  * @import { Check } from "../preflight-panels.js"
@@ -22,6 +22,7 @@ import { foldsPanel, foldTiles } from "./fold-results.js";
 
 const TITLES = { baselines: "Against the baselines", backtest: "Backtest" };
 const TITLES_OF_TEST = { baselines: "On the opened test part", backtest: "Backtest on the opened test part" };
+const TITLES_OF_BACKTEST = { baselines: "Against the baselines, on the predicted bars", backtest: "Trading on them" };
 const TITLES_OF_FOLDS = {
   baselines: "All folds against the baselines",
   backtest: "Backtest of all folds in order of time",
@@ -86,6 +87,42 @@ export function unsealingPanels({ opening, evaluation, money: backtest, model },
     top: verdict({ evaluation, money: backtest }),
     panels: panels.filter((box) => box instanceof HTMLElement),
   };
+}
+
+/**
+ * A model on bars of somebody's choice.
+ * @param {BacktestResults} results
+ * @param {AbortSignal} signal
+ * @returns {Panels}
+ */
+export function backtestPanels(results, signal) {
+  const { evaluation, money: backtest } = results;
+  const panels = [
+    predictedPanel(results),
+    baselinePanel(evaluation, TITLES_OF_BACKTEST.baselines),
+    luckPanel(evaluation),
+    evaluation.confusion && confusionPanel(evaluation),
+    backtestPanel(backtest, TITLES_OF_BACKTEST.backtest, signal),
+  ];
+  return {
+    top: verdict({ evaluation, money: backtest }),
+    panels: panels.filter((box) => box instanceof HTMLElement),
+  };
+}
+
+/** @param {BacktestResults} results */
+function predictedPanel({ model, symbols, timeframe, samples, from, to, trades, folds, warnings }) {
+  const link = h("a", { href: `#/operations/${model}` }, "The training");
+  const bars = `${symbols.join(", ")} ${timeframe}: ${integer(samples)} bars, ${days(from, to)}, ${integer(trades)} round trips.`;
+  const shares = folds.map(({ fold, samples: own }) => `fold ${integer(fold)} predicted ${integer(own)}`);
+  return panel(
+    "Predicted bars",
+    {},
+    h("p", {}, bars),
+    folds.length > 1 && h("p", {}, `Of these ${shares.join(", ")}.`),
+    warnings.map((warning) => h("p", { class: "warn" }, `${warning}.`)),
+    h("p", {}, link),
+  );
 }
 
 /** @param {Pick<TrainingResults, "evaluation" | "money" | "verdict" | "lead" | "ending"> & { status?: string }} results */
