@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import Operation
     from ktrdr.cli.client import Client
     from ktrdr.payloads.backtest import BacktestResult, Performance
-    from ktrdr.payloads.backtests import BacktestResults
+    from ktrdr.payloads.backtests import BacktestResults, Stress
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
     from ktrdr.payloads.results import FileResults, Results
     from ktrdr.payloads.training import (
@@ -127,6 +127,7 @@ def print_backtest(results: BacktestResults) -> None:
             ("to", f"{results.last:%Y-%m-%d}"),
             *([("folds", shares)] if len(results.folds) > 1 else []),
             ("round trips", results.trades),
+            ("costs that leave nothing", _break_even(results.stress)),
             *_files(results),
         ]
     )
@@ -134,6 +135,10 @@ def print_backtest(results: BacktestResults) -> None:
     note(results.backtest.verdict, "the backtest")
     for warning in results.warnings:
         warn(warning)
+
+
+def _break_even(stress: Stress | None) -> str | None:
+    return f"{stress.break_even_bps:,.1f} bps" if stress and stress.break_even_bps is not None else None
 
 
 def print_folds(results: FoldsResults) -> None:

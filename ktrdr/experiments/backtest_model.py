@@ -20,6 +20,7 @@ from ktrdr.evaluation.evaluated_rows import EvaluatedRows, collect_rows, join_fo
 from ktrdr.evaluation.resolution import resolution
 from ktrdr.evaluation.signals import find_signals
 from ktrdr.evaluation.significance import VALIDATION_LEVEL
+from ktrdr.evaluation.stress import stress
 from ktrdr.evaluation.trades import list_trades
 from ktrdr.experiments.backtest_rows import BacktestRows, choose_rows
 from ktrdr.experiments.looks import OpenLook
@@ -122,6 +123,7 @@ def run_backtest(
     on_step(3, len(chosen.rows))
     trades = list_trades(signals, base, strategy.costs)
     results = _results(request, folds, panel, chosen, rows, evaluation, traded, trades)
+    results = results.model_copy(update={"stress": stress(signals, base, strategy.costs, traded)})
     _write(request.output, results, strategy, rows, trades)
     return results
 

@@ -12,6 +12,7 @@ from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.evaluation import Regression
 from ktrdr.reports.backtest_text import heading
 from ktrdr.reports.evaluation_text import backtest_lines, evaluation_lines
+from ktrdr.reports.stress_text import stress_lines
 from ktrdr.reports.text import sentence
 from ktrdr.terminal import escaped
 
@@ -47,6 +48,9 @@ def backtest_report(results: BacktestResults, strategy: str, plot: bytes, trades
             f'<img alt="Equity and drawdown, of the model and of holding" src="data:image/png;base64,{picture}">',
             f"<h2>Predictions</h2><pre>{_lines(evaluation_lines(results.evaluation))}</pre>",
             f"<h2>Trading on them</h2><pre>{_lines(backtest_lines(results.backtest))}</pre>",
+            f"<h2>What the return depends on</h2><pre>{_lines(stress_lines(results.stress))}</pre>"
+            if results.stress
+            else "",
             f"<h2>Trades</h2>{_trades(trades)}",
             "</body></html>\n",
         ]

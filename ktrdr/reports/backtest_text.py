@@ -6,6 +6,7 @@ from ktrdr.formatting import counted
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.reports.evaluation_text import backtest_lines, evaluation_lines
 from ktrdr.reports.report_data import symbols_in_short
+from ktrdr.reports.stress_text import stress_lines
 from ktrdr.reports.text import pairs, sections, sentence, wrap
 
 
@@ -19,6 +20,7 @@ def backtest_summary(results: BacktestResults, strategy: str) -> str:
             "Verdict": pairs(verdicts),
             "Predicted bars": evaluation_lines(results.evaluation),
             "Trading on them": backtest_lines(results.backtest),
+            "What the return depends on": stress_lines(results.stress) if results.stress else (),
         }
     )
 

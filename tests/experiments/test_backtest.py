@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,6 +201,42 @@ def test_trades_add_up_to_the_equity(model: Training, backtest: Backtest, home: 
     opens = ktrdr.bars(first["symbol"], "1d", home=home)
     assert opens.filter(pl.col("timestamp") == first["entered_at"])["open"][0] == first["entry_price"]
     assert pl.read_csv(later.artifacts["trades_csv"]).height == len(trades)
+
+
+def test_what_the_return_depends_on(model: Training, backtest: Backtest) -> None:
+    later = backtest(model, "UP", "OTHER")
+    stress, total = later.stress, later.backtest.model.total_return
+    assert stress
+    assert stress.bands
+
+    own_bps = later.backtest.fee_bps + later.backtest.slippage_bps
+    returns = [point.total_return for point in stress.costs]
+    assert next(point.total_return for point in stress.costs if point.cost_bps == own_bps) == pytest.approx(total)
+    assert returns == sorted(returns, reverse=True)
+    assert stress.break_even_bps
+    assert stress.break_even_bps > own_bps
+    assert stress.delays[0].total_return == pytest.approx(total)
+    # The bars turn round nearly every day, so that an order which comes a day late loses.
+    assert stress.delays[1].total_return < 0 < total
+    assert np.mean([group.total_return for group in stress.by_symbol]) == pytest.approx(total)
+    for groups in (stress.by_year, stress.by_weekday):
+        assert math.prod(1 + group.total_return for group in groups) == pytest.approx(1 + total)
+        assert sum(group.bars for group in groups) == later.backtest.bars
+    assert [group.group for group in stress.by_volatility] == ["low", "middle", "high"]
+    assert stress.by_hour == ()
+    assert list(stress.bands.total_return) == sorted(stress.bands.total_return)
+    assert stress.bands.total_return[0] < total < stress.bands.total_return[-1]
+    assert "nothing is left of the return" in Path(later.artifacts["summary"]).read_text()
+
+
+def test_costs_that_leave_nothing(model: Training, backtest: Backtest, train: Train) -> None:
+    stress = backtest(model).stress
+    assert stress
+    assert stress.break_even_bps
+
+    ruined = backtest(train(costs={"fee_bps": stress.break_even_bps, "slippage_bps": 0}))
+
+    assert ruined.backtest.model.total_return == pytest.approx(0, abs=1e-3)
 
 
 def test_the_report_is_one_file_and_shows_names_as_text(train: Train, backtest: Backtest) -> None:
