@@ -1,7 +1,7 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
 From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.search`,
-`ktrdr.backtest`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
+`ktrdr.backtest`, `ktrdr.explain`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ktrdr.python_api import backtest as backtest
     from ktrdr.python_api import bars as bars
     from ktrdr.python_api import build_features as build_features
+    from ktrdr.python_api import explain as explain
     from ktrdr.python_api import load as load
     from ktrdr.python_api import looks as looks
     from ktrdr.python_api import runs as runs
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__: str
 
-_PYTHON_API = ("backtest", "bars", "build_features", "load", "looks", "runs", "search", "train", "unseal")
+_PYTHON_API = ("backtest", "bars", "build_features", "explain", "load", "looks", "runs", "search", "train", "unseal")
 
 
 def __getattr__(name: str) -> Any:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
     from ktrdr.payloads.backtests import BacktestResults
+    from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.training import FoldsResults, TrainingResults
@@ -273,6 +274,26 @@ def backtest(
     )
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
         results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)
+    assert results is not None  # nobody stops it
+    return results.under(target)
+
+
+def explain(
+    training: Training | Path | str, *, repeats: int = 10, output: Path | None = None, home: Path | str | None = None
+) -> ExplanationResults:
+    """Measure what a training, or a model's folder, loses where the features of each indicator are shuffled in time.
+
+    On its validation rows; of a training in folds the last fold's. `output` is where the plot goes, by default a new
+    folder in the working directory. Sets torch's threads and seed for the process.
+
+    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`.
+    """
+    from ktrdr.experiments.explain_model import run_explanation
+
+    folder = training.folder if isinstance(training, Training) else Path(training)
+    target = output or Path(f"{folder.name}-explanation-{time.strftime('%Y%m%d-%H%M%S')}")
+    read_bars = BarStore(_open_home(home).bars).read_stored
+    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars)
     assert results is not None  # nobody stops it
     return results.under(target)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ktrdr.api.schemas.data import Bars, DataLoad, Import, ProviderList, Removed, Resample, SeriesList
-    from ktrdr.api.schemas.models import BacktestStart, Export, Model, ModelList, Prediction, Unsealing
+    from ktrdr.api.schemas.models import BacktestStart, Explanation, Export, Model, ModelList, Prediction, Unsealing
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
@@ -313,6 +313,9 @@ class Client:
 
     def backtest(self, operation_id: str, request: BacktestStart) -> OperationStarted:
         return self._start("models", operation_id, "backtest", content=_json(request))
+
+    def explain(self, operation_id: str, request: Explanation) -> OperationStarted:
+        return self._start("models", operation_id, "explain", content=_json(request))
 
     def unseal(self, operation_id: str, request: Unsealing) -> OperationStarted:
         return self._start("models", operation_id, "unseal", content=_json(request))

@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare, predict, backtest, export, plot, unseal, reproduce, and bundles."""
+"""`ktrdr models`: train, list, show, compare, predict, backtest, explain, export, plot, unseal, and bundles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ktrdr.cli.backtest import backtest
 from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
 from ktrdr.cli.compare import compare
+from ktrdr.cli.explain import explain
 from ktrdr.cli.options import (
     AsJson,
     EndDate,
@@ -47,6 +48,7 @@ REFUSED = ("training_data", "leak_found")
 app = typer.Typer(no_args_is_help=True, help="Train models and look at what was trained.")
 app.command()(backtest)
 app.command()(compare)
+app.command()(explain)
 app.command()(pack)
 app.command()(unpack)
 app.command()(unseal)

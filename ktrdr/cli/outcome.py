@@ -13,7 +13,7 @@ from ktrdr.cli.loads import print_load
 from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, show_error, warn
 from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
-from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
+from ktrdr.formatting import count, duration, gain, p_value, percentage, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.backtest import BacktestResult, Performance
     from ktrdr.payloads.backtests import BacktestResults, Stress
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
+    from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.results import FileResults, Results
     from ktrdr.payloads.training import (
         EvaluatedResults,
@@ -135,6 +136,29 @@ def print_backtest(results: BacktestResults) -> None:
     note(results.backtest.verdict, "the backtest")
     for warning in results.warnings:
         warn(warning)
+
+
+def print_explanation(results: ExplanationResults) -> None:
+    """The indicators, the most important first."""
+    unit = "nats" if results.measure == "log_loss" else "squared error"
+    print_table(
+        ("name", "indicator", f">lost, {unit}", ">accuracy lost", ">p", ">adjusted p"),
+        [
+            (
+                group.name,
+                group.indicator,
+                f"{signed_score(group.importance.lead)} ± {score(group.importance.standard_error)}",
+                percentage(group.accuracy_lost),
+                p_value(group.importance.p_value),
+                p_value(group.adjusted_p_value),
+            )
+            for group in results.groups
+        ],
+        title=f"What shuffling costs on {count(results.samples)} validation samples",
+    )
+    print_line()
+    print_fields([("model", results.model), ("repeats", results.repeats), *_files(results)])
+    note(results.verdict)
 
 
 def _break_even(stress: Stress | None) -> str | None:
@@ -289,6 +313,7 @@ _BY_KIND: Mapping[str, Callable[[Any], None]] = {
     "prediction": print_predictions,
     "export": print_export,
     "backtest": print_backtest,
+    "explanation": print_explanation,
     "unsealing": print_unsealing,
     "data_load": print_load,
 }

@@ -1,4 +1,4 @@
-"""The bridge of predictions, exports, backtests, preflights, audits and unsealings: the current step."""
+"""The bridge of predictions, exports, backtests, explanations, preflights, audits and unsealings: the current step."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PREFLIGHT = "PREFLIGHT"
 AUDIT = "AUDIT"
 UNSEALING = "UNSEALING"
 BACKTEST = "BACKTEST"
+EXPLANATION = "EXPLANATION"
 
 _STEPS = {
     PREDICTION: ("Reading bars and making features", "Predicting {items} bars", "Predicted {items} bars"),
@@ -22,6 +23,12 @@ _STEPS = {
         "Predicting and trading {items} bars",
         "Writing the report",
         "Predicted and traded {items} bars",
+    ),
+    EXPLANATION: (
+        "Reading bars and making samples",
+        "Shuffling features: {items} indicators",
+        "Drawing the plot",
+        "Explained by {items} indicators",
     ),
     UNSEALING: (
         "Reading bars and making samples",

@@ -19,11 +19,13 @@ from ktrdr.operations.plan import Plan
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
+from ktrdr.payloads.explanations import ExplanationResults
 from ktrdr.payloads.jobs import (
     AnyJob,
     AuditJob,
     BacktestJob,
     DataLoadJob,
+    ExplanationJob,
     ExportJob,
     PredictionJob,
     PreflightJob,
@@ -103,6 +105,10 @@ def _create_backtest_bridge(job: BacktestJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "BACKTEST", f"a backtest of {job.model}")
 
 
+def _create_explanation_bridge(job: ExplanationJob, path: Path) -> None:
+    AnalysisProgressBridge.create_for(path, "EXPLANATION", f"an explanation of {job.model}")
+
+
 def _create_unsealing_bridge(job: UnsealingJob, path: Path) -> None:
     AnalysisProgressBridge.create_for(path, "UNSEALING", f"the opening of the test part of {job.model}")
 
@@ -179,6 +185,16 @@ KINDS: Mapping[str, Kind] = {
             "ktrdr.jobs.backtest:run",
             BacktestResults,
             _create_backtest_bridge,
+            is_resumable=True,
+        ),
+        Kind(
+            "explanation",
+            "EXPLANATION",
+            "Explanation",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.explanation:run",
+            ExplanationResults,
+            _create_explanation_bridge,
             is_resumable=True,
         ),
         Kind(

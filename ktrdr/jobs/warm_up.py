@@ -25,7 +25,13 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
         "matplotlib.figure",
     ),
     DATA_LANE: ("ktrdr.jobs.data_load", "ktrdr.jobs.start_check", "talib.abstract", "exchange_calendars"),
-    ANALYSIS_LANE: ("ktrdr.jobs.analysis", "ktrdr.jobs.backtest", "ktrdr.jobs.folds", "ktrdr.jobs.unsealing"),
+    ANALYSIS_LANE: (
+        "ktrdr.jobs.analysis",
+        "ktrdr.jobs.backtest",
+        "ktrdr.jobs.explanation",
+        "ktrdr.jobs.folds",
+        "ktrdr.jobs.unsealing",
+    ),
 }
 """The modules that the template of workers imports, by lane."""
 

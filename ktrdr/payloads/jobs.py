@@ -266,6 +266,13 @@ class BacktestJob(ModelJob):
         }
 
 
+class ExplanationJob(ModelJob):
+    """What the model loses where the features of each indicator are shuffled, `repeats` times."""
+
+    kind: Literal["explanation"] = "explanation"
+    repeats: int = 10
+
+
 class UnsealingJob(ModelJob):
     """The opening of the model's sealed test part, and the model's evaluation on it; `by` says who asked for it."""
 
@@ -336,6 +343,7 @@ AnyJob = (
     | PredictionJob
     | ExportJob
     | BacktestJob
+    | ExplanationJob
     | UnsealingJob
     | DataLoadJob
 )

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from ktrdr.errors import StorageError
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
+from ktrdr.payloads.explanations import ExplanationResults
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictionResults
 from ktrdr.payloads.preflight import PreflightResults
@@ -29,6 +30,7 @@ AnyResults = (
     | PredictionResults
     | ExportResults
     | BacktestResults
+    | ExplanationResults
     | UnsealingResults
     | DataLoadResults
     | OtherResults

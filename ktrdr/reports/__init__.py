@@ -1,8 +1,9 @@
-"""The reports of a training, two plots and a text summary, of its opened test part, and of a backtest."""
+"""The reports of trainings, opened test parts, backtests and explanations: plots, text and a page."""
 
 from ktrdr.reports.backtest_html import backtest_report
 from ktrdr.reports.backtest_text import backtest_summary
 from ktrdr.reports.equity_plot import plot_backtest, plot_equity, plot_test_equity
+from ktrdr.reports.importance_plot import plot_importance
 from ktrdr.reports.metrics_plot import plot_metrics
 from ktrdr.reports.report_data import TrainingReport
 from ktrdr.reports.summary import summary
@@ -14,6 +15,7 @@ __all__ = [
     "backtest_summary",
     "plot_backtest",
     "plot_equity",
+    "plot_importance",
     "plot_metrics",
     "plot_test_equity",
     "summary",

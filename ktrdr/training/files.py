@@ -17,6 +17,7 @@ WEIGHTS = "model.safetensors"
 STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
+IMPORTANCE = "importance.png"
 CHECKSUMS = "SHA256SUMS"
 UNSEALED = "unsealed"  # a folder, there once the test part was opened
 UNSEALING = "unsealing.json"

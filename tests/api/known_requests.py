@@ -64,6 +64,9 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
                 (two, {"start_date": "2024-02-01", "end_date": "2024-01-01"}),
             )
         ],
+        f"POST {API}/models/{{operation_id}}/explain": [
+            {"path_parameters": path, **_json({"repeats": 1})} for path in (one, two)
+        ],
         f"POST {API}/models/{{operation_id}}/unseal": [
             {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)
         ],

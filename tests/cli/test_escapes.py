@@ -55,6 +55,7 @@ COMMANDS = [
     ["models", "plot", "TRAINING", "-o", HOSTILE],
     ["models", "reproduce", HOSTILE],
     ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
+    ["models", "explain", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],

@@ -65,7 +65,6 @@ ELSEWHERE = {
     "experiments/backtest_rows.py": "of bars that it has seen: tests/experiments/test_backtest.py",
     "experiments/remade_training.py": "of bars that change meanwhile: tests/experiments/test_unseal.py",
     "experiments/joined_folds.py": "of bars that change meanwhile: tests/experiments/test_folds.py",
-    "experiments/unseal.py": "of bars that change meanwhile: tests/experiments/test_unseal.py",
     "features/assemble.py": "of numbers beyond float32: tests/features/test_assemble.py",
     "features/checks.py check_fold": "of folds: tests/features/test_panel.py",
     "features/indicators.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",

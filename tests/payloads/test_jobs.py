@@ -14,6 +14,7 @@ from ktrdr.payloads.jobs import (
     AuditJob,
     BacktestJob,
     DataLoadJob,
+    ExplanationJob,
     ExportJob,
     FoldsJob,
     PredictionJob,
@@ -51,6 +52,7 @@ JOBS: tuple[AnyJob, ...] = (
     PredictionJob(**MODEL, symbol="AAPL", last=5),
     ExportJob(**MODEL),
     BacktestJob(**MODEL, folders=("op_a", "op_b"), start=date(2024, 1, 1), allows_overlap=True),
+    ExplanationJob(**MODEL, repeats=3),
     DataLoadJob(symbol="AAPL", timeframe="1d", provider="auto"),
 )
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi import Request as HttpRequest
 
 from ktrdr.api.routes.responses import IdempotencyKey, Injected, ModelId, refusals, started
-from ktrdr.api.schemas.models import BacktestStart, Export, Model, ModelList, Prediction, Unsealing
+from ktrdr.api.schemas.models import BacktestStart, Explanation, Export, Model, ModelList, Prediction, Unsealing
 from ktrdr.api.schemas.operations import OperationStarted
 from ktrdr.payloads.comparison import Comparison
 
@@ -99,6 +99,26 @@ async def backtest(
     """
     operation = await services.analysis.backtest(operation_id, request, idempotency_key)
     return started(operation, "Backtest", response)
+
+
+@router.post(
+    "/{operation_id}/explain",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=refusals(403, 404, 409, 413, 422, 503),
+)
+async def explain(
+    operation_id: ModelId,
+    request: Explanation,
+    services: Injected,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> OperationStarted:
+    """Measure what the model loses where the features of each indicator are shuffled, as an operation.
+
+    On the validation rows; of a training in folds those of the last fold.
+    """
+    operation = await services.analysis.explain(operation_id, request, idempotency_key)
+    return started(operation, "Explanation", response)
 
 
 @router.post(

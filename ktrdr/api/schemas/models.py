@@ -32,6 +32,10 @@ class BacktestStart(Request):
     )
 
 
+class Explanation(Request):
+    repeats: int = Field(10, ge=1, le=100, strict=True, description="How often the features are shuffled.")
+
+
 class Unsealing(Request):
     by: str = Field("", max_length=MOST_OF_WHO, description="Who opens it; empty for the address of the client.")
 

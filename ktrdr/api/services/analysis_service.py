@@ -1,4 +1,4 @@
-"""AnalysisService: predictions, exports, backtests, unsealings, preflights and audits, each an operation of its own."""
+"""AnalysisService: what is done with models and strategies beside training, each an operation of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ktrdr.api.schemas.models import BacktestStart, Export, Prediction, Unsealing
+from ktrdr.api.schemas.models import BacktestStart, Explanation, Export, Prediction, Unsealing
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
@@ -15,7 +15,15 @@ from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
-from ktrdr.payloads.jobs import AuditJob, BacktestJob, ExportJob, PredictionJob, PreflightJob, UnsealingJob
+from ktrdr.payloads.jobs import (
+    AuditJob,
+    BacktestJob,
+    ExplanationJob,
+    ExportJob,
+    PredictionJob,
+    PreflightJob,
+    UnsealingJob,
+)
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
 from ktrdr.saved_models.unsealed import without_sealed_part
 from ktrdr.timeframe import Timeframe
@@ -114,6 +122,19 @@ class AnalysisService:
             start=request.start_date,
             end=request.end_date,
             allows_overlap=request.allow_overlap,
+        )
+        return await self._jobs.start(job, idempotency_key=idempotency_key)
+
+    async def explain(self, model_id: str, request: Explanation, idempotency_key: str | None = None) -> Operation:
+        """Which indicators a model depends on. Raises NotFoundError without such a model."""
+        model = await self._models.get(model_id)
+        job = ExplanationJob(
+            model=model_id,
+            folder=self._models.folder(model).name,
+            symbols=tuple(model.symbols),
+            timeframes=tuple(model.timeframes),
+            strategy=model.strategy,
+            repeats=request.repeats,
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
