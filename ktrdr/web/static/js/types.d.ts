@@ -329,6 +329,27 @@ export interface BacktestResults extends Results {
   money: BacktestResult;
 }
 
+/** What a model loses where the features of an indicator are shuffled. */
+export interface FeatureGroup {
+  name: string;
+  indicator: string;
+  features: string[];
+  importance: Lead;
+  adjusted_p_value: number;
+  accuracy_lost: number;
+}
+
+export interface ExplanationResults extends Results {
+  model: string;
+  samples: number;
+  from: string;
+  to: string;
+  measure: "log_loss" | "squared_error";
+  repeats: number;
+  groups: FeatureGroup[];
+  verdict: string;
+}
+
 /** Of a training, or of one in folds: `folds`, `spread` and `lead` are the latter's. */
 export interface TrainingResults extends Results {
   ending?: string;

@@ -13,6 +13,7 @@ import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
 import { isSearch, isTraining } from "../record.js";
 import { searchPanels } from "../search/results.js";
+import { explanationPanels } from "./explanation.js";
 import { backtestPanels, trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
@@ -28,6 +29,7 @@ const COMMON = new Set(["version", "status", "artifacts", "progress", "metrics_r
 const PANELS = {
   UNSEALING: ["opening", unsealingPanels],
   BACKTEST: ["evaluation", backtestPanels],
+  EXPLANATION: ["groups", explanationPanels],
   PREFLIGHT: ["parts", (results) => ({ top: null, panels: preflightPanels(results) })],
   PREDICTION: ["predictions", (results) => ({ top: null, panels: predictionPanels(results) })],
 };
