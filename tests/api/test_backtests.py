@@ -44,6 +44,11 @@ async def test_a_backtest_of_a_model_and_of_folds(client: httpx.AsyncClient, sto
     assert (failed["status"], failed["error"]["code"]) == ("FAILED", "invalid_input")
     assert "--allow-overlap" in failed["error"]["hint"]
 
+    resumed = await client.post(f"{API}/operations/{failed['operation_id']}/resume")
+    assert resumed.status_code == 202, resumed.text
+    again = await wait(resumed.json()["operation_id"])
+    assert (again["operation_type"], again["error"]) == ("BACKTEST", failed["error"])
+
     folded = strategy + "validation: {type: walk_forward, folds: 2}\n"
     whole, trained_in_folds = await done(client, wait, "/training/start", START | {"strategy": folded, "end_date": end})
     first, last = (trained_in_folds["folds"][number][name] for number, name in ((0, "from"), (1, "to")))

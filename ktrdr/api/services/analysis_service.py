@@ -16,6 +16,7 @@ from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.jobs import (
+    AnyJob,
     AuditJob,
     BacktestJob,
     ExplanationJob,
@@ -45,6 +46,8 @@ class AnalysisService:
         self._training = training
         self._models = models
         self._store = store
+        for kind in ("backtest", "explanation"):
+            jobs.resume_with(kind, _from_the_beginning)
 
     async def predict(self, model_id: str, request: Prediction, idempotency_key: str | None = None) -> Operation:
         """What a model says at the newest closed bars of a symbol, which need not be one that it was trained on.
@@ -174,3 +177,8 @@ class AnalysisService:
                 self._store.info(symbol, timeframe)
         except SeriesNotFound as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
+
+
+async def _from_the_beginning(parent: Operation, job: AnyJob) -> AnyJob:
+    """Nothing of the first attempt is left to go on from."""
+    return job
