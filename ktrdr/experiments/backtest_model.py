@@ -47,6 +47,7 @@ ReadBars = Callable[..., "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars; without the last two all of them."""
 
 TRADES, TRADES_CSV, REPORT = "trades.parquet", "trades.csv", "report.html"
+_NO_EVIDENCE = "No evidence, as the model was trained on some of these bars."
 ARTIFACTS = {
     "report": REPORT,
     "trades": TRADES,
@@ -200,11 +201,13 @@ def _outputs(fold: RemadeTraining, panel: Panel, index: int, rows: NDArray[np.in
 def _close_look(
     look: OpenLook, chosen: BacktestRows, rows: EvaluatedRows, standard: Standard, traded: Backtest
 ) -> tuple[Evaluation, Backtest]:
-    """The evaluation and the backtest beside all tries; bars of a training part make no try."""
+    """The evaluation and the backtest beside all tries; bars of a training part make no try and are no evidence."""
     evaluation = evaluate_rows(rows, standard)
     if chosen.is_trained.any():
         look.recorder.close_look(look.look_id, LookFigures(), None)
-        return evaluation, traded
+        marked = {"verdict": f"{_NO_EVIDENCE} {traded.result.verdict}"}
+        traded = replace(traded, result=traded.result.model_copy(update=marked))
+        return evaluation.model_copy(update={"verdict": f"{_NO_EVIDENCE} {evaluation.verdict}"}), traded
     look.close(rows, evaluation, traded)
     if (verdict := look.verdict()) is None:
         return evaluation, traded

@@ -74,7 +74,7 @@ def remake_training(folder: Path, read_bars: ReadBars) -> RemadeTraining:
 def _are_same_samples(dataset: Dataset, trained: TrainedModel, results: TrainingResults) -> bool:
     """Whether calendar, labels and features have given the samples of the training again."""
     return (
-        sealed_part(dataset) == results.sealed
+        results.sealed in (None, sealed_part(dataset))  # version 0.1.0 sealed nothing
         and dataset.feature_names == trained.feature_names
         and np.allclose(dataset.scaler.center, trained.scaler.center)
         and np.allclose(dataset.scaler.scale, trained.scaler.scale)

@@ -143,6 +143,8 @@ def test_an_overlap_is_marked_and_makes_no_try(model: Training, backtest: Backte
     assert overlapping.warnings[0].startswith("51 of 51 bars are of the training part")
     assert ktrdr.looks(home=home)["accuracy"][-1] is None
     assert overlapping.evaluation.selection is None
+    for verdict in (overlapping.evaluation.verdict, overlapping.backtest.verdict):
+        assert verdict.startswith("No evidence, as the model was trained on some of these bars. ")
 
 
 def test_sealed_bars_are_left_out(train: Train, backtest: Backtest) -> None:

@@ -320,6 +320,7 @@ export interface BacktestResults extends Results {
   symbols: string[];
   timeframe: string;
   samples: number;
+  trained_samples: number;
   from: string;
   to: string;
   trades: number;

@@ -96,7 +96,7 @@ export function unsealingPanels({ opening, evaluation, money: backtest, model },
  * @returns {Panels}
  */
 export function backtestPanels(results, signal) {
-  const { evaluation, money: backtest } = results;
+  const { evaluation, money: backtest, trained_samples: trained } = results;
   const panels = [
     predictedPanel(results),
     baselinePanel(evaluation, TITLES_OF_BACKTEST.baselines),
@@ -105,9 +105,19 @@ export function backtestPanels(results, signal) {
     backtestPanel(backtest, TITLES_OF_BACKTEST.backtest, signal),
   ];
   return {
-    top: verdict({ evaluation, money: backtest }),
+    top: trained ? noEvidence(evaluation, backtest) : verdict({ evaluation, money: backtest }),
     panels: panels.filter((box) => box instanceof HTMLElement),
   };
+}
+
+/**
+ * Words without a judgement, of bars that the model was trained on.
+ * @param {Evaluation} evaluation
+ * @param {BacktestResult} backtest
+ */
+function noEvidence(evaluation, backtest) {
+  const body = [evaluation.verdict, backtest.verdict].map((text) => h("p", {}, text));
+  return h("section", { class: "verdict warn", "aria-label": "Verdict" }, h("div", {}, body));
 }
 
 /** @param {BacktestResults} results */
