@@ -73,14 +73,13 @@ class Scale(Enum):
     OWN = "{}"
 
     def apply(self, values: Series, close: Series) -> Series:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self is Scale.LEVEL:
-                return values / close - 1
-            if self is Scale.SIZE:
-                return values / close
-            if self is Scale.SQUARE:
-                return values / close**2
-            return values
+        """The feature, in the place of `values`."""
+        if self is not Scale.OWN:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values /= close**2 if self is Scale.SQUARE else close
+        if self is Scale.LEVEL:
+            values -= 1
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,22 @@ class Feature:
 class _Slot:
     column: str
     free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """All about one indicator that does not depend on bars, so that many symbols share it.
+
+    resolved: with canonical names and every default
+    sources: what the function's inputs read
+    features: its columns
+    warmup: leading rows on which it is undefined
+    """
+
+    resolved: Indicator
+    sources: tuple[str, ...]
+    features: tuple[Feature, ...]
+    warmup: int
 
 
 class IndicatorCatalogue:
@@ -134,40 +149,30 @@ class IndicatorCatalogue:
 
     def resolve(self, indicator: Indicator) -> Indicator:
         """The same indicator with canonical names and every default written out; it must have no faults."""
-        function = indicator.name.lower()
-        parameters: dict[str, int | float] = {
-            known.name: int(known.default) if known.integer else known.default for known in _parameters(function)
-        }
-        for key, value in indicator.parameters.items():
-            name = _canonical(key)
-            parameters[name] = value if isinstance(parameters[name], int) else float(value)
-        return indicator.model_copy(update={"name": function, "parameters": parameters})
+        return _compiled(indicator).resolved
 
     def features(self, indicator: Indicator) -> tuple[Feature, ...]:
         """The columns that `compute` makes, in its order."""
-        function, outputs = indicator.name.lower(), _info(indicator.name.lower())["output_names"]
-        base = indicator.as_ or _default_name(self.resolve(indicator))
-        names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
-        scales = _scales(function, tuple(_columns(indicator)))
-        return tuple(Feature(name, scale) for name, scale in zip(names, scales, strict=True))
+        return _compiled(indicator).features
 
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features(indicator))
 
     def warmup(self, indicator: Indicator) -> int:
         """Leading rows on which the indicator is undefined."""
-        resolved = self.resolve(indicator)
-        return _lookback(resolved.name, resolved.parameters) + ("returns" in _columns(indicator))
+        return _compiled(indicator).warmup
 
     def compute(self, indicator: Indicator, bars: pl.DataFrame) -> dict[str, Series]:
         """Compute TA-Lib's values for every bar: name -> [bars], float64, NaN in warm-up rows."""
-        resolved, names, warmup = self.resolve(indicator), self.feature_names(indicator), self.warmup(indicator)
-        if bars.height <= warmup:
+        compiled = _compiled(indicator)
+        names = [feature.name for feature in compiled.features]
+        if bars.height <= compiled.warmup:
             return {name: np.full(bars.height, np.nan) for name in names}
-        values = _call(resolved.name, [source_series(bars, name) for name in _columns(resolved)], resolved.parameters)
+        inputs = [source_series(bars, name) for name in compiled.sources]
+        values = _call(compiled.resolved.name, inputs, compiled.resolved.parameters)
         columns = [np.asarray(each, dtype=np.float64) for each in values]
         for column in columns:
-            column[:warmup] = np.nan  # TA-Lib fills integer outputs with zeros
+            column[: compiled.warmup] = np.nan  # TA-Lib fills integer outputs with zeros
         return dict(zip(names, columns, strict=True))
 
 
@@ -349,6 +354,32 @@ def _bound(function: str, parameter: Parameter, refused: float) -> str:
 
 
 # Names and scales.
+
+
+@lru_cache(maxsize=1024)
+def _compiled(indicator: Indicator) -> _Compiled:
+    """The indicator must have no faults."""
+    resolved, sources = _resolved(indicator), tuple(_columns(indicator))
+    warmup = _lookback(resolved.name, resolved.parameters) + ("returns" in sources)
+    return _Compiled(resolved, sources, _features(resolved, sources), warmup)
+
+
+def _resolved(indicator: Indicator) -> Indicator:
+    function = indicator.name.lower()
+    parameters: dict[str, int | float] = {
+        known.name: int(known.default) if known.integer else known.default for known in _parameters(function)
+    }
+    for key, value in indicator.parameters.items():
+        name = _canonical(key)
+        parameters[name] = value if isinstance(parameters[name], int) else float(value)
+    return indicator.model_copy(update={"name": function, "parameters": parameters})
+
+
+def _features(resolved: Indicator, sources: tuple[str, ...]) -> tuple[Feature, ...]:
+    outputs = _info(resolved.name)["output_names"]
+    base = resolved.as_ or _default_name(resolved)
+    names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
+    return tuple(Feature(*pair) for pair in zip(names, _scales(resolved.name, sources), strict=True))
 
 
 def _columns(indicator: Indicator) -> list[str]:

@@ -151,6 +151,10 @@ class Indicator(Section):
     )
     parameters: dict[str, int | float] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        own = (self.name, self.as_, self.source, self.sources, self.timeframe)
+        return hash((*own, *sorted(self.parameters.items())))
+
     @model_validator(mode="before")
     @classmethod
     def _gather_parameters(cls, data: Any) -> Any:
