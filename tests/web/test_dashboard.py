@@ -285,15 +285,19 @@ def test_a_model_is_backtested_and_explained_from_its_page(tab: Tab, system: Sys
     page.get_by_role("button", name="Backtest…").click()
     page.get_by_label("From").fill("2024-03-01")
     page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_backtest_"))
+    system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="Predicted bars", exact=True).get_by_text("2024-03-01").wait_for()
     stress = page.get_by_role("region", name="What the return depends on")
-    assert stress.get_by_role("img").count() == 3
+    assert stress.locator(".plot").count() == 3
     stress.get_by_text("By weekday").click()
     stress.get_by_role("rowheader", name="Monday").wait_for()
     tab.picture("backtest")
 
     page.get_by_role("link", name="The training").click()
     page.get_by_role("button", name="Explain").click()
+    page.wait_for_url(re.compile("op_explanation_"))
+    system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="What shuffling costs").wait_for()
 
 
