@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ktrdr.evaluation.fills.orders import Barriers, Fill, FillBars, FillCosts, Floats, Reason, Simulation
+from ktrdr.evaluation.fills.orders import Barriers, FillBars, FillCosts, Fills, Floats, Reason, Simulation
 
 # Orders below this share of the account are rounding errors.
 _LEAST_ORDER = 1e-9
@@ -19,46 +19,28 @@ class Account:
     """
 
     __slots__ = (
-        "_at_open",
-        "_band",
-        "_bar",
-        "_carries",
-        "_close",
-        "_costs",
-        "_days",
-        "_equities",
-        "_high",
-        "_holding",
-        "_is_last",
-        "_low",
-        "_open",
-        "_participation",
-        "_room",
-        "_targets",
-        "_unfilled",
-        "_volume",
-        "cash",
-        "equity",
-        "fills",
-        "price",
-        "units",
+        "_at_open", "_band", "_bar", "_carries", "_close", "_costs", "_days", "_equities", "_fee", "_high", "_holding",
+        "_is_last", "_log", "_low", "_min_fee", "_open", "_participation", "_rate", "_reasons", "_room", "_targets",
+        "_unfilled", "_volume", "cash", "equity", "price", "units",
     )  # fmt: skip
 
     def __init__(
         self, bars: FillBars, targets: Floats, costs: FillCosts, capital: float = 1.0, band: float = 0.0
     ) -> None:
+        # Lists and plain attributes: a bar takes a microsecond or two.
         self._open, self._high, self._low = bars.open.tolist(), bars.high.tolist(), bars.low.tolist()
         self._close, self._volume = bars.close.tolist(), np.nan_to_num(bars.volume).tolist()
         self._days, self._is_last = bars.days.tolist(), bars.is_last.tolist()
         self._targets = targets.tolist()
-        self._costs, self._band = costs, max(band, _LEAST_ORDER)
-        self._participation = costs.participation
+        self._costs, self._rate, self._fee, self._min_fee = costs, costs.rate, costs.fee, costs.min_fee
+        self._participation, self._band = costs.participation, max(band, _LEAST_ORDER)
         self._carries = costs.borrow > 0 or costs.financing > 0
         self._equities: list[float] = []
         self._holding: list[float] = []
+        self._log: list[float] = []
+        self._reasons: list[Reason] = []
         self._bar, self._at_open, self._room, self._unfilled = 0, True, math.inf, False
         self.cash, self.units, self.price, self.equity = capital, 0.0, 0.0, capital
-        self.fills: list[Fill] = []
 
     def mark(self, bar: int) -> None:
         """Value the account at the open of `bar`."""
@@ -99,7 +81,12 @@ class Account:
 
     def result(self) -> Simulation:
         holding = np.array(self._holding) if self._carries else np.zeros(len(self._equities))
-        return Simulation(np.array(self._equities), holding, self.fills)
+        return Simulation(np.array(self._equities), holding, self._fills())
+
+    def _fills(self) -> Fills:
+        bars, is_at_open, units, prices, costs, held, equity = np.array(self._log, np.float64).reshape(-1, 7).T
+        rows, places = bars.astype(np.int64), is_at_open.astype(np.bool_)
+        return Fills(rows, places, units, prices, costs, held, equity, self._reasons)
 
     def _pass_bar(self) -> None:
         """What happens between the open and the close."""
@@ -117,18 +104,17 @@ class Account:
 
     def _liquidate(self) -> None:
         """Close at the price at which nothing is left: nobody loses more than the capital."""
-        units, price = self.units, -self.cash / self.units
+        self.price = -self.cash / self.units
+        self._record(-self.units, 0.0, 0.0, 0.0, Reason.RUIN)
         self.cash = self.units = self.equity = 0.0
-        self.fills.append(Fill(self._bar, self._at_open, -units, price, 0.0, 0.0, 0.0, Reason.RUIN))
 
     def _trade_to(self, target: float, reason: Reason) -> None:
         """Fill at the current price, as far as the volume allows."""
         if self.price <= 0:
             return
         units = self._change(target) / self.price if target else -self.units
-        self._unfilled = abs(units) > self._room
-        if self._unfilled:
-            units = math.copysign(self._room, units)
+        if self._participation is not None:
+            units = self._within_volume(units)
         if units:
             self._fill(units, reason)
 
@@ -138,20 +124,39 @@ class Account:
         With value H, equity E and costs k |change|, H + change = target (E - k |change|) gives
         change = (target E - H) / (1 + k target sign(change)).
         """
-        costs, value = self._costs, self.units * self.price
-        change = _solve(target, self.equity, value, costs.rate)
-        if costs.fee * abs(change) < costs.min_fee:
-            change = _solve(target, self.equity - costs.min_fee, value, costs.rate - costs.fee)
+        value = self.units * self.price
+        change = _solve(target, self.equity, value, self._rate)
+        if self._fee * abs(change) < self._min_fee:
+            change = self._change_at_min_fee(change, target, value)
         return change if abs(change) > _LEAST_ORDER * self.equity else 0.0
 
+    def _change_at_min_fee(self, change: float, target: float, value: float) -> float:
+        """An order that is not worth its fee is none."""
+        after_fee = self.equity - self._min_fee
+        lesser = _solve(target, after_fee, value, self._rate - self._fee) if after_fee > 0 else 0.0
+        return lesser if lesser * change > 0 else 0.0
+
+    def _within_volume(self, units: float) -> float:
+        self._unfilled = abs(units) > self._room
+        return math.copysign(self._room, units) if self._unfilled else units
+
     def _fill(self, units: float, reason: Reason) -> None:
-        price, equity = self.price, self.equity
-        cost = min(self._costs.of_fill(abs(units * price)), equity)
-        self.cash -= units * price + cost
+        value, equity = units * self.price, self.equity
+        traded = abs(value)
+        cost = self._rate * traded
+        if self._fee * traded < self._min_fee:
+            cost += self._min_fee - self._fee * traded
+        if cost > equity:
+            cost = equity
+        self.cash -= value + cost
         self.units += units
         self.equity = equity - cost
         self._room -= abs(units)
-        self.fills.append(Fill(self._bar, self._at_open, units, price, cost, self.units, equity, reason))
+        self._record(units, cost, self.units, equity, reason)
+
+    def _record(self, units: float, cost: float, held: float, equity: float, reason: Reason) -> None:
+        self._log += (self._bar, self._at_open, units, self.price, cost, held, equity)
+        self._reasons.append(reason)
 
     def _close_all(self, reason: Reason) -> None:
         """At the close, whatever the volume."""

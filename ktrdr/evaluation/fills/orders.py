@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,10 +68,6 @@ class FillCosts:
     financing: float = 0.0
     participation: float | None = None
 
-    def of_fill(self, value: float) -> float:
-        """What a fill of this traded value costs."""
-        return self.rate * value + max(0.0, self.min_fee - self.fee * value)
-
 
 class Reason(StrEnum):
     """Why a fill took place."""
@@ -88,26 +83,37 @@ class Reason(StrEnum):
     RUIN = "ruin"  # nothing is left of the capital
 
 
-class Fill(NamedTuple):
-    """One fill.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fills:
+    """All fills of one account in order of time. Every array is [fills].
 
-    bar: row of the bar
+    bars: rows of the bars
     is_at_open: whether it took place at the bar's open; else within the bar or at its close
     units: bought, or sold if negative
-    price: in the currency of the bars, before slippage
-    cost: fee and slippage, in the currency of the capital
+    prices: in the currency of the bars, before slippage
+    costs: fee and slippage, in the currency of the capital
     held: units after it
     equity: of the account before it, at its price
+    reasons: why it took place
     """
 
-    bar: int
-    is_at_open: bool
-    units: float
-    price: float
-    cost: float
-    held: float
-    equity: float
-    reason: Reason
+    bars: NDArray[np.int64]
+    is_at_open: NDArray[np.bool_]
+    units: Floats
+    prices: Floats
+    costs: Floats
+    held: Floats
+    equity: Floats
+    reasons: list[Reason]
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    @property
+    def traded(self) -> Floats:
+        """[fills], the traded value as a share of the account; 0 where nothing is left of that."""
+        value = np.abs(self.units * self.prices)
+        return np.divide(value, self.equity, out=np.zeros(len(self)), where=self.equity > 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,9 +122,8 @@ class Simulation:
 
     equity: [bars], value at the next bar's open, or after the close where everything is sold then
     holding: [bars], cost of holding over that time
-    fills: in order of time
     """
 
     equity: Floats
     holding: Floats
-    fills: list[Fill]
+    fills: Fills

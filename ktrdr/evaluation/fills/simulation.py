@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
 from ktrdr.evaluation.fills.account import Account, BarrierAccount
 from ktrdr.evaluation.fills.orders import Barriers, FillBars, FillCosts, Floats, Simulation
+
+Turn = Sequence[tuple[Account, int]]
+"""The accounts that have a bar at one instant, with its row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SymbolOrders:
+    """What is asked for of one symbol.
+
+    targets: [bars], see `simulate`
+    barriers: None where positions are held until another one is asked for
+    """
+
+    bars: FillBars
+    targets: Floats
+    barriers: Barriers | None = None
 
 
 def simulate(
@@ -52,9 +73,51 @@ def simulate(
     return account.result()
 
 
+def simulate_together(
+    orders: Sequence[SymbolOrders], costs: FillCosts, max_gross: float, *, capital: float = 1.0, band: float = 0.0
+) -> list[Simulation]:
+    """Trade several symbols, each with an equal share of `capital`, under a limit for all of them together.
+
+    Each account does what `simulate` says, but all of an instant go through a step before one goes on to the next. In
+    step 2 the sum of all positions, long and short, at the last prices at which accounts were valued, is limited to
+    `max_gross` times the sum of their equities before costs: where it would be larger, all orders of the instant are
+    for the same smaller share of their targets. Positions that nobody trades then stay, and use up their part of it.
+    """
+    share = capital / len(orders)
+    accounts = [_open_account(each.bars, each.targets, costs, share, band, each.barriers) for each in orders]
+    for turn in _turns(accounts, [each.bars for each in orders]):
+        for account, bar in turn:
+            account.mark(bar)
+            account.leave()
+        scale = _scale(accounts, turn, max_gross)
+        for account, _ in turn:
+            account.enter(scale)
+            account.finish()
+    return [account.result() for account in accounts]
+
+
 def _open_account(
     bars: FillBars, targets: Floats, costs: FillCosts, capital: float, band: float, barriers: Barriers | None
 ) -> Account:
     if barriers is None:
         return Account(bars, targets, costs, capital, band)
     return BarrierAccount(bars, targets, costs, barriers, capital)
+
+
+def _turns(accounts: Sequence[Account], bars: Sequence[FillBars]) -> Iterator[Turn]:
+    instants = np.concatenate([each.opens for each in bars])
+    owners = [account for account, own in zip(accounts, bars, strict=True) for _ in range(len(own))]
+    rows = np.concatenate([np.arange(len(own)) for own in bars])
+    order = np.argsort(instants, kind="stable")
+    begins = np.flatnonzero(np.diff(instants[order])) + 1
+    for places in np.split(order, begins):
+        yield [(owners[place], int(rows[place])) for place in places.tolist()]
+
+
+def _scale(accounts: Sequence[Account], turn: Turn, max_gross: float) -> float:
+    """The share of what is asked for at one instant that the limit leaves."""
+    asking = {id(account): abs(wish) for account, _ in turn if (wish := account.wish()) is not None}
+    asked = sum(asking.get(id(account), 0.0) * account.equity for account, _ in turn)
+    held = sum(abs(account.units * account.price) for account in accounts if id(account) not in asking)
+    room = max_gross * sum(account.equity for account in accounts) - held
+    return 1.0 if asked <= room else max(0.0, room / asked)
