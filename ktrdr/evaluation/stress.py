@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.evaluation.signals import Signals
-    from ktrdr.strategy.spec import Costs
+    from ktrdr.payloads.trading_rules import Costs
 
 Floats = NDArray[np.float64]
 

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.timeframe import Timeframe
 
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
@@ -325,13 +326,6 @@ class PurgedKFold(ValidationSpec):
 Validation = Annotated[Annotated[Holdout | WalkForward | PurgedKFold, Field(discriminator="type")], _typed("holdout")]
 
 
-class Costs(Section):
-    """Costs of one trade, each way, in basis points (hundredths of a percent) of the traded value."""
-
-    fee_bps: float = Field(1.0, ge=0, le=10_000, description="Fee of one trade.")
-    slippage_bps: float = Field(2.0, ge=0, le=10_000, description="How much worse than the open a trade is filled.")
-
-
 class Controls(Section):
     """Control models, which show what the training procedure reaches without information."""
 
@@ -385,6 +379,7 @@ class Strategy(Section):
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
+    positions: Positions = Field(default_factory=Positions, description="How predictions become positions.")
     costs: Costs = Field(default_factory=Costs, description="What trading on the predictions would cost.")
     controls: Controls = Field(default_factory=Controls, description="What is trained for comparison.")
 

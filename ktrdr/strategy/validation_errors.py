@@ -11,12 +11,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ktrdr.errors import Fault, nearest
+from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
     INDICATOR_KEYS,
     Controls,
-    Costs,
     Data,
     EarlyStopping,
     Features,
@@ -42,6 +42,7 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("training", "early_stopping"): EarlyStopping,
     ("features",): Features,
     ("data",): Data,
+    ("positions",): Positions,
     ("costs",): Costs,
     ("controls",): Controls,
     ("search",): SearchSettings,
