@@ -14,7 +14,7 @@ from ktrdr.errors import Fault, nearest
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
-    INDICATOR_KEYS,
+    INDICATOR_KINDS,
     Controls,
     Costs,
     Data,
@@ -125,8 +125,10 @@ def _path(details: ErrorDetails) -> Path:
     location = details["loc"]
     if location and location[0] in UNIONS:
         location = (*location[:1], *location[2:])
-    if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
-        location = (*location[:2], *location[3:4])
+    if location[:1] == ("indicators",):
+        location = (*location[:2], *location[3:])
+        if location[2:3] == ("parameters",):
+            location = (*location[:2], *location[3:4])
     if location[:1] == ("validation",) and location[1:2] == ("embargo",):
         location = location[:2]
     if (key := details.get("ctx", {}).get("key")) is not None:
@@ -149,8 +151,8 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
         value = value["type"]
     choices = _choices(details)
     suggestion = _suggestion(value, choices) if isinstance(value, str) else None
-    if details["loc"][2:3] == ("parameters",):
-        suggestion = nearest(str(path[-1]), INDICATOR_KEYS)
+    if details["loc"][:1] == ("indicators",) and details["loc"][3:4] == ("parameters",):
+        suggestion = nearest(str(path[-1]), INDICATOR_KINDS[str(details["loc"][2])].keys)
     return Fault(
         path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )
