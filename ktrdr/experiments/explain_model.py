@@ -126,7 +126,7 @@ def _groups(strategy: Strategy, names: Sequence[str]) -> Iterator[_Group]:
     for number, indicator in enumerate(strategy.indicators):
         own = [each for each in strategy.timeframes if indicator.timeframe in (None, each)]
         name = indicator.as_ or f"indicators[{number}]"
-        yield _Group(name, indicator.name, columns(catalogue.feature_names(indicator), own))
+        yield _Group(name, indicator.formula, columns(catalogue.feature_names(indicator), own))
 
 
 def _results(
