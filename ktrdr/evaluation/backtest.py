@@ -5,29 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
+from ktrdr.evaluation.baselines import Guess
+from ktrdr.evaluation.fills.orders import FillCosts, Simulation
+from ktrdr.evaluation.fills.portfolio import Portfolio, open_portfolio
+from ktrdr.evaluation.fills.simulation import SymbolOrders
 from ktrdr.evaluation.performance_verdict import describe_performance
-from ktrdr.evaluation.random_entries import Shifts, shift_at_random
+from ktrdr.evaluation.random_entries import MIN_DRAWS, Shifts, none_drawn, shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
+from ktrdr.formatting import count
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
 from ktrdr.payloads.selection import BacktestSelection
+from ktrdr.payloads.trading_rules import Costs, Positions
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.dataset import Dataset, Part
-    from ktrdr.payloads.trading_rules import Costs
+    from ktrdr.strategy.spec import Strategy
 
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
+DEFAULT_POSITIONS = Positions()
+# A bar takes some microseconds: random entries of simulated fills take a few seconds at most.
+MAX_SIMULATED_BARS = 1_000_000
 # Limits the memory of random entries to some megabytes.
 _PERIODS_AT_ONCE = 200_000
 
@@ -40,7 +49,7 @@ class Sleeve:
 
     opens: [periods], the instants at which periods begin (us, UTC)
     returns: [periods], simple returns of the price
-    positions: [periods], -1 to 1 times the sleeve's capital, decided at the close before the period
+    positions: [periods], in shares of the sleeve's capital, decided at the close before the period
     """
 
     opens: NDArray[np.datetime64]
@@ -95,30 +104,37 @@ class Backtest:
 
 
 def backtest(
-    outputs: NDArray[np.float32], part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], costs: Costs
+    guess: Guess, part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], strategy: Strategy
 ) -> Backtest:
-    """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
+    """Trade a model's `guess` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
-    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open. At a
-    hole in the bars it is closed at the last close before, and nothing is held until the first fill after it.
+    trades an equal share of the capital. Unless the strategy's positions or costs depend on the path, a position is
+    rebalanced at each open without a charge. At a hole in the bars it is closed at the last close before, and nothing
+    is held until the first fill after it.
     """
-    return trade_signals(model_signals(outputs, part, dataset), bars, costs)
+    return trade_signals(model_signals(guess, part, dataset, bars, strategy), bars, strategy.costs, strategy.positions)
 
 
-def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
-    """Trade the positions of one model, or of several that each predicted other rows."""
-    rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = sleeves_of(signals, bars)
+def trade_signals(
+    signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs, rules: Positions = DEFAULT_POSITIONS
+) -> Backtest:
+    """Trade the positions of one model, or of several that each predicted other rows; `rules` made the positions.
+
+    Raises InputError where a limit by volume meets bars without any.
+    """
+    rate = rate_of(costs)
+    book = open_book(signals, bars, costs)
+    sleeves = book.sleeves
     instants = np.unique(np.concatenate([one.opens for one in sleeves]))
     clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
     per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
-    runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
+    runs = book.trade(rate)
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
     equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
     returns, held_returns = _returns(equity), _returns(held_equity)
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
-    chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
+    chance = book.random_entries(rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
     result = BacktestResult(
         part=signals.part,
@@ -126,6 +142,8 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         bars_per_year=per_year,
         fee_bps=costs.fee_bps,
         slippage_bps=costs.slippage_bps,
+        positions=rules,
+        costs=costs,
         model=model,
         buy_and_hold=held,
         random_entries=chance,
@@ -135,6 +153,93 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         verdict=describe_performance(model, held, chance, over_holding, over_zero),
     )
     return Backtest(result, instants, returns, held_returns)
+
+
+class Book(Protocol):
+    """All sleeves of a backtest, and how they are traded."""
+
+    @property
+    def sleeves(self) -> Sequence[Sleeve]:
+        """One for each symbol."""
+
+    def trade(self, rate: float) -> list[SleeveResult]:
+        """What each sleeve comes to where a trade costs `rate` of its value."""
+
+    def delayed(self, bars: int) -> Book:
+        """Where each position is asked for so many bars later."""
+
+    def random_entries(self, rate: float, look_back: int, total_return: float) -> RandomEntries:
+        """The positions at other times, see `shift_at_random`."""
+
+
+def open_book(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Book:
+    """Raises InputError where a limit by volume meets bars without any."""
+    sleeves = sleeves_of(signals, bars)
+    if signals.holding.depends_on_path(costs):
+        return SimulatedBook(sleeves, open_portfolio(signals, bars, costs), FillCosts.of(costs))
+    return VectorisedBook(sleeves)
+
+
+def rate_of(costs: Costs) -> float:
+    """What a trade costs, as a share of its value."""
+    return (costs.fee_bps + costs.slippage_bps) / 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class VectorisedBook:
+    """Sleeves whose positions are shares of their capital, whatever the path of prices."""
+
+    sleeves: Sequence[Sleeve]
+
+    def trade(self, rate: float) -> list[SleeveResult]:
+        return [trade(sleeve.positions, sleeve.returns, rate) for sleeve in self.sleeves]
+
+    def delayed(self, bars: int) -> VectorisedBook:
+        return VectorisedBook(
+            [
+                replace(sleeve, positions=np.concatenate([np.zeros(bars), sleeve.positions])[: len(sleeve.positions)])
+                for sleeve in self.sleeves
+            ]
+        )
+
+    def random_entries(self, rate: float, look_back: int, total_return: float) -> RandomEntries:
+        return _random_entries(self.sleeves, rate, look_back, total_return)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedBook:
+    """Sleeves whose fills are simulated; their positions are what is asked for."""
+
+    sleeves: Sequence[Sleeve]
+    portfolio: Portfolio
+    costs: FillCosts
+
+    def trade(self, rate: float) -> list[SleeveResult]:
+        runs, orders = self.portfolio.trade(self.costs.at(rate)), self.portfolio.orders
+        return [_result_of(run, own, self.portfolio.share) for run, own in zip(runs, orders, strict=True)]
+
+    def delayed(self, bars: int) -> SimulatedBook:
+        return replace(self, portfolio=self.portfolio.delayed(bars))
+
+    def random_entries(self, rate: float, look_back: int, total_return: float) -> RandomEntries:
+        costs, lengths = self.costs.at(rate), [len(each.bars) for each in self.portfolio.orders]
+
+        def returned(shifts: Shifts) -> Floats:
+            values = [self.portfolio.shifted(each).final_value(costs) for each in shifts.tolist()]
+            return np.array(values) - 1
+
+        if MIN_DRAWS * sum(lengths) > MAX_SIMULATED_BARS:
+            return none_drawn(look_back, f"{MIN_DRAWS} simulations of {count(sum(lengths))} bars would take too long")
+        return shift_at_random(returned, lengths, look_back, total_return, MAX_SIMULATED_BARS)
+
+
+def _result_of(run: Simulation, orders: SymbolOrders, capital: float) -> SleeveResult:
+    """In shares of the capital; the period of a hole repeats the value after the last close before it."""
+    periods = np.ones(len(orders.bars), np.int64) + orders.bars.is_last
+    periods[-1] = 1
+    fills, paid = run.fills, float(run.fills.costs.sum() + run.holding.sum())
+    equity = np.repeat(run.equity / capital, periods)
+    return SleeveResult(equity, float(fills.traded.sum()), len(fills), paid / capital)
 
 
 def sleeves_of(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
