@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
+from ktrdr.evaluation.one_thread import one_thread
 from ktrdr.evaluation.performance_verdict import describe_performance
 from ktrdr.evaluation.random_entries import Shifts, shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
+from ktrdr.evaluation.shifted_positions import shifted_ends
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.features.stretches import opens_of
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
-# Limits the memory of random entries to some megabytes.
-_PERIODS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,12 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     """Trade the positions of one model, or of several that each predicted other rows."""
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = sleeves_of(signals, bars)
-    instants = np.unique(np.concatenate([one.opens for one in sleeves]))
-    clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
+    instants = _merge([one.opens for one in sleeves])
+    clocks = [signals.clocks[number] for number in signals.present]
     per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
     runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
-    equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
+    equity, held_equity = _portfolios(sleeves, [runs, held_runs], instants)
     returns, held_returns = _returns(equity), _returns(held_equity)
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
     chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
@@ -140,15 +140,13 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
 def sleeves_of(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
     """One for each symbol that has signals, in the order of their numbers."""
     sleeves = []
-    for number in np.unique(signals.symbols):
-        frame = bars[signals.names[number]]
-        samples = np.flatnonzero(signals.symbols == number)
-        samples = samples[np.argsort(signals.rows[samples])]
-        borders = np.searchsorted(signals.rows[samples], signals.rows_after_holes[number])
+    for number, own in signals.by_symbol().items():
+        rows, positions, settled = signals.rows[own], signals.positions[own], signals.settled[own]
+        borders = np.searchsorted(rows, signals.rows_after_holes[number])
         stretches = [
-            _sleeve(frame, signals.rows[own], signals.positions[own], int(signals.settled[own].max()))
-            for own in np.split(samples, borders)
-            if len(own)
+            _sleeve(bars[signals.names[number]], *stretch)
+            for stretch in zip(*(np.split(each, borders) for each in (rows, positions, settled)), strict=True)
+            if len(stretch[0])
         ]
         sleeves.append(_over_holes(stretches))
     return sleeves
@@ -169,18 +167,18 @@ def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
     return first
 
 
-def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:
-    """The sleeve from the open after the first of `rows` to the close of row `last`.
+def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, settled: NDArray[np.int64]) -> Sleeve:
+    """The sleeve from the open after the first of `rows` to the close at which the last of their labels settles.
 
     `rows` are the bars of the samples in order, and `positions` [rows] the predictions at their closes.
     """
-    first = int(rows[0]) + 1
+    first, last = int(rows[0]) + 1, int(settled.max())
     opens = frame["open"].to_numpy()[first : last + 1]
-    after = np.append(opens[1:], frame["close"].to_numpy()[last])
-    decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
+    after = np.append(opens[1:], frame["close"][last])
     # Skip prices of zero, which cannot divide.
-    returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(opens_of(frame)[first : last + 1], returns, positions[decided])
+    returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0)
+    returns -= 1
+    return Sleeve(opens_of(frame)[first : last + 1], returns, np.repeat(positions, np.diff(np.append(rows, last))))
 
 
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
@@ -206,33 +204,58 @@ def capital_of(sleeve: Sleeve, rate: float) -> tuple[Floats, Floats, Floats]:
 
 def _capital(after_cost: Floats, growth: Floats) -> tuple[Floats, Floats]:
     """The value at each open and at the last close [periods + 1], before the costs of that instant and after them."""
-    before_costs = np.cumprod(np.concatenate([[1.0], after_cost[:-1] * growth]))
+    before_costs = np.ones(len(after_cost))
+    np.multiply(after_cost[:-1], growth, out=before_costs[1:])
+    np.cumprod(before_costs, out=before_costs)
     return before_costs, before_costs * after_cost
 
 
 def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
-    """Traded value, the factor 1 - cost, and the factor 1 + position * return, of `positions` [..., periods].
+    """Traded value [periods + 1], the factor 1 - cost [periods + 1], the factor 1 + position * return [periods].
 
-    The first two are [..., periods + 1], one for each open and for the last close. The third is [..., periods].
+    The first two are of each open and of the last close.
     """
-    traded = np.abs(np.diff(positions, prepend=0.0, append=0.0))
+    traded = np.diff(positions, prepend=0.0, append=0.0)
+    np.abs(traded, out=traded)
     # A short position loses at most its whole capital, even when the price more than doubles within a period.
-    return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + positions * returns, 0.0)
+    return traded, _factor(rate * -traded), _factor(positions * returns)
 
 
-def _portfolio(sleeves: Sequence[Sleeve], runs: Sequence[SleeveResult], instants: NDArray[np.datetime64]) -> Floats:
-    """Mean equity [instants] of all sleeves. A sleeve without a bar at an instant keeps its last value."""
-    total = np.zeros(len(instants))
-    for sleeve, run in zip(sleeves, runs, strict=True):
-        known = np.searchsorted(sleeve.opens, instants, side="right")
-        total += np.concatenate([[1.0], run.equity])[known]
-    return total / len(sleeves)
+def _factor(changes: Floats) -> Floats:
+    """1 + `changes`, which it overwrites; at least zero."""
+    changes += 1
+    return np.maximum(changes, 0.0, out=changes)
+
+
+def _merge(series: Sequence[NDArray[np.datetime64]]) -> NDArray[np.datetime64]:
+    """The distinct instants of all series, in order; a stable sort is fast on series that are sorted themselves."""
+    instants = np.sort(np.concatenate(series), kind="stable")
+    is_new = np.append(True, instants[1:] != instants[:-1])
+    return np.asarray(instants[is_new], instants.dtype)
+
+
+def _portfolios(
+    sleeves: Sequence[Sleeve], results: Sequence[Sequence[SleeveResult]], instants: NDArray[np.datetime64]
+) -> list[Floats]:
+    """Of each list of results the mean equity [instants]. A sleeve without a bar at an instant keeps its last value."""
+    totals = np.zeros((len(results), len(instants)))
+    for number, sleeve in enumerate(sleeves):
+        known = None
+        if not np.array_equal(sleeve.opens, instants):
+            known = np.searchsorted(sleeve.opens, instants, side="right")
+        for place, runs in enumerate(results):
+            equity = runs[number].equity
+            totals[place] += equity if known is None else np.append(1.0, equity)[known]
+    return list(totals / len(sleeves))
 
 
 def _returns(equity: Floats) -> Floats:
     """Simple returns [periods] of an equity [periods] that begins with 1; zero once nothing is left."""
-    before = np.concatenate([[1.0], equity[:-1]])
-    return np.asarray(np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1, np.float64)
+    before = np.append(1.0, equity[:-1])
+    ratios = np.ones(len(equity))
+    np.divide(equity, before, out=ratios, where=before > 0)
+    ratios -= 1
+    return ratios
 
 
 def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float) -> Performance:
@@ -241,11 +264,12 @@ def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float)
     # Sharpe ratio = mean / standard deviation (ddof = 1) of returns by bar, times sqrt(bars a year); no risk-free rate.
     with np.errstate(all="ignore"):
         sharpe = empyrical.sharpe_ratio(returns, annualization=per_year)
-        annual_return = empyrical.annual_return(returns, annualization=per_year)
         volatility = empyrical.annual_volatility(returns, annualization=per_year)
+        end = empyrical.cum_returns_final(returns, starting_value=1)
+        annual_return = end ** (1 / (len(returns) / per_year)) - 1
     error = sharpe_error(returns, per_year)
     return Performance(
-        total_return=float(empyrical.cum_returns_final(returns)),
+        total_return=float(end - 1),
         annual_return=_finite(annual_return),
         annual_volatility=_finite(volatility),
         sharpe=_finite(sharpe),
@@ -264,22 +288,14 @@ def _finite(value: float) -> float | None:
 
 def _random_entries(sleeves: Sequence[Sleeve], rate: float, look_back: int, total_return: float) -> RandomEntries:
     def returned(shifts: Shifts) -> Floats:
-        ends = [_shifted_ends(*pair, rate) for pair in zip(sleeves, shifts.T, strict=True)]
+        with one_thread():
+            ends = [
+                shifted_ends(sleeve.positions, sleeve.returns, rate, own)
+                for sleeve, own in zip(sleeves, shifts.T, strict=True)
+            ]
         return np.asarray(np.stack(ends, axis=1).mean(axis=1) - 1, np.float64)
 
     return shift_at_random(returned, [len(sleeve.returns) for sleeve in sleeves], look_back, total_return)
-
-
-def _shifted_ends(sleeve: Sleeve, shifts: Shifts, rate: float) -> Floats:
-    """[shifts], the value of the sleeve at the end if its positions had come so many periods later, wrapped."""
-    periods = np.arange(len(sleeve.returns))
-    at_once = max(1, _PERIODS_AT_ONCE // len(periods))
-    ends = []
-    for first in range(0, len(shifts), at_once):
-        positions = sleeve.positions[(periods - shifts[first : first + at_once, None]) % len(periods)]
-        _, after_cost, growth = _factors(positions, sleeve.returns, rate)
-        ends.append(after_cost.prod(axis=1) * growth.prod(axis=1))
-    return np.concatenate(ends)
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:

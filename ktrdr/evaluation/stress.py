@@ -137,7 +137,7 @@ def _compounded(returns: Floats) -> float:
 
 
 def _by_symbol(signals: Signals, sleeves: Sequence[Sleeve], rate: float) -> Iterator[GroupReturn]:
-    for number, sleeve in zip(np.unique(signals.symbols), sleeves, strict=True):
+    for number, sleeve in zip(signals.present.tolist(), sleeves, strict=True):
         yield GroupReturn(
             group=signals.names[number],
             bars=len(sleeve.returns),

@@ -37,7 +37,7 @@ def list_trades(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs
 
     rate = (costs.fee_bps + costs.slippage_bps) / 10_000
     sleeves = sleeves_of(signals, bars)
-    names = [signals.names[number] for number in np.unique(signals.symbols)]
+    names = [signals.names[number] for number in signals.present]
     tables = [
         _trades(name, sleeve, bars[name], rate, len(sleeves)) for name, sleeve in zip(names, sleeves, strict=True)
     ]
