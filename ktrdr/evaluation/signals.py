@@ -57,6 +57,24 @@ class Signals:
     bridges_holes: bool
     holding: Holding = field(default_factory=Holding)
 
+    @property
+    def present(self) -> NDArray[np.int64]:
+        """The numbers of the symbols that have signals, in order."""
+        return np.flatnonzero(np.bincount(self.symbols))
+
+    def by_symbol(self) -> dict[int, NDArray[np.int64] | slice]:
+        """The samples of each symbol that has signals, in order of their rows."""
+        ends = np.cumsum(np.bincount(self.symbols))
+        places = [slice(int(begin), int(end)) for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True)]
+        if self._are_sorted():
+            return {number: own for number, own in enumerate(places) if own.start < own.stop}
+        samples = np.lexsort((self.rows, self.symbols))
+        return {number: samples[own] for number, own in enumerate(places) if own.start < own.stop}
+
+    def _are_sorted(self) -> bool:
+        is_next = (self.symbols[1:] > self.symbols[:-1]) | (self.rows[1:] > self.rows[:-1])
+        return bool((is_next & (self.symbols[1:] >= self.symbols[:-1])).all())
+
 
 @dataclass(frozen=True, slots=True)
 class TradedSeries:

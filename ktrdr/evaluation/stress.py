@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import Backtest, Book, open_book, rate_of, trade
+from ktrdr.evaluation.backtest import Backtest
+from ktrdr.evaluation.books import Book, open_book, rate_of
+from ktrdr.evaluation.sleeves import trade
 from ktrdr.payloads.backtests import CostPoint, DelayPoint, GroupReturn, ReturnBands, Stress
 
 if TYPE_CHECKING:
@@ -135,8 +137,7 @@ def _compounded(returns: Floats) -> float:
 
 
 def _by_symbol(signals: Signals, book: Book, rate: float) -> Iterator[GroupReturn]:
-    numbers = np.unique(signals.symbols)
-    for number, sleeve, run in zip(numbers, book.sleeves, book.trade(rate), strict=True):
+    for number, sleeve, run in zip(signals.present.tolist(), book.sleeves, book.trade(rate), strict=True):
         yield GroupReturn(
             group=signals.names[number],
             bars=len(sleeve.returns),

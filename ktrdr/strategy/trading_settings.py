@@ -35,6 +35,4 @@ def with_trading_settings(strategy: Strategy, settings: Mapping[str, Any], catal
 def _foreign(settings: Mapping[str, Any]) -> Iterator[Fault]:
     for name in settings:
         if name.partition(".")[0] not in SECTIONS:
-            yield Fault(
-                name[:200], "cannot be set for a backtest: the model is trained, and positions and costs remain"
-            )
+            yield Fault(name[:200], "cannot be set for a model that is trained; keys of positions and costs can")
