@@ -245,6 +245,7 @@ def backtest(
     start: Day = None,
     end: Day = None,
     allow_overlap: bool = False,
+    set: Mapping[str, Any] | None = None,
     output: Path | None = None,
     home: Path | str | None = None,
 ) -> BacktestResults:
@@ -252,9 +253,10 @@ def backtest(
 
     `symbols` are those of the training by default, `start` is the first day after it, and `end` the last one stored.
     Bars that it was trained on are refused, or taken and named with `allow_overlap`; those of a sealed test part are
-    left out. Of a training in folds the last model that has not seen a bar predicts it. The look is recorded in the
-    home's ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and
-    determinism for the process.
+    left out. Of a training in folds the last model that has not seen a bar predicts it. `set` gives other values for
+    keys of the strategy's positions and costs, as {"positions.direction": "long"}. The look is recorded in the home's
+    ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and determinism for
+    the process.
 
     Raises InputError, and the errors of `ktrdr.experiments.backtest_model.run_backtest`.
     """
@@ -274,6 +276,7 @@ def backtest(
         end=_parse_day(end),
         output=target.resolve(),
         allows_overlap=allow_overlap,
+        settings=set or {},
     )
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
         results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)

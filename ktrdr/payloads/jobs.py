@@ -280,6 +280,7 @@ class BacktestJob(ModelJob):
     folders: of a training in folds, the names of the folders of all folds, in order; else empty
     start, end: first and last day of the predicted bars, both inclusive; None for after the training, and to the end
     allows_overlap: whether bars may be predicted that the model was trained on
+    settings: values of positions and costs by their places, in place of the strategy's own
     """
 
     kind: Literal["backtest"] = "backtest"
@@ -287,6 +288,7 @@ class BacktestJob(ModelJob):
     start: date | None = None
     end: date | None = None
     allows_overlap: bool = False
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     def describe(self) -> Metadata:
         return super().describe() | {

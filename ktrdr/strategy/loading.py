@@ -13,6 +13,7 @@ from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
 from ktrdr.strategy.ranges import find_ranges
 from ktrdr.strategy.spec import INDICATOR_KINDS, IndicatorEntry, Strategy, indicator_kind
+from ktrdr.strategy.trading_faults import trading_faults
 from ktrdr.strategy.validation_errors import plain, shown, translated
 from ktrdr.timeframe import Timeframe
 
@@ -75,6 +76,10 @@ def check(document: Document, catalogue: IndicatorCatalogue) -> tuple[Strategy |
         *_timeframe_faults(document),
         *_calendar_faults(document, faults),
     ]
+    if strategy is not None:
+        faults += [
+            Fault(path_text(path), message, line=document.line(path)) for path, message in trading_faults(strategy)
+        ]
     if strategy is None or faults:
         return None, faults
     return strategy.model_copy(update={"indicators": tuple(indicators.resolved)}), []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -29,6 +29,12 @@ class BacktestStart(Request):
     end_date: Day | None = Field(None, description="Last day, inclusive; by default the last one stored.")
     allow_overlap: bool = Field(
         default=False, strict=True, description="Take bars that the model was trained on, which are no evidence."
+    )
+    set: dict[str, Any] | None = Field(
+        None,
+        max_length=100,
+        description="Values of positions and costs that take the place of the strategy's own, by their paths, as "
+        "positions.rule or costs.fee_bps.",
     )
 
 
