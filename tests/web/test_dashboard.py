@@ -336,6 +336,9 @@ def test_a_search_shows_its_trials_as_they_come_and_the_winner_beside_luck(
     tab.picture("search")
     trials.get_by_role("link").first.click()
     page.get_by_text("of the search").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download metrics.png").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
     page.go_back()
     verdict.get_by_role("link", name="trained in full").click()
     page.get_by_role("region", name="How much luck reaches").wait_for()
