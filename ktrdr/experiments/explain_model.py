@@ -126,7 +126,7 @@ def _groups(strategy: Strategy, names: Sequence[str]) -> Iterator[_Group]:
     if strategy.features.returns:
         yield _Group("returns", RETURNS, columns([RETURNS], strategy.timeframes))
     for number, indicator in enumerate(strategy.indicators):
-        own = [each for each in strategy.timeframes if indicator.timeframe in (None, each)]
+        own = indicator.timeframes_in(strategy.timeframes) or (base,)
         own_columns = columns(catalogue.feature_names(indicator), own)
         yield _Group(indicator_title(number, indicator), indicator.formula, own_columns)
 
