@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -49,6 +50,14 @@ class KnownRows:
         return KnownRows(
             self.known_at[:rows], self.periods[:rows], {name: each[:rows] for name, each in self.columns.items()}
         )
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+        digest = hashlib.sha256(self.known_at.tobytes() + self.periods.tobytes())
+        for name, values in self.columns.items():
+            digest.update(f"{name}\0".encode() + values.tobytes())
+        return digest.hexdigest()
 
     def column(self, name: str) -> KnownColumn:
         has_number = ~np.isnan(self.columns[name])
