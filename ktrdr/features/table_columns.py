@@ -19,7 +19,12 @@ class TableColumns:
 
     def check(self, entry: TableColumn) -> Sequence[Fault]:
         return [
-            Fault(key, f"is no key of a table's column; it has {', '.join(entry.keys)}", value, nearest(key, entry.keys))
+            Fault(
+                key,
+                f"is not a key of a table's column; its keys are {', '.join(entry.keys)}",
+                value,
+                nearest(key, entry.keys),
+            )
             for key, value in entry.parameters.items()
         ]
 

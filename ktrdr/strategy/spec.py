@@ -510,7 +510,10 @@ class Strategy(Section):
     training: Training = Field(default_factory=Training, description="How the model is trained.")
     validation: Validation = Field(default_factory=Holdout, description="On what it is judged.")
     indicators: tuple[AnyIndicator, ...] = Field(
-        (), strict=False, max_length=256, description="TA-Lib functions, formulas and columns of tables that are features."
+        (),
+        strict=False,
+        max_length=256,
+        description="TA-Lib functions, formulas and tables that features are made of.",
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")

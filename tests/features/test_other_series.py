@@ -14,13 +14,16 @@ import pytest
 from ktrdr.errors import InputError, LeakFound, SeriesNotFound, TableNotFound
 from ktrdr.features.assemble import build_dataset
 from ktrdr.features.columns import Build, Columns, build_features
-from ktrdr.features.indicators import IndicatorCatalogue, log_returns
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
 from ktrdr.features.leaks.gate import audit, check_leaks
 from ktrdr.features.leaks.leak import Kind
 from ktrdr.features.panel import build_panel
+from ktrdr.features.sources import log_returns
+from ktrdr.features.stretches import opens_of
 from ktrdr.market.closings import with_instants
 from ktrdr.market.series_file import StoredBars
+from ktrdr.market.sessions import Instants
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.tables import TableReading
@@ -93,7 +96,7 @@ def test_an_indicator_of_another_symbol_stands_where_its_bars_had_closed() -> No
     columns = build_features(spec, bars_of(spec, hours, timeframe="1h"))
 
     assert columns.names[-1] == "rsi_5@SPY@1d"
-    (rsi,) = IndicatorCatalogue().compute(spec.bar_indicators[0], SPY).values()
+    (rsi,) = IndicatorCatalogue().compute(spec.indicators[0], SPY).values()
     for row in range(columns.warmup, ROWS, 7):
         closed = hours["timestamp"][row] + timedelta(hours=1)
         day = max(number for number, each in enumerate(SPY["timestamp"]) if each + timedelta(days=1) <= closed)
@@ -242,8 +245,8 @@ def caught(spec: Strategy, bars: SymbolBars, build: Build = build_features) -> L
     return found.value
 
 
-def opens(bars: SymbolBars) -> np.ndarray:
-    return bars["1d"]["timestamp"].to_numpy().astype("datetime64[us]")
+def opens(bars: SymbolBars) -> Instants:
+    return opens_of(bars["1d"])
 
 
 def same_date(bars: SymbolBars) -> np.ndarray:
@@ -251,7 +254,8 @@ def same_date(bars: SymbolBars) -> np.ndarray:
     (other,) = bars.others.bars.values()
     dates = other.frame["timestamp"].to_numpy().astype("datetime64[D]")
     place = np.searchsorted(dates, opens(bars).astype("datetime64[D]"), "right") - 1
-    return log_returns(other.frame["close"].to_numpy())[place]
+    moves: np.ndarray = log_returns(other.frame["close"].to_numpy())[place]
+    return moves
 
 
 def by_period(bars: SymbolBars) -> np.ndarray:
@@ -267,7 +271,7 @@ def revised(bars: SymbolBars) -> np.ndarray:
     latest = {period: rows.columns["cpi"][row] for row, period in enumerate(rows.periods.tolist())}
     levels = rows.column("cpi")
     first = np.array([latest[period] for period in rows.periods.tolist()])
-    return type(levels)(levels.known_at, levels.periods, first).levels(opens(bars) + np.timedelta64(1, "D"))
+    return type(levels)(levels.known_at, levels.periods, first).levels(np.asarray(opens(bars) + np.timedelta64(1, "D")))
 
 
 @pytest.mark.parametrize(("make", "column"), [(by_period, "monthly.cpi"), (revised, "monthly.cpi")])
