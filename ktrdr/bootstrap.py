@@ -238,6 +238,7 @@ def _parts(home: Home) -> dict[str, Path]:
     logs = home.log_file.parent
     return {
         "bars": home.bars,
+        "tables": home.tables,
         "models": home.models,
         "operations": home.operations,
         "registry": home.registry,

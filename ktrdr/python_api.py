@@ -19,12 +19,14 @@ import numpy as np
 from ktrdr.errors import InputError
 from ktrdr.features import columns
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import with_other_series
 from ktrdr.features.splits import fold_count
 from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
+from ktrdr.market.tables.store import TableStore
 from ktrdr.settings import read_settings
 from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.ablations import AblationResults
     from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.explanations import ExplanationResults
@@ -205,6 +208,7 @@ def train(
                 lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
                 observer or SilentObserver(),
                 looks=ledger,
+                read_table=TableStore(place.tables).read,
             )
         if count == 1:
             return Training(results.under(folder), folder)
@@ -233,7 +237,8 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     opened = _open_home(home)
     folder = _model_folders(training.folder if isinstance(training, Training) else Path(training))[-1]
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_unsealing(folder, by or this_user(), BarStore(opened.bars).read_stored, ledger)
+        read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+        results = run_unsealing(folder, by or this_user(), read_bars, ledger, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 
@@ -279,7 +284,8 @@ def backtest(
         settings=set or {},
     )
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)
+        read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+        results = run_backtest(request, read_bars, ledger, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(target)
 
@@ -328,10 +334,11 @@ def explain(
 
     folder = training.folder if isinstance(training, Training) else Path(training)
     target = output or Path(f"{folder.name}-explanation-{time.strftime('%Y%m%d-%H%M%S')}")
+    opened = _open_home(home)
     if drop_one:
-        return _ablate(_model_folders(folder)[-1], target, _open_home(home))
-    read_bars = BarStore(_open_home(home).bars).read_stored
-    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars)
+        return _ablate(_model_folders(folder)[-1], target, opened)
+    read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(target)
 
@@ -524,9 +531,17 @@ def _strategy_text(strategy: Strategy | str | Path) -> str:
 
 
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:
-    """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
-    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
-    return SymbolBars.of({name: store.read_stored(symbol, name, first, last) for name in strategy.timeframes})
+    """Read one symbol's bars of every timeframe, and what its features read beside them.
+
+    Raises SeriesNotFound and TableNotFound.
+    """
+    opened, first, last = _open_home(home), _parse_day(start), _parse_day(end)
+
+    def read(name: str, timeframe: str) -> StoredBars:
+        return BarStore(opened.bars).read_stored(name, timeframe, first, last)
+
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes})}
+    return with_other_series(strategy, bars, read, TableStore(opened.tables).read)[symbol]
 
 
 def _open_home(home: Path | str | None) -> Home:

@@ -78,6 +78,7 @@ RULES = {
 }
 PATTERNS = {
     "as": "begin with a letter and go on with letters, digits, - and _, at most 64",
+    "table": "begin with a letter and go on with letters, digits, - and _, at most 64",
     "calendar": "be an exchange's code, such as XNYS, or 24/7",
 }
 EMBARGO = "be a count of bars or a share such as 1%"
