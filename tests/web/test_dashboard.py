@@ -300,6 +300,13 @@ def test_a_model_is_backtested_and_explained_from_its_page(tab: Tab, system: Sys
     system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="What shuffling costs").wait_for()
 
+    page.get_by_role("link", name="The training").click()
+    page.get_by_role("button", name="Leave out each…").click()
+    page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_ablation_"))
+    system.ended(page.url.rpartition("/")[2])
+    page.get_by_role("region", name="What is lost without each indicator").get_by_text("returns").wait_for()
+
 
 SEARCH = """name: Few variants
 search: {trials: 4, sampler: random, objective: accuracy}
