@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path, PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -30,12 +31,14 @@ from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import METRICS, PREDICTIONS, STRATEGY, SUMMARY
+from ktrdr.training.fingerprint import CHECKPOINTS
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.payloads.ablations import AblationResults
     from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.looks import Look
@@ -242,6 +245,7 @@ def backtest(
     start: Day = None,
     end: Day = None,
     allow_overlap: bool = False,
+    set: Mapping[str, Any] | None = None,
     output: Path | None = None,
     home: Path | str | None = None,
 ) -> BacktestResults:
@@ -249,9 +253,10 @@ def backtest(
 
     `symbols` are those of the training by default, `start` is the first day after it, and `end` the last one stored.
     Bars that it was trained on are refused, or taken and named with `allow_overlap`; those of a sealed test part are
-    left out. Of a training in folds the last model that has not seen a bar predicts it. The look is recorded in the
-    home's ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and
-    determinism for the process.
+    left out. Of a training in folds the last model that has not seen a bar predicts it. `set` gives other values for
+    keys of the strategy's positions and costs, as {"positions.direction": "long"}. The look is recorded in the home's
+    ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and determinism for
+    the process.
 
     Raises InputError, and the errors of `ktrdr.experiments.backtest_model.run_backtest`.
     """
@@ -271,6 +276,7 @@ def backtest(
         end=_parse_day(end),
         output=target.resolve(),
         allows_overlap=allow_overlap,
+        settings=set or {},
     )
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
         results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)
@@ -278,24 +284,69 @@ def backtest(
     return results.under(target)
 
 
+@overload
 def explain(
-    training: Training | Path | str, *, repeats: int = 10, output: Path | None = None, home: Path | str | None = None
-) -> ExplanationResults:
+    training: Training | Path | str,
+    *,
+    repeats: int = ...,
+    drop_one: Literal[False] = ...,
+    output: Path | None = ...,
+    home: Path | str | None = ...,
+) -> ExplanationResults: ...
+
+
+@overload
+def explain(
+    training: Training | Path | str,
+    *,
+    drop_one: Literal[True],
+    output: Path | None = ...,
+    home: Path | str | None = ...,
+) -> AblationResults: ...
+
+
+def explain(
+    training: Training | Path | str,
+    *,
+    repeats: int = 10,
+    drop_one: bool = False,
+    output: Path | None = None,
+    home: Path | str | None = None,
+) -> ExplanationResults | AblationResults:
     """Measure what a training, or a model's folder, loses where the features of each indicator are shuffled in time.
+
+    With `drop_one` what it loses when it is trained again without each indicator. Each of these trainings is a try,
+    which the home's ledger records.
 
     On its validation rows; of a training in folds the last fold's. `output` is where the plot goes, by default a new
     folder in the working directory. Sets torch's threads and seed for the process.
 
-    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`.
+    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`; ConflictError where an
+    indicator cannot be left out.
     """
     from ktrdr.experiments.explain_model import run_explanation
 
     folder = training.folder if isinstance(training, Training) else Path(training)
     target = output or Path(f"{folder.name}-explanation-{time.strftime('%Y%m%d-%H%M%S')}")
+    if drop_one:
+        return _ablate(_model_folders(folder)[-1], target, _open_home(home))
     read_bars = BarStore(_open_home(home).bars).read_stored
     results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars)
     assert results is not None  # nobody stops it
     return results.under(target)
+
+
+def _ablate(model: Path, target: Path, source: Home) -> AblationResults:
+    """Train the model without each indicator; the models lie in `target`, beside a copy of the model itself."""
+    from ktrdr.jobs.ablation_plan import ablation_job
+    from ktrdr.jobs.in_process import run_in_process
+    from ktrdr.payloads.ablations import AblationResults
+
+    place = Home(target.resolve(), source.root)
+    job = ablation_job(model.name, model)
+    shutil.copytree(model, place.models / model.name, ignore=shutil.ignore_patterns(CHECKPOINTS))
+    outcome = run_in_process(job, target.name, place)
+    return AblationResults.model_validate(outcome.results).under(target)
 
 
 def _model_folders(folder: Path) -> list[Path]:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from ktrdr import reports
 from ktrdr.evaluation.importance import Importance, block_length, holm, permutation_importance
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
+from ktrdr.experiments.tree_gains import tree_gains
 from ktrdr.features.columns import RETURNS
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.formatting import counted, p_value
 from ktrdr.payloads.explanations import ExplanationResults, FeatureGroup
 from ktrdr.saved_models.trained_on import ReadBars
+from ktrdr.strategy.left_out import indicator_title
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.files import IMPORTANCE, write_file
 from ktrdr.training.windows import view_of_windows
@@ -125,8 +127,8 @@ def _groups(strategy: Strategy, names: Sequence[str]) -> Iterator[_Group]:
         yield _Group("returns", RETURNS, columns([RETURNS], strategy.timeframes))
     for number, indicator in enumerate(strategy.indicators):
         own = [each for each in strategy.timeframes if indicator.timeframe in (None, each)]
-        name = indicator.as_ or f"indicators[{number}]"
-        yield _Group(name, indicator.name, columns(catalogue.feature_names(indicator), own))
+        own_columns = columns(catalogue.feature_names(indicator), own)
+        yield _Group(indicator_title(number, indicator), indicator.formula, own_columns)
 
 
 def _results(
@@ -138,6 +140,7 @@ def _results(
     block: int,
 ) -> ExplanationResults:
     names, adjusted = remade.dataset.feature_names, holm([each.cost.p_value for each in found])
+    gains = tree_gains(remade.trained.module, len(names))
     described = [
         FeatureGroup(
             name=group.name,
@@ -146,6 +149,8 @@ def _results(
             importance=each.cost,
             adjusted_p_value=p,
             accuracy_lost=each.accuracy_lost,
+            gain=gains.share(group.columns) if gains else None,
+            splits=gains.count(group.columns) if gains else None,
         )
         for group, each, p in zip(groups, found, adjusted, strict=True)
     ]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.indicators import IndicatorCatalogue, Series, log_returns, source_series
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.sources import Series, log_returns, source_series
 from ktrdr.features.timeframes import latest_closed
 from ktrdr.market.closings import closes_at
 from ktrdr.timeframe import Timeframe
@@ -18,7 +19,7 @@ from ktrdr.timeframe import Timeframe
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.strategy.spec import Indicator, Strategy
+    from ktrdr.strategy.spec import IndicatorEntry, Strategy
 
 RETURNS = "log_return"
 
@@ -106,13 +107,13 @@ def _own_columns(strategy: Strategy, timeframe: Timeframe, frame: pl.DataFrame) 
     close = source_series(frame, "close")
     if strategy.features.returns:
         yield log_returns(close)
-    for indicator in _indicators(strategy, timeframe):
-        computed = catalogue.compute(indicator, frame)
+    own = _indicators(strategy, timeframe)
+    for indicator, computed in zip(own, catalogue.compute_all(own, frame), strict=True):
         for feature in catalogue.features(indicator):
             yield feature.scale.apply(computed[feature.name], close)
 
 
-def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[Indicator]:
+def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[IndicatorEntry]:
     return [each for each in strategy.indicators if each.timeframe in (None, timeframe)]
 
 

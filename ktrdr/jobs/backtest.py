@@ -29,6 +29,7 @@ def run(job: BacktestJob, context: JobContext) -> Outcome:
         end=job.end,
         output=output,
         allows_overlap=job.allows_overlap,
+        settings=job.settings,
     )
     with (
         AnalysisProgressBridge(context.folder / "bridge", writable=True) as bridge,

@@ -47,9 +47,9 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     def read(symbol: str, timeframe: str) -> StoredBars:
         start, end = request.start, request.end
-        if request.reproduces:
+        if original := job.reproduces or job.bars_of:
             # Read the range of the original training, without bars that were stored later.
-            start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
+            start, end = bars_of(models / original, symbol, timeframe) or (start, end)
         return store.read_stored(symbol, timeframe, start, end)
 
     resumed = (with_checkpoints(context.home, job.resume_from) or job.resume_from) if job.resume_from else None

@@ -67,7 +67,7 @@ ELSEWHERE = {
     "experiments/joined_folds.py": "of bars that change meanwhile: tests/experiments/test_folds.py",
     "features/assemble.py": "of numbers beyond float32: tests/features/test_assemble.py",
     "features/checks.py check_fold": "of folds: tests/features/test_panel.py",
-    "features/indicators.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",
+    "features/talib_functions.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",
     "features/leaks/": "of a leak, which no strategy can make: tests/features/test_leaks.py",
     "features/panel.py": "without symbols, which options refuse: tests/features/test_panel.py",
     "findings.py": "of an interrupted repair: tests/test_findings.py",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ktrdr.evaluation.backtest import trade
 from ktrdr.evaluation.shifted_positions import shifted_ends
+from ktrdr.evaluation.sleeves import trade
 
 LEVELS = {
     "never flat": [-1.0, 1.0],

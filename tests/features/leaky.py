@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ktrdr.features.columns import Build, Columns, Frames, build_features
-from ktrdr.features.indicators import log_returns
+from ktrdr.features.sources import log_returns
 from ktrdr.strategy.spec import Strategy
 
 

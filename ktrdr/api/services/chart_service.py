@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import ArtifactNotFound, CursorError, InputError, OperationNotFound
-from ktrdr.features.indicators import IndicatorCatalogue, Scale
+from ktrdr.features.feature import Scale
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
 from ktrdr.jobs.kinds import strategy_text

@@ -54,7 +54,7 @@ class Account:
 
     def demand(self) -> float | None:
         """The value that would be held from the open on; None where the position stays, whatever the limit."""
-        target = abs(self._targets[self._bar]) * max(0.0, self.equity)
+        target: float = abs(self._targets[self._bar]) * max(0.0, self.equity)
         return target if self.wish() is not None else max(target, abs(self.units * self.price))
 
     def wish(self, scale: float = 1.0) -> float | None:
