@@ -11,17 +11,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ktrdr.errors import Fault, nearest
+from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
-    INDICATOR_KEYS,
+    INDICATOR_KINDS,
     Controls,
-    Costs,
     Data,
     EarlyStopping,
     Features,
     Labels,
     Model,
+    Schedule,
     Strategy,
     Training,
     Validation,
@@ -41,6 +42,7 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("training", "early_stopping"): EarlyStopping,
     ("features",): Features,
     ("data",): Data,
+    ("positions",): Positions,
     ("costs",): Costs,
     ("controls",): Controls,
     ("search",): SearchSettings,
@@ -48,6 +50,7 @@ SECTIONS: dict[Path, type[BaseModel]] = {
 }
 UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "model": _by_type(Model),
+    "training.schedule": _by_type(Schedule),
     "labels": _by_type(Labels),
     "validation": _by_type(Validation),
 }
@@ -75,6 +78,7 @@ RULES = {
 }
 PATTERNS = {
     "as": "begin with a letter and go on with letters, digits, - and _, at most 64",
+    "table": "begin with a letter and go on with letters, digits, - and _, at most 64",
     "calendar": "be an exchange's code, such as XNYS, or 24/7",
 }
 EMBARGO = "be a count of bars or a share such as 1%"
@@ -122,16 +126,24 @@ def _is_echo(details: ErrorDetails) -> bool:
 
 def _path(details: ErrorDetails) -> Path:
     """The place in the document, without the tags of unions and the group of an indicator's parameters."""
-    location = details["loc"]
-    if location and location[0] in UNIONS:
-        location = (*location[:1], *location[2:])
-    if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
-        location = (*location[:2], *location[3:4])
+    location = _without_tag(details["loc"])
+    if location[:1] == ("indicators",):
+        location = (*location[:2], *location[3:])
+        if location[2:3] == ("parameters",):
+            location = (*location[:2], *location[3:4])
     if location[:1] == ("validation",) and location[1:2] == ("embargo",):
         location = location[:2]
     if (key := details.get("ctx", {}).get("key")) is not None:
-        return (*location, key)
+        return (*location, *key) if isinstance(key, tuple) else (*location, key)
     return (*location, "type") if details["type"].startswith("union_tag") else location
+
+
+def _without_tag(location: Path) -> Path:
+    """Without what pydantic puts after the place of a union: the type of the member that failed."""
+    for end in range(1, len(location)):
+        if path_text(location[:end]) in UNIONS:
+            return (*location[:end], *location[end + 1 :])
+    return location
 
 
 def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
@@ -149,8 +161,8 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
         value = value["type"]
     choices = _choices(details)
     suggestion = _suggestion(value, choices) if isinstance(value, str) else None
-    if details["loc"][2:3] == ("parameters",):
-        suggestion = nearest(str(path[-1]), INDICATOR_KEYS)
+    if details["loc"][:1] == ("indicators",) and details["loc"][3:4] == ("parameters",):
+        suggestion = nearest(str(path[-1]), INDICATOR_KINDS[str(details["loc"][2])].keys)
     return Fault(
         path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )
@@ -202,8 +214,7 @@ def _unknown(path: Path, data: Mapping[str, Any]) -> str:
 def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
     """The nearest key of the same section, or the path at which the key is valid."""
     parent, key = path[:-1], str(path[-1])
-    if parent and parent[0] in UNIONS:
-        place = str(parent[0])
+    if (place := path_text(parent)) in UNIONS:
         section: type[BaseModel] | None = UNIONS[place][_type(place, data)]
     else:
         section = SECTIONS.get(parent)
@@ -215,7 +226,10 @@ def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
 def _type(place: str, data: Mapping[str, Any]) -> str:
     """The type of a union's member in the document; the only type with a default may be left out."""
     default = next((kind for kind, each in UNIONS[place].items() if not each.model_fields["type"].is_required()), "")
-    return str(data.get(place, {}).get("type", default))
+    section: Any = data
+    for key in place.split("."):
+        section = section.get(key, {})
+    return str(section.get("type", default))
 
 
 def _homes(key: str) -> Iterator[Path]:
@@ -223,4 +237,4 @@ def _homes(key: str) -> Iterator[Path]:
     yield from (place for place, section in SECTIONS.items() if key in section.model_fields)
     for place, members in UNIONS.items():
         if any(key in member.model_fields for member in members.values()):
-            yield (place,)
+            yield tuple(place.split("."))

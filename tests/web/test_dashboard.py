@@ -285,16 +285,27 @@ def test_a_model_is_backtested_and_explained_from_its_page(tab: Tab, system: Sys
     page.get_by_role("button", name="Backtest…").click()
     page.get_by_label("From").fill("2024-03-01")
     page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_backtest_"))
+    system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="Predicted bars", exact=True).get_by_text("2024-03-01").wait_for()
     stress = page.get_by_role("region", name="What the return depends on")
-    assert stress.get_by_role("img").count() == 3
+    assert stress.locator(".plot").count() == 3
     stress.get_by_text("By weekday").click()
     stress.get_by_role("rowheader", name="Monday").wait_for()
     tab.picture("backtest")
 
     page.get_by_role("link", name="The training").click()
     page.get_by_role("button", name="Explain").click()
+    page.wait_for_url(re.compile("op_explanation_"))
+    system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="What shuffling costs").wait_for()
+
+    page.get_by_role("link", name="The training").click()
+    page.get_by_role("button", name="Leave out each…").click()
+    page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_ablation_"))
+    system.ended(page.url.rpartition("/")[2])
+    page.get_by_role("region", name="What is lost without each indicator").get_by_text("returns").wait_for()
 
 
 SEARCH = """name: Few variants
@@ -332,6 +343,9 @@ def test_a_search_shows_its_trials_as_they_come_and_the_winner_beside_luck(
     tab.picture("search")
     trials.get_by_role("link").first.click()
     page.get_by_text("of the search").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download metrics.png").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
     page.go_back()
     verdict.get_by_role("link", name="trained in full").click()
     page.get_by_role("region", name="How much luck reaches").wait_for()
