@@ -27,6 +27,7 @@ from ktrdr.experiments.looks import OpenLook
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
 from ktrdr.features.panel import Panel, build_panel
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
@@ -91,6 +92,8 @@ def run_backtest(
     looks: LookRecorder,
     on_step: Callable[[int, int], None] = lambda step, items: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    *,
+    read_table: ReadTable = no_tables,
 ) -> BacktestResults | None:
     """Predict the bars with the code of the training, evaluate the predictions, and trade them.
 
@@ -109,10 +112,16 @@ def run_backtest(
         StorageError: a file is damaged or cannot be written, or the look cannot be recorded.
     """
     on_step(1, 0)
-    folds = [remake_training(folder, read_bars) for folder in request.folders]
+    folds = [remake_training(folder, read_bars, read_table) for folder in request.folders]
     strategy = with_trading_settings(folds[-1].trained.strategy, request.settings, IndicatorCatalogue())
     symbols = request.symbols or folds[-1].dataset.symbols
-    bars = {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols}
+    start = folds[-1].trained.start
+    bars = with_other_series(
+        strategy,
+        {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols},
+        lambda symbol, timeframe: read_bars(symbol, timeframe, start),
+        read_table,
+    )
     panel = build_panel(strategy, bars)
     days = request.start, request.end
     chosen = choose_rows(request.model, folds, panel, bars, days, allows_overlap=request.allows_overlap)

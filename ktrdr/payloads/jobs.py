@@ -117,6 +117,7 @@ class TrainingJob(EpochsJob):
     folds: how many those are
     resume_from: the operation whose last checkpoint this one goes on from
     reproduces: the operation whose model this one is to make again
+    bars_of: the operation whose bars this one trains on, without those that were stored later
     """
 
     kind: Literal["training"] = "training"
@@ -124,6 +125,7 @@ class TrainingJob(EpochsJob):
     folds: int = 1
     resume_from: str | None = None
     reproduces: str | None = None
+    bars_of: str | None = None
 
     def describe(self) -> Metadata:
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
@@ -193,6 +195,33 @@ class SearchJob(StrategyOnBars, Job):
 
     def describe(self) -> Metadata:
         return super().describe() | {"trials": self.trials, "objective": self.objective.value}
+
+
+class AblationJob(StrategyOnBars, Job):
+    """What a model loses without each of its indicators: a plan, whose parts are trainings that lack one.
+
+    strategy: of the model, with all indicators
+    model: the operation that trained it
+    folder: the name of the model's folder below `models`; that of the last fold where the training was one in folds
+    epochs: of each training
+    fold, folds: as in `TrainingJob`; of the model in the folder
+    trainings: how many there are
+    taken_over: operations of an earlier attempt that count as they are, by the index of the part
+    checkpoints: operations of an earlier attempt that trainings go on from, by the index of the part
+    """
+
+    kind: Literal["ablation"] = "ablation"
+    model: str
+    folder: str
+    epochs: int
+    fold: int = 0
+    folds: int = 1
+    trainings: int
+    taken_over: dict[int, str] = Field(default_factory=dict)
+    checkpoints: dict[int, str] = Field(default_factory=dict)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"model": self.model, "trials": self.trainings}
 
 
 class PreflightJob(StrategyOnBars, Job):
@@ -340,6 +369,7 @@ AnyJob = (
     TrainingJob
     | FoldsJob
     | SearchJob
+    | AblationJob
     | PreflightJob
     | AuditJob
     | PredictionJob

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
 from ktrdr.strategy.document import Document, Path, path_text, read_document
 from ktrdr.strategy.ranges import find_ranges
-from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
+from ktrdr.strategy.spec import INDICATOR_KINDS, IndicatorEntry, Strategy, indicator_kind
 from ktrdr.strategy.trading_faults import trading_faults
 from ktrdr.strategy.validation_errors import plain, shown, translated
 from ktrdr.timeframe import Timeframe
@@ -22,17 +22,20 @@ MAX_FAULTS = 50
 HINT = "`ktrdr strategies schema` shows every key with its range, `ktrdr indicators list` every indicator."
 
 
+E = TypeVar("E", bound=IndicatorEntry)
+
+
 class IndicatorCatalogue(Protocol):
     """What loading needs to know about indicators. Paths of faults are relative to the indicator."""
 
     def names(self) -> tuple[str, ...]: ...
 
-    def check(self, indicator: Indicator) -> Sequence[Fault]: ...
+    def check(self, entry: IndicatorEntry) -> Sequence[Fault]: ...
 
-    def resolve(self, indicator: Indicator) -> Indicator:
-        """The same indicator with canonical names and all defaults written out; it must have no faults."""
+    def resolve(self, entry: E) -> E:
+        """The same entry with canonical names and all defaults written out; it must have no faults."""
 
-    def feature_names(self, indicator: Indicator) -> tuple[str, ...]: ...
+    def feature_names(self, entry: IndicatorEntry) -> tuple[str, ...]: ...
 
 
 def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str, Any] | None = None) -> Strategy:
@@ -121,7 +124,7 @@ def _timeframe_faults(document: Document) -> Iterator[Fault]:
     if not isinstance(timeframes, list) or not timeframes or not all(each in known for each in timeframes):
         return
     for number, item in enumerate(_items(document)):
-        own = item.get("timeframe") if isinstance(item, dict) else None
+        own = item.get("timeframe") if isinstance(item, dict) and "symbol" not in item else None
         if own in known and own not in timeframes:
             rule = timeframes[0] if len(timeframes) == 1 else f"one of {', '.join(timeframes)}"
             message = f"must be {rule}, as the strategy's timeframes are; it is {own!r}"
@@ -169,7 +172,7 @@ class _Indicators:
     """
 
     def __init__(self, document: Document, catalogue: IndicatorCatalogue) -> None:
-        self.resolved: list[Indicator] = []
+        self.resolved: list[IndicatorEntry] = []
         self.faults: list[Fault] = []
         self._document = document
         self._catalogue = catalogue
@@ -188,11 +191,12 @@ class _Indicators:
             faults = []
         self.faults += [_placed(fault, path, self._document) for fault in faults]
 
-    def _add_whole(self, place: str, indicator: Indicator) -> Sequence[Fault]:
+    def _add_whole(self, place: str, indicator: IndicatorEntry) -> Sequence[Fault]:
         if faults := self._catalogue.check(indicator):
             return faults
-        self.resolved.append(self._catalogue.resolve(indicator))
-        return self._note_names(self._catalogue.feature_names(indicator), _Maker(place, indicator.timeframe))
+        resolved = self._catalogue.resolve(indicator)
+        self.resolved.append(resolved)
+        return self._note_names(self._catalogue.feature_names(resolved), _Maker(place, resolved.timeframe))
 
     def _note_names(self, names: Sequence[str], maker: _Maker) -> list[Fault]:
         """At most one fault, even when several names clash."""
@@ -225,19 +229,22 @@ def _returns(data: Mapping[str, Any]) -> bool:
     return not (isinstance(features, dict) and features.get("returns") is False)
 
 
-def _indicator(item: Any) -> Indicator | None:
+def _indicator(item: Any) -> IndicatorEntry | None:
     try:
-        return Indicator.model_validate(item)
+        return INDICATOR_KINDS[indicator_kind(item)].model_validate(item)
     except ValidationError:
         return None
 
 
 def _sound_part(item: Any) -> Any:
-    """The parts of a malformed indicator that can still be checked: its name and its numbers."""
+    """The parts of a malformed indicator that can still be checked: what it computes and its numbers."""
     if not isinstance(item, dict):
         return item
-    numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in INDICATOR_KEYS}
-    return {"name": item.get("name")} | {key: value for key, value in numbers.items() if math.isfinite(value)}
+    kind = INDICATOR_KINDS[indicator_kind(item)]
+    numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in kind.keys}
+    return {key: item[key] for key in kind.required if key in item} | {
+        key: value for key, value in numbers.items() if math.isfinite(value)
+    }
 
 
 def _placed(fault: Fault, own: Path, document: Document) -> Fault:

@@ -40,6 +40,9 @@ class BacktestStart(Request):
 
 class Explanation(Request):
     repeats: int = Field(10, ge=1, le=100, strict=True, description="How often the features are shuffled.")
+    drop_one: bool = Field(
+        default=False, strict=True, description="Train again without each indicator instead, which is a try each."
+    )
 
 
 class Unsealing(Request):

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import ArtifactNotFound, CursorError, InputError, OperationNotFound
-from ktrdr.features.indicators import IndicatorCatalogue, Scale
+from ktrdr.features.feature import Scale
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
 from ktrdr.jobs.kinds import strategy_text
@@ -132,7 +133,7 @@ class ChartService:
         """Of the whole series, since some remember where they began; TA-Lib's own values, as chartists know them."""
         drawn: list[dict[str, Any]] = []
         for indicator in strategy.indicators:
-            if indicator.timeframe not in (None, timeframe):
+            if indicator.symbol or timeframe not in indicator.timeframes_in([Timeframe(timeframe)]):
                 continue
             features, columns = self._catalogue.features(indicator), self._catalogue.compute(indicator, frame)
             drawn += [
