@@ -57,7 +57,7 @@ def test_each_part_is_a_trial_that_lacks_one_source_of_features() -> None:
     assert all(isinstance(job, TrainingJob) for job in jobs)
     trainings = [job for job in jobs if isinstance(job, TrainingJob)]
     strategies = [load_strategy(job.strategy, IndicatorCatalogue()) for job in trainings]
-    assert [(each.features.returns, [own.name for own in each.indicators]) for each in strategies] == [
+    assert [(each.features.returns, [own.formula for own in each.indicators]) for each in strategies] == [
         (False, ["rsi", "sma"]),
         (True, ["sma"]),
         (True, ["rsi"]),

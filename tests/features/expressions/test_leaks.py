@@ -12,7 +12,6 @@ import pytest
 
 from ktrdr.errors import LeakFound
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import Frames
 from ktrdr.features.expressions.formulas import Formulas
 from ktrdr.features.expressions.functions import FUNCTIONS
 from ktrdr.features.leaks.gate import check_leaks
@@ -103,7 +102,7 @@ def hours_and_days() -> dict[str, SymbolBars]:
 def test_an_expression_of_a_day_that_is_still_open_is_caught_by_name() -> None:
     spec = strategy({"expr": "diff(log(close))", "as": "day", "timeframe": "1d"}, timeframes=("1h", "1d"))
 
-    def unshifted(_: Strategy, bars: Frames) -> pl.Series:
+    def unshifted(_: Strategy, bars: SymbolBars) -> pl.Series:
         (computed,) = Formulas().compute([entry("diff(log(close))")], bars["1d"])
         days = bars["1d"].select("timestamp", day=pl.Series(computed["x"]))
         return bars["1h"].select("timestamp").join_asof(days, on="timestamp")["day"].fill_nan(0.0)
