@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jsonschema
 import pytest
 
 from ktrdr.errors import StrategyError
@@ -14,6 +13,7 @@ from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_schema import with_ranges
 
+jsonschema = pytest.importorskip("jsonschema")
 CATALOGUE = IndicatorCatalogue()
 HEAD = "name: Gap\nmodel: {type: gradient_boosting}\ntimeframes: [1h, 1d]\n"
 
