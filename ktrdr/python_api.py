@@ -14,14 +14,10 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
-
 from ktrdr.errors import InputError
-from ktrdr.features import columns
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
 from ktrdr.features.splits import fold_count
-from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
@@ -141,7 +137,7 @@ def tables(*, home: Path | str | None = None) -> tuple[TableInfo, ...]:
 
 def build_features(
     strategy: Strategy | str | Path,
-    symbol: str,
+    symbol: str | Sequence[str],
     timeframes: Sequence[str] = (),
     *,
     start: Day = None,
@@ -150,20 +146,16 @@ def build_features(
 ) -> pl.DataFrame:
     """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
-    Features are null in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML
-    text or a path. Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
+    Of several symbols the rows stand one symbol after another, and a first column names the symbol. Features are null
+    in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML text or a path.
+    Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
     """
-    import polars as pl
+    from ktrdr.features.feature_table import feature_table, feature_tables
 
     chosen, _ = _load_strategy(strategy, timeframes)
-    bars = _read_bars(chosen, symbol, start, end, home)
-    table = Divider.of(chosen, symbol, bars).features(columns.build_features)(chosen, bars)
-    known = np.arange(len(table.values)) >= table.first_rows()
-    values = {
-        name: pl.Series(column).set(pl.Series(~known), None)
-        for name, column in zip(table.names, table.values.T, strict=True)
-    }
-    return pl.DataFrame({"timestamp": bars[chosen.timeframes[0]]["timestamp"], **values})
+    if isinstance(symbol, str):
+        return feature_table(chosen, symbol, _read_bars(chosen, symbol, start, end, home))
+    return feature_tables(chosen, ((each, _read_bars(chosen, each, start, end, home)) for each in symbol))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.evaluation.resolution import Resolution, resolution
+from ktrdr.evaluation.resolution import Dependence, Resolution, resolution
 from ktrdr.evaluation.significance import VALIDATION_LEVEL, opening_level
 from ktrdr.experiments.missing_bars import missing_bars, missing_series
 from ktrdr.features.assemble import assemble
@@ -169,9 +169,9 @@ def _warnings_of_the_model(parameters: int, samples: int, memory: int, available
 
 
 def _inspect_fold(dataset: Dataset, fold: int) -> FoldReport:
-    named = dict(_named_parts(dataset))
+    named, dependence = dict(_named_parts(dataset)), Dependence.of(dataset)
     resolutions = {
-        name: resolution(dataset, part, opening_level(1) if name == "test" else VALIDATION_LEVEL)
+        name: resolution(dataset, part, opening_level(1) if name == "test" else VALIDATION_LEVEL, dependence)
         for name, part in named.items()
     }
     parts = tuple(_part(dataset, name, part, resolutions[name]) for name, part in named.items())

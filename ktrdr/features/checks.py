@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.needed_bars import MIN_SAMPLES, needed_bars
+from ktrdr.features.needed_bars import MIN_SAMPLES, has_enough_bars, needed_bars
 from ktrdr.features.splits import fold_count
 from ktrdr.instants import format_instant
 from ktrdr.market.sessions import instant
@@ -27,8 +27,7 @@ _MAX_NAMED = 5
 
 
 def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> None:
-    needed = needed_bars(strategy, warmup)
-    if bars >= needed:
+    if has_enough_bars(strategy, warmup, bars) or bars >= (needed := needed_bars(strategy, warmup)):
         return
     window, horizon = strategy.model.sequence_length, strategy.labels.horizon
     samples = needed - (warmup + window + horizon)
@@ -44,6 +43,8 @@ def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> Non
 
 def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
     rows = np.flatnonzero(np.arange(len(columns.values)) >= columns.first_rows())
+    if np.isfinite(columns.values[rows[0] if len(rows) else 0 :]).all():
+        return
     for name, values in zip(columns.names, columns.values.T, strict=True):
         column = values[rows]
         finite = np.isfinite(column)

@@ -26,7 +26,7 @@ PartName = Literal["train", "validation", "test"]
 class Part:
     """The samples of one side of a split: sample i is the window `Dataset.values[ends[i] - L + 1 : ends[i] + 1]`.
 
-    Every array is [samples]:
+    Every array is [samples], symbol by symbol in the order of `Dataset.symbols`:
 
     ends: last row of each window in `Dataset.values`
     labels: class indices (int64), or in a regression targets in units of `Dataset.target_scale` (float32)
@@ -48,6 +48,11 @@ class Part:
     settled: Rows
     measures: NDArray[np.float64]
     weights: NDArray[np.float32]
+
+    def of_symbol(self, number: int) -> slice:
+        """The samples of symbol `number`, which may be none."""
+        begin, end = np.searchsorted(self.symbols, (number, number + 1))
+        return slice(int(begin), int(end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,10 @@ class Indicator(IndicatorEntry):
     symbol: OnSymbol = None
     parameters: dict[str, int | float] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        own = (self.name, self.as_, self.source, self.sources, self.timeframe, self.symbol)
+        return hash((*own, *sorted(self.parameters.items())))
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = super().__get_pydantic_json_schema__(core_schema, handler)
