@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
+    from ktrdr.payloads.tables import TableInfo
     from ktrdr.payloads.training import FoldsResults, TrainingResults
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
@@ -98,6 +99,40 @@ class _Unwatched:
 
     def stop_requested(self) -> bool:
         return False
+
+
+def import_table(
+    file: Path | str,
+    *,
+    known_at: str,
+    name: str = "",
+    period_column: str = "",
+    symbol_column: str = "",
+    timezone: str = "",
+    replace: bool = False,
+    home: Path | str | None = None,
+) -> TableInfo:
+    """Import a CSV or Parquet file whose column `known_at` says since when each row is known, as `{table: name, …}`.
+
+    `name` is by default the file's. Rows of one period with different `known_at` are its revisions; `period_column` and
+    `symbol_column` are found by their names where they are not given. A date counts as known at the end of its day in
+    `timezone`, or else wherever that is last on earth; times without a zone need one. Rows are added to a stored table,
+    or take its place with `replace`.
+
+    Raises InputError, ConflictError where stored rows have other numbers, and StorageError.
+    """
+    from ktrdr.payloads.tables import TableReading
+
+    path = Path(file)
+    options = {"period_column": period_column, "symbol_column": symbol_column, "timezone": timezone}
+    reading = TableReading.model_validate({"known_at": known_at} | {key: each for key, each in options.items() if each})
+    store = TableStore(_open_home(home).tables)
+    return store.import_file(name or path.stem, _read_bytes(path), path.name, reading, replace=replace)
+
+
+def tables(*, home: Path | str | None = None) -> tuple[TableInfo, ...]:
+    """What is known of each stored table, by name. Raises StorageError."""
+    return TableStore(_open_home(home).tables).list()
 
 
 def build_features(
@@ -550,6 +585,13 @@ def _parse_day(day: Day) -> date | None:
         return date.fromisoformat(day)
     except ValueError:
         raise InputError(f"{day!r} is not a date", hint="write YYYY-MM-DD") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint="check the folder and the name") from None
 
 
 def _read_text(path: Path) -> str:

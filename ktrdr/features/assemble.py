@@ -254,4 +254,5 @@ def _coverage(piece: _Piece) -> SymbolCoverage:
         border=instant(opens[parts.validation[0]]) if len(parts.validation) else None,
         clock=series.clock,
         holes=series.clock.holes(opens),
+        shortfalls=series.shortfalls,
     )

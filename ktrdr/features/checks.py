@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ktrdr.features.columns import Columns
     from ktrdr.features.dataset import Dataset, LeftOut, PartName
     from ktrdr.features.splits import Split
+    from ktrdr.market.other_series import Shortfall
     from ktrdr.strategy.spec import Strategy
 
 Instants = NDArray[np.datetime64]
@@ -60,6 +61,18 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
             feature=name,
             rows=count,
         )
+
+
+def check_other_series(symbol: str, shortfalls: Sequence[Shortfall], bars: int) -> None:
+    """Raises TrainingDataError where another series has nothing for any bar of the symbol."""
+    for each in shortfalls:
+        if each.rows == bars:
+            raise TrainingDataError(
+                f"{each.series} has nothing that was known at a bar of {symbol} and new enough: its bars run from "
+                f"{format_instant(each.first, 'seconds')} to {format_instant(each.last, 'seconds')}.",
+                hint=f"Load what is missing with: {each.mend}",
+                symbol=symbol,
+            )
 
 
 def check_candidates(samples: Mapping[str, int]) -> None:

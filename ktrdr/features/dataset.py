@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
+from ktrdr.market.other_series import Shortfall
 from ktrdr.market.trading_clock import Hole, TradingClock
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.evaluation import OTHER
@@ -67,6 +68,7 @@ class SymbolCoverage:
     border: opening instant of the last bar of the first validation sample; None without validation samples
     clock: the calendar of its bars
     holes: where bars are missing
+    shortfalls: what other series lack for its bars
     """
 
     symbol: str
@@ -82,6 +84,7 @@ class SymbolCoverage:
     border: datetime | None
     clock: TradingClock
     holes: tuple[Hole, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def calendar(self) -> CalendarChoice:

@@ -241,7 +241,7 @@ class IndicatorEntry(Section):
     @property
     def formula(self) -> str:
         """What it computes, as the strategy writes it."""
-        return str(getattr(self, self.key))
+        return f"{getattr(self, self.key)} of {self.symbol}" if self.symbol else str(getattr(self, self.key))
 
 
 class Indicator(IndicatorEntry):

@@ -12,11 +12,10 @@ from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import FeeModel
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.data import QuoteTick
-from nautilus_trader.model.enums import AccountType, ContingencyType, CurrencyType, OmsType, OrderSide
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, OrderListId, Symbol, Venue
+from nautilus_trader.model.enums import AccountType, CurrencyType, OmsType, OrderSide
+from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
-from nautilus_trader.model.orders import OrderList
 from nautilus_trader.trading.strategy import Strategy
 
 from tests.engines.case import Case, Fill, Outcome, SymbolCase, trade_all
