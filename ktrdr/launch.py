@@ -107,6 +107,25 @@ class Backup(Program):
 
 
 @dataclass(frozen=True, slots=True)
+class PluginCheck(Program):
+    """The check of a file of plugins.
+
+    file: the file
+    symbols: names, separated by commas, of stored series that are checked too
+    timeframe: of these
+    json: whether to print JSON
+    """
+
+    command = "plugins check"
+    module = "ktrdr.plugin_check"
+
+    file: Path | None = None
+    symbols: str | None = None
+    timeframe: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryMove(Program):
     """The move of a home's registry into another database.
 

@@ -364,7 +364,7 @@ def runs(
         limit=sys.maxsize if limit is None else limit,
     )
     database_url = "" if home else settings.ktrdr_database_url
-    return frame_of(read_home(opened.registry, database_url, IndicatorCatalogue()).select(asked))
+    return frame_of(read_home(opened.registry, database_url).select(asked))
 
 
 @dataclass(frozen=True)
@@ -433,7 +433,8 @@ def search(
     from ktrdr.strategy.search_loading import load_search
 
     text = with_settings(_strategy_text(strategy), set or {})
-    space = load_search(text, IndicatorCatalogue())
+    catalogue = IndicatorCatalogue()
+    space = load_search(text, catalogue)
     chosen = on_timeframes(space.strategy, timeframes)
     on_bars = StrategyOnBars(
         strategy=text,
@@ -443,6 +444,7 @@ def search(
         timeframes=chosen.timeframes,
         start=_parse_day(start),
         end=_parse_day(end),
+        plugins=catalogue.plugins(),
     )
     source = _open_home(home)
     for symbol in on_bars.symbols:

@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Bytes that the cache of datasets in KTRDR_HOME may take; what was used longest ago goes first.",
     )
+    ktrdr_plugins: str = Field(
+        "",
+        description="Python files with features, labels and networks of your own, separated by : (on Windows by ;).",
+    )
     ktrdr_import_max_rows: int = Field(
         20_000_000, ge=1, description="Rows of a file that is imported; a larger one is refused before it is read."
     )
@@ -156,6 +160,12 @@ class Settings(BaseSettings):
     def _absolute_home(self) -> Self:
         object.__setattr__(self, "ktrdr_home", self.ktrdr_home.expanduser().absolute())
         return self
+
+    @property
+    def plugin_files(self) -> tuple[Path, ...]:
+        """The files of KTRDR_PLUGINS; relative ones lie in the working directory."""
+        named = filter(None, (path.strip() for path in self.ktrdr_plugins.split(os.pathsep)))
+        return tuple(Path(path).expanduser().absolute() for path in named)
 
     @property
     def api_url(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import Fault, IndicatorNotFound, nearest
+from ktrdr.features import plugin_features
+from ktrdr.payloads.plugins import PluginDeclaration, Plugins, Unit
+from ktrdr.plugins.loading import Plugin, find_plugin, loaded_plugins
 from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator
 
 if TYPE_CHECKING:
@@ -83,6 +86,14 @@ class Scale(Enum):
             return values
 
 
+_SCALES_OF_UNITS: Mapping[Unit, Scale] = {
+    "none": Scale.OWN,
+    "price": Scale.LEVEL,
+    "price difference": Scale.SIZE,
+    "price squared": Scale.SQUARE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One column that an indicator makes."""
@@ -98,16 +109,28 @@ class _Slot:
 
 
 class IndicatorCatalogue:
-    """All of TA-Lib's functions by name, in any case. Stateless, so it may be shared by threads."""
+    """All of TA-Lib's functions by name, in any case, and the features that are plugins. May be shared by threads.
+
+    `described` says what plugins there are, for a process that must not run them. By default those of the setting are
+    loaded here, and of a resolved indicator the one that it was resolved with.
+    """
+
+    def __init__(self, described: Callable[[], Plugins] | None = None) -> None:
+        self._described = described
+
+    def plugins(self) -> Plugins:
+        return (self._described or loaded_plugins)()
 
     def names(self) -> tuple[str, ...]:
-        return _names()
+        return (*_names(), *self.plugins().names("feature"))
 
     def describe(self, name: str) -> IndicatorDescription:
         """Raises IndicatorNotFound."""
         function = name.lower()
         if function not in _names():
-            close = nearest(name, _names())
+            if found := self.plugins().find("feature", function):
+                return _described_plugin(found[1])
+            close = nearest(name, self.names())
             hint = f"did you mean {close!r}?" if close else "list them with: ktrdr indicators list"
             raise IndicatorNotFound(f"there is no indicator {name!r}", hint=hint)
         info, inputs = _info(function), tuple(slot.column for slot in _slots(function))
@@ -126,14 +149,15 @@ class IndicatorCatalogue:
 
     def check(self, indicator: Indicator) -> tuple[Fault, ...]:
         """All faults of one indicator. Paths are relative to it."""
-        if indicator.name.lower() not in _names():
-            suggestion = nearest(indicator.name, _names())
-            return (Fault("name", f"must be a TA-Lib function; it is {indicator.name!r}", indicator.name, suggestion),)
+        if not _is_talib(indicator):
+            return tuple(plugin_features.faults(indicator, self.plugins(), self.names))
         faults = (*_parameter_faults(indicator), *_source_faults(indicator))
         return faults or tuple(_range_faults(indicator))
 
     def resolve(self, indicator: Indicator) -> Indicator:
         """The same indicator with canonical names and every default written out; it must have no faults."""
+        if not _is_talib(indicator):
+            return plugin_features.resolve(indicator, self.plugins())
         function = indicator.name.lower()
         parameters: dict[str, int | float] = {
             known.name: int(known.default) if known.integer else known.default for known in _parameters(function)
@@ -145,6 +169,10 @@ class IndicatorCatalogue:
 
     def features(self, indicator: Indicator) -> tuple[Feature, ...]:
         """The columns that `compute` makes, in its order."""
+        if not _is_talib(indicator):
+            declared = self._declaration(indicator)
+            names = plugin_features.column_names(indicator, declared)
+            return tuple(Feature(name, _SCALES_OF_UNITS[declared.unit]) for name in names)
         function, outputs = indicator.name.lower(), _info(indicator.name.lower())["output_names"]
         base = indicator.as_ or _default_name(self.resolve(indicator))
         names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
@@ -156,12 +184,18 @@ class IndicatorCatalogue:
 
     def warmup(self, indicator: Indicator) -> int:
         """Leading rows on which the indicator is undefined."""
+        if not _is_talib(indicator):
+            return plugin_features.warmup(self._plugin(indicator), dict(indicator.parameters))
         resolved = self.resolve(indicator)
         return _lookback(resolved.name, resolved.parameters) + ("returns" in _columns(indicator))
 
     def compute(self, indicator: Indicator, bars: pl.DataFrame) -> dict[str, Series]:
-        """Compute TA-Lib's values for every bar: name -> [bars], float64, NaN in warm-up rows."""
-        resolved, names, warmup = self.resolve(indicator), self.feature_names(indicator), self.warmup(indicator)
+        """Compute TA-Lib's or a plugin's values for every bar: name -> [bars], float64, NaN in warm-up rows."""
+        names = self.feature_names(indicator)
+        if not _is_talib(indicator):
+            columns = plugin_features.compute(self._plugin(indicator), dict(indicator.parameters), bars)
+            return dict(zip(names, columns, strict=True))
+        resolved, warmup = self.resolve(indicator), self.warmup(indicator)
         if bars.height <= warmup:
             return {name: np.full(bars.height, np.nan) for name in names}
         values = _call(resolved.name, [source_series(bars, name) for name in _columns(resolved)], resolved.parameters)
@@ -169,6 +203,20 @@ class IndicatorCatalogue:
         for column in columns:
             column[:warmup] = np.nan  # TA-Lib fills integer outputs with zeros
         return dict(zip(names, columns, strict=True))
+
+    def _declaration(self, indicator: Indicator) -> PluginDeclaration:
+        """What its plugin declares. Raises PluginMismatch."""
+        if self._described is None:
+            return self._plugin(indicator).declaration
+        found = self._described().find("feature", indicator.name.lower())
+        assert found is not None
+        return found[1]
+
+    def _plugin(self, indicator: Indicator) -> Plugin:
+        """The plugin that it was resolved with, or is to be. Raises PluginMismatch and PluginError."""
+        sha256 = indicator.plugin or self.resolve(indicator).plugin
+        assert sha256 is not None
+        return find_plugin("feature", indicator.name.lower(), sha256)
 
 
 def source_series(bars: pl.DataFrame, source: str) -> Series:
@@ -197,6 +245,27 @@ def _names() -> tuple[str, ...]:
     import talib
 
     return tuple(sorted(name.lower() for name in talib.get_functions()))
+
+
+def _is_talib(indicator: Indicator) -> bool:
+    return indicator.plugin is None and indicator.name.lower() in _names()
+
+
+def _described_plugin(declared: PluginDeclaration) -> IndicatorDescription:
+    outputs, scale = declared.outputs or (declared.name,), _SCALES_OF_UNITS[declared.unit]
+    return IndicatorDescription(
+        name=declared.name,
+        title=declared.description or declared.name,
+        group="Plugins",
+        inputs=BAR_COLUMNS,
+        parameters=tuple(
+            Parameter(each.name, float(each.default), each.type == "integer") for each in declared.parameters
+        ),
+        outputs=outputs,
+        price_scale=scale is not Scale.OWN,
+        enters_as=tuple(scale.value.format(output) for output in outputs),
+        warmup=declared.warmup,
+    )
 
 
 def _function(function: str) -> Any:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.payloads.search import Objective, Parameters, Rung
 from ktrdr.payloads.unsealing import MOST_OF_WHO
 from ktrdr.timeframe import Timeframe
@@ -57,6 +58,7 @@ class StrategyOnBars(BaseModel):
     model_type: the strategy's `model.type`
     symbols, timeframes: of the bars; the first timeframe is that of the samples
     start, end: the days that bars are taken from, both inclusive; None for no bound
+    plugins: what the files of plugins declared when the work was asked for
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -68,6 +70,7 @@ class StrategyOnBars(BaseModel):
     timeframes: tuple[str, ...]
     start: date | None = None
     end: date | None = None
+    plugins: Plugins = Plugins()
 
     def describe(self) -> Metadata:
         return {

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.document import Document, Path, path_text, read_document
+from ktrdr.strategy.plugin_sections import plugin_faults, with_plugin_types, with_plugins
 from ktrdr.strategy.ranges import find_ranges
 from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
 from ktrdr.strategy.validation_errors import plain, shown, translated
@@ -32,6 +34,9 @@ class IndicatorCatalogue(Protocol):
         """The same indicator with canonical names and all defaults written out; it must have no faults."""
 
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]: ...
+
+    def plugins(self) -> Plugins:
+        """What the files of plugins declare."""
 
 
 def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str, Any] | None = None) -> Strategy:
@@ -68,13 +73,14 @@ def check(document: Document, catalogue: IndicatorCatalogue) -> tuple[Strategy |
     faults = [
         *document.faults,
         *faults,
+        *plugin_faults(document, catalogue),
         *indicators.faults,
         *_timeframe_faults(document),
         *_calendar_faults(document, faults),
     ]
     if strategy is None or faults:
         return None, faults
-    return strategy.model_copy(update={"indicators": tuple(indicators.resolved)}), []
+    return with_plugins(strategy, catalogue).model_copy(update={"indicators": tuple(indicators.resolved)}), []
 
 
 def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, Any]:
@@ -87,6 +93,7 @@ def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, An
         "description": "A trading model: its network, its training, and what it learns from bars.",
     }
     if catalogue is not None:
+        with_plugin_types(schema, catalogue.plugins())
         name = schema["$defs"]["Indicator"]["properties"]["name"]
         name["anyOf"] = [{"enum": list(catalogue.names())}, {"pattern": "[A-Z]"}]
     return schema

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
+    Discriminator,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ktrdr.payloads.plugins import PluginKind
+from ktrdr.strategy.section import LabelSpec, ModelSpec, PluginLabel, PluginModel, Section
 from ktrdr.timeframe import Timeframe
 
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
@@ -30,17 +33,29 @@ BOOSTING_RATE = 0.05
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-
-class Section(BaseModel):
-    """Base of all sections. Refuses unknown keys and implicit conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
+SHIPPED, PLUGIN = "shipped", "plugin"
 
 
-class ModelSpec(Section):
-    """Settings of all model families."""
+def members_by_type(union: Any) -> dict[str, type[BaseModel]]:
+    """The members of a discriminated union by their types."""
+    members = get_args(get_args(union)[0])
+    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
-    sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
+
+def _shipped_or_plugin(shipped: Any) -> Discriminator:
+    """Tells a type that is a plugin by a name that no shipped one has."""
+    types = members_by_type(shipped)
+
+    def tag(data: Any) -> str:
+        named = data.get("type") if isinstance(data, dict) else getattr(data, "type", None)
+        return PLUGIN if isinstance(named, str) and named not in types else SHIPPED
+
+    return Discriminator(tag)
+
+
+def _only_shipped(schema: JsonSchemaValue) -> None:
+    """Leave out the plugins, which no schema knows that is made without them."""
+    schema.update(schema.pop("oneOf")[0])
 
 
 class Network(ModelSpec):
@@ -96,9 +111,12 @@ class GradientBoosting(ModelSpec):
     l2: float = Field(0.0, ge=0, le=1e6, description="Strength of the pull of leaf values towards zero.")
 
 
+ShippedModel = Annotated[LSTM | GRU | MLP | TCN | Transformer | GradientBoosting, Field(discriminator="type")]
+
 Model = Annotated[
-    LSTM | GRU | MLP | TCN | Transformer | GradientBoosting,
-    Field(discriminator="type", description="The model that is trained."),
+    Annotated[ShippedModel, Tag(SHIPPED)] | Annotated[PluginModel, Tag(PLUGIN)],
+    _shipped_or_plugin(ShippedModel),
+    Field(description="The model that is trained.", json_schema_extra=_only_shipped),
 ]
 
 
@@ -129,13 +147,14 @@ class Training(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a CUDA GPU where there is one.")
 
 
-INDICATOR_KEYS = ("name", "as", "source", "sources", "timeframe")
+INDICATOR_KEYS = ("name", "as", "source", "sources", "timeframe", "plugin")
 
 
 class Indicator(Section):
-    """One TA-Lib function. In a document its parameters are keys next to its name, without a key of their own."""
+    """One TA-Lib function, or a plugin. In a document its parameters are keys next to its name, without a key of their
+    own."""
 
-    name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case.")
+    name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case, or a plugin.")
     as_: str | None = Field(
         None,
         alias="as",
@@ -149,6 +168,7 @@ class Indicator(Section):
     timeframe: NamedTimeframe | None = Field(
         None, description="The bars it is computed on; by default those of every timeframe of the strategy."
     )
+    plugin: str | None = Field(None, description="SHA-256 of the plugin's file, written by ktrdr.")
     parameters: dict[str, int | float] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -162,7 +182,8 @@ class Indicator(Section):
     @model_serializer(mode="wrap")
     def _spread_parameters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = handler(self)
-        return {key: value for key, value in fields.items() if key != "parameters"} | self.parameters
+        absent = {"parameters"} if self.plugin else {"parameters", "plugin"}
+        return {key: value for key, value in fields.items() if key not in absent} | self.parameters
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -176,10 +197,6 @@ class Indicator(Section):
         }
         schema["additionalProperties"] = {"type": "number", "description": "A parameter of the function."}
         return schema
-
-
-class LabelSpec(Section):
-    horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
 
 
 class Direction(LabelSpec):
@@ -242,8 +259,15 @@ def _typed(default: str) -> BeforeValidator:
     return BeforeValidator(fill)
 
 
+ShippedLabels = Annotated[Direction | ForwardReturn | TripleBarrier | Trend, Field(discriminator="type")]
+
 Labels = Annotated[
-    Annotated[Direction | ForwardReturn | TripleBarrier | Trend, Field(discriminator="type")], _typed("direction")
+    Annotated[
+        Annotated[ShippedLabels, Tag(SHIPPED)] | Annotated[PluginLabel, Tag(PLUGIN)],
+        _shipped_or_plugin(ShippedLabels),
+        Field(json_schema_extra=_only_shipped),
+    ],
+    _typed("direction"),
 ]
 
 Embargo = Annotated[int, Field(ge=0, le=1_000_000)] | Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
@@ -320,6 +344,14 @@ class Features(Section):
     )
 
 
+class PluginUse(NamedTuple):
+    """A plugin that a strategy uses, and the SHA-256 of its file."""
+
+    kind: PluginKind
+    name: str
+    sha256: str | None
+
+
 class Strategy(Section):
     name: str = Field(min_length=1, max_length=128, description="What the strategy is called.")
     description: str = Field("", max_length=10_000, description="What it tries, in words.")
@@ -366,7 +398,20 @@ class Strategy(Section):
 
     @property
     def is_regression(self) -> bool:
+        if isinstance(self.labels, PluginLabel):
+            return not self.labels.classes
         return self.labels.type == "forward_return"
+
+    @property
+    def plugins(self) -> tuple[PluginUse, ...]:
+        """What it uses of plugins, once it is loaded."""
+        features = (PluginUse("feature", each.name, each.plugin) for each in self.indicators)
+        label, model = self.labels, self.model
+        others = (
+            PluginUse("label", label.type, label.plugin if isinstance(label, PluginLabel) else None),
+            PluginUse("network", model.type, model.plugin if isinstance(model, PluginModel) else None),
+        )
+        return tuple(dict.fromkeys(each for each in (*features, *others) if each.sha256))
 
     @property
     def slug(self) -> str:

@@ -15,25 +15,20 @@ from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
     INDICATOR_KEYS,
+    SHIPPED,
     Controls,
     Costs,
     Data,
     EarlyStopping,
     Features,
-    Labels,
-    Model,
+    ShippedLabels,
+    ShippedModel,
     Strategy,
     Training,
     Validation,
+    members_by_type,
 )
 from ktrdr.timeframe import Timeframe
-
-
-def _by_type(union: Any) -> dict[str, type[BaseModel]]:
-    """The members of a discriminated union by their tags."""
-    members = get_args(get_args(union)[0])
-    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
-
 
 SECTIONS: dict[Path, type[BaseModel]] = {
     (): Strategy,
@@ -47,9 +42,9 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("search", "halving"): Halving,
 }
 UNIONS: dict[str, dict[str, type[BaseModel]]] = {
-    "model": _by_type(Model),
-    "labels": _by_type(Labels),
-    "validation": _by_type(Validation),
+    "model": members_by_type(ShippedModel),
+    "labels": members_by_type(ShippedLabels),
+    "validation": members_by_type(get_args(Validation)[0]),
 }
 
 RULES = {
@@ -124,7 +119,8 @@ def _path(details: ErrorDetails) -> Path:
     """The place in the document, without the tags of unions and the group of an indicator's parameters."""
     location = details["loc"]
     if location and location[0] in UNIONS:
-        location = (*location[:1], *location[2:])
+        tags = 2 if location[1:2] == (SHIPPED,) else 1
+        location = (*location[:1], *location[1 + tags :])
     if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
         location = (*location[:2], *location[3:4])
     if location[:1] == ("validation",) and location[1:2] == ("embargo",):

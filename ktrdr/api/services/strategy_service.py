@@ -9,6 +9,7 @@ from typing import Any
 from ktrdr.api.schemas.strategies import Indicator, SearchedKey, SearchOutline, StrategyFault, StrategyVerdict
 from ktrdr.errors import StrategyError
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_loading import is_search, load_search
 from ktrdr.strategy.search_schema import with_ranges
@@ -45,6 +46,9 @@ class StrategyService:
     async def indicator(self, name: str) -> Indicator:
         """Raises IndicatorNotFound with the nearest name."""
         return await asyncio.to_thread(self._describe, name)
+
+    async def plugins(self) -> Plugins:
+        return await asyncio.to_thread(self._catalogue.plugins)
 
     def _load(self, text: str) -> tuple[Strategy, Search | None]:
         if not is_search(text):

@@ -25,6 +25,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
@@ -124,7 +125,13 @@ class TrainingService:
             timeframes=strategy.timeframes,
             start=request.start_date,
             end=request.end_date,
+            plugins=self._plugins_of(strategy),
         )
+
+    def _plugins_of(self, strategy: Strategy) -> Plugins:
+        """Those that it uses; their files are not read where there are none."""
+        used = [(each.kind, each.name) for each in strategy.plugins]
+        return self._catalogue.plugins().only(used) if used else Plugins()
 
     async def _resume(self, parent: Operation, job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
         return ordinary(await self.continuation(parent, job))

@@ -1,0 +1,56 @@
+"""Tries all contracts of all plugins of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ktrdr.errors import InputError
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.payloads.plugins import PluginDeclaration, PluginKind, Plugins
+from ktrdr.plugin_check.contract import Contract, ContractBroken, Finding, try_contracts
+from ktrdr.plugin_check.features import FeatureContracts
+from ktrdr.plugin_check.labels import LabelContracts
+from ktrdr.plugin_check.networks import NetworkContracts
+from ktrdr.plugin_check.series import CheckedSeries
+from ktrdr.plugins.loading import Plugin, find_plugin, load_plugins
+from ktrdr.strategy.spec import ShippedLabels, ShippedModel, members_by_type
+from ktrdr.training.determinism import make_repeatable
+
+_SEED = 42
+
+
+def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]:
+    """What came of each contract, plugin by plugin. Raises InputError for a file that cannot be loaded."""
+    (file,) = load_plugins([path]).files
+    if file.error:
+        raise InputError(file.error, hint="correct the file, then check it again")
+    make_repeatable(_SEED, 1)
+    for declared in file.plugins:
+        plugin = find_plugin(declared.kind, declared.name, file.sha256)
+        yield from try_contracts(declared.name, path, [_name_is_free(declared), *_contracts(plugin, series)])
+
+
+def _contracts(plugin: Plugin, series: Sequence[CheckedSeries]) -> Iterator[Contract]:
+    """Those of its kind; of features and labels on every series."""
+    if plugin.declaration.kind == "network":
+        yield from NetworkContracts(plugin).contracts()
+        return
+    contracts = FeatureContracts if plugin.declaration.kind == "feature" else LabelContracts
+    for each in series:
+        yield from (replace(contract, series=str(each)) for contract in contracts(plugin, each).contracts())
+
+
+def _name_is_free(declared: PluginDeclaration) -> Contract:
+    def check() -> None:
+        if declared.name in _shipped_names(declared.kind):
+            raise ContractBroken(f"ktrdr has a {declared.kind} of this name, which strategies get; choose another")
+
+    return Contract("name", check)
+
+
+def _shipped_names(kind: PluginKind) -> Collection[str]:
+    if kind == "feature":
+        return IndicatorCatalogue(Plugins).names()
+    return members_by_type(ShippedLabels if kind == "label" else ShippedModel)

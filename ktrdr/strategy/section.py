@@ -1,0 +1,64 @@
+"""The base of a strategy's sections, and those whose type may be a plugin."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+
+class Section(BaseModel):
+    """Base of all sections. Refuses unknown keys and implicit conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
+
+
+class ModelSpec(Section):
+    """Settings of all model families."""
+
+    sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
+
+
+class LabelSpec(Section):
+    horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
+
+
+class PluginSection(Section):
+    """A section whose type is a plugin. In a document its parameters are keys of their own.
+
+    plugin: SHA-256 of the plugin's file, which a strategy gets when it is loaded
+    """
+
+    type: str
+    plugin: str | None = Field(None, description="SHA-256 of the plugin's file, written by ktrdr.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def unchecked(cls, data: dict[str, Any]) -> Self:
+        """The section as a document has it, whatever the values are."""
+        return cls.model_construct(**cls._gather_parameters(data))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_parameters(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        own = {key: value for key, value in data.items() if key in cls.model_fields}
+        return own | {"parameters": {key: value for key, value in data.items() if key not in cls.model_fields}}
+
+    @model_serializer(mode="wrap")
+    def _spread_parameters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = handler(self)
+        return {key: value for key, value in fields.items() if key != "parameters"} | self.parameters
+
+
+class PluginModel(PluginSection, ModelSpec):
+    """A network of one's own."""
+
+
+class PluginLabel(PluginSection, LabelSpec):
+    """A label of one's own. `classes` are those that its plugin declares, none in a regression."""
+
+    classes: tuple[str, ...] | None = Field(
+        None, strict=False, description="What the plugin declares, written by ktrdr."
+    )
