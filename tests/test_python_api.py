@@ -102,7 +102,9 @@ def test_folds_are_trained_one_after_the_other(home: Path, tmp_path: Path) -> No
 
 
 def test_a_search_comes_with_its_trials_and_a_winner_that_a_training_repeats(home: Path, tmp_path: Path) -> None:
-    strategy = STRATEGY.replace("epochs: 2", "epochs: 2, learning_rate: {log: [1e-4, 1e-2]}")
+    # A schedule over the epochs of a rung would give the winner other bits than its trial.
+    schedule = "schedule: {type: one_cycle, warmup_ratio: {float: [0.1, 0.6]}}"
+    strategy = STRATEGY.replace("epochs: 2", f"epochs: 2, learning_rate: {{log: [1e-4, 1e-2]}}, {schedule}")
     ranges = f"{strategy}search: {{trials: 3, halving: {{factor: 3, min_epochs: 1}}}}\n"
 
     search = ktrdr.search(ranges, "AAPL", ["1d"], output=tmp_path / "search", home=home, set={"search.seed": 5})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.dataset import Dataset, Part
-    from ktrdr.strategy.spec import Costs
+    from ktrdr.payloads.trading_rules import Costs
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.evaluation.signals import Signals
-    from ktrdr.strategy.spec import Costs
+    from ktrdr.payloads.trading_rules import Costs
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,7 @@ VOLATILITY_BARS = 20
 _LEAST_BARS = 3 * VOLATILITY_BARS
 _MOST_DRAWS, _LEAST_DRAWS, _MOST_DRAWN_BARS = 1000, 100, 50_000_000
 _TOTAL_LOSS_BPS = 10_000.0
+_BAND_POINTS = 60
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _THIRDS = ("low", "middle", "high")
 
@@ -83,24 +84,31 @@ def _bands(returns: Floats) -> ReturnBands | None:
     block = math.ceil(periods ** (1 / 3))
     draws = min(_MOST_DRAWS, max(_LEAST_DRAWS, _MOST_DRAWN_BARS // periods))
     random = np.random.default_rng(0)
-    ends, deepest = zip(*(_redrawn(returns, block, random) for _ in range(draws)), strict=True)
+    places = np.linspace(0, periods - 1, min(_BAND_POINTS, periods)).round().astype(np.int64)
+    drawn, deepest = zip(*(_redrawn(returns, block, random, places) for _ in range(draws)), strict=True)
+    equity = np.stack(drawn)
+    ends = equity[:, -1] - 1
     return ReturnBands(
         draws=draws,
         block=block,
         levels=LEVELS,
         total_return=tuple(np.quantile(ends, LEVELS).tolist()),
         max_drawdown=tuple(np.quantile(deepest, LEVELS).tolist()),
-        loss_probability=float(np.mean(np.array(ends) < 0)),
+        loss_probability=float(np.mean(ends < 0)),
+        bars=tuple((places + 1).tolist()),
+        equity=tuple(tuple(row) for row in np.quantile(equity, LEVELS, axis=0).round(6).tolist()),
     )
 
 
-def _redrawn(returns: Floats, block: int, random: np.random.Generator) -> tuple[float, float]:
-    """Total return and deepest drawdown of one resample, which is as long as the original."""
+def _redrawn(
+    returns: Floats, block: int, random: np.random.Generator, shown: NDArray[np.int64]
+) -> tuple[Floats, float]:
+    """Equity after the `shown` bars, and deepest drawdown, of one resample, which is as long as the original."""
     starts = random.integers(0, len(returns), math.ceil(len(returns) / block))
     places = (starts[:, None] + np.arange(block)).ravel()[: len(returns)] % len(returns)
     equity = np.cumprod(1 + returns[places])
     highest = np.maximum.accumulate(np.maximum(equity, 1.0))
-    return float(equity[-1] - 1), float((equity / highest - 1).min())
+    return equity[shown], float((equity / highest - 1).min())
 
 
 def _by_volatility(traded: Backtest) -> tuple[GroupReturn, ...]:

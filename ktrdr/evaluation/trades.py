@@ -15,7 +15,7 @@ from ktrdr.features.stretches import opens_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.strategy.spec import Costs
+    from ktrdr.payloads.trading_rules import Costs
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 ReadBars = Callable[..., "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars; without the last two all of them."""
 
-TRADES, TRADES_CSV, REPORT = "trades.parquet", "trades.csv", "report.html"
+TRADES, TRADES_CSV, REPORT, STRESS = "trades.parquet", "trades.csv", "report.html", "stress.png"
 _NO_EVIDENCE = "No evidence, as the model was trained on some of these bars."
 ARTIFACTS = {
     "report": REPORT,
@@ -54,6 +54,7 @@ ARTIFACTS = {
     "trades_csv": TRADES_CSV,
     "evaluated_rows": EVALUATED_ROWS,
     "equity_plot": EQUITY,
+    "stress_plot": STRESS,
     "summary": SUMMARY,
 }
 
@@ -270,4 +271,7 @@ def _write(
     plot = reports.plot_backtest(results, strategy.name)
     write_file(folder / EQUITY, plot)
     write_file(folder / SUMMARY, reports.backtest_summary(results, strategy.name).encode())
-    write_file(folder / REPORT, reports.backtest_report(results, strategy.name, plot, trades).encode())
+    stress_plot = reports.plot_stress(results, strategy.name)
+    write_file(folder / STRESS, stress_plot)
+    report = reports.backtest_report(results, strategy.name, plot, stress_plot, trades)
+    write_file(folder / REPORT, report.encode())

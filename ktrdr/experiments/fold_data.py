@@ -38,7 +38,7 @@ _GATE = "leak_gate.json"
 _ROOMS = ("market", "strategy", "features", "evaluation")
 # Sections of a strategy that change nothing here, and the only keys of two others that do. All else counts, also what a
 # later version adds.
-_IRRELEVANT = frozenset({"name", "description", "costs", "controls"})
+_IRRELEVANT = frozenset({"name", "description", "positions", "costs", "controls"})
 _RELEVANT = {"model": ("sequence_length",), "training": ("validation_split", "sample_weights")}
 
 

@@ -44,6 +44,10 @@ class ReturnBands(Payload):
     total_return: tuple[float, ...] = Field(description="Quantiles of the return after costs.")
     max_drawdown: tuple[float, ...] = Field(description="Quantiles of the deepest drawdown, from the deepest on.")
     loss_probability: float = Field(description="Share of the resamples that end below the capital at the start.")
+    bars: tuple[int, ...] = Field((), description="Numbers of bars since the start, up to all of them.")
+    equity: tuple[tuple[float, ...], ...] = Field(
+        (), description="For each level the quantiles of the equity after so many bars; it begins with 1."
+    )
 
 
 class Stress(Payload):

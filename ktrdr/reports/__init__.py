@@ -6,6 +6,7 @@ from ktrdr.reports.equity_plot import plot_backtest, plot_equity, plot_test_equi
 from ktrdr.reports.importance_plot import plot_importance
 from ktrdr.reports.metrics_plot import plot_metrics
 from ktrdr.reports.report_data import TrainingReport
+from ktrdr.reports.stress_plot import plot_stress
 from ktrdr.reports.summary import summary
 from ktrdr.reports.unsealing_summary import unsealing_summary
 
@@ -17,6 +18,7 @@ __all__ = [
     "plot_equity",
     "plot_importance",
     "plot_metrics",
+    "plot_stress",
     "plot_test_equity",
     "summary",
     "unsealing_summary",

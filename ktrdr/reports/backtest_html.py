@@ -33,10 +33,11 @@ th:first-child, td:first-child { text-align: left } .scroll { overflow-x: auto }
 """
 
 
-def backtest_report(results: BacktestResults, strategy: str, plot: bytes, trades: pl.DataFrame) -> str:
-    """The page; `plot` is its PNG, and `trades` are those of `list_trades`."""
+def backtest_report(
+    results: BacktestResults, strategy: str, equity_plot: bytes, stress_plot: bytes, trades: pl.DataFrame
+) -> str:
+    """The page; both plots are PNG, and `trades` are those of `list_trades`."""
     title = f"{strategy}: {heading(results)}"
-    picture = b64encode(plot).decode()
     return "\n".join(
         [
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>',
@@ -45,16 +46,25 @@ def backtest_report(results: BacktestResults, strategy: str, plot: bytes, trades
             *(f'<p class="warning">{_text(sentence(each))}</p>' for each in results.warnings),
             f"<p>{_text(results.evaluation.verdict)}</p><p>{_text(results.backtest.verdict)}</p>",
             f"<dl>{''.join(_headline(results))}</dl>",
-            f'<img alt="Equity and drawdown, of the model and of holding" src="data:image/png;base64,{picture}">',
+            _image("Equity and drawdown, of the model and of holding", equity_plot),
             f"<h2>Predictions</h2><pre>{_lines(evaluation_lines(results.evaluation))}</pre>",
             f"<h2>Trading on them</h2><pre>{_lines(backtest_lines(results.backtest))}</pre>",
-            f"<h2>What the return depends on</h2><pre>{_lines(stress_lines(results.stress))}</pre>"
-            if results.stress
-            else "",
+            *_stress(results, stress_plot),
             f"<h2>Trades</h2>{_trades(trades)}",
             "</body></html>\n",
         ]
     )
+
+
+def _stress(results: BacktestResults, plot: bytes) -> Iterator[str]:
+    if results.stress:
+        yield "<h2>What the return depends on</h2>"
+        yield _image("Return by costs, by delay and by year, and what other orders of the bars come to", plot)
+        yield f"<pre>{_lines(stress_lines(results.stress))}</pre>"
+
+
+def _image(text: str, plot: bytes) -> str:
+    return f'<img alt="{text}" src="data:image/png;base64,{b64encode(plot).decode()}">'
 
 
 def _headline(results: BacktestResults) -> Iterator[str]:

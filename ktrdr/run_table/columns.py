@@ -21,7 +21,7 @@ NUMBERS = frozenset((*MEASURES, "fold", "trial"))
 USUAL = ("id", "name")
 """Shown whenever nobody names columns."""
 
-_SECTIONS = ("model", "training", "validation", "labels", "features", "costs", "controls", "data")
+_SECTIONS = ("model", "training", "validation", "labels", "features", "positions", "costs", "controls", "data")
 
 
 def cells(run: RunSummary, annotations: Annotations) -> dict[str, Value]:

@@ -21,6 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ktrdr.payloads.plugins import PluginKind
+from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.section import LabelSpec, ModelSpec, PluginLabel, PluginModel, Section
 from ktrdr.timeframe import Timeframe
 
@@ -125,6 +126,41 @@ class EarlyStopping(Section):
     min_delta: float = Field(0.0, ge=0, description="Smallest fall of the validation loss that counts.")
 
 
+class RateByStep(Section):
+    """Settings of schedules that follow the steps of the optimizer, over all of `training.epochs`."""
+
+    warmup_ratio: float
+    final_factor: float = Field(0.0, ge=0, le=1, description="Rate of the last step, as a share of learning_rate.")
+
+
+class Cosine(RateByStep):
+    """A linear rise to learning_rate, then half a cosine down."""
+
+    type: Literal["cosine"]
+    warmup_ratio: Fraction = Field(0.0, description="Share of all steps in which the rate rises.")
+
+
+class OneCycle(RateByStep):
+    """Half a cosine from a low rate up to learning_rate, then half a cosine down."""
+
+    type: Literal["one_cycle"]
+    warmup_ratio: Fraction = Field(0.3, description="Share of all steps in which the rate rises.")
+    initial_factor: float = Field(0.04, gt=0, le=1, description="Rate of the first step, as a share of learning_rate.")
+
+
+class Plateau(Section):
+    """A lower rate whenever the validation loss has stopped falling."""
+
+    type: Literal["plateau"]
+    patience: int = Field(5, ge=1, le=100_000, description="Epochs without improvement before the rate falls.")
+    factor: float = Field(0.5, gt=0, lt=1, description="What the rate is multiplied by then.")
+    min_delta: float = Field(0.0, ge=0, description="Smallest fall of the validation loss that counts.")
+    min_factor: Fraction = Field(0.0, description="Lowest rate, as a share of learning_rate.")
+
+
+Schedule = Annotated[Cosine | OneCycle | Plateau, Field(discriminator="type")]
+
+
 class Training(Section):
     epochs: int = Field(50, ge=1, le=100_000, description="Passes over the training part.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in one step of the optimizer.")
@@ -133,6 +169,12 @@ class Training(Section):
     )
     learning_rate: float = Field(
         1e-3, gt=0, le=10, description="Step size of the optimizer; of gradient_boosting 0.05 by default."
+    )
+    # Left out of documents where it is null, so that strategies from before it was there keep their fingerprints.
+    schedule: Schedule | None = Field(
+        None,
+        exclude_if=lambda schedule: schedule is None,
+        description="How the learning rate changes; null: not at all.",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="How weights follow gradients.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="Strength of the pull of weights towards zero.")
@@ -308,13 +350,6 @@ class PurgedKFold(ValidationSpec):
 Validation = Annotated[Annotated[Holdout | WalkForward | PurgedKFold, Field(discriminator="type")], _typed("holdout")]
 
 
-class Costs(Section):
-    """Costs of one trade, each way, in basis points (hundredths of a percent) of the traded value."""
-
-    fee_bps: float = Field(1.0, ge=0, le=10_000, description="Fee of one trade.")
-    slippage_bps: float = Field(2.0, ge=0, le=10_000, description="How much worse than the open a trade is filled.")
-
-
 class Controls(Section):
     """Control models, which show what the training procedure reaches without information."""
 
@@ -376,6 +411,7 @@ class Strategy(Section):
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
+    positions: Positions = Field(default_factory=Positions, description="How predictions become positions.")
     costs: Costs = Field(default_factory=Costs, description="What trading on the predictions would cost.")
     controls: Controls = Field(default_factory=Controls, description="What is trained for comparison.")
 
@@ -394,6 +430,16 @@ class Strategy(Section):
     def _check_timeframes(self) -> Self:
         if list(self.timeframes) != sorted(set(self.timeframes), key=lambda each: each.length):
             raise PydanticCustomError("timeframes", "name each once, shortest first", {"key": "timeframes"})
+        return self
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if self.training.schedule is not None and self.model.type == "gradient_boosting":
+            raise PydanticCustomError(
+                "schedule",
+                "be absent with model.type gradient_boosting, whose rounds all have the same learning_rate",
+                {"key": ("training", "schedule")},
+            )
         return self
 
     @property

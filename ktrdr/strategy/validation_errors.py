@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ktrdr.errors import Fault, nearest
+from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
     INDICATOR_KEYS,
     SHIPPED,
     Controls,
-    Costs,
     Data,
     EarlyStopping,
     Features,
+    Schedule,
     ShippedLabels,
     ShippedModel,
     Strategy,
@@ -36,6 +37,7 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("training", "early_stopping"): EarlyStopping,
     ("features",): Features,
     ("data",): Data,
+    ("positions",): Positions,
     ("costs",): Costs,
     ("controls",): Controls,
     ("search",): SearchSettings,
@@ -43,8 +45,9 @@ SECTIONS: dict[Path, type[BaseModel]] = {
 }
 UNIONS: dict[str, dict[str, type[BaseModel]]] = {
     "model": members_by_type(ShippedModel),
+    "training.schedule": members_by_type(Schedule),
     "labels": members_by_type(ShippedLabels),
-    "validation": members_by_type(get_args(Validation)[0]),
+    "validation": members_by_type(Validation),
 }
 
 RULES = {
@@ -117,17 +120,24 @@ def _is_echo(details: ErrorDetails) -> bool:
 
 def _path(details: ErrorDetails) -> Path:
     """The place in the document, without the tags of unions and the group of an indicator's parameters."""
-    location = details["loc"]
-    if location and location[0] in UNIONS:
-        tags = 2 if location[1:2] == (SHIPPED,) else 1
-        location = (*location[:1], *location[1 + tags :])
+    location = _without_tag(details["loc"])
     if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
         location = (*location[:2], *location[3:4])
     if location[:1] == ("validation",) and location[1:2] == ("embargo",):
         location = location[:2]
     if (key := details.get("ctx", {}).get("key")) is not None:
-        return (*location, key)
+        return (*location, *key) if isinstance(key, tuple) else (*location, key)
     return (*location, "type") if details["type"].startswith("union_tag") else location
+
+
+def _without_tag(location: Path) -> Path:
+    """Without what pydantic puts after the place of a union: the type of the member that failed, and what tells plugins
+    from the shipped ones."""
+    for end in range(1, len(location)):
+        if path_text(location[:end]) in UNIONS:
+            tags = 2 if location[end] == SHIPPED else 1
+            return (*location[:end], *location[end + tags :])
+    return location
 
 
 def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
@@ -198,8 +208,7 @@ def _unknown(path: Path, data: Mapping[str, Any]) -> str:
 def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
     """The nearest key of the same section, or the path at which the key is valid."""
     parent, key = path[:-1], str(path[-1])
-    if parent and parent[0] in UNIONS:
-        place = str(parent[0])
+    if (place := path_text(parent)) in UNIONS:
         section: type[BaseModel] | None = UNIONS[place][_type(place, data)]
     else:
         section = SECTIONS.get(parent)
@@ -211,7 +220,10 @@ def _known_key(path: Path, data: Mapping[str, Any]) -> str | None:
 def _type(place: str, data: Mapping[str, Any]) -> str:
     """The type of a union's member in the document; the only type with a default may be left out."""
     default = next((kind for kind, each in UNIONS[place].items() if not each.model_fields["type"].is_required()), "")
-    return str(data.get(place, {}).get("type", default))
+    section: Any = data
+    for key in place.split("."):
+        section = section.get(key, {})
+    return str(section.get("type", default))
 
 
 def _homes(key: str) -> Iterator[Path]:
@@ -219,4 +231,4 @@ def _homes(key: str) -> Iterator[Path]:
     yield from (place for place, section in SECTIONS.items() if key in section.model_fields)
     for place, members in UNIONS.items():
         if any(key in member.model_fields for member in members.values()):
-            yield (place,)
+            yield tuple(place.split("."))

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from ktrdr.training.architectures.model import CHUNK, copy_to_cpu, copy_weights
 from ktrdr.training.loop import OnBatch, Score, StopRequested
+from ktrdr.training.schedules import build_schedule
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Training
@@ -22,30 +23,32 @@ if TYPE_CHECKING:
 
 
 class NetworkTrainer:
-    """A network, its optimiser, and two generators: one for permutations, and torch's own for dropout."""
+    """A network, its optimiser with a schedule, and two generators: for permutations, and torch's own for dropout.
+
+    learning_rate: of the first step of the newest epoch
+    """
 
     def __init__(self, model: nn.Module, data: TrainingTensors, settings: Training) -> None:
         self.model = model.to(data.windows.device)
         self.data = data
         self.settings = settings
         self.optimizer = build_optimizer(settings, model)
+        self._batches = math.ceil(len(data.train) / settings.batch_size)
+        self.schedule = build_schedule(settings, self.optimizer, settings.epochs * self._batches)
+        self.learning_rate = settings.learning_rate
         # On the CPU whatever the device, so that every device sees the samples in the same order.
         self.sampler = torch.Generator().manual_seed(settings.seed)
         self._best: dict[str, Tensor] = {}
 
-    @property
-    def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
     def epoch(self, epoch: int, on_batch: OnBatch, stop_requested: StopRequested) -> Score | None:
-        model, optimizer, windows = self.model, self.optimizer, self.data.windows
+        model, optimizer, schedule, windows = self.model, self.optimizer, self.schedule, self.data.windows
         class_weights, clip = self.data.class_weights, self.settings.gradient_clip
         parameters = list(model.parameters())
-        samples = len(self.data.train)
-        batches = math.ceil(samples / self.settings.batch_size)
+        samples, batches = len(self.data.train), self._batches
         samples_seen = (epoch - 1) * samples
         starts, labels, weights = self._shuffled(batches)
         loss_sum, correct = _zeros(windows.device)
+        self.learning_rate = schedule.learning_rate
 
         model.train()
         for batch in range(batches):
@@ -58,6 +61,7 @@ class NetworkTrainer:
             if clip is not None:
                 nn.utils.clip_grad_norm_(parameters, clip)
             optimizer.step()
+            schedule.after_step()
             # These stay on the device: reading them here would wait for it in every batch.
             loss_sum += loss.detach()
             correct += count_hits(outputs.detach(), expected)
@@ -69,7 +73,10 @@ class NetworkTrainer:
         return Score(loss_sum.item() / samples, correct.item() / samples)
 
     def validate(self, stop_requested: StopRequested = lambda: False) -> Score | None:
-        return validate(self.model, self.data, stop_requested)
+        score = validate(self.model, self.data, stop_requested)
+        if score is not None:
+            self.schedule.after_validation(score.loss)
+        return score
 
     def keep_best(self) -> None:
         self._best = copy_weights(self.model)
@@ -82,6 +89,7 @@ class NetworkTrainer:
         tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
         for parameter, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{parameter}.{name}": copy_to_cpu(tensor) for name, tensor in moments.items()}
+        tensors |= {f"schedule.{name}": tensor for name, tensor in self.schedule.capture().items()}
         tensors["random.torch"] = torch.get_rng_state()
         tensors["random.sampler"] = self.sampler.get_state()
         if (generator := self._device_generator) is not None:
@@ -97,6 +105,7 @@ class NetworkTrainer:
             moments.setdefault(int(parameter), {})[moment] = tensor.clone()
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.schedule.restore(_under("schedule.", tensors))
         self._best = _under("best.", tensors)
         self.sampler.set_state(tensors["random.sampler"])
         torch.set_rng_state(tensors["random.torch"])

@@ -27,7 +27,7 @@ class EpochMetrics:
     samples_seen: training samples since the first epoch
     train_loss, train_accuracy: training part; for a network the mean over batches, each measured before its step
     val_loss, val_accuracy: validation part, after the epoch
-    learning_rate: step size during the epoch
+    learning_rate: step size of the epoch's first step
     duration: seconds
     ended_at: seconds since 1970, UTC
 

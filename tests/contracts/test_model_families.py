@@ -34,6 +34,12 @@ FINGERPRINT = Fingerprint({}, 0, {})
 
 FAMILY_NAMES = [family.type for family in FAMILIES]
 NETWORKS = [name for name in FAMILY_NAMES if name != "gradient_boosting"]
+SCHEDULES: list[dict[str, Any]] = [
+    {"type": "cosine", "warmup_ratio": 0.25, "final_factor": 0.1},
+    {"type": "one_cycle"},
+    {"type": "plateau", "patience": 1, "min_delta": 10.0},
+]
+
 REGRESSION = 1
 
 every_family = pytest.mark.parametrize("family", FAMILY_NAMES)
@@ -188,6 +194,28 @@ def test_it_goes_on_from_a_file_to_the_same_bits(family: str, outputs: int, tmp_
         assert numbers(resumed.history) == numbers(whole.history)
         assert same_bits(resumed.trainer.best_weights(), whole.trainer.best_weights())
         assert same_bits(resumed.trainer.capture()(), whole.trainer.capture()())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: str(schedule["type"]))
+@every_network
+def test_a_schedule_goes_on_from_a_file_with_the_rates_of_all_epochs(
+    family: str, schedule: dict[str, Any], tmp_path: Path
+) -> None:
+    data, settings = data_of(2), settings_of(family, epochs=4, schedule=schedule)
+    whole = go_on(state_of(family, data, 2, settings), settings)
+    rates = [metrics.learning_rate for metrics in whole.history]
+    assert len(set(rates)) > 2
+    first = state_of(family, data, 2, settings)
+    train(first, settings, SilentObserver(), lambda: False, lambda _: None, until=2)
+    file = write(tmp_path, Checkpoint.capture(first, FINGERPRINT))
+
+    resumed = state_of(family, data, 2, settings)
+    read(file).restore(resumed)
+    go_on(resumed, settings)
+
+    assert numbers(resumed.history) == numbers(whole.history)
+    assert same_bits(resumed.trainer.capture()(), whole.trainer.capture()())
+    assert not same_bits(copy_weights(resumed.model), copy_weights(trained(family, data, 2, epochs=4).model))
 
 
 @every_task

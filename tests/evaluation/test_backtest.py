@@ -19,7 +19,7 @@ from ktrdr.features.stretches import opens_of
 from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.data import CalendarChoice
-from ktrdr.strategy.spec import Costs
+from ktrdr.payloads.trading_rules import Costs
 from ktrdr.timeframe import Timeframe
 
 FREE = Costs(fee_bps=0, slippage_bps=0)

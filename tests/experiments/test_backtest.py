@@ -228,6 +228,8 @@ def test_what_the_return_depends_on(model: Training, backtest: Backtest) -> None
     assert stress.by_hour == ()
     assert list(stress.bands.total_return) == sorted(stress.bands.total_return)
     assert stress.bands.total_return[0] < total < stress.bands.total_return[-1]
+    assert stress.bands.bars[-1] == later.backtest.bars
+    assert [row[-1] - 1 for row in stress.bands.equity] == pytest.approx(stress.bands.total_return, abs=1e-6)
     assert "nothing is left of the return" in Path(later.artifacts["summary"]).read_text()
 
 

@@ -204,6 +204,17 @@ def test_documents_that_cannot_be_read_say_why(text: str, expected: str) -> None
         ("training: {learning_rate: false}", "line 3: training.learning_rate must be a number; it is false"),
         ("training: {dropout: 0.1}", "did you mean 'model.dropout'?"),
         ("training: {early_stopping: {patience: 0}}", "training.early_stopping.patience must be at least 1; it is 0"),
+        (
+            "training: {schedule: {type: cosin}}",
+            "training.schedule.type must be one of cosine, one_cycle, plateau; it is 'cosin'; did you mean 'cosine'?",
+        ),
+        ("training: {schedule: {factor: 0.5}}", "line 3: training.schedule.type is missing"),
+        ("training: {schedule: {type: plateau, factor: 1}}", "training.schedule.factor must be less than 1; it is 1"),
+        (
+            "training: {schedule: {type: plateau, warmup_ratio: 0.1}}",
+            "warmup_ratio is not a key of training.schedule of type plateau, but of cosine, one_cycle",
+        ),
+        ("training: {warmup_ratio: 0.1}", "did you mean 'training.schedule.warmup_ratio'?"),
         ("training:", "line 3: training must be a mapping; it is null"),
         ("features: {returns: yes}", "line 3: features.returns must be true or false; it is 'yes'"),
         ("features: {returns: false}", "line 3: features.returns must be true when there are no indicators"),
@@ -299,6 +310,10 @@ def test_a_wrong_value_is_one_fault_with_its_place(section: str, expected: str) 
         ("{type: mlp, heads: 3}", "model.heads is not a key of model of type mlp, but of transformer"),
         ("{type: gradient_boosting, hidden_size: 3}", "but of lstm, gru, mlp, tcn, transformer"),
         ("{type: gradient_boosting, leaves: 1}", "model.leaves must be at least 2; it is 1"),
+        (
+            "{type: gradient_boosting}\ntraining: {schedule: {type: cosine}}",
+            "line 3: training.schedule must be absent with model.type gradient_boosting",
+        ),
         ("{heads: 3}", "line 2: model.type is missing"),
         ("mlp", "line 2: model must be a mapping; it is 'mlp'"),
     ],

@@ -79,3 +79,13 @@ def test_a_checkpoint_from_before_a_key_was_there_belongs_to_the_same_training()
 
     assert before.differences(now) == []
     assert bridging.differences(now) == ["strategy.data.holes"]
+
+
+def test_a_strategy_without_a_schedule_has_the_fingerprint_of_before_there_were_schedules() -> None:
+    document = {"name": "s", "model": {"type": "gru"}}
+    without = Strategy.model_validate(document)
+    scheduled = Strategy.model_validate({**document, "training": {"schedule": {"type": "cosine"}}})
+
+    assert "schedule" not in without.model_dump(mode="json")["training"]
+    one, other = (Fingerprint(each.model_dump(mode="json"), 0, {}) for each in (without, scheduled))
+    assert one.differences(other) == ["strategy.training.schedule"]

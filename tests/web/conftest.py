@@ -147,10 +147,16 @@ def _until_it_is_cancelled(system: System, strategy: str) -> Iterator[str]:
     system.wait_for_end(operation_id)
 
 
-def start(system: System, strategy: str, route: str = "/training/start") -> str:
+def start(system: System, strategy: str, route: str = "/training/start", until: str | None = None) -> str:
     answer = system.post(
         route,
-        {"strategy": strategy, "symbols": ["AAPL"], "timeframes": ["1d"], "start_date": "2022-01-01"},
+        {
+            "strategy": strategy,
+            "symbols": ["AAPL"],
+            "timeframes": ["1d"],
+            "start_date": "2022-01-01",
+            "end_date": until,
+        },
     )
     assert answer.status_code == 202, answer.text
     operation_id: str = answer.json()["operation_id"]

@@ -276,6 +276,31 @@ def test_a_regression_shows_signs_and_its_test_part_once_that_is_opened(tab: Tab
     tab.picture("regression")
 
 
+def test_a_model_is_backtested_and_explained_from_its_page(tab: Tab, system: System, bars: None) -> None:
+    strategy = STRATEGY.format(name="Backtested", epochs=1, seed=7)
+    operation_id = start(system, strategy, until="2023-12-31")
+    system.ended(operation_id)
+
+    page = tab.open(f"operations/{operation_id}")
+    page.get_by_role("button", name="Backtest…").click()
+    page.get_by_label("From").fill("2024-03-01")
+    page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_backtest_"))
+    system.ended(page.url.rpartition("/")[2])
+    page.get_by_role("region", name="Predicted bars", exact=True).get_by_text("2024-03-01").wait_for()
+    stress = page.get_by_role("region", name="What the return depends on")
+    assert stress.locator(".plot").count() == 3
+    stress.get_by_text("By weekday").click()
+    stress.get_by_role("rowheader", name="Monday").wait_for()
+    tab.picture("backtest")
+
+    page.get_by_role("link", name="The training").click()
+    page.get_by_role("button", name="Explain").click()
+    page.wait_for_url(re.compile("op_explanation_"))
+    system.ended(page.url.rpartition("/")[2])
+    page.get_by_role("region", name="What shuffling costs").wait_for()
+
+
 SEARCH = """name: Few variants
 search: {trials: 4, sampler: random, objective: accuracy}
 model: {type: mlp, layers: 1, hidden_size: {int: [4, 8]}, sequence_length: 5}

@@ -2,7 +2,7 @@
 
 /**
  * @import {
- *   Annotate, ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LedgerAccountDetail, LedgerList, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
+ *   Annotate, BacktestStart, ChartPage, Comparison, Curves, DataLoad, Indicator, JsonSchema, LedgerAccountDetail, LedgerList, LogLines, Meta, MetricColumn, MetricsPage, ModelCard,
  *   Operation, OperationList, OperationStarted, Pruned, Quality, Results, RunTable, Series, StrategyVerdict, System, TrainingStart, TrialMetrics
  * } from "./types.d.ts"
  */
@@ -106,6 +106,19 @@ export const resume = (id) => start(`/operations/${id}/resume`);
  * @returns {Promise<OperationStarted>}
  */
 export const unseal = (id) => start(`/models/${id}/unseal`, {});
+
+/**
+ * @param {string} id of a training
+ * @param {BacktestStart} request
+ * @returns {Promise<OperationStarted>}
+ */
+export const startBacktest = (id, request) => start(`/models/${id}/backtest`, request);
+
+/**
+ * @param {string} id of a training
+ * @returns {Promise<OperationStarted>}
+ */
+export const startExplanation = (id) => start(`/models/${id}/explain`, {});
 
 /**
  * @param {string} id

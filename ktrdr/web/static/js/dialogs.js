@@ -15,11 +15,11 @@ export function confirmed({ title, text, action, isDangerous = false }) {
 
 /**
  * Resolves to whether the person has filled in the fields and wants that done.
- * @param {{ title: string, fields: HTMLElement[], action: string }} form
+ * @param {{ title: string, fields: HTMLElement[], action: string, refusal?: string }} form
  */
-export function filledIn({ title, fields, action }) {
+export function filledIn({ title, fields, action, refusal = "Keep as it is" }) {
   const agree = h("button", { class: "primary", value: "yes", type: "submit" }, action);
-  const leave = h("button", { value: "no", type: "submit", formnovalidate: true }, "Keep as it is");
+  const leave = h("button", { value: "no", type: "submit", formnovalidate: true }, refusal);
   const buttons = h("div", { class: "row end" }, agree, leave);
   return opened(h("form", { method: "dialog", class: "filled-in" }, h("h2", {}, title), fields, buttons));
 }

@@ -328,6 +328,47 @@ export interface BacktestResults extends Results {
   warnings: string[];
   evaluation: Evaluation;
   money: BacktestResult;
+  stress?: Stress | null;
+}
+
+/** Returns of one group of a backtest's bars. */
+export interface GroupReturn {
+  group: string;
+  bars: number;
+  total_return: number;
+  held_return: number;
+}
+
+/** Quantiles over resamples of the bars; `equity` has a row for each level, with a value for each of `bars`. */
+export interface ReturnBands {
+  draws: number;
+  block: number;
+  levels: number[];
+  total_return: number[];
+  loss_probability: number;
+  bars?: number[];
+  equity?: number[][];
+}
+
+/** What a backtest's return depends on. */
+export interface Stress {
+  costs: { cost_bps: number; total_return: number }[];
+  break_even_bps: number | null;
+  delays: { bars: number; total_return: number }[];
+  bands: ReturnBands | null;
+  by_year: GroupReturn[];
+  by_volatility: GroupReturn[];
+  by_weekday: GroupReturn[];
+  by_hour: GroupReturn[];
+  by_symbol: GroupReturn[];
+}
+
+/** Days are `YYYY-MM-DD`. */
+export interface BacktestStart {
+  symbols: string[];
+  start_date: string | null;
+  end_date: string | null;
+  allow_overlap: boolean;
 }
 
 /** What a model loses where the features of an indicator are shuffled. */

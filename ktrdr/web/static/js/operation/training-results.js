@@ -19,6 +19,7 @@ import { luckPanel } from "../search/luck.js";
 import { backtestPanel } from "./backtest.js";
 import { baselinePanel, beatsBaselines, rowsText } from "./baselines.js";
 import { foldsPanel, foldTiles } from "./fold-results.js";
+import { stressPanel } from "./stress.js";
 
 const TITLES = { baselines: "Against the baselines", backtest: "Backtest" };
 const TITLES_OF_TEST = { baselines: "On the opened test part", backtest: "Backtest on the opened test part" };
@@ -96,13 +97,14 @@ export function unsealingPanels({ opening, evaluation, money: backtest, model },
  * @returns {Panels}
  */
 export function backtestPanels(results, signal) {
-  const { evaluation, money: backtest, trained_samples: trained } = results;
+  const { evaluation, money: backtest, stress, trained_samples: trained } = results;
   const panels = [
     predictedPanel(results),
     baselinePanel(evaluation, TITLES_OF_BACKTEST.baselines),
     luckPanel(evaluation),
     evaluation.confusion && confusionPanel(evaluation),
     backtestPanel(backtest, TITLES_OF_BACKTEST.backtest, signal),
+    stress && stressPanel(stress),
   ];
   return {
     top: trained ? noEvidence(evaluation, backtest) : verdict({ evaluation, money: backtest }),

@@ -29,6 +29,7 @@ import { SearchProgress } from "../search/progress.js";
 import { EpochCurves } from "./epoch-curves.js";
 import { FoldCurves } from "./fold-curves.js";
 import { LogPanel } from "./log-panel.js";
+import { modelButtons } from "./model-work.js";
 import { resultPanels } from "./results.js";
 
 const LIVE_MS = 1000;
@@ -152,7 +153,7 @@ class OperationView {
     const isWhole = !this.#operation.metadata.fold;
     replace(
       this.#actions,
-      isTraining(this.#operation) && links(this.#operation),
+      isTraining(this.#operation) && [links(this.#operation), modelButtons(this.#operation)],
       canCancel(this.#operation) && stop,
       canResume(this.#operation) && goOn,
       hasEnded(this.#operation) && isWhole && drop,

@@ -102,9 +102,9 @@ export class SchemaForm {
     const part = this.#schema.resolve(schema);
     const { description } = part;
     if (path.join() === "indicators") return { isGroup: true, description, element: this.#indicatorList(path) };
-    if (part.discriminator) return { isGroup: true, description, element: this.#variants(path, part) };
-    if (part.type !== "object") return { isGroup: false, element: this.#field(path, part) };
+    if (part.type !== "object" && !part.discriminator) return { isGroup: false, element: this.#field(path, part) };
     if (part.isNullable) return { isGroup: false, element: this.#optional(path, part) };
+    if (part.discriminator) return { isGroup: true, description, element: this.#variants(path, part) };
     return { isGroup: true, description, element: this.#group(path, part.properties) };
   }
 
@@ -125,16 +125,19 @@ export class SchemaForm {
    * @param {Path} path
    * @param {Part} part
    */
-  #optional(path, { description, properties = {}, required = [] }) {
+  #optional(path, part) {
+    const { description, properties = {}, required = [] } = part;
     const isOn = valueAt(this.#document, path) !== undefined;
     const box = h("input", { type: "checkbox", id: idOf(path), checked: isOn });
     box.addEventListener("change", () => {
+      const [type] = this.#schema.variants(part).keys();
       const first = Object.fromEntries(required.map((key) => [key, suggested(key, properties[key])]));
-      this.#set(path, box.checked ? first : undefined, true);
+      this.#set(path, box.checked ? { ...(type && { type }), ...first } : undefined, true);
     });
     const text = h("small", { class: "muted" }, description);
     const label = h("label", { class: "row", for: box.id }, box, title(path), text);
-    return h("div", { class: "optional" }, label, isOn && this.#group(path, properties));
+    const group = () => (part.discriminator ? this.#variants(path, part) : this.#group(path, properties));
+    return h("div", { class: "optional" }, label, isOn && group());
   }
 
   /**
