@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Self
 from ktrdr.errors import PluginError, PluginMismatch
 from ktrdr.payloads.plugins import PluginDeclaration, PluginFile, PluginKind, Plugins
 from ktrdr.plugins.declaration import Declared, declared_by
+from ktrdr.plugins.describing import DescribedPlugins
 from ktrdr.plugins.failures import CHECK_HINT, MODULE_PREFIX, located
 from ktrdr.plugins.files import Source, read_source
 from ktrdr.settings import read_settings
@@ -81,9 +83,7 @@ def find_plugin(kind: PluginKind, name: str, sha256: str) -> Plugin:
     Raises PluginMismatch when the file has changed or is missing, and PluginError when it cannot be used.
     """
     if sha256 not in _files_by_hash:
-        now = loaded_plugins()
-        if sha256 not in _files_by_hash:
-            raise _mismatch(kind, name, sha256, now)
+        _load(_source_with(kind, name, sha256))
     file = _files_by_hash[sha256]
     for declared in file.plugins:
         if (declared.kind, declared.name) == (kind, name):
@@ -93,6 +93,16 @@ def find_plugin(kind: PluginKind, name: str, sha256: str) -> Plugin:
 
 # A file's code never changes, so whoever needs this content may have it.
 _files_by_hash: dict[str, LoadedFile] = {}
+
+
+def _source_with(kind: PluginKind, name: str, sha256: str) -> Source:
+    """The file with this content; no other file runs here. Raises PluginMismatch where there is none."""
+    paths = read_settings().plugin_files
+    for path in paths:
+        with suppress(PluginError):
+            if (source := read_source(path)).sha256 == sha256:
+                return source
+    raise _mismatch(kind, name, sha256, DescribedPlugins(paths)())
 
 
 def _loaded(path: Path) -> PluginFile:
