@@ -26,7 +26,6 @@ def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]
     (file,) = load_plugins([path]).files
     if file.error:
         raise InputError(file.error, hint="correct the file, then check it again")
-    make_repeatable(_SEED, 1)
     for declared in file.plugins:
         plugin = find_plugin(declared.kind, declared.name, file.sha256)
         yield from try_contracts(declared.name, path, [_name_is_free(declared), *_contracts(plugin, series)])
@@ -35,6 +34,7 @@ def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]
 def _contracts(plugin: Plugin, series: Sequence[CheckedSeries]) -> Iterator[Contract]:
     """Those of its kind; of features and labels on every series."""
     if plugin.declaration.kind == "network":
+        make_repeatable(_SEED, 1)
         yield from NetworkContracts(plugin).contracts()
         return
     contracts = FeatureContracts if plugin.declaration.kind == "feature" else LabelContracts

@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 
 # Of the sums of a rolling window over other magnitudes.
 _RELATIVE_TOLERANCE = 1e-6
-_INSTANTS = 48
+_INSTANTS = 32
 
 
 @dataclass(frozen=True, slots=True)

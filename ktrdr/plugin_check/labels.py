@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 HORIZONS = (1, 5)
-_LABELS = 48
+_LABELS = 32
 _RELATIVE_TOLERANCE = 1e-6
 # A class that is rarer could hardly be learned.
 _LEAST_SHARE = 0.005

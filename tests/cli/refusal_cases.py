@@ -385,6 +385,7 @@ OPTIONS = [
     Case("operations prune", ("nothing says what is to go", "--older-than")),
     Case("registry move --to sqlite+aiosqlite:///moved.sqlite", ("registry", "KTRDR_HOME")),
     Case("doctor --home absent", ("absent",)),
+    Case("plugins check absent.py", ("absent.py cannot be read", "check it again")),
     Case("serve --host 0.0.0.0", ("0.0.0.0", "KTRDR_API_TOKEN")),
 ]
 

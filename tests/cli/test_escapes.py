@@ -20,7 +20,8 @@ from ktrdr import logs
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import command_line, main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor, RegistryMove
+from ktrdr.launch import Backup, Doctor, PluginCheck, RegistryMove
+from ktrdr.plugin_check import __main__ as plugin_check
 from ktrdr.registry import __main__ as registry
 from ktrdr.terminal import escaped, json_text
 from tests.api.live import Live, with_a_year
@@ -93,6 +94,9 @@ COMMANDS = [
     ["strategies", "audit", f"bad{HOSTILE}.yaml", "--symbols", "AAPL"],
     ["strategies", "schema"],
     ["indicators", "list"],
+    ["plugins", "list"],
+    ["plugins", "check", f"{HOSTILE}.py"],
+    ["plugins", "check", "plugins.py", "--symbols", HOSTILE],
     ["indicators", "show", HOSTILE],
     ["cache"],
     ["cache", "clear"],
@@ -117,6 +121,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setenv("KTRDR_YAHOO_URL", f"http://proxy/{HOSTILE}")
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         patch.setattr(Backup, "launch", lambda chosen: typer.Exit(backup.main([*chosen.arguments()])))
+        patch.setattr(PluginCheck, "launch", lambda chosen: typer.Exit(plugin_check.main([*chosen.arguments()])))
         patch.setattr(Doctor, "launch", lambda chosen: typer.Exit(doctor.main([*chosen.arguments()])))
         patch.setattr(RegistryMove, "launch", lambda chosen: typer.Exit(registry.main([*chosen.arguments()])))
         _write_files(folder)
@@ -126,6 +131,8 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def _write_files(folder: Path) -> None:
     named = STRATEGY.replace("A walk", _yaml_text(HOSTILE))
     contents = {
+        f"{HOSTILE}.py": f"raise ValueError({HOSTILE!r})\n",
+        "plugins.py": "x = 1\n",
         FILE: HEADER + BAR,
         f"bad{HOSTILE}.csv": f"{HEADER}{HOSTILE},10,11,9,10.5,100\n",
         f"s{HOSTILE}.yaml": named,

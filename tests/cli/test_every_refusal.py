@@ -19,7 +19,8 @@ from ktrdr import bootstrap
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor, RegistryMove, Server
+from ktrdr.launch import Backup, Doctor, PluginCheck, RegistryMove, Server
+from ktrdr.plugin_check import __main__ as plugin_check
 from ktrdr.registry import __main__ as registry
 from ktrdr.strategy import validation_errors
 from tests.api.live import START, Live, with_a_year
@@ -68,6 +69,7 @@ ELSEWHERE = {
     "features/assemble.py": "of numbers beyond float32: tests/features/test_assemble.py",
     "features/checks.py check_fold": "of folds: tests/features/test_panel.py",
     "features/indicators.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",
+    "features/plugin_features.py": "of files of one's own: tests/features/test_plugin_features.py",
     "features/leaks/": "of a leak, which no strategy can make: tests/features/test_leaks.py",
     "features/panel.py": "without symbols, which options refuse: tests/features/test_panel.py",
     "findings.py": "of an interrupted repair: tests/test_findings.py",
@@ -96,6 +98,8 @@ ELSEWHERE = {
     "market/store.py BarStore.merge": "without bars, which are refused before: tests/market/test_store.py",
     "operations/": "of an operation that runs: tests/operations/test_service.py",
     "payloads/": "of a newer version: tests/payloads/test_jobs.py",
+    "plugin_check/": "of plugins that break a contract: tests/plugin_check/test_planted_leaks.py",
+    "plugins/": "of files of one's own: tests/plugins/test_loading.py",
     "plot_style.py": "of fonts that cannot be read: tests/reports/test_reports.py",
     "python_api.py": "in Python alone: tests/test_python_api.py",
     "registry/": "of a damaged or foreign registry: tests/registry/test_ownership.py",
@@ -103,6 +107,7 @@ ELSEWHERE = {
     "saved_models/": "of a damaged model: tests/saved_models/test_reproduce.py",
     "settings.py read_settings 2": "of a damaged .env: tests/test_settings.py",
     "strategy/document.py read_document 1": "options read sizes first: tests/strategy/test_loading.py",
+    "strategy/plugin_sections.py": "of files of one's own: tests/strategy/test_plugin_sections.py",
     "training/": "of checkpoints, and of a disk that fails: tests/training/test_checkpoint.py",
 }
 """Places that the command lines here do not reach, with what they need and the tests of that part."""
@@ -153,6 +158,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         patch.setattr("ktrdr.cli.watch.FASTEST_S", 0.01)
         # These become other programs, whose refusals are theirs.
         patch.setattr(Doctor, "launch", lambda chosen: _end(doctor.main([*chosen.arguments()])))
+        patch.setattr(PluginCheck, "launch", lambda chosen: _end(plugin_check.main([*chosen.arguments()])))
         patch.setattr(Backup, "launch", lambda chosen: _end(backup.main([*chosen.arguments()])))
         patch.setattr(RegistryMove, "launch", lambda chosen: _end(registry.main([*chosen.arguments()])))
         patch.setattr(Server, "launch", lambda chosen: _end(bootstrap.main([*chosen.arguments()])))
