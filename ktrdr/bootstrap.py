@@ -20,6 +20,7 @@ from ktrdr import __version__, logs
 from ktrdr.api.app import create_app
 from ktrdr.api.connections import BoundedConnection, ConnectionLimits
 from ktrdr.api.schemas.system import Readiness
+from ktrdr.api.services.ablation_service import AblationService
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
@@ -212,6 +213,7 @@ def build_services(
         bundles=BundleService(operations, home, ledger),
         comparisons=ComparisonService(operations, results, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
+        ablations=AblationService(jobs, dispatcher, models),
         references=ReferenceService(operations),
         results=results,
         retention=RetentionService(operations, removal),
@@ -237,6 +239,7 @@ def _parts(home: Home) -> dict[str, Path]:
     logs = home.log_file.parent
     return {
         "bars": home.bars,
+        "tables": home.tables,
         "models": home.models,
         "operations": home.operations,
         "registry": home.registry,

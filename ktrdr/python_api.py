@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,31 +12,36 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path, PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from ktrdr.errors import InputError
 from ktrdr.features import columns
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import with_other_series
 from ktrdr.features.splits import fold_count
 from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
+from ktrdr.market.tables.store import TableStore
 from ktrdr.settings import read_settings
 from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import METRICS, PREDICTIONS, STRATEGY, SUMMARY
+from ktrdr.training.fingerprint import CHECKPOINTS
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.market.loading import Loaded
     from ktrdr.market.provider import Page
+    from ktrdr.market.series_file import StoredBars
+    from ktrdr.payloads.ablations import AblationResults
     from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.looks import Look
@@ -202,6 +208,7 @@ def train(
                 lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
                 observer or SilentObserver(),
                 looks=ledger,
+                read_table=TableStore(place.tables).read,
             )
         if count == 1:
             return Training(results.under(folder), folder)
@@ -230,7 +237,8 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     opened = _open_home(home)
     folder = _model_folders(training.folder if isinstance(training, Training) else Path(training))[-1]
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_unsealing(folder, by or this_user(), BarStore(opened.bars).read_stored, ledger)
+        read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+        results = run_unsealing(folder, by or this_user(), read_bars, ledger, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(unsealed_folder(folder))
 
@@ -242,6 +250,7 @@ def backtest(
     start: Day = None,
     end: Day = None,
     allow_overlap: bool = False,
+    set: Mapping[str, Any] | None = None,
     output: Path | None = None,
     home: Path | str | None = None,
 ) -> BacktestResults:
@@ -249,9 +258,10 @@ def backtest(
 
     `symbols` are those of the training by default, `start` is the first day after it, and `end` the last one stored.
     Bars that it was trained on are refused, or taken and named with `allow_overlap`; those of a sealed test part are
-    left out. Of a training in folds the last model that has not seen a bar predicts it. The look is recorded in the
-    home's ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and
-    determinism for the process.
+    left out. Of a training in folds the last model that has not seen a bar predicts it. `set` gives other values for
+    keys of the strategy's positions and costs, as {"positions.direction": "long"}. The look is recorded in the home's
+    ledger. `output` is by default a new folder in the working directory. Sets torch's threads, seed and determinism for
+    the process.
 
     Raises InputError, and the errors of `ktrdr.experiments.backtest_model.run_backtest`.
     """
@@ -271,31 +281,79 @@ def backtest(
         end=_parse_day(end),
         output=target.resolve(),
         allows_overlap=allow_overlap,
+        settings=set or {},
     )
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
-        results = run_backtest(request, BarStore(opened.bars).read_stored, ledger)
+        read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+        results = run_backtest(request, read_bars, ledger, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(target)
 
 
+@overload
 def explain(
-    training: Training | Path | str, *, repeats: int = 10, output: Path | None = None, home: Path | str | None = None
-) -> ExplanationResults:
+    training: Training | Path | str,
+    *,
+    repeats: int = ...,
+    drop_one: Literal[False] = ...,
+    output: Path | None = ...,
+    home: Path | str | None = ...,
+) -> ExplanationResults: ...
+
+
+@overload
+def explain(
+    training: Training | Path | str,
+    *,
+    drop_one: Literal[True],
+    output: Path | None = ...,
+    home: Path | str | None = ...,
+) -> AblationResults: ...
+
+
+def explain(
+    training: Training | Path | str,
+    *,
+    repeats: int = 10,
+    drop_one: bool = False,
+    output: Path | None = None,
+    home: Path | str | None = None,
+) -> ExplanationResults | AblationResults:
     """Measure what a training, or a model's folder, loses where the features of each indicator are shuffled in time.
+
+    With `drop_one` what it loses when it is trained again without each indicator. Each of these trainings is a try,
+    which the home's ledger records.
 
     On its validation rows; of a training in folds the last fold's. `output` is where the plot goes, by default a new
     folder in the working directory. Sets torch's threads and seed for the process.
 
-    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`.
+    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`; ConflictError where an
+    indicator cannot be left out.
     """
     from ktrdr.experiments.explain_model import run_explanation
 
     folder = training.folder if isinstance(training, Training) else Path(training)
     target = output or Path(f"{folder.name}-explanation-{time.strftime('%Y%m%d-%H%M%S')}")
-    read_bars = BarStore(_open_home(home).bars).read_stored
-    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars)
+    opened = _open_home(home)
+    if drop_one:
+        return _ablate(_model_folders(folder)[-1], target, opened)
+    read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
+    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(target)
+
+
+def _ablate(model: Path, target: Path, source: Home) -> AblationResults:
+    """Train the model without each indicator; the models lie in `target`, beside a copy of the model itself."""
+    from ktrdr.jobs.ablation_plan import ablation_job
+    from ktrdr.jobs.in_process import run_in_process
+    from ktrdr.payloads.ablations import AblationResults
+
+    place = Home(target.resolve(), source.root)
+    job = ablation_job(model.name, model)
+    shutil.copytree(model, place.models / model.name, ignore=shutil.ignore_patterns(CHECKPOINTS))
+    outcome = run_in_process(job, target.name, place)
+    return AblationResults.model_validate(outcome.results).under(target)
 
 
 def _model_folders(folder: Path) -> list[Path]:
@@ -444,7 +502,7 @@ def search(
         timeframes=chosen.timeframes,
         start=_parse_day(start),
         end=_parse_day(end),
-        plugins=catalogue.plugins(),
+        plugins=catalogue.plugins().recorded(),
     )
     source = _open_home(home)
     for symbol in on_bars.symbols:
@@ -475,9 +533,17 @@ def _strategy_text(strategy: Strategy | str | Path) -> str:
 
 
 def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:
-    """Read one symbol's bars of every timeframe. Raises SeriesNotFound."""
-    store, first, last = BarStore(_open_home(home).bars), _parse_day(start), _parse_day(end)
-    return SymbolBars.of({name: store.read_stored(symbol, name, first, last) for name in strategy.timeframes})
+    """Read one symbol's bars of every timeframe, and what its features read beside them.
+
+    Raises SeriesNotFound and TableNotFound.
+    """
+    opened, first, last = _open_home(home), _parse_day(start), _parse_day(end)
+
+    def read(name: str, timeframe: str) -> StoredBars:
+        return BarStore(opened.bars).read_stored(name, timeframe, first, last)
+
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes})}
+    return with_other_series(strategy, bars, read, TableStore(opened.tables).read)[symbol]
 
 
 def _open_home(home: Path | str | None) -> Home:

@@ -11,7 +11,7 @@ import typer
 from ktrdr.cli import completion
 from ktrdr.cli.client import Client, connect
 from ktrdr.cli.downloads import write_download
-from ktrdr.cli.options import AsJson, OperationId, check_range, parse_date, split_list
+from ktrdr.cli.options import AsJson, OperationId, check_range, parse_date, parse_settings, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import say
 from ktrdr.cli.watch import watch
@@ -50,6 +50,15 @@ def backtest(
         bool,
         typer.Option("--allow-overlap", metavar="", help="Take bars that the model was trained on, and say so."),
     ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another value for a key of positions or costs, as positions.rule=threshold. Repeat it for several.",
+            show_default=False,
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Save the HTML report here too.", show_default=False),
@@ -61,11 +70,13 @@ def backtest(
     The bars may be later ones, or those of other symbols. Bars that the model
     was trained on are refused, and those of a sealed test part left out. Of a
     training in folds, the last model that has not seen a bar predicts it.
-    Every backtest is a look, which the ledger counts.
+    Every backtest is a look, which the ledger counts; with other positions
+    or costs it is another try.
 
     Examples:
       ktrdr models backtest op_training_20230630_k3x9ab --from 2024-01-01
       ktrdr models backtest last MSFT --report msft.html
+      ktrdr models backtest last --set positions.direction=long
     """
     check_range(start, end)
     from ktrdr.api.schemas.models import BacktestStart
@@ -76,6 +87,7 @@ def backtest(
         start_date=start,
         end_date=end,
         allow_overlap=allow_overlap,
+        set=parse_settings(settings),
     )
     started = client.backtest(client.whole_id(operation_id, has_model=True), request)
     ended = watch(client, started.operation_id)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 CANCEL_WAIT_S = 10.0
 RESUMABLE = ("TRAINING", "SEARCH")
 METRIC_COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "learning_rate", "duration")
-TRIAL_COLUMNS = ("trial", "rung", "epochs", "score", "best_score")
+TRIAL_COLUMNS = ("trial", "rung", "epochs", "score", "best_score", "total_epochs", "val_loss", "val_accuracy")
 
 
 app = typer.Typer(no_args_is_help=True, help="Watch, read, cancel, resume and remove what runs or has run.")
@@ -198,9 +198,10 @@ def metrics(
 
 
 def _print_trials(metrics: Sequence[Mapping[str, Any]]) -> None:
+    columns = [name for name in TRIAL_COLUMNS if name in metrics[0]]
     print_table(
-        [f">{name.replace('_', ' ')}" for name in TRIAL_COLUMNS],
-        [[_measure_of_trial(row[name]) for name in TRIAL_COLUMNS] for row in metrics],
+        [f">{name.replace('_', ' ')}" for name in columns],
+        [[_measure_of_trial(row[name]) for name in columns] for row in metrics],
     )
 
 

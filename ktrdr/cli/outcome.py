@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ktrdr.cli.analysis import print_audit, print_export, print_predictions, print_preflight
+from ktrdr.cli.explanations import print_ablation, print_explanation, print_unfinished_ablation
 from ktrdr.cli.loads import print_load
-from ktrdr.cli.output import few, note, print_fields, print_json, print_line, print_table, say, show_error, warn
+from ktrdr.cli.output import (
+    few,
+    file_fields,
+    note,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    say,
+    show_error,
+    warn,
+)
 from ktrdr.cli.trials import print_search
 from ktrdr.errors import KtrdrError
-from ktrdr.formatting import count, duration, gain, p_value, percentage, score, signed_score, with_error
+from ktrdr.formatting import count, duration, gain, score, signed_score, with_error
 from ktrdr.operations.status import OperationStatus
 
 if TYPE_CHECKING:
@@ -22,8 +33,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.backtest import BacktestResult, Performance
     from ktrdr.payloads.backtests import BacktestResults, Stress
     from ktrdr.payloads.evaluation import Classification, ClassScores, Evaluation, NumberScores, Regression
-    from ktrdr.payloads.explanations import ExplanationResults
-    from ktrdr.payloads.results import FileResults, Results
+    from ktrdr.payloads.results import Results
     from ktrdr.payloads.training import (
         EvaluatedResults,
         FinalMetrics,
@@ -90,7 +100,7 @@ def print_training(results: TrainingResults) -> None:
     _print_evaluated(results)
     final = results.final_metrics
     epochs = f"{count(final.total_epochs)} ({results.ending})" if final.total_epochs else "0"
-    print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *_files(results)])
+    print_fields([("status", results.status), ("epochs", epochs), *_final_fields(final), *file_fields(results)])
     _print_verdicts(results, results.evaluation.verdict if results.evaluation else None)
     for warning in results.preflight.warnings if results.preflight else ():
         warn(warning)
@@ -108,7 +118,7 @@ def print_unsealing(results: UnsealingResults) -> None:
             ("opened at", opening.opened_at),
             ("opening", f"{opening.number} of these bars"),
             ("significance level", opening.level_in_percent),
-            *_files(results),
+            *file_fields(results),
         ]
     )
     note(results.evaluation.verdict, "the test part")
@@ -129,36 +139,13 @@ def print_backtest(results: BacktestResults) -> None:
             *([("folds", shares)] if len(results.folds) > 1 else []),
             ("round trips", results.trades),
             ("costs that leave nothing", _break_even(results.stress)),
-            *_files(results),
+            *file_fields(results),
         ]
     )
     note(results.evaluation.verdict)
     note(results.backtest.verdict, "the backtest")
     for warning in results.warnings:
         warn(warning)
-
-
-def print_explanation(results: ExplanationResults) -> None:
-    """The indicators, the most important first."""
-    unit = "nats" if results.measure == "log_loss" else "squared error"
-    print_table(
-        ("name", "indicator", f">lost, {unit}", ">accuracy lost", ">p", ">adjusted p"),
-        [
-            (
-                group.name,
-                group.indicator,
-                f"{signed_score(group.importance.lead)} ± {score(group.importance.standard_error)}",
-                percentage(group.accuracy_lost),
-                p_value(group.importance.p_value),
-                p_value(group.adjusted_p_value),
-            )
-            for group in results.groups
-        ],
-        title=f"What shuffling costs on {count(results.samples)} validation samples",
-    )
-    print_line()
-    print_fields([("model", results.model), ("repeats", results.repeats), *_files(results)])
-    note(results.verdict)
 
 
 def _break_even(stress: Stress | None) -> str | None:
@@ -181,7 +168,7 @@ def print_folds(results: FoldsResults) -> None:
             ("status", results.status),
             ("epochs", count(final.total_epochs)),
             *_final_fields(final),
-            *_files(results),
+            *file_fields(results),
         ]
     )
     _print_verdicts(results, results.verdict)
@@ -292,16 +279,6 @@ def _final_fields(final: FinalMetrics) -> list[tuple[str, object]]:
     return [(name, value) for name, value in fields if value is not None]
 
 
-def _files(results: FileResults) -> list[tuple[str, object]]:
-    """The folder once, then the names in it; paths are the server's, which may be another system's."""
-    files = [(name.replace("_", " "), path) for name, path in results.files.items()]
-    folders = {re.split(r"[\\/][^\\/]*$", path)[0] for _, path in files}
-    if len(folders) != 1:
-        return list(files)
-    (folder,) = folders
-    return [("folder", folder), *((name, path[len(folder) + 1 :]) for name, path in files)]
-
-
 _BY_KIND: Mapping[str, Callable[[Any], None]] = {
     "training": print_training,
     "folds": print_folds,
@@ -314,6 +291,8 @@ _BY_KIND: Mapping[str, Callable[[Any], None]] = {
     "export": print_export,
     "backtest": print_backtest,
     "explanation": print_explanation,
+    "ablation": print_ablation,
+    "unfinished_ablation": print_unfinished_ablation,
     "unsealing": print_unsealing,
     "data_load": print_load,
 }

@@ -5,6 +5,7 @@ All output of the command line goes through this module, which escapes the contr
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
     from rich.table import Table
+
+    from ktrdr.payloads.results import FileResults
 
 # Wider than any table: off a terminal nothing wraps, so that grep and awk see whole rows.
 PIPE_WIDTH = 10_000
@@ -238,3 +241,13 @@ def bar_time(instant: datetime | str, timeframe: str) -> str:
 def percent(value: float) -> str:
     """Whole percent, rounded down: 100 is shown for what is done, and for nothing else."""
     return f"{int(value)} %"
+
+
+def file_fields(results: FileResults) -> list[tuple[str, object]]:
+    """The folder once, then the names in it; paths are the server's, which may be another system's."""
+    files = [(name.replace("_", " "), path) for name, path in results.files.items()]
+    folders = {re.split(r"[\\/][^\\/]*$", path)[0] for _, path in files}
+    if len(folders) != 1:
+        return list(files)
+    (folder,) = folders
+    return [("folder", folder), *((name, path[len(folder) + 1 :]) for name, path in files)]

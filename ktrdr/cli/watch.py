@@ -164,10 +164,11 @@ class PlainView:
 def _epoch_line(row: dict[str, Any], total: int | None) -> str:
     if "page" in row:
         return f"page {row['page']}  {row['rows']:,} rows{_span(row)}"
-    if "trial" in row:
+    if "score" in row:
         return _trial_line(row)
     measures = (name for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy") if name in row)
-    place = f"fold {row['fold']}" if "fold" in row else f"epoch {row.get('epoch')}/{total or '?'}"
+    part = next((name for name in ("fold", "trial") if name in row), None)
+    place = f"{part} {row[part]}" if part else f"epoch {row.get('epoch')}/{total or '?'}"
     return f"{place}  " + "  ".join(f"{name} {fixed(row[name])}" for name in measures)
 
 

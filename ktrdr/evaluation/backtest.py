@@ -11,57 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation.bars_per_year import bars_per_year
+from ktrdr.evaluation.baselines import Guess
+from ktrdr.evaluation.books import open_book, rate_of
 from ktrdr.evaluation.performance_verdict import describe_performance
-from ktrdr.evaluation.random_entries import Shifts, shift_at_random
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
-from ktrdr.features.stretches import opens_of
-from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance, RandomEntries
+from ktrdr.evaluation.sleeves import Sleeve, SleeveResult, trade
+from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance
 from ktrdr.payloads.selection import BacktestSelection
+from ktrdr.payloads.trading_rules import Costs, Positions
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ktrdr.features.dataset import Dataset, Part
-    from ktrdr.payloads.trading_rules import Costs
+    from ktrdr.strategy.spec import Strategy
 
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 400
-# Limits the memory of random entries to some megabytes.
-_PERIODS_AT_ONCE = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sleeve:
-    """The share of the capital that trades one symbol.
-
-    Period i lasts from one bar's open to the next bar's open. The last period ends at its own bar's close.
-
-    opens: [periods], the instants at which periods begin (us, UTC)
-    returns: [periods], simple returns of the price
-    positions: [periods], -1 to 1 times the sleeve's capital, decided at the close before the period
-    """
-
-    opens: NDArray[np.datetime64]
-    returns: Floats
-    positions: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class SleeveResult:
-    """What trading one sleeve came to.
-
-    equity: [periods], the sleeve's value at the end of each period; it begins with 1
-    traded: sum of the absolute changes of the position
-    trades: how many of them there were
-    costs: sum of what they cost, as a share of the capital at the start
-    """
-
-    equity: Floats
-    traded: float
-    trades: int
-    costs: float
+DEFAULT_POSITIONS = Positions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,30 +64,37 @@ class Backtest:
 
 
 def backtest(
-    outputs: NDArray[np.float32], part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], costs: Costs
+    guess: Guess, part: Part, dataset: Dataset, bars: Mapping[str, pl.DataFrame], strategy: Strategy
 ) -> Backtest:
-    """Trade a model's `outputs` for `part`; `bars` maps each symbol to its bars of the base timeframe.
+    """Trade a model's `guess` for `part`; `bars` maps each symbol to its bars of the base timeframe.
 
     A prediction at the close of a bar is filled at the next bar's open and held until the next fill. Each symbol
-    trades an equal share of the capital. A position always takes the whole share and is rebalanced at each open. At a
-    hole in the bars it is closed at the last close before, and nothing is held until the first fill after it.
+    trades an equal share of the capital. Unless the strategy's positions or costs depend on the path, a position is
+    rebalanced at each open without a charge. At a hole in the bars it is closed at the last close before, and nothing
+    is held until the first fill after it.
     """
-    return trade_signals(model_signals(outputs, part, dataset), bars, costs)
+    return trade_signals(model_signals(guess, part, dataset, bars, strategy), bars, strategy.costs, strategy.positions)
 
 
-def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs) -> Backtest:
-    """Trade the positions of one model, or of several that each predicted other rows."""
-    rate = (costs.fee_bps + costs.slippage_bps) / 10_000
-    sleeves = sleeves_of(signals, bars)
-    instants = np.unique(np.concatenate([one.opens for one in sleeves]))
-    clocks = [signals.clocks[number] for number in np.unique(signals.symbols)]
+def trade_signals(
+    signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs, rules: Positions = DEFAULT_POSITIONS
+) -> Backtest:
+    """Trade the positions of one model, or of several that each predicted other rows; `rules` made the positions.
+
+    Raises InputError where a limit by volume meets bars without any.
+    """
+    rate = rate_of(costs)
+    book = open_book(signals, bars, costs)
+    sleeves = book.sleeves
+    instants = _merge([one.opens for one in sleeves])
+    clocks = [signals.clocks[number] for number in signals.present]
     per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
-    runs = [trade(sleeve.positions, sleeve.returns, rate) for sleeve in sleeves]
+    runs = book.trade(rate)
     held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
-    equity, held_equity = (_portfolio(sleeves, results, instants) for results in (runs, held_runs))
+    equity, held_equity = _portfolios(sleeves, [runs, held_runs], instants)
     returns, held_returns = _returns(equity), _returns(held_equity)
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
-    chance = _random_entries(sleeves, rate, signals.look_back, model.total_return)
+    chance = book.random_entries(rate, signals.look_back, model.total_return)
     over_holding, over_zero = mean_return(returns - held_returns, per_year), mean_return(returns, per_year)
     result = BacktestResult(
         part=signals.part,
@@ -126,6 +102,8 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
         bars_per_year=per_year,
         fee_bps=costs.fee_bps,
         slippage_bps=costs.slippage_bps,
+        positions=rules,
+        costs=costs,
         model=model,
         buy_and_hold=held,
         random_entries=chance,
@@ -137,102 +115,35 @@ def trade_signals(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Cos
     return Backtest(result, instants, returns, held_returns)
 
 
-def sleeves_of(signals: Signals, bars: Mapping[str, pl.DataFrame]) -> list[Sleeve]:
-    """One for each symbol that has signals, in the order of their numbers."""
-    sleeves = []
-    for number in np.unique(signals.symbols):
-        frame = bars[signals.names[number]]
-        samples = np.flatnonzero(signals.symbols == number)
-        samples = samples[np.argsort(signals.rows[samples])]
-        borders = np.searchsorted(signals.rows[samples], signals.rows_after_holes[number])
-        stretches = [
-            _sleeve(frame, signals.rows[own], signals.positions[own], int(signals.settled[own].max()))
-            for own in np.split(samples, borders)
-            if len(own)
-        ]
-        sleeves.append(_over_holes(stretches))
-    return sleeves
+def _merge(series: Sequence[NDArray[np.datetime64]]) -> NDArray[np.datetime64]:
+    """The distinct instants of all series, in order; a stable sort is fast on series that are sorted themselves."""
+    instants = np.sort(np.concatenate(series), kind="stable")
+    is_new = np.append(True, instants[1:] != instants[:-1])
+    return np.asarray(instants[is_new], instants.dtype)
 
 
-def _over_holes(stretches: Sequence[Sleeve]) -> Sleeve:
-    """One sleeve of all stretches, with a period without a position or a return between each two.
-
-    That period has no bar of its own: it has the instant of the last bar before the hole, whose close ends the trade.
-    """
-    first, *others = stretches
-    for other in others:
-        first = Sleeve(
-            np.concatenate([first.opens, first.opens[-1:], other.opens]),
-            np.concatenate([first.returns, [0.0], other.returns]),
-            np.concatenate([first.positions, [0.0], other.positions]),
-        )
-    return first
-
-
-def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, last: int) -> Sleeve:
-    """The sleeve from the open after the first of `rows` to the close of row `last`.
-
-    `rows` are the bars of the samples in order, and `positions` [rows] the predictions at their closes.
-    """
-    first = int(rows[0]) + 1
-    opens = frame["open"].to_numpy()[first : last + 1]
-    after = np.append(opens[1:], frame["close"].to_numpy()[last])
-    decided = np.searchsorted(rows, np.arange(first - 1, last), side="right") - 1
-    # Skip prices of zero, which cannot divide.
-    returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0) - 1
-    return Sleeve(opens_of(frame)[first : last + 1], returns, positions[decided])
-
-
-def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
-    """Trade `positions` [periods]. Each change costs `rate` of the traded value, first entry and last exit included."""
-    traded, after_cost, growth = _factors(positions, returns, rate)
-    before_costs, after_costs = _capital(after_cost, growth)
-    equity = np.append(before_costs[1:-1], after_costs[-1])
-    return SleeveResult(
-        equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum())
-    )
-
-
-def capital_of(sleeve: Sleeve, rate: float) -> tuple[Floats, Floats, Floats]:
-    """What the sleeve trades, in units of its capital at the start.
-
-    Its value at the opens after their costs and at the last close [periods + 1], the costs of each [periods + 1], and
-    what each period makes [periods].
-    """
-    _, after_cost, growth = _factors(sleeve.positions, sleeve.returns, rate)
-    before_costs, after_costs = _capital(after_cost, growth)
-    return after_costs, before_costs - after_costs, before_costs[1:] - after_costs[:-1]
-
-
-def _capital(after_cost: Floats, growth: Floats) -> tuple[Floats, Floats]:
-    """The value at each open and at the last close [periods + 1], before the costs of that instant and after them."""
-    before_costs = np.cumprod(np.concatenate([[1.0], after_cost[:-1] * growth]))
-    return before_costs, before_costs * after_cost
-
-
-def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, Floats, Floats]:
-    """Traded value, the factor 1 - cost, and the factor 1 + position * return, of `positions` [..., periods].
-
-    The first two are [..., periods + 1], one for each open and for the last close. The third is [..., periods].
-    """
-    traded = np.abs(np.diff(positions, prepend=0.0, append=0.0))
-    # A short position loses at most its whole capital, even when the price more than doubles within a period.
-    return traded, np.maximum(1 - rate * traded, 0.0), np.maximum(1 + positions * returns, 0.0)
-
-
-def _portfolio(sleeves: Sequence[Sleeve], runs: Sequence[SleeveResult], instants: NDArray[np.datetime64]) -> Floats:
-    """Mean equity [instants] of all sleeves. A sleeve without a bar at an instant keeps its last value."""
-    total = np.zeros(len(instants))
-    for sleeve, run in zip(sleeves, runs, strict=True):
-        known = np.searchsorted(sleeve.opens, instants, side="right")
-        total += np.concatenate([[1.0], run.equity])[known]
-    return total / len(sleeves)
+def _portfolios(
+    sleeves: Sequence[Sleeve], results: Sequence[Sequence[SleeveResult]], instants: NDArray[np.datetime64]
+) -> list[Floats]:
+    """Of each list of results the mean equity [instants]. A sleeve without a bar at an instant keeps its last value."""
+    totals = np.zeros((len(results), len(instants)))
+    for number, sleeve in enumerate(sleeves):
+        known = None
+        if not np.array_equal(sleeve.opens, instants):
+            known = np.searchsorted(sleeve.opens, instants, side="right")
+        for place, runs in enumerate(results):
+            equity = runs[number].equity
+            totals[place] += equity if known is None else np.append(1.0, equity)[known]
+    return list(totals / len(sleeves))
 
 
 def _returns(equity: Floats) -> Floats:
     """Simple returns [periods] of an equity [periods] that begins with 1; zero once nothing is left."""
-    before = np.concatenate([[1.0], equity[:-1]])
-    return np.asarray(np.divide(equity, before, out=np.ones(len(equity)), where=before > 0) - 1, np.float64)
+    before = np.append(1.0, equity[:-1])
+    ratios = np.ones(len(equity))
+    np.divide(equity, before, out=ratios, where=before > 0)
+    ratios -= 1
+    return ratios
 
 
 def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float) -> Performance:
@@ -241,11 +152,12 @@ def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float)
     # Sharpe ratio = mean / standard deviation (ddof = 1) of returns by bar, times sqrt(bars a year); no risk-free rate.
     with np.errstate(all="ignore"):
         sharpe = empyrical.sharpe_ratio(returns, annualization=per_year)
-        annual_return = empyrical.annual_return(returns, annualization=per_year)
         volatility = empyrical.annual_volatility(returns, annualization=per_year)
+        end = empyrical.cum_returns_final(returns, starting_value=1)
+        annual_return = end ** (1 / (len(returns) / per_year)) - 1
     error = sharpe_error(returns, per_year)
     return Performance(
-        total_return=float(empyrical.cum_returns_final(returns)),
+        total_return=float(end - 1),
         annual_return=_finite(annual_return),
         annual_volatility=_finite(volatility),
         sharpe=_finite(sharpe),
@@ -260,26 +172,6 @@ def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float)
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _random_entries(sleeves: Sequence[Sleeve], rate: float, look_back: int, total_return: float) -> RandomEntries:
-    def returned(shifts: Shifts) -> Floats:
-        ends = [_shifted_ends(*pair, rate) for pair in zip(sleeves, shifts.T, strict=True)]
-        return np.asarray(np.stack(ends, axis=1).mean(axis=1) - 1, np.float64)
-
-    return shift_at_random(returned, [len(sleeve.returns) for sleeve in sleeves], look_back, total_return)
-
-
-def _shifted_ends(sleeve: Sleeve, shifts: Shifts, rate: float) -> Floats:
-    """[shifts], the value of the sleeve at the end if its positions had come so many periods later, wrapped."""
-    periods = np.arange(len(sleeve.returns))
-    at_once = max(1, _PERIODS_AT_ONCE // len(periods))
-    ends = []
-    for first in range(0, len(shifts), at_once):
-        positions = sleeve.positions[(periods - shifts[first : first + at_once, None]) % len(periods)]
-        _, after_cost, growth = _factors(positions, sleeve.returns, rate)
-        ends.append(after_cost.prod(axis=1) * growth.prod(axis=1))
-    return np.concatenate(ends)
 
 
 def _curve(instants: NDArray[np.datetime64], model: Floats, held: Floats) -> EquityCurve:

@@ -68,6 +68,8 @@ def _compare(tests: ReturnTests) -> str:
 
 
 def _describe_timing(chance: RandomEntries) -> str:
+    if chance.reason:
+        return f"It was not compared with random entries: {chance.reason}."
     if chance.percentile is None:
         return (
             "It cannot be determined whether random entries would have done worse: each position looks back on "

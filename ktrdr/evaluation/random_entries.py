@@ -20,18 +20,22 @@ MIN_LOOK_BACKS = 4
 
 
 def shift_at_random(
-    returned: Callable[[Shifts], Floats], lengths: list[int], look_back: int, total_return: float
+    returned: Callable[[Shifts], Floats],
+    lengths: list[int],
+    look_back: int,
+    total_return: float,
+    drawn_bars: int = MAX_DRAWN_BARS,
 ) -> RandomEntries:
     """Shift the positions of each sleeve to later bars, wrap them at the end, and compare the returns with the model's.
 
     `returned` gives the total return [draws] of shifts [draws, sleeves] by so many periods; `lengths` are the sleeves'
-    periods. A position depends on the `look_back` bars before it. A shift by almost all periods is one to slightly
-    earlier bars, which the position has seen: there trend followers always gain, and the opposite always loses. So
-    the last `look_back` shifts are left out.
+    periods, and `drawn_bars` limits draws * periods. A position depends on the `look_back` bars before it. A shift by
+    almost all periods is one to slightly earlier bars, which the position has seen: there trend followers always gain,
+    and the opposite always loses. So the last `look_back` shifts are left out.
     """
     if min(lengths) < MIN_LOOK_BACKS * look_back:
-        return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back)
-    draws = max(MIN_DRAWS, min(MAX_DRAWS, MAX_DRAWN_BARS // sum(lengths)))
+        return none_drawn(look_back)
+    draws = max(MIN_DRAWS, min(MAX_DRAWS, drawn_bars // sum(lengths)))
     shares = np.random.default_rng(0).random(draws)
     earned = returned(np.array([[_shift(share, length, look_back) for length in lengths] for share in shares]))
     low, median, high = (float(value) for value in np.quantile(earned, (0.05, 0.5, 0.95)))
@@ -48,6 +52,11 @@ def shift_at_random(
         p_value=float((1 + np.count_nonzero(above | same)) / (1 + draws)),
         look_back=look_back,
     )
+
+
+def none_drawn(look_back: int, reason: str | None = None) -> RandomEntries:
+    """`reason` says why, where the part is not too short."""
+    return RandomEntries(draws=0, low=None, median=None, high=None, percentile=None, look_back=look_back, reason=reason)
 
 
 def _shift(share: float, length: int, look_back: int) -> int:

@@ -50,4 +50,4 @@ def mean_return(returns: Floats, per_year: float) -> Lead:
 
 def over_time(periods: int) -> Sampling:
     """Consecutive periods, with Newey and West's (1994) rule for the lag, 4 (T / 100)^(2 / 9)."""
-    return Sampling(np.arange(periods), min(periods - 1, int(4 * (periods / 100) ** (2 / 9))))
+    return Sampling(np.arange(periods), min(periods - 1, int(4 * (periods / 100) ** (2 / 9))), is_series=True)

@@ -29,12 +29,14 @@ class Sampling:
     lag: instants over which values may be correlated
     span: mean number of instants that a label spans
     amplification: what overlapping labels add to a variance, over the part of it that Bartlett's weights see
+    is_series: whether sample i is the only one of instant i, so that nothing needs to be summed
     """
 
     instant: Integers
     lag: int
     span: float = 1.0
     amplification: float = 1.0
+    is_series: bool = False
 
     @classmethod
     def of(cls, part: Part) -> Sampling:
@@ -65,11 +67,11 @@ class Sampling:
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
         """The same dependence between some of the samples."""
-        return replace(self, instant=self.instant[rows])
+        return replace(self, instant=self.instant[rows], is_series=False)
 
     @property
     def instants(self) -> int:
-        return int(self.instant.max()) + 1
+        return len(self.instant) if self.is_series else int(self.instant.max()) + 1
 
     @property
     def b(self) -> float:
@@ -78,6 +80,8 @@ class Sampling:
 
     def sums(self, values: Floats) -> Floats:
         """[instants], sums of `values` [samples]."""
+        if self.is_series:
+            return values
         return np.asarray(np.bincount(self.instant, weights=values, minlength=self.instants), np.float64)
 
     def variance(self, values: Floats) -> float:
@@ -87,6 +91,8 @@ class Sampling:
         """
         sums = self.sums(centre(values))
         seen = self._weighted_variance(sums)
+        if self.amplification == 1:
+            return seen
         return seen + (self.amplification - 1) * max(0.0, seen - float(sums @ sums))
 
     def _weighted_variance(self, sums: Floats) -> float:
@@ -94,8 +100,10 @@ class Sampling:
 
         With Bartlett's weights that equals the sum of squares of moving sums over lag + 1 instants, over lag + 1.
         """
-        block, margin = self.lag + 1, np.zeros(self.lag)
-        running = np.cumsum(np.concatenate([[0.0], margin, sums, margin]))
+        block, end = self.lag + 1, self.lag + 1 + len(sums)
+        running = np.zeros(end + self.lag)
+        np.cumsum(sums, out=running[block:end])
+        running[end:] = running[end - 1]
         blocks = running[block:] - running[:-block]
         return float(blocks @ blocks) / block
 
@@ -126,11 +134,15 @@ class Sampling:
         squares = self.sums(gains) ** 2
         return float(squares.sum()) ** 2 / float(squares @ squares) if squares.any() else 0.0
 
-    def clustering(self, gains: Floats) -> float:
-        """How many neighbouring occasions weigh as much as one independent occasion; at least 1."""
+    def clustering(self, gains: Floats, variance: float) -> float:
+        """How many neighbouring occasions weigh as much as one independent occasion; at least 1.
+
+        `variance` is that of the sum of `gains`. Of a series it is what the moving sums give.
+        """
         sums = centre(self.sums(gains))
         independent = float(sums @ sums)
-        return max(1.0, self._weighted_variance(sums) / independent if independent > 0 else self.span)
+        weighted = variance if self.is_series else self._weighted_variance(sums)
+        return max(1.0, weighted / independent if independent > 0 else self.span)
 
 
 def _amplification(spans: Integers, reach: float) -> float:
@@ -151,7 +163,12 @@ def _amplification(spans: Integers, reach: float) -> float:
 def centre(values: Floats) -> Floats:
     """`values` minus their mean; zeros where they differ from it by rounding errors only."""
     centred = values - values.mean()
-    return centred if np.abs(centred).max() > 1e-12 * np.abs(values).max() else np.zeros_like(values)
+    return centred if _largest(centred) > 1e-12 * _largest(values) else np.zeros_like(values)
+
+
+def _largest(values: Floats) -> float:
+    """The largest size of a value."""
+    return max(float(values.max()), -float(values.min()))
 
 
 def within(values: Floats, symbols: Integers) -> Floats:
@@ -160,4 +177,4 @@ def within(values: Floats, symbols: Integers) -> Floats:
     deviations = values - (np.bincount(symbols, weights=values) / counts)[symbols]
     largest = np.zeros(len(counts))
     np.maximum.at(largest, symbols, np.abs(deviations))
-    return np.where(largest[symbols] > 1e-12 * np.abs(values).max(), deviations, 0.0)
+    return np.where(largest[symbols] > 1e-12 * _largest(values), deviations, 0.0)

@@ -117,8 +117,9 @@ class _Estimate:
 
 
 def _estimate(gains: Floats, sampling: Sampling) -> _Estimate:
-    mean, occasions, clustering = float(gains.mean()), sampling.occasions(gains), sampling.clustering(gains)
-    error = math.sqrt(sampling.variance(gains)) / len(gains)
+    mean, occasions, variance = float(gains.mean()), sampling.occasions(gains), sampling.variance(gains)
+    clustering = sampling.clustering(gains, variance)
+    error = math.sqrt(variance) / len(gains)
     if not error and mean:
         # Gains that are all alike have no variance to show: their mean is as uncertain as so few of them are.
         error = abs(mean) / math.sqrt(max(1.0, occasions / clustering))

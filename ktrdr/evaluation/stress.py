@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.evaluation.backtest import Backtest, Sleeve, sleeves_of, trade
+from ktrdr.evaluation.backtest import Backtest
+from ktrdr.evaluation.books import Book, open_book, rate_of
+from ktrdr.evaluation.sleeves import trade
 from ktrdr.payloads.backtests import CostPoint, DelayPoint, GroupReturn, ReturnBands, Stress
 
 if TYPE_CHECKING:
@@ -35,45 +36,36 @@ _THIRDS = ("low", "middle", "high")
 
 def stress(signals: Signals, bars: Mapping[str, pl.DataFrame], costs: Costs, traded: Backtest) -> Stress:
     """What `traded`, which is of these signals, bars and costs, depends on."""
-    sleeves, own_bps = sleeves_of(signals, bars), costs.fee_bps + costs.slippage_bps
-    rate = own_bps / 10_000
+    book, rate, own_bps = open_book(signals, bars, costs), rate_of(costs), costs.fee_bps + costs.slippage_bps
     days = traded.opens.astype("datetime64[D]")
     hours = ((traded.opens - days) // np.timedelta64(1, "h")).astype(np.int64)
     return Stress(
         costs=tuple(
-            CostPoint(cost_bps=bps, total_return=_total(sleeves, bps / 10_000)) for bps in sorted({*COSTS_BPS, own_bps})
+            CostPoint(cost_bps=bps, total_return=_total(book, bps / 10_000)) for bps in sorted({*COSTS_BPS, own_bps})
         ),
-        break_even_bps=_break_even_bps(sleeves),
-        delays=tuple(DelayPoint(bars=bars, total_return=_total(_delayed(sleeves, bars), rate)) for bars in DELAYS),
+        break_even_bps=_break_even_bps(book),
+        delays=tuple(DelayPoint(bars=bars, total_return=_total(book.delayed(bars), rate)) for bars in DELAYS),
         bands=_bands(traded.returns),
         by_year=_groups(traded, days.astype("datetime64[Y]").astype(str)),
         by_volatility=_by_volatility(traded),
         by_weekday=_named_groups(traded, (days.astype(np.int64) + 3) % 7, _WEEKDAYS),
         by_hour=_named_groups(traded, hours, [f"{hour:02}:00" for hour in range(24)]) if hours.any() else (),
-        by_symbol=tuple(_by_symbol(signals, sleeves, rate)),
+        by_symbol=tuple(_by_symbol(signals, book, rate)),
     )
 
 
-def _total(sleeves: Sequence[Sleeve], rate: float) -> float:
+def _total(book: Book, rate: float) -> float:
     """The return of the whole portfolio, of which each sleeve has an equal share."""
-    ends = [trade(sleeve.positions, sleeve.returns, rate).equity[-1] for sleeve in sleeves]
-    return float(np.mean(ends) - 1)
+    return float(np.mean([each.equity[-1] for each in book.trade(rate)]) - 1)
 
 
-def _break_even_bps(sleeves: Sequence[Sleeve]) -> float | None:
-    """The return falls with costs, so there is one root at most."""
+def _break_even_bps(book: Book) -> float | None:
+    """The return falls with costs, so there is one root at most; none where even the greatest costs leave something."""
     from scipy.optimize import brentq
 
-    if _total(sleeves, 0.0) <= 0:
+    if _total(book, 0.0) <= 0 or _total(book, _TOTAL_LOSS_BPS / 10_000) >= 0:
         return None
-    return float(brentq(lambda bps: _total(sleeves, bps / 10_000), 0.0, _TOTAL_LOSS_BPS, xtol=0.01))
-
-
-def _delayed(sleeves: Sequence[Sleeve], bars: int) -> list[Sleeve]:
-    return [
-        replace(sleeve, positions=np.concatenate([np.zeros(bars), sleeve.positions])[: len(sleeve.positions)])
-        for sleeve in sleeves
-    ]
+    return float(brentq(lambda bps: _total(book, bps / 10_000), 0.0, _TOTAL_LOSS_BPS, xtol=0.01))
 
 
 def _bands(returns: Floats) -> ReturnBands | None:
@@ -144,11 +136,11 @@ def _compounded(returns: Floats) -> float:
     return float(np.prod(1 + returns) - 1)
 
 
-def _by_symbol(signals: Signals, sleeves: Sequence[Sleeve], rate: float) -> Iterator[GroupReturn]:
-    for number, sleeve in zip(np.unique(signals.symbols), sleeves, strict=True):
+def _by_symbol(signals: Signals, book: Book, rate: float) -> Iterator[GroupReturn]:
+    for number, sleeve, run in zip(signals.present.tolist(), book.sleeves, book.trade(rate), strict=True):
         yield GroupReturn(
             group=signals.names[number],
             bars=len(sleeve.returns),
-            total_return=_total([sleeve], rate),
-            held_return=_total([replace(sleeve, positions=np.ones_like(sleeve.positions))], rate),
+            total_return=float(run.equity[-1] - 1),
+            held_return=float(trade(np.ones_like(sleeve.positions), sleeve.returns, rate).equity[-1] - 1),
         )

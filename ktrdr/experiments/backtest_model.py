@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from ktrdr.experiments.backtest_rows import BacktestRows, choose_rows
 from ktrdr.experiments.looks import OpenLook
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
+from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
 from ktrdr.features.panel import Panel, build_panel
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
@@ -35,6 +37,7 @@ from ktrdr.payloads.evaluation import OTHER, Evaluation
 from ktrdr.payloads.looks import LookFigures, LookKind
 from ktrdr.saved_models.predict import closed_bars
 from ktrdr.saved_models.rows_file import write_rows
+from ktrdr.strategy.trading_settings import with_trading_settings
 from ktrdr.training.files import EQUITY, EVALUATED_ROWS, SUMMARY, write_file
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class BacktestRequest:
     start, end: first and last day of the predicted bars, both inclusive; None for after the training and to the end
     output: folder for the files
     allows_overlap: whether bars may be predicted that every model was trained on
+    settings: values of positions and costs by their places, in place of the strategy's own
     """
 
     operation_id: str
@@ -79,6 +83,7 @@ class BacktestRequest:
     end: date | None
     output: Path
     allows_overlap: bool = False
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 def run_backtest(
@@ -87,6 +92,8 @@ def run_backtest(
     looks: LookRecorder,
     on_step: Callable[[int, int], None] = lambda step, items: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    *,
+    read_table: ReadTable = no_tables,
 ) -> BacktestResults | None:
     """Predict the bars with the code of the training, evaluate the predictions, and trade them.
 
@@ -97,6 +104,7 @@ def run_backtest(
 
     Raises:
         ArtifactNotFound: there is no model in a folder.
+        StrategyError: the settings are wrong, or do not go with the strategy.
         InputError: a model was trained on the bars, or there are none to predict.
         ConflictError: the bars of the training are others now, or all bars are in the sealed test part.
         SeriesNotFound: bars are missing.
@@ -104,22 +112,28 @@ def run_backtest(
         StorageError: a file is damaged or cannot be written, or the look cannot be recorded.
     """
     on_step(1, 0)
-    folds = [remake_training(folder, read_bars) for folder in request.folders]
-    strategy = folds[-1].trained.strategy
+    folds = [remake_training(folder, read_bars, read_table) for folder in request.folders]
+    strategy = with_trading_settings(folds[-1].trained.strategy, request.settings)
     symbols = request.symbols or folds[-1].dataset.symbols
-    bars = {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols}
+    start = folds[-1].trained.start
+    bars = with_other_series(
+        strategy,
+        {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols},
+        lambda symbol, timeframe: read_bars(symbol, timeframe, start),
+        read_table,
+    )
     panel = build_panel(strategy, bars)
     days = request.start, request.end
     chosen = choose_rows(request.model, folds, panel, bars, days, allows_overlap=request.allows_overlap)
     if stop_requested():
         return None
 
-    look = _open_look(request, folds[-1], panel, chosen, bars, looks)
+    look = _open_look(request, folds[-1], strategy, panel, chosen, bars, looks)
     on_step(2, len(chosen.rows))
     rows, standard = _predict(folds, panel, chosen)
     signals = find_signals(rows, bars, strategy)
     base = {symbol: own[strategy.timeframes[0]] for symbol, own in bars.items()}
-    traded = trade_signals(signals, base, strategy.costs)
+    traded = trade_signals(signals, base, strategy.costs, strategy.positions)
     evaluation, traded = _close_look(look, chosen, rows, standard, traded)
 
     on_step(3, len(chosen.rows))
@@ -146,22 +160,27 @@ def _read(fold: RemadeTraining, symbol: str, read_bars: ReadBars) -> SymbolBars:
 def _open_look(
     request: BacktestRequest,
     model: RemadeTraining,
+    strategy: Strategy,
     panel: Panel,
     chosen: BacktestRows,
     bars: Mapping[str, SymbolBars],
     looks: LookRecorder,
 ) -> OpenLook:
-    """The look is another one of the training's own try; on bars that it has not evaluated it is the first."""
-    strategy, names = model.trained.strategy, [series.symbol for series in panel.series]
+    """The look is another one of the training's own try; on bars that it has not evaluated it is the first.
+
+    With other positions or costs it is the try of a training that has them.
+    """
+    names = [series.symbol for series in panel.series]
     evaluated = EvaluatedBars.of_rows(strategy, names, chosen.series, chosen.rows, bars)
-    whole = model.fingerprint.whole_sha256 if len(request.folders) > 1 else None
+    inputs = replace(model.fingerprint, strategy=strategy.model_dump(mode="json"))
+    whole = inputs.whole_sha256 if len(request.folders) > 1 else None
     look_id = looks.open_look(
         LookRequest(
             operation_id=request.operation_id,
             kind=LookKind.BACKTEST,
             part=OTHER,
             strategy_name=model.strategy_name,
-            inputs_sha256=whole or model.fingerprint.inputs_sha256,
+            inputs_sha256=whole or inputs.inputs_sha256,
             label=strategy.labels.type,
             timeframe=strategy.timeframes[0],
             symbols=tuple(names[number] for number in np.unique(chosen.series)),

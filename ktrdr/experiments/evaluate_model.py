@@ -134,7 +134,7 @@ def evaluate_part(
     control_outputs = outputs_for(control, tensors, part) if control else None
     rows = collect_rows(outputs, dataset, part, control_outputs, _class_weights(tensors), yardsticks)
     standard = Standard(resolution(dataset, part, level), level, is_trial=is_trial)
-    traded = backtest(outputs, part, dataset, base, strategy.costs)
+    traded = backtest(rows.model, part, dataset, base, strategy)
     return EvaluatedPart(outputs, rows, standard, evaluate_rows(rows, standard), traded)
 
 

@@ -81,7 +81,8 @@ def join(
     except KtrdrError as error:
         return JoinedFolds(evaluate_rows(rows, alone), None, f"there is no joined backtest: {error.detail}")
     look = open_whole(looks, operation_id, strategy, read_fingerprint(folders[-1]), signals, bars)
-    return _evaluate(rows, trade_signals(signals, _traded(bars, strategy), strategy.costs), look, alone)
+    traded = trade_signals(signals, _traded(bars, strategy), strategy.costs, strategy.positions)
+    return _evaluate(rows, traded, look, alone)
 
 
 def _evaluate(rows: EvaluatedRows, traded: Backtest, look: OpenLook, alone: Standard) -> JoinedFolds:

@@ -52,8 +52,9 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
         raise TrainingDataError(
             f"{symbol}: feature {name} is {column[row]} at {_bar(opens[rows[row]])}; "
             f"after its warm-up it is not finite in {count} of {len(column)} rows.",
-            hint="It is undefined for such bars, as a logarithm is below 0 and an average by volume without volume: "
-            "use another source or leave it out.",
+            hint="It is undefined for such bars, as a logarithm is below 0, a division by 0 and an average by volume "
+            "without volume: use another source, name in an expression what shall stand there, as "
+            "where(volume > 0, …, 0), or leave it out.",
             symbol=symbol,
             feature=name,
             rows=count,

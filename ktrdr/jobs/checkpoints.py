@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ktrdr.errors import StorageError
 from ktrdr.executors.outcome import read_job
@@ -32,3 +32,9 @@ def _resumed_by(home: Home, operation_id: str) -> str | None:
     except (OSError, ValueError, StorageError):
         return None
     return job.resume_from if isinstance(job, TrainingJob) else None
+
+
+def checkpoint_folders(home: Home, operations: Iterable[str]) -> Iterator[str]:
+    """The folders of checkpoints from which these trainings went on, or might have gone on, relative to the home."""
+    names = dict.fromkeys(name for operation in operations for name in lineage(home, operation))
+    yield from (f"models/{name}/{CHECKPOINTS}" for name in names if (home.models / name / CHECKPOINTS).is_dir())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ktrdr.jobs.ablation_plan import AblationPlan, create_ablation_bridge
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.data_load_bridge import DataProgressBridge
 from ktrdr.jobs.folds_plan import FoldsPlan, create_folds_bridge
@@ -17,6 +18,7 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Plan
 from ktrdr.operations.status import OperationStatus
+from ktrdr.payloads.ablations import AblationResults
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.explanations import ExplanationResults
@@ -154,6 +156,17 @@ KINDS: Mapping[str, Kind] = {
             create_search_bridge,
             is_resumable=True,
             plan=SearchPlan,
+        ),
+        Kind(
+            "ablation",
+            "ABLATION",
+            "Ablation",
+            ANALYSIS_LANE,
+            "ktrdr.jobs.ablation:run",
+            AblationResults,
+            create_ablation_bridge,
+            is_resumable=True,
+            plan=AblationPlan,
         ),
         Kind(
             "data_load",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ktrdr.errors import BridgeError, CheckpointMismatch, StorageError
+from ktrdr.executors.outcome import read_job, read_outcome
 from ktrdr.features.splits import fold_count
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.plan import Part, PartRequest
@@ -72,6 +74,20 @@ def job_of_strategy(strategy: Strategy, on_bars: StrategyOnBars) -> TrainingJob 
 def ordinary(job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
     """The same training to its end and with all its files, as a part of nothing and no trial."""
     return job.model_copy(update={"part": None, "trial": None, "parameters": {}, "until": None})
+
+
+def read_part(folder: Path) -> Part:
+    """The part whose operation has this folder, once it has ended. Raises StorageError."""
+    try:
+        payload, outcome = read_job(folder), read_outcome(folder)
+        if outcome is None:
+            raise StorageError(f"the outcome of {folder.name} is gone", hint="start the whole operation again")
+        index = parse_job(payload).part
+        assert index is not None
+        status = OperationStatus(outcome.status.upper())
+        return Part(index, folder.name, status, outcome.results, payload, outcome.error)
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder.name}, a part of the operation, cannot be read: {error}") from error
 
 
 def training_job(part: Part) -> TrainingJob | FoldsJob:

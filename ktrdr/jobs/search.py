@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ktrdr.errors import StorageError
-from ktrdr.executors.outcome import PARTS, Outcome, read_job, read_outcome
+from ktrdr.executors.outcome import PARTS, Outcome
 from ktrdr.experiments.search import EndedSearch, summarise
 from ktrdr.home import Home
-from ktrdr.jobs.checkpoints import lineage
+from ktrdr.jobs.checkpoints import checkpoint_folders
 from ktrdr.jobs.entry import JobContext
+from ktrdr.jobs.parts import read_part
 from ktrdr.jobs.search_standing import Standing, TriedPart, trial_results
 from ktrdr.operations.plan import Part
-from ktrdr.operations.status import OperationStatus
-from ktrdr.payloads.jobs import SearchJob, parse_job
+from ktrdr.payloads.jobs import SearchJob
 from ktrdr.payloads.reading import parse_results
 from ktrdr.payloads.search import SearchWinner
 from ktrdr.payloads.training import FoldsResults, TrainingResults, UnfinishedFoldsResults
 from ktrdr.saved_models.reproduce import read_card
-from ktrdr.training.fingerprint import CHECKPOINTS
 
 
 def run(job: SearchJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
-    *trials, last = [_read(context, member) for member in members]
+    *trials, last = [read_part(context.folder.parent / member) for member in members]
     tried = [TriedPart.of(part, job.objective) for part in trials]
     standing = Standing.of(job, tried)
     best = standing.latest[standing.ranked[0]]
@@ -43,21 +41,8 @@ def run(job: SearchJob, context: JobContext) -> Outcome:
     output = context.home.models / context.operation_id
     results = summarise(ended, output, output.relative_to(context.home.root))
     metadata = {"winner": winner.operation_id, "best_trial": winner.trial, "best_score": winner.score}
-    leftovers = tuple(_checkpoints(context.home, trials))
+    leftovers = tuple(checkpoint_folders(context.home, (own for part in trials for own in _trainings(part))))
     return Outcome("completed", results.model_dump(mode="json"), metadata, leftovers=leftovers)
-
-
-def _read(context: JobContext, member: str) -> Part:
-    folder = context.folder.parent / member
-    try:
-        payload, outcome = read_job(folder), read_outcome(folder)
-        if outcome is None:
-            raise StorageError(f"the outcome of {member} is gone", hint="start the search again")
-        index = parse_job(payload).part
-        assert index is not None
-        return Part(index, member, OperationStatus(outcome.status.upper()), outcome.results, payload, outcome.error)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{member}, a part of the search, cannot be read: {error}") from error
 
 
 def _winner(trial: TriedPart, operation_id: str, full_training: TrainingResults | FoldsResults) -> SearchWinner:
@@ -83,12 +68,6 @@ def _on_other_bars(home: Home, best: TriedPart, standing: Standing) -> Iterator[
 def _bars(home: Home, tried: TriedPart) -> object:
     """SHA-256 of the bars of a trial's model, by symbol and timeframe. Raises ArtifactNotFound, StorageError."""
     return read_card(home.models / tried.part.operation_id).get("data_sha256")
-
-
-def _checkpoints(home: Home, trials: Sequence[Part]) -> Iterator[str]:
-    """The folders of checkpoints from which trials went on, or might have gone on."""
-    names = dict.fromkeys(name for part in trials for own in _trainings(part) for name in lineage(home, own))
-    yield from (f"models/{name}/{CHECKPOINTS}" for name in names if (home.models / name / CHECKPOINTS).is_dir())
 
 
 def _trainings(part: Part) -> Iterator[str]:

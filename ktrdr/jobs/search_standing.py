@@ -145,17 +145,13 @@ def _score(results: TrainingResults | FoldsResults, objective: Objective) -> flo
     return score if score is not None and math.isfinite(score) else None
 
 
-def _lead(results: EvaluatedResults) -> float | None:
-    return results.evaluation.significance.hardest_baseline[1].lead if results.evaluation else None
-
-
 def _ic(results: EvaluatedResults) -> float | None:
     return results.evaluation.ic if isinstance(results.evaluation, Regression) else None
 
 
 _SCORES: Mapping[Objective, Callable[[TrainingResults | FoldsResults], float | None]] = {
     Objective.VAL_LOSS: lambda results: results.final_metrics.best_val_loss,
-    Objective.LEAD: _lead,
+    Objective.LEAD: lambda results: results.lead_over_hardest,
     Objective.ACCURACY: lambda results: results.evaluation.accuracy if results.evaluation else None,
     Objective.IC: _ic,
     Objective.SHARPE: lambda results: results.backtest.model.sharpe if results.backtest else None,

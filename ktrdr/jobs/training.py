@@ -17,6 +17,7 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import TrainingJob
 from ktrdr.payloads.looks import Door
 from ktrdr.payloads.training import TrainingResults
@@ -46,9 +47,9 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
 
     def read(symbol: str, timeframe: str) -> StoredBars:
         start, end = request.start, request.end
-        if request.reproduces:
+        if original := job.reproduces or job.bars_of:
             # Read the range of the original training, without bars that were stored later.
-            start, end = bars_of(request.reproduces, symbol, timeframe) or (start, end)
+            start, end = bars_of(models / original, symbol, timeframe) or (start, end)
         return store.read_stored(symbol, timeframe, start, end)
 
     resumed = (with_checkpoints(context.home, job.resume_from) or job.resume_from) if job.resume_from else None
@@ -62,6 +63,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
             resume_from,
             looks=_ledger(context.home),
             folds=_fold_cache(context.home) if request.is_lean else None,
+            read_table=TableStore(context.home.tables).read,
         )
     folder = request.output.relative_to(context.home.root)
     may_go_on = job.last_epoch < (job.epochs or 1)

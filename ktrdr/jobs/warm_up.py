@@ -26,6 +26,7 @@ PRELOADED: Mapping[str, tuple[str, ...]] = {
     ),
     DATA_LANE: ("ktrdr.jobs.data_load", "ktrdr.jobs.start_check", "talib.abstract", "exchange_calendars"),
     ANALYSIS_LANE: (
+        "ktrdr.jobs.ablation",
         "ktrdr.jobs.analysis",
         "ktrdr.jobs.backtest",
         "ktrdr.jobs.explanation",

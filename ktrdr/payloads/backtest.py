@@ -7,6 +7,7 @@ from pydantic import Field
 from ktrdr.payloads.evaluation import OTHER, Lead
 from ktrdr.payloads.payload import BarInstant, Payload
 from ktrdr.payloads.selection import BacktestSelection
+from ktrdr.payloads.trading_rules import Costs, Positions
 
 
 class Performance(Payload):
@@ -26,7 +27,9 @@ class Performance(Payload):
     max_drawdown: float = Field(description="Deepest fall from a highest value so far, as a negative share of it.")
     turnover: float = Field(description="Traded value, in multiples of the capital.")
     trades: int = Field(description="Number of fills.")
-    costs_paid: float = Field(description="Fees and slippage, as a share of the capital at the start.")
+    costs_paid: float = Field(
+        description="Fees, slippage and costs of holding, as a share of the capital at the start."
+    )
 
 
 class RandomEntries(Payload):
@@ -48,6 +51,7 @@ class RandomEntries(Payload):
         description="Bars that a position looks back on; no shift puts it on one of them. Null in results of 0.1.0, "
         "which shifted by any number of bars.",
     )
+    reason: str | None = Field(None, description="Why there are none, where the part is not too short for them.")
 
 
 class EquityCurve(Payload):
@@ -66,6 +70,10 @@ class BacktestResult(Payload):
     bars_per_year: float = Field(description="Bars a year, sessions and holidays included.")
     fee_bps: float = Field(description="Fee in basis points of the traded value.")
     slippage_bps: float = Field(description="Slippage in basis points of the traded value.")
+    positions: Positions = Field(default_factory=Positions, description="How predictions became positions.")
+    costs: Costs | None = Field(
+        None, description="Costs of trading and holding; null in older results, which have fee and slippage alone."
+    )
     model: Performance = Field(description="Trading on the predictions.")
     buy_and_hold: Performance = Field(description="Holding from the first bar to the last.")
     random_entries: RandomEntries = Field(description="The model's positions at random times.")

@@ -55,7 +55,8 @@ class Stress(Payload):
 
     costs: tuple[CostPoint, ...] = Field(description="Returns by costs, rising.")
     break_even_bps: float | None = Field(
-        description="Costs at which nothing is left of the return; null where it loses without costs, or never trades."
+        description="Costs at which nothing is left of the return; null where it loses without costs, never trades, or "
+        "outlives all costs."
     )
     delays: tuple[DelayPoint, ...] = Field(description="Returns by delay, from none on.")
     bands: ReturnBands | None = Field(description="Null where there are too few bars.")

@@ -23,6 +23,12 @@ class FeatureGroup(Payload):
     )
     adjusted_p_value: float = Field(description="The p-value with all groups counted (Holm).")
     accuracy_lost: float = Field(description="Share of samples that are predicted right no longer.")
+    gain: float | None = Field(
+        None,
+        description="Of trees the share of their splits' whole gain, the fall of the loss in training, that splits on "
+        "these features have; null for networks.",
+    )
+    splits: int | None = Field(None, description="Of trees the number of splits on these features; null for networks.")
 
 
 class ExplanationResults(FileResults):

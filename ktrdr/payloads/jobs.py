@@ -120,6 +120,7 @@ class TrainingJob(EpochsJob):
     folds: how many those are
     resume_from: the operation whose last checkpoint this one goes on from
     reproduces: the operation whose model this one is to make again
+    bars_of: the operation whose bars this one trains on, without those that were stored later
     """
 
     kind: Literal["training"] = "training"
@@ -127,6 +128,7 @@ class TrainingJob(EpochsJob):
     folds: int = 1
     resume_from: str | None = None
     reproduces: str | None = None
+    bars_of: str | None = None
 
     def describe(self) -> Metadata:
         return super().describe() | ({"fold": self.fold + 1} if self.folds > 1 else {})
@@ -198,6 +200,33 @@ class SearchJob(StrategyOnBars, Job):
         return super().describe() | {"trials": self.trials, "objective": self.objective.value}
 
 
+class AblationJob(StrategyOnBars, Job):
+    """What a model loses without each of its indicators: a plan, whose parts are trainings that lack one.
+
+    strategy: of the model, with all indicators
+    model: the operation that trained it
+    folder: the name of the model's folder below `models`; that of the last fold where the training was one in folds
+    epochs: of each training
+    fold, folds: as in `TrainingJob`; of the model in the folder
+    trainings: how many there are
+    taken_over: operations of an earlier attempt that count as they are, by the index of the part
+    checkpoints: operations of an earlier attempt that trainings go on from, by the index of the part
+    """
+
+    kind: Literal["ablation"] = "ablation"
+    model: str
+    folder: str
+    epochs: int
+    fold: int = 0
+    folds: int = 1
+    trainings: int
+    taken_over: dict[int, str] = Field(default_factory=dict)
+    checkpoints: dict[int, str] = Field(default_factory=dict)
+
+    def describe(self) -> Metadata:
+        return super().describe() | {"model": self.model, "trials": self.trainings}
+
+
 class PreflightJob(StrategyOnBars, Job):
     kind: Literal["preflight"] = "preflight"
 
@@ -254,6 +283,7 @@ class BacktestJob(ModelJob):
     folders: of a training in folds, the names of the folders of all folds, in order; else empty
     start, end: first and last day of the predicted bars, both inclusive; None for after the training, and to the end
     allows_overlap: whether bars may be predicted that the model was trained on
+    settings: values of positions and costs by their places, in place of the strategy's own
     """
 
     kind: Literal["backtest"] = "backtest"
@@ -261,6 +291,7 @@ class BacktestJob(ModelJob):
     start: date | None = None
     end: date | None = None
     allows_overlap: bool = False
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     def describe(self) -> Metadata:
         return super().describe() | {
@@ -341,6 +372,7 @@ AnyJob = (
     TrainingJob
     | FoldsJob
     | SearchJob
+    | AblationJob
     | PreflightJob
     | AuditJob
     | PredictionJob

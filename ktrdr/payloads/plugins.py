@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import Field
@@ -79,7 +80,7 @@ class PluginDeclaration(Payload):
     classes: tuple[str, ...] = Field((), description="Of a label: the names of its classes; none in a regression.")
     cuts: tuple[float, ...] = Field((), description="Of a label: the borders between its classes.")
 
-    def resolved(self, parameters: dict[str, Any]) -> dict[str, Value]:
+    def resolved(self, parameters: Mapping[str, Any]) -> dict[str, Value]:
         """All parameters by name, in the order of the signature; those given must have no faults."""
         return {each.name: _as(each.type, parameters.get(each.name, each.default)) for each in self.parameters}
 
@@ -117,6 +118,11 @@ class Plugins(Payload):
     def only(self, used: Sequence[tuple[PluginKind, str]]) -> Plugins:
         """The files that declare these plugins."""
         return Plugins(files=tuple(file for file in self.files if any(file.find(*each) for each in used)))
+
+    def recorded(self) -> Plugins:
+        """The usable files by their names alone, for records that are to hold on another machine."""
+        usable = (file for file in self.files if not file.error)
+        return Plugins(files=tuple(file.model_copy(update={"path": PurePath(file.path).name}) for file in usable))
 
 
 def _is_of(kind: ParameterType, value: Any) -> bool:

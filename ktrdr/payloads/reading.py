@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from ktrdr.errors import StorageError
+from ktrdr.payloads.ablations import AblationResults, UnfinishedAblationResults
 from ktrdr.payloads.backtests import BacktestResults
 from ktrdr.payloads.data import DataLoadResults
 from ktrdr.payloads.explanations import ExplanationResults
@@ -31,6 +32,8 @@ AnyResults = (
     | ExportResults
     | BacktestResults
     | ExplanationResults
+    | AblationResults
+    | UnfinishedAblationResults
     | UnsealingResults
     | DataLoadResults
     | OtherResults

@@ -69,6 +69,11 @@ class EvaluatedResults(ModelResults):
     )
     restored_epochs: int = Field(0, description="Epochs that were not trained here but restored from a checkpoint.")
 
+    @property
+    def lead_over_hardest(self) -> float | None:
+        """The lead over the hardest baseline on the validation part; None without an evaluation."""
+        return self.evaluation.significance.hardest_baseline[1].lead if self.evaluation else None
+
     def describe_test_part(self) -> str:
         """Whether the test part is sealed, in words; empty without one."""
         folder = PureWindowsPath(self.model_path).parent.name  # which reads slashes of both kinds

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ktrdr.errors import InputError
-from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.payloads.plugins import PluginDeclaration, PluginKind, Plugins
+from ktrdr.payloads.plugins import PluginDeclaration
 from ktrdr.plugin_check.contract import Contract, ContractBroken, Finding, try_contracts
 from ktrdr.plugin_check.features import FeatureContracts
 from ktrdr.plugin_check.labels import LabelContracts
@@ -19,6 +18,8 @@ from ktrdr.strategy.spec import ShippedLabels, ShippedModel, members_by_type
 from ktrdr.training.determinism import make_repeatable
 
 _SEED = 42
+# A strategy names a feature as a plugin, so that any name is free.
+_SHIPPED = {"label": ShippedLabels, "network": ShippedModel}
 
 
 def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]:
@@ -28,29 +29,26 @@ def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]
         raise InputError(file.error, hint="correct the file, then check it again")
     for declared in file.plugins:
         plugin = find_plugin(declared.kind, declared.name, file.sha256)
-        yield from try_contracts(declared.name, path, [_name_is_free(declared), *_contracts(plugin, series)])
+        yield from try_contracts(declared.name, path, [*_contracts(plugin, series)])
 
 
 def _contracts(plugin: Plugin, series: Sequence[CheckedSeries]) -> Iterator[Contract]:
     """Those of its kind; of features and labels on every series."""
-    if plugin.declaration.kind == "network":
+    declared = plugin.declaration
+    if declared.kind in _SHIPPED:
+        yield _name_is_free(declared)
+    if declared.kind == "network":
         make_repeatable(_SEED, 1)
         yield from NetworkContracts(plugin).contracts()
         return
-    contracts = FeatureContracts if plugin.declaration.kind == "feature" else LabelContracts
+    contracts = FeatureContracts if declared.kind == "feature" else LabelContracts
     for each in series:
         yield from (replace(contract, series=str(each)) for contract in contracts(plugin, each).contracts())
 
 
 def _name_is_free(declared: PluginDeclaration) -> Contract:
     def check() -> None:
-        if declared.name in _shipped_names(declared.kind):
+        if declared.name in members_by_type(_SHIPPED[declared.kind]):
             raise ContractBroken(f"ktrdr has a {declared.kind} of this name, which strategies get; choose another")
 
     return Contract("name", check)
-
-
-def _shipped_names(kind: PluginKind) -> Collection[str]:
-    if kind == "feature":
-        return IndicatorCatalogue(Plugins).names()
-    return members_by_type(ShippedLabels if kind == "label" else ShippedModel)

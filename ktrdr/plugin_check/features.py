@@ -14,11 +14,12 @@ from ktrdr.features.columns import Columns, build_features
 from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.truncation import Truncation, is_same
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.plugins import PluginParameter
 from ktrdr.plugin_check.contract import Contract, ContractBroken
 from ktrdr.plugin_check.series import PRICES, TENFOLD, CheckedSeries, multiplied
 from ktrdr.plugins.loading import Plugin
-from ktrdr.strategy.spec import MLP, Features, Indicator, Strategy
+from ktrdr.strategy.spec import MLP, Features, PluginFeature, Strategy
 
 Values = NDArray[np.float64]
 
@@ -74,8 +75,8 @@ class FeatureContracts:
 
     def check_causal(self) -> None:
         """Raises ContractBroken with the leak gate's own words."""
-        strategy, frames = self._strategy({}), {self.series.timeframe: self.series.frame}
-        history, whole = History.of(strategy, frames), build_features(strategy, frames)
+        strategy, bars = self._strategy({}), SymbolBars({self.series.timeframe: self.series.frame})
+        history, whole = History.of(strategy, bars), build_features(strategy, bars)
         truncation = Truncation(
             strategy, self.series.symbol, build_features, Tally(), lambda: True, knows_label=lambda _: False
         )
@@ -92,12 +93,12 @@ class FeatureContracts:
 
     def _build(self, frame: pl.DataFrame | None = None, parameters: Mapping[str, Any] | None = None) -> Columns:
         bars = self.series.frame if frame is None else frame
-        return build_features(self._strategy(parameters or {}), {self.series.timeframe: bars})
+        return build_features(self._strategy(parameters or {}), SymbolBars({self.series.timeframe: bars}))
 
     def _strategy(self, parameters: Mapping[str, Any]) -> Strategy:
         declared = self.plugin.declaration
-        indicator = Indicator.model_validate({"name": declared.name, "plugin": self.plugin.file.sha256})
-        resolved = indicator.model_copy(update={"parameters": declared.resolved(dict(parameters))})
+        entry = PluginFeature.model_validate({"plugin": declared.name, "sha256": self.plugin.file.sha256})
+        resolved = entry.model_copy(update={"parameters": declared.resolved(dict(parameters))})
         return Strategy(
             name="check",
             timeframes=(self.series.timeframe,),

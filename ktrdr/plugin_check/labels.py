@@ -94,6 +94,6 @@ class LabelContracts:
     def _spec(self, horizon: int) -> PluginLabel:
         declared = self.plugin.declaration
         spec = PluginLabel(
-            type=declared.name, horizon=horizon, plugin=self.plugin.file.sha256, classes=declared.classes
+            type=declared.name, horizon=horizon, sha256=self.plugin.file.sha256, classes=declared.classes
         )
         return spec.model_copy(update={"parameters": declared.resolved({})})

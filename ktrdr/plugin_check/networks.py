@@ -118,7 +118,7 @@ class NetworkContracts:
 
     def _spec(self, window: int) -> PluginModel:
         declared = self.plugin.declaration
-        spec = PluginModel(type=declared.name, sequence_length=window, plugin=self.plugin.file.sha256)
+        spec = PluginModel(type=declared.name, sequence_length=window, sha256=self.plugin.file.sha256)
         return spec.model_copy(update={"parameters": declared.resolved({})})
 
 

@@ -19,7 +19,7 @@ Warmup = int | Callable[..., int]
 _MARK = "__ktrdr_plugin__"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _RESERVED = frozenset(
-    {"name", "as", "source", "sources", "timeframe", "symbol", "expr", "table", "column", "include", "plugin"}
+    {"name", "as", "source", "sources", "timeframe", "symbol", "expr", "table", "column", "include", "plugin", "sha256"}
     | {"type", "horizon", "classes", "sequence_length", "parameters"}
 )
 _MOST_CLASSES = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,6 +93,13 @@ def find_plugin(kind: PluginKind, name: str, sha256: str) -> Plugin:
 
 # A file's code never changes, so whoever needs this content may have it.
 _files_by_hash: dict[str, LoadedFile] = {}
+
+
+def used_plugins(uses: Iterable[tuple[PluginKind, str, str | None]]) -> Plugins:
+    """The files of these plugins, each with its kind, its name and the hash of its file, as records name them."""
+    files = {sha256: find_plugin(kind, name, sha256).file for kind, name, sha256 in uses if sha256}
+    described = (PluginFile(path=file.path.name, sha256=file.sha256, plugins=file.plugins) for file in files.values())
+    return Plugins(files=tuple(described))
 
 
 def _source_with(kind: PluginKind, name: str, sha256: str) -> Source:

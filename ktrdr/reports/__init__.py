@@ -1,5 +1,6 @@
-"""The reports of trainings, opened test parts, backtests and explanations: plots, text and a page."""
+"""The reports of trainings, opened test parts, backtests, explanations and ablations: plots, text and a page."""
 
+from ktrdr.reports.ablation_plot import plot_ablation
 from ktrdr.reports.backtest_html import backtest_report
 from ktrdr.reports.backtest_text import backtest_summary
 from ktrdr.reports.equity_plot import plot_backtest, plot_equity, plot_test_equity
@@ -14,6 +15,7 @@ __all__ = [
     "TrainingReport",
     "backtest_report",
     "backtest_summary",
+    "plot_ablation",
     "plot_backtest",
     "plot_equity",
     "plot_importance",

@@ -18,6 +18,7 @@ from torch import Tensor
 from ktrdr.errors import StorageError
 from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.market.series_file import ends
+from ktrdr.plugins.loading import used_plugins
 from ktrdr.saved_models.provenance import code_version, libraries
 from ktrdr.training.files import CARD, FORMAT, METRICS, PREDICTIONS, WEIGHTS, write_file
 from ktrdr.training.observer import EpochMetrics
@@ -71,10 +72,13 @@ def model_card(
         "data_sha256": fingerprint.data,
         "data_ranges": {symbol: {name: _range(frame) for name, frame in own.items()} for symbol, own in bars.items()},
         "data_providers": dict(providers),
+        "other_sha256": fingerprint.others,
+        "other_series": _other_series(bars),
         "feature_names": list(dataset.feature_names),
         "class_names": list(dataset.class_names),
         "class_weights": class_weights,
         "labels": fingerprint.strategy["labels"],
+        "plugins": used_plugins(request.strategy.plugins).model_dump(mode="json"),
         "sequence_length": dataset.sequence_length,
         "scaler": dataset.scaler.to_dict(),
         "cuts": dataset.cuts.to_dict() if dataset.cuts else None,
@@ -87,6 +91,16 @@ def _first_windows(dataset: Dataset) -> dict[str, int]:
     """The first row of each symbol in `Dataset.values`."""
     kept = [coverage.bars - coverage.warmup_rows for coverage in dataset.coverage]
     return dict(zip(dataset.symbols, np.cumsum([0, *kept]).tolist(), strict=False))
+
+
+def _other_series(bars: Mapping[str, SymbolBars]) -> dict[str, dict[str, Any]]:
+    """Bars of other symbols, by symbol and timeframe."""
+    series: dict[str, dict[str, Any]] = {}
+    for key, each in next(iter(bars.values())).others.bars.items():
+        if len(each.frame):
+            about = _range(each.frame) | {"provider": each.provider, "calendar": each.clock.calendar.name}
+            series.setdefault(key.symbol, {})[key.timeframe] = about
+    return series
 
 
 def _range(frame: pl.DataFrame) -> dict[str, Any]:

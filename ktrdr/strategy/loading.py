@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,7 +14,8 @@ from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.document import Document, Path, path_text, read_document
 from ktrdr.strategy.plugin_sections import plugin_faults, with_plugin_types, with_plugins
 from ktrdr.strategy.ranges import find_ranges
-from ktrdr.strategy.spec import INDICATOR_KEYS, Indicator, Strategy
+from ktrdr.strategy.spec import INDICATOR_KINDS, IndicatorEntry, Strategy, indicator_kind
+from ktrdr.strategy.trading_faults import trading_faults
 from ktrdr.strategy.validation_errors import plain, shown, translated
 from ktrdr.timeframe import Timeframe
 
@@ -23,17 +24,20 @@ MAX_FAULTS = 50
 HINT = "`ktrdr strategies schema` shows every key with its range, `ktrdr indicators list` every indicator."
 
 
+E = TypeVar("E", bound=IndicatorEntry)
+
+
 class IndicatorCatalogue(Protocol):
     """What loading needs to know about indicators. Paths of faults are relative to the indicator."""
 
     def names(self) -> tuple[str, ...]: ...
 
-    def check(self, indicator: Indicator) -> Sequence[Fault]: ...
+    def check(self, entry: IndicatorEntry) -> Sequence[Fault]: ...
 
-    def resolve(self, indicator: Indicator) -> Indicator:
-        """The same indicator with canonical names and all defaults written out; it must have no faults."""
+    def resolve(self, entry: E) -> E:
+        """The same entry with canonical names and all defaults written out; it must have no faults."""
 
-    def feature_names(self, indicator: Indicator) -> tuple[str, ...]: ...
+    def feature_names(self, entry: IndicatorEntry) -> tuple[str, ...]: ...
 
     def plugins(self) -> Plugins:
         """What the files of plugins declare."""
@@ -54,6 +58,20 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str,
     strategy, faults = check(document, catalogue)
     if strategy is None:
         raise StrategyError(presentable(faults), hint=HINT)
+    return strategy
+
+
+def load_resolved(text: str) -> Strategy:
+    """Load a strategy that was loaded before and dumped, with other values in sections that no indicator has a part in.
+
+    What its indicators and plugins are is not checked again. Raises StrategyError.
+    """
+    document = read_mapping(text)
+    strategy, faults = _validated(document)
+    if strategy is not None:
+        faults += _trading_faults(strategy, document)
+    if strategy is None or document.faults or faults:
+        raise StrategyError(presentable([*document.faults, *faults]), hint=HINT)
     return strategy
 
 
@@ -78,6 +96,8 @@ def check(document: Document, catalogue: IndicatorCatalogue) -> tuple[Strategy |
         *_timeframe_faults(document),
         *_calendar_faults(document, faults),
     ]
+    if strategy is not None:
+        faults += _trading_faults(strategy, document)
     if strategy is None or faults:
         return None, faults
     return with_plugins(strategy, catalogue).model_copy(update={"indicators": tuple(indicators.resolved)}), []
@@ -106,6 +126,10 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
         return None, translated(error, document)
 
 
+def _trading_faults(strategy: Strategy, document: Document) -> list[Fault]:
+    return [Fault(path_text(path), message, line=document.line(path)) for path, message in trading_faults(strategy)]
+
+
 def _search_faults(document: Document) -> Iterator[Fault]:
     """What only a search may have: ranges, and the section that is about them."""
     for path, _ in find_ranges(document.data):
@@ -123,7 +147,7 @@ def _timeframe_faults(document: Document) -> Iterator[Fault]:
     if not isinstance(timeframes, list) or not timeframes or not all(each in known for each in timeframes):
         return
     for number, item in enumerate(_items(document)):
-        own = item.get("timeframe") if isinstance(item, dict) else None
+        own = item.get("timeframe") if isinstance(item, dict) and "symbol" not in item else None
         if own in known and own not in timeframes:
             rule = timeframes[0] if len(timeframes) == 1 else f"one of {', '.join(timeframes)}"
             message = f"must be {rule}, as the strategy's timeframes are; it is {own!r}"
@@ -171,7 +195,7 @@ class _Indicators:
     """
 
     def __init__(self, document: Document, catalogue: IndicatorCatalogue) -> None:
-        self.resolved: list[Indicator] = []
+        self.resolved: list[IndicatorEntry] = []
         self.faults: list[Fault] = []
         self._document = document
         self._catalogue = catalogue
@@ -190,11 +214,12 @@ class _Indicators:
             faults = []
         self.faults += [_placed(fault, path, self._document) for fault in faults]
 
-    def _add_whole(self, place: str, indicator: Indicator) -> Sequence[Fault]:
+    def _add_whole(self, place: str, indicator: IndicatorEntry) -> Sequence[Fault]:
         if faults := self._catalogue.check(indicator):
             return faults
-        self.resolved.append(self._catalogue.resolve(indicator))
-        return self._note_names(self._catalogue.feature_names(indicator), _Maker(place, indicator.timeframe))
+        resolved = self._catalogue.resolve(indicator)
+        self.resolved.append(resolved)
+        return self._note_names(self._catalogue.feature_names(resolved), _Maker(place, resolved.timeframe))
 
     def _note_names(self, names: Sequence[str], maker: _Maker) -> list[Fault]:
         """At most one fault, even when several names clash."""
@@ -227,19 +252,22 @@ def _returns(data: Mapping[str, Any]) -> bool:
     return not (isinstance(features, dict) and features.get("returns") is False)
 
 
-def _indicator(item: Any) -> Indicator | None:
+def _indicator(item: Any) -> IndicatorEntry | None:
     try:
-        return Indicator.model_validate(item)
+        return INDICATOR_KINDS[indicator_kind(item)].model_validate(item)
     except ValidationError:
         return None
 
 
 def _sound_part(item: Any) -> Any:
-    """The parts of a malformed indicator that can still be checked: its name and its numbers."""
+    """The parts of a malformed indicator that can still be checked: what it computes and its numbers."""
     if not isinstance(item, dict):
         return item
-    numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in INDICATOR_KEYS}
-    return {"name": item.get("name")} | {key: value for key, value in numbers.items() if math.isfinite(value)}
+    kind = INDICATOR_KINDS[indicator_kind(item)]
+    numbers = {key: value for key, value in item.items() if type(value) in (int, float) and key not in kind.keys}
+    return {key: item[key] for key in kind.required if key in item} | {
+        key: value for key, value in numbers.items() if math.isfinite(value)
+    }
 
 
 def _placed(fault: Fault, own: Path, document: Document) -> Fault:

@@ -57,7 +57,7 @@ def parameter_faults(declared: PluginDeclaration, parameters: Mapping[str, Any])
 def hash_faults(expected: str | None, file: PluginFile) -> Iterator[Fault]:
     """Whether a document asks for another content of a plugin's file."""
     if expected not in (None, file.sha256):
-        yield Fault("plugin", f"must be {file.sha256}, the SHA-256 of {file.path}, or be left out", expected)
+        yield Fault("sha256", f"must be {file.sha256}, the SHA-256 of {file.path}, or be left out", expected)
 
 
 def unusable_files(plugins: Plugins) -> str:
@@ -74,7 +74,7 @@ def _section_faults(section: PluginSection, place: str, plugins: Plugins) -> Ite
         return
     file, declared = found
     yield from parameter_faults(declared, section.parameters)
-    yield from hash_faults(section.plugin, file)
+    yield from hash_faults(section.sha256, file)
     if isinstance(section, PluginLabel) and section.classes not in (None, declared.classes, list(declared.classes)):
         yield Fault("classes", f"must be what {declared.name} declares, {list(declared.classes)}, or be left out")
 
@@ -85,7 +85,7 @@ def _resolved(section: PluginSection, place: str, plugins: Plugins) -> PluginSec
     file, declared = found
     own = {"classes": declared.classes} if isinstance(section, PluginLabel) else {}
     parameters = declared.resolved(section.parameters)
-    return section.model_copy(update={"plugin": file.sha256, "parameters": parameters, **own})
+    return section.model_copy(update={"sha256": file.sha256, "parameters": parameters, **own})
 
 
 # The JSON Schema.
@@ -101,12 +101,14 @@ def with_plugin_types(schema: dict[str, Any], plugins: Plugins) -> dict[str, Any
             schema["$defs"][definition] = _section_schema(declared, place)
             union["oneOf"].append({"$ref": reference})
             union["discriminator"]["mapping"][declared.name] = reference
+    if names := plugins.names("feature"):
+        schema["$defs"]["PluginFeature"]["properties"]["plugin"]["enum"] = names
     return schema
 
 
 def _section_schema(declared: PluginDeclaration, place: str) -> dict[str, Any]:
     own = {each.name: each.json_schema() for each in declared.parameters}
-    written = ("plugin", *(("classes",) if place == "labels" else ()))
+    written = ("sha256", *(("classes",) if place == "labels" else ()))
     kept: dict[str, Any] = {name: {"description": "Written by ktrdr."} for name in written}
     return {
         "title": declared.name,

@@ -78,6 +78,9 @@ def _objective_rules(search: Search) -> Iterator[Rule]:
     varied = [each.name for each in search.parameters if each.path[0] == "labels"]
     if objective is Objective.VAL_LOSS and varied:
         yield place, f"must be lead, accuracy or sharpe: losses cannot be ranked where {varied[0]} varies"
+    traded = [each.name for each in search.parameters if each.path[0] == "positions"]
+    if objective is not Objective.SHARPE and traded:
+        yield place, f"must be sharpe where {traded[0]} varies: positions change what is earned, and no prediction"
 
 
 def _halving_rules(search: Search) -> Iterator[Rule]:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from ktrdr.strategy.ranges import KINDS
 from ktrdr.strategy.search_rules import FIXED
 from ktrdr.strategy.search_spec import SearchSettings
+from ktrdr.strategy.spec import INDICATOR_KINDS
 
 _RANGE = {"$ref": "#/$defs/Range"}
 _ABOUT = ("title", "description", "default")
@@ -26,9 +27,11 @@ def with_ranges(schema: JsonSchema) -> JsonSchema:
         section = definitions[name]
         fixed = {str(place[1]) for place in FIXED if len(place) == 2 and place[0] == name.lower()}
         definitions[name] = section | {"properties": _ranged(section["properties"], fixed)}
-    indicator = definitions["Indicator"]
-    indicator["properties"]["include"] = _RANGE
-    indicator["additionalProperties"] = _with_range(indicator["additionalProperties"])
+    for kind in INDICATOR_KINDS.values():
+        entry = definitions[kind.__name__]
+        entry["properties"]["include"] = _RANGE
+        if entry["additionalProperties"]:
+            entry["additionalProperties"] = _with_range(entry["additionalProperties"])
     own = _ranged(schema["properties"], {str(place[0]) for place in FIXED if len(place) == 1})
     return schema | {"$defs": definitions, "properties": own | {"search": {"$ref": "#/$defs/SearchSettings"}}}
 

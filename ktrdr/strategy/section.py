@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -23,14 +23,20 @@ class LabelSpec(Section):
     horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
 
 
+FileHash = Annotated[
+    str | None,
+    Field(description="SHA-256 of the plugin's file, written by ktrdr.", exclude_if=lambda sha256: sha256 is None),
+]
+
+
 class PluginSection(Section):
     """A section whose type is a plugin. In a document its parameters are keys of their own.
 
-    plugin: SHA-256 of the plugin's file, which a strategy gets when it is loaded
+    sha256: of the plugin's file, which a strategy gets when it is loaded
     """
 
     type: str
-    plugin: str | None = Field(None, description="SHA-256 of the plugin's file, written by ktrdr.")
+    sha256: FileHash = None
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod

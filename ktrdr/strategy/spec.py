@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,8 +21,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ktrdr.payloads.plugins import PluginKind
+from ktrdr.payloads.tables import NAME_PATTERN
 from ktrdr.payloads.trading_rules import Costs, Positions
-from ktrdr.strategy.section import LabelSpec, ModelSpec, PluginLabel, PluginModel, Section
+from ktrdr.strategy.section import FileHash, LabelSpec, ModelSpec, PluginLabel, PluginModel, Section
 from ktrdr.timeframe import Timeframe
 
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
@@ -33,6 +34,7 @@ NamedTimeframe = Annotated[Timeframe, Field(strict=False)]
 BOOSTING_RATE = 0.05
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
 
 SHIPPED, PLUGIN = "shipped", "plugin"
 
@@ -189,48 +191,98 @@ class Training(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: a CUDA GPU where there is one.")
 
 
-INDICATOR_KEYS = ("name", "as", "source", "sources", "timeframe", "plugin")
+NamedAs = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+
+OnTimeframe = Annotated[
+    NamedTimeframe | None,
+    Field(description="The bars it is computed on; by default those of every timeframe of the strategy."),
+]
 
 
-class Indicator(Section):
-    """One TA-Lib function, or a plugin. In a document its parameters are keys next to its name, without a key of their
-    own."""
+OnSymbol = Annotated[
+    Annotated[str, Field(min_length=1, max_length=64)] | None,
+    Field(description="Whose bars it is computed on; by default those of the symbol that is predicted."),
+]
 
-    name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case, or a plugin.")
-    as_: str | None = Field(
-        None,
-        alias="as",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$",
-        description="Name of the feature; by default made of the function and its parameters.",
-    )
-    source: Source | None = Field(None, description="What a function of one series reads; by default the close.")
-    sources: tuple[Source, ...] | None = Field(
-        None, strict=False, min_length=2, max_length=4, description="What a function of several free series reads."
-    )
-    timeframe: NamedTimeframe | None = Field(
-        None, description="The bars it is computed on; by default those of every timeframe of the strategy."
-    )
-    plugin: str | None = Field(None, description="SHA-256 of the plugin's file, written by ktrdr.")
-    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+class IndicatorEntry(Section):
+    """The base of all kinds of entries of `indicators`. Keys that are not a kind's own are its parameters.
+
+    key: the key that tells the kind, whose value says what is computed
+    required: the keys that it needs
+    keys: all of the kind's own
+    """
+
+    key: ClassVar[str]
+    required: ClassVar[tuple[str, ...]]
+    keys: ClassVar[tuple[str, ...]]
+
+    if TYPE_CHECKING:  # each kind declares them among its own keys, in its own order
+        parameters: dict[str, int | float]
+
+        @property
+        def as_(self) -> str | None: ...
+
+        @property
+        def timeframe(self) -> Timeframe | None: ...
+
+        @property
+        def symbol(self) -> str | None: ...
+
+    def timeframes_in(self, timeframes: Sequence[Timeframe]) -> tuple[Timeframe, ...]:
+        """The bars that it is computed on in a strategy of these timeframes; those of another symbol may be others."""
+        if self.timeframe is None:
+            return tuple(timeframes)
+        return (self.timeframe,) if self.symbol or self.timeframe in timeframes else ()
 
     @model_validator(mode="before")
     @classmethod
     def _gather_parameters(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        own = {key: value for key, value in data.items() if key in INDICATOR_KEYS}
-        return own | {"parameters": {key: value for key, value in data.items() if key not in INDICATOR_KEYS}}
+        own = {key: value for key, value in data.items() if key in cls.keys}
+        return own | {"parameters": {key: value for key, value in data.items() if key not in cls.keys}}
 
     @model_serializer(mode="wrap")
     def _spread_parameters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = handler(self)
-        absent = {"parameters"} if self.plugin else {"parameters", "plugin"}
-        return {key: value for key, value in fields.items() if key not in absent} | self.parameters
+        """An entry about the own symbol has no key `symbol`, so that its strategy has the hash that it always had."""
+        hidden = {"parameters"} if self.symbol else {"parameters", "symbol"}
+        return {key: value for key, value in handler(self).items() if key not in hidden} | self.parameters
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core_schema))
-        schema["properties"].pop("parameters", None)
+        schema.get("properties", {}).pop("parameters", None)
+        return schema
+
+    @property
+    def formula(self) -> str:
+        """What it computes, as the strategy writes it."""
+        return str(getattr(self, self.key))
+
+
+class Indicator(IndicatorEntry):
+    """One TA-Lib function. In a document its parameters are keys next to its name, without a key of their own."""
+
+    key: ClassVar[str] = "name"
+    required: ClassVar[tuple[str, ...]] = ("name",)
+    keys: ClassVar[tuple[str, ...]] = ("name", "as", "source", "sources", "timeframe", "symbol")
+
+    name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case.")
+    as_: NamedAs | None = Field(
+        None, alias="as", description="Name of the feature; by default made of the function and its parameters."
+    )
+    source: Source | None = Field(None, description="What a function of one series reads; by default the close.")
+    sources: tuple[Source, ...] | None = Field(
+        None, strict=False, min_length=2, max_length=4, description="What a function of several free series reads."
+    )
+    timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
         schema["properties"]["period"] = {
             "type": "integer",
             "minimum": 1,
@@ -239,6 +291,111 @@ class Indicator(Section):
         }
         schema["additionalProperties"] = {"type": "number", "description": "A parameter of the function."}
         return schema
+
+
+class Expression(IndicatorEntry):
+    """A formula over series of the bars. Numbers that it names are keys next to it."""
+
+    key: ClassVar[str] = "expr"
+    required: ClassVar[tuple[str, ...]] = ("expr", "as")
+    keys: ClassVar[tuple[str, ...]] = ("expr", "as", "timeframe", "symbol")
+
+    expr: str = Field(min_length=1, max_length=1000, description="The formula, as close / ema(close, 20) - 1.")
+    as_: NamedAs = Field(alias="as", description="Name of the feature.")
+    timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        schema["additionalProperties"] = {"type": "number", "description": "A number that the formula names."}
+        return schema
+
+
+class TableColumn(IndicatorEntry):
+    """A column of a stored table, joined by when its values were known."""
+
+    key: ClassVar[str] = "table"
+    required: ClassVar[tuple[str, ...]] = ("table", "column")
+    keys: ClassVar[tuple[str, ...]] = ("table", "column", "as", "value")
+
+    table: str = Field(pattern=NAME_PATTERN, description="A table that `ktrdr data import-table` has stored.")
+    column: str = Field(min_length=1, max_length=64, description="A column of numbers in it.")
+    as_: NamedAs | None = Field(
+        None, alias="as", description="Name of the feature; by default made of the table and the column."
+    )
+    value: Literal["level", "change", "age"] = Field(
+        "level",
+        description="The value of the newest period that is known, its change since the period before, or for how many "
+        "days it has been known.",
+    )
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @property
+    def timeframe(self) -> None:
+        return None
+
+    @property
+    def symbol(self) -> None:
+        return None
+
+    def timeframes_in(self, timeframes: Sequence[Timeframe]) -> tuple[Timeframe, ...]:
+        """None, for it is not computed on bars."""
+        return ()
+
+    @property
+    def formula(self) -> str:
+        return ".".join([self.table, self.column, *([self.value] if self.value != "level" else [])])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return super().__get_pydantic_json_schema__(core_schema, handler) | {"additionalProperties": False}
+
+
+class PluginFeature(IndicatorEntry):
+    """A feature of one's own. Parameters of its function are keys next to its name."""
+
+    key: ClassVar[str] = "plugin"
+    required: ClassVar[tuple[str, ...]] = ("plugin",)
+    keys: ClassVar[tuple[str, ...]] = ("plugin", "as", "timeframe", "symbol", "sha256")
+
+    plugin: str = Field(min_length=1, max_length=32, description="A feature that `ktrdr plugins list` shows.")
+    as_: NamedAs | None = Field(
+        None, alias="as", description="Name of the feature; by default made of the plugin and its parameters."
+    )
+    timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
+    sha256: FileHash = None
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        schema["additionalProperties"] = {"type": "number", "description": "A parameter of the plugin."}
+        return schema
+
+
+INDICATOR_KINDS: dict[str, type[IndicatorEntry]] = {
+    kind.key: kind for kind in (Expression, TableColumn, PluginFeature, Indicator)
+}
+"""The kinds of entries by the keys that tell them; the last one is what an entry without any is taken for."""
+
+
+def indicator_kind(entry: Any) -> str:
+    """The key of `INDICATOR_KINDS` that tells the kind of an entry, parsed or not."""
+    if isinstance(entry, IndicatorEntry):
+        return entry.key
+    return next((key for key in INDICATOR_KINDS if isinstance(entry, dict) and key in entry), Indicator.key)
+
+
+AnyIndicator = Annotated[
+    Annotated[Expression, Tag(Expression.key)]
+    | Annotated[TableColumn, Tag(TableColumn.key)]
+    | Annotated[PluginFeature, Tag(PluginFeature.key)]
+    | Annotated[Indicator, Tag(Indicator.key)],
+    Discriminator(indicator_kind),
+]
 
 
 class Direction(LabelSpec):
@@ -380,7 +537,7 @@ class Features(Section):
 
 
 class PluginUse(NamedTuple):
-    """A plugin that a strategy uses, and the SHA-256 of its file."""
+    """A plugin that a strategy uses, and the SHA-256 of its file, which a loaded strategy has."""
 
     kind: PluginKind
     name: str
@@ -406,8 +563,11 @@ class Strategy(Section):
     model: Model
     training: Training = Field(default_factory=Training, description="How the model is trained.")
     validation: Validation = Field(default_factory=Holdout, description="On what it is judged.")
-    indicators: tuple[Indicator, ...] = Field(
-        (), strict=False, max_length=256, description="TA-Lib functions whose values are features."
+    indicators: tuple[AnyIndicator, ...] = Field(
+        (),
+        strict=False,
+        max_length=256,
+        description="TA-Lib functions, formulas and tables that features are made of.",
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
@@ -450,14 +610,21 @@ class Strategy(Section):
 
     @property
     def plugins(self) -> tuple[PluginUse, ...]:
-        """What it uses of plugins, once it is loaded."""
-        features = (PluginUse("feature", each.name, each.plugin) for each in self.indicators)
-        label, model = self.labels, self.model
-        others = (
-            PluginUse("label", label.type, label.plugin if isinstance(label, PluginLabel) else None),
-            PluginUse("network", model.type, model.plugin if isinstance(model, PluginModel) else None),
-        )
-        return tuple(dict.fromkeys(each for each in (*features, *others) if each.sha256))
+        """What it uses of plugins."""
+        uses = [
+            PluginUse("feature", each.plugin, each.sha256)
+            for each in self.indicators
+            if isinstance(each, PluginFeature)
+        ]
+        if isinstance(self.labels, PluginLabel):
+            uses.append(PluginUse("label", self.labels.type, self.labels.sha256))
+        if isinstance(self.model, PluginModel):
+            uses.append(PluginUse("network", self.model.type, self.model.sha256))
+        return tuple(dict.fromkeys(uses))
+
+    @property
+    def table_columns(self) -> tuple[TableColumn, ...]:
+        return tuple(each for each in self.indicators if isinstance(each, TableColumn))
 
     @property
     def slug(self) -> str:

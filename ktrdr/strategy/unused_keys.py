@@ -41,3 +41,23 @@ def unused_keys(strategy: Strategy) -> Iterator[UnusedKey]:
         yield UnusedKey("training.sample_weights", "with labels.horizon 1: no two labels overlap")
     if strategy.validation.type != "holdout" and "validation_split" in training.model_fields_set:
         yield UnusedKey("training.validation_split", f"with validation.type {strategy.validation.type}")
+    yield from _unused_positions(strategy)
+
+
+def _unused_positions(strategy: Strategy) -> Iterator[UnusedKey]:
+    rules = strategy.positions
+    written, sizes = rules.model_fields_set, rules.kelly is not None and strategy.is_regression
+    if rules.rule == "sign" and rules.threshold is not None:
+        yield UnusedKey("positions.threshold", "with positions.rule sign")
+    if rules.kelly is None and "kelly_cap" in written:
+        yield UnusedKey("positions.kelly_cap", "without positions.kelly")
+    if rules.volatility_target is None and not sizes and "volatility_span" in written:
+        yield UnusedKey("positions.volatility_span", "where no position is sized by volatility")
+    if rules.hold == "signal" and "barrier_fill" in written:
+        yield UnusedKey("positions.barrier_fill", "with positions.hold signal")
+    if rules.hold == "barrier" and rules.band:
+        yield UnusedKey("positions.band", "with positions.hold barrier, which resizes no position")
+    if rules.direction == "long" and strategy.costs.borrow_bps_per_day:
+        yield UnusedKey("costs.borrow_bps_per_day", "with positions.direction long")
+    if rules.max_symbol <= 1 and strategy.costs.financing_bps_per_day:
+        yield UnusedKey("costs.financing_bps_per_day", "with positions.max_symbol at most 1: nothing is borrowed")

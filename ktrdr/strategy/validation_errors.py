@@ -15,7 +15,7 @@ from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
-    INDICATOR_KEYS,
+    INDICATOR_KINDS,
     SHIPPED,
     Controls,
     Data,
@@ -73,6 +73,7 @@ RULES = {
 }
 PATTERNS = {
     "as": "begin with a letter and go on with letters, digits, - and _, at most 64",
+    "table": "begin with a letter and go on with letters, digits, - and _, at most 64",
     "calendar": "be an exchange's code, such as XNYS, or 24/7",
 }
 EMBARGO = "be a count of bars or a share such as 1%"
@@ -121,8 +122,10 @@ def _is_echo(details: ErrorDetails) -> bool:
 def _path(details: ErrorDetails) -> Path:
     """The place in the document, without the tags of unions and the group of an indicator's parameters."""
     location = _without_tag(details["loc"])
-    if location[:1] == ("indicators",) and location[2:3] == ("parameters",):
-        location = (*location[:2], *location[3:4])
+    if location[:1] == ("indicators",):
+        location = (*location[:2], *location[3:])
+        if location[2:3] == ("parameters",):
+            location = (*location[:2], *location[3:4])
     if location[:1] == ("validation",) and location[1:2] == ("embargo",):
         location = location[:2]
     if (key := details.get("ctx", {}).get("key")) is not None:
@@ -155,8 +158,8 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
         value = value["type"]
     choices = _choices(details)
     suggestion = _suggestion(value, choices) if isinstance(value, str) else None
-    if details["loc"][2:3] == ("parameters",):
-        suggestion = nearest(str(path[-1]), INDICATOR_KEYS)
+    if details["loc"][:1] == ("indicators",) and details["loc"][3:4] == ("parameters",):
+        suggestion = nearest(str(path[-1]), INDICATOR_KINDS[str(details["loc"][2])].keys)
     return Fault(
         path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )

@@ -18,6 +18,7 @@ STRATEGY = "strategy.yaml"
 PLOT = "metrics.png"
 EQUITY = "equity.png"
 IMPORTANCE = "importance.png"
+ABLATION = "ablation.png"
 CHECKSUMS = "SHA256SUMS"
 UNSEALED = "unsealed"  # a folder, there once the test part was opened
 UNSEALING = "unsealing.json"

@@ -12,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrdr.evaluation.backtest import CURVE_POINTS, backtest, trade
-from ktrdr.evaluation.signals import choose_positions
+from ktrdr.evaluation.backtest import CURVE_POINTS, backtest
+from ktrdr.evaluation.baselines import Guess
+from ktrdr.evaluation.positions.sides import sides_of
+from ktrdr.evaluation.sleeves import trade
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.stretches import opens_of
 from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.backtest import BacktestResult
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.trading_rules import Costs
+from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 
 FREE = Costs(fee_bps=0, slippage_bps=0)
@@ -64,14 +67,15 @@ def traded(
         class_names=names,
         symbols=tuple(series),
         is_regression=False,
+        target_scale=1.0,
         name_of=lambda _: "validation",
         bridges_holes=False,
         sequence_length=1,
         coverage=[SimpleNamespace(clock=clock, warmup_rows=0) for _ in series],
         rows_after_holes=lambda number: [hole.row for hole in clock.holes(opens_of([*series.values()][number]))],
     )
-    outputs = np.eye(len(names), dtype=np.float32)[classes]
-    return backtest(outputs, part, cast("Dataset", dataset), series, costs).result
+    strategy = Strategy.model_validate({"name": "x", "model": {"type": "mlp"}}).model_copy(update={"costs": costs})
+    return backtest(Guess(np.array(classes)), part, cast("Dataset", dataset), series, strategy).result
 
 
 def test_a_case_worked_out_by_hand() -> None:
@@ -157,9 +161,7 @@ def test_whoever_never_trades_has_no_sharpe_ratio_and_is_as_good_as_any_shift_of
 
 
 def test_a_regression_trades_the_sign_of_its_prediction() -> None:
-    dataset = cast("Dataset", SimpleNamespace(is_regression=True))
-
-    assert choose_positions(np.array([[0.3], [-0.1], [0.0]], np.float32), dataset).tolist() == [1, -1, 0]
+    assert sides_of(np.array([0.3, -0.1, 0.0]), ()).tolist() == [1, -1, 0]
 
 
 def test_foresight_does_better_than_random_entries_and_its_opposite_worse() -> None:

@@ -11,7 +11,9 @@ import talib
 from talib import abstract
 
 from ktrdr.errors import IndicatorNotFound
-from ktrdr.features.indicators import IndicatorCatalogue, Scale, source_series
+from ktrdr.features.feature import Scale
+from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.sources import source_series
 from ktrdr.strategy.spec import Indicator
 from tests.bars import Series, every_source
 from tests.features.series import made_bars

@@ -49,9 +49,9 @@ def strategy(text: str) -> Strategy:
 
 def test_features_are_computed_named_and_freed_of_their_unit(write: Write) -> None:
     write(FEATURES)
-    spec = strategy("features: {returns: false}\nindicators: [{name: average}, {name: body}]")
+    spec = strategy("features: {returns: false}\nindicators: [{plugin: average}, {plugin: body}]")
 
-    built = build_features(spec, {"1d": BARS})
+    built = build_features(spec, SymbolBars({"1d": BARS}))
 
     assert (built.names, built.warmup) == (("average_3", "body.span", "body.sign"), 2)
     close = BARS["close"].to_numpy()
@@ -79,7 +79,7 @@ def test_labels_are_measured_and_settled_by_their_horizon(write: Write) -> None:
 @pytest.mark.parametrize(("label", "outputs"), [("size", 3), ("move", 1)])
 def test_they_make_a_dataset_that_passes_the_leak_gate(label: str, outputs: int, write: Write) -> None:
     write(FEATURES)
-    spec = strategy(f"labels: {{type: {label}, horizon: 2}}\nindicators: [{{name: average, window: 5}}]")
+    spec = strategy(f"labels: {{type: {label}, horizon: 2}}\nindicators: [{{plugin: average, window: 5}}]")
     bars = {"UP": SymbolBars({"1d": BARS})}
     dataset = build_dataset(spec, bars)
 
@@ -100,10 +100,10 @@ def test_they_make_a_dataset_that_passes_the_leak_gate(label: str, outputs: int,
 )
 def test_what_a_feature_does_not_return_is_said_with_its_place(body: str, words: str, write: Write) -> None:
     write(f"@feature(warmup=0)\ndef bad(bars):\n    {body}\n")
-    spec = strategy("indicators: [{name: bad}]")
+    spec = strategy("indicators: [{plugin: bad}]")
 
     with pytest.raises(PluginError) as caught:
-        build_features(spec, {"1d": BARS})
+        build_features(spec, SymbolBars({"1d": BARS}))
 
     assert words in caught.value.detail
 
@@ -114,7 +114,7 @@ def test_a_catalogue_describes_and_lists_them(write: Write) -> None:
 
     described = catalogue.describe("BODY")
 
-    assert {"average", "body", "rsi"} <= set(catalogue.names())
+    assert {"average", "body", "rsi"} <= {each.name for each in catalogue.describe_all()}
     assert (described.group, described.outputs, described.enters_as) == ("Plugins", ("span", "sign"), ("span", "sign"))
     assert catalogue.describe("average").enters_as == ("average / close - 1",)
     assert catalogue.describe("average").warmup == 2

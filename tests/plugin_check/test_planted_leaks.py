@@ -123,11 +123,6 @@ def typo(bars):
     return bars["clse"]
 
 
-@feature(warmup=0)
-def rsi(bars):
-    return bars["close"] / bars["open"]
-
-
 @label(classes=("down", "up"))
 def usd(bars, horizon):
     return bars["close"].shift(-horizon) - bars["close"] > 1
@@ -136,6 +131,11 @@ def usd(bars, horizon):
 @label(classes=("no", "yes"))
 def never(bars, horizon):
     return bars["close"] * 0
+
+
+@label()
+def trend(bars, horizon):
+    return (bars["close"].shift(-horizon) / bars["close"]).log()
 
 
 @network()
@@ -177,7 +177,7 @@ FAULTS = {
     ("words", "values"): "it returns a series of String, which are no numbers",
     ("other", "values"): "it returns the columns ['a', 'c']; its outputs are ['a', 'b']",
     ("typo", "values"): 'mine.py, line 41, in typo: ColumnNotFoundError: "clse" not found',
-    ("rsi", "name"): "ktrdr has a feature of this name",
+    ("trend", "name"): "ktrdr has a label of this name",
     ("usd", "scale-free"): "when all prices are ten times as large",
     ("never", "classes"): "hardly a bar is of the class yes",
     ("mixing", "separate"): "depend on the other windows of its batch",
@@ -234,11 +234,10 @@ def test_the_program_prints_a_table_of_80_columns_and_ends_with_1(
 
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[:3] == [
+    assert lines[:2] == [
         "plugin  contract       bars        result",
-        "short   name                       kept",
         "short   values         MADE-UP 1d  BROKEN",
     ]
-    assert lines[-1] == "mine.py: 7 contracts, 1 broken, 5 not tried."
+    assert lines[-1] == "mine.py: 6 contracts, 1 broken, 5 not tried."
     assert main(["--file", str(path.with_name("absent.py"))]) == 2
     assert "absent.py cannot be read" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from matplotlib.ft2font import FT2Font
 
 from ktrdr.errors import StorageError
 from ktrdr.evaluation.backtest import backtest
+from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.evaluate import evaluate
 from ktrdr.experiments.evaluate_model import sealed_part
 from ktrdr.features.assemble import build_dataset
@@ -55,10 +56,11 @@ def report_of(model: dict[str, Any] = LSTM, **sections: Any) -> TrainingReport:
     network = build_model(strategy.model, len(dataset.feature_names), dataset.outputs)
     frames = {symbol: frames["1d"] for symbol, frames in BARS.items()}
     outputs = noise(len(dataset.validation.labels), dataset.outputs)
+    guess = Guess(outputs[:, 0].astype(np.float64) if dataset.is_regression else outputs.argmax(axis=1))
     results = training(
         final_metrics=final_metrics(best_epoch=4),
         evaluation=evaluate(outputs, dataset, dataset.validation),
-        backtest=backtest(outputs, dataset.validation, dataset, frames, strategy.costs).result,
+        backtest=backtest(guess, dataset.validation, dataset, frames, strategy).result,
         sealed=sealed_part(dataset),
         leak_gate=leak_gate("No leak was found."),
         preflight=preflight_report(warnings=("few samples", "class up is rare")),

@@ -44,7 +44,7 @@ WHOLE = """\
 name: Mine
 model: {type: net, window: 30, sequence_length: 8}
 labels: {type: rise, horizon: 3}
-indicators: [{name: GAP, window: 5}, {name: two, as: pair, timeframe: 1d}, {name: rsi}]
+indicators: [{plugin: gap, window: 5}, {plugin: two, as: pair, timeframe: 1d}, {name: rsi}]
 """
 
 
@@ -52,10 +52,10 @@ def test_a_strategy_is_loaded_with_all_parameters_and_the_hash_of_the_file() -> 
     strategy = load_strategy(WHOLE, CATALOGUE)
 
     assert strategy.model == PluginModel.model_validate(
-        {"type": "net", "sequence_length": 8, "plugin": "5" * 64, "window": 30, "is_on": True}
+        {"type": "net", "sequence_length": 8, "sha256": "5" * 64, "window": 30, "is_on": True}
     )
     assert strategy.labels == PluginLabel.model_validate(
-        {"type": "rise", "horizon": 3, "plugin": "5" * 64, "classes": ["no", "yes"], "way": "up"}
+        {"type": "rise", "horizon": 3, "sha256": "5" * 64, "classes": ["no", "yes"], "way": "up"}
     )
     assert strategy.indicators[0].parameters == {"window": 5, "scale": 1.0}
     assert [CATALOGUE.feature_names(each) for each in strategy.indicators] == [
@@ -79,7 +79,7 @@ def test_it_survives_json_with_its_hashes_and_others_have_none() -> None:
     assert load_strategy(dumped, CATALOGUE) == strategy
     assert dumped.count("5" * 64) == 4
     others = load_strategy("name: x\nmodel: {type: mlp}\nindicators: [{name: rsi}]\n", CATALOGUE)
-    assert '"plugin"' not in others.model_dump_json()
+    assert '"sha256"' not in others.model_dump_json()
 
 
 @pytest.mark.parametrize(("label", "is_regression"), [("rise", False), ("target", True)])
@@ -105,7 +105,7 @@ def test_a_label_without_classes_makes_a_regression(label: str, is_regression: b
         ),
         ("model: {type: net, is_on: 1}", "model.is_on must be true or false; it is 1"),
         ("model: {type: net, sequence_length: 0}", "model.sequence_length must be at least 1; it is 0"),
-        ("model: {type: net, plugin: abc}", "model.plugin must be 5555"),
+        ("model: {type: net, sha256: abc}", "model.sha256 must be 5555"),
         ("model: {type: 3}", "model.type must be one of lstm"),
         ("labels: {type: rise, way: left}", "labels.way must be one of up, down; it is 'left'"),
         (
@@ -114,12 +114,12 @@ def test_a_label_without_classes_makes_a_regression(label: str, is_regression: b
         ),
         ("labels: {type: target, way: up}", "labels.way is not a parameter of target; it has no parameters"),
         ("labels: {type: ris}", "did you mean 'rise'?"),
-        ("indicators: [{name: gap, scale: 0}]", "indicators[0].scale must be greater than 0; it is 0"),
-        ("indicators: [{name: gap, window: 501}]", "indicators[0].window must be at most 500; it is 501"),
-        ("indicators: [{name: gap, source: close}]", "indicators[0].source is for functions of TA-Lib; the plugin gap"),
-        ("indicators: [{name: gapp}]", "indicators[0].name must be a TA-Lib function or a plugin; it is 'gapp'"),
+        ("indicators: [{plugin: gap, scale: 0}]", "indicators[0].scale must be greater than 0; it is 0"),
+        ("indicators: [{plugin: gap, window: 501}]", "indicators[0].window must be at most 500; it is 501"),
+        ("indicators: [{plugin: gap, source: close}]", "indicators[0].source"),
+        ("indicators: [{plugin: gapp}]", "indicators[0].plugin must be one of gap, two; it is 'gapp'"),
         (
-            "indicators: [{name: gap}, {name: gap}]",
+            "indicators: [{plugin: gap}, {plugin: gap}]",
             "indicators[1] makes the feature gap_20, which",
         ),
     ],
@@ -158,7 +158,7 @@ def test_their_parameters_are_searched_as_others_are() -> None:
 name: x
 model: {type: {choice: [net, lstm]}}
 labels: {type: rise, way: {choice: [up, down]}}
-indicators: [{name: gap, window: {int: [2, 60]}, as: gap}]
+indicators: [{plugin: gap, window: {int: [2, 60]}, as: gap}]
 search: {trials: 3, objective: lead}
 """
     titles = [each.title for each in load_search(text, CATALOGUE).parameters]

@@ -106,7 +106,7 @@ def test_an_indicator_that_is_not_there_leaves_nothing_behind() -> None:
 
     text = search.strategy_text(search.proposal(0, (48, 0.001, "sgd", None, 21, 14, False)))
 
-    assert [indicator.name for indicator in load_strategy(text, CATALOGUE).indicators] == ["sma"]
+    assert [indicator.formula for indicator in load_strategy(text, CATALOGUE).indicators] == ["sma"]
     assert "early_stopping: null" in text
 
 

@@ -115,8 +115,11 @@ async def explain(
 ) -> OperationStarted:
     """Measure what the model loses where the features of each indicator are shuffled, as an operation.
 
-    On the validation rows; of a training in folds those of the last fold.
+    With `drop_one` what it loses when it is trained again without each indicator; nothing is shuffled then. On the
+    validation rows; of a training in folds those of the last fold.
     """
+    if request.drop_one:
+        return started(await services.ablations.start(operation_id, idempotency_key), "Ablation", response)
     operation = await services.analysis.explain(operation_id, request, idempotency_key)
     return started(operation, "Explanation", response)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -30,10 +30,19 @@ class BacktestStart(Request):
     allow_overlap: bool = Field(
         default=False, strict=True, description="Take bars that the model was trained on, which are no evidence."
     )
+    set: dict[str, Any] | None = Field(
+        None,
+        max_length=100,
+        description="Values of positions and costs that take the place of the strategy's own, by their paths, as "
+        "positions.rule or costs.fee_bps.",
+    )
 
 
 class Explanation(Request):
     repeats: int = Field(10, ge=1, le=100, strict=True, description="How often the features are shuffled.")
+    drop_one: bool = Field(
+        default=False, strict=True, description="Train again without each indicator instead, which is a try each."
+    )
 
 
 class Unsealing(Request):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any
 
-from ktrdr.api.schemas.models import BacktestStart, Explanation, Export, Prediction, Unsealing
+from ktrdr.api.schemas.models import BacktestStart, Explanation, Export, Model, Prediction, Unsealing
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
@@ -26,7 +28,10 @@ from ktrdr.payloads.jobs import (
     UnsealingJob,
 )
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
+from ktrdr.saved_models.reproduce import read_card
 from ktrdr.saved_models.unsealed import without_sealed_part
+from ktrdr.strategy.spec import Strategy
+from ktrdr.strategy.trading_settings import with_trading_settings
 from ktrdr.timeframe import Timeframe
 
 EXPORT_PACKAGES = ("onnx", "onnxruntime")
@@ -103,7 +108,8 @@ class AnalysisService:
     async def backtest(self, model_id: str, request: BacktestStart, idempotency_key: str | None = None) -> Operation:
         """The model on stored bars of any symbol.
 
-        Raises NotFoundError without such a model, InputError for days in the wrong order, ConflictError without bars.
+        Raises NotFoundError without such a model, InputError for days in the wrong order, StrategyError for settings
+        that are wrong, ConflictError without bars.
         """
         model = await self._models.get(model_id)
         if request.start_date and request.end_date and request.start_date > request.end_date:
@@ -114,6 +120,7 @@ class AnalysisService:
         symbols = tuple(dict.fromkeys(check_symbol(each) for each in request.symbols)) or tuple(model.symbols)
         for symbol in symbols:
             await asyncio.to_thread(self._check_stored, symbol, model.timeframes)
+        self._check_settings(model, request.set or {})
         folds = model.results.folds if isinstance(model.results, FoldsResults) else ()
         job = BacktestJob(
             model=model_id,
@@ -125,6 +132,7 @@ class AnalysisService:
             start=request.start_date,
             end=request.end_date,
             allows_overlap=request.allow_overlap,
+            settings=request.set or {},
         )
         return await self._jobs.start(job, idempotency_key=idempotency_key)
 
@@ -170,6 +178,12 @@ class AnalysisService:
         """Look for leaks in a strategy's features, at every bar. Raises as a training's start does."""
         on_bars = await self._training.prepare(request, "")
         return await self._jobs.start(AuditJob(**on_bars.model_dump()), idempotency_key=idempotency_key)
+
+    def _check_settings(self, model: Model, settings: Mapping[str, Any]) -> None:
+        """Raises StrategyError for values that do not go with the model's strategy."""
+        if settings:
+            strategy = Strategy.model_validate_json(json.dumps(read_card(self._models.folder(model))["strategy"]))
+            with_trading_settings(strategy, settings)
 
     def _check_stored(self, symbol: str, timeframes: Sequence[str]) -> None:
         try:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import ArtifactNotFound, CursorError, InputError, OperationNotFound
-from ktrdr.features.indicators import IndicatorCatalogue, Scale
+from ktrdr.features.feature import Scale
+from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
 from ktrdr.jobs.kinds import job_of
@@ -30,7 +31,7 @@ from ktrdr.payloads.jobs import StrategyOnBars
 from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.saved_models.unsealed import unsealed_folder
 from ktrdr.strategy.section import PluginLabel
-from ktrdr.strategy.spec import Strategy
+from ktrdr.strategy.spec import PluginFeature, Strategy
 from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import PREDICTIONS
 
@@ -135,7 +136,9 @@ class ChartService:
         """
         drawn: list[dict[str, Any]] = []
         for indicator in strategy.indicators:
-            if indicator.plugin or indicator.timeframe not in (None, timeframe):
+            if isinstance(indicator, PluginFeature) or indicator.symbol:
+                continue
+            if timeframe not in indicator.timeframes_in([Timeframe(timeframe)]):
                 continue
             features, columns = _TALIB.features(indicator), _TALIB.compute(indicator, frame)
             drawn += [

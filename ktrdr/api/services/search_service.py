@@ -55,7 +55,7 @@ class SearchService:
         search = load_search(text, self._catalogue)
         _, on_bars = self._training.on_bars(search.strategy, text, request, request.strategy_name)
         # A search may come to plugins that its first values do not name.
-        return search, on_bars.model_copy(update={"plugins": self._catalogue.plugins()})
+        return search, on_bars.model_copy(update={"plugins": self._catalogue.plugins().recorded()})
 
     async def _resume(self, parent: Operation, job: SearchJob) -> SearchJob:
         """What is missing of an earlier attempt. Raises CheckpointMismatch when its inputs differ."""

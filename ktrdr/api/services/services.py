@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ktrdr.api.schemas.system import Readiness
+from ktrdr.api.services.ablation_service import AblationService
 from ktrdr.api.services.analysis_service import AnalysisService
 from ktrdr.api.services.bundle_service import BundleService
 from ktrdr.api.services.chart_service import ChartService
@@ -42,6 +43,7 @@ class Services:
     bundles: BundleService
     comparisons: ComparisonService
     analysis: AnalysisService
+    ablations: AblationService
     references: ReferenceService
     results: ResultService
     retention: RetentionService

@@ -6,8 +6,17 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from ktrdr.api.schemas.strategies import Indicator, SearchedKey, SearchOutline, StrategyFault, StrategyVerdict
+from ktrdr.api.schemas.strategies import (
+    ExpressionName,
+    Indicator,
+    SearchedKey,
+    SearchOutline,
+    StrategyFault,
+    StrategyVerdict,
+)
 from ktrdr.errors import StrategyError
+from ktrdr.features.expressions.functions import FUNCTIONS
+from ktrdr.features.expressions.series import SERIES
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.loading import load_strategy, strategy_schema
@@ -41,7 +50,13 @@ class StrategyService:
         return with_ranges(schema) if search else schema
 
     async def indicators(self) -> list[Indicator]:
-        return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
+        described = await asyncio.to_thread(self._catalogue.describe_all)
+        return [Indicator.model_validate(asdict(each)) for each in described]
+
+    def expression_names(self) -> list[ExpressionName]:
+        series = [ExpressionName(name=each.name, call=each.name, title=each.title) for each in SERIES.values()]
+        functions = FUNCTIONS.values()
+        return series + [ExpressionName(name=each.name, call=each.signature, title=each.title) for each in functions]
 
     async def indicator(self, name: str) -> Indicator:
         """Raises IndicatorNotFound with the nearest name."""

@@ -52,20 +52,26 @@ class Account:
     def leave(self) -> None:
         """Close what has to be closed at the open, whatever is asked for."""
 
-    def wish(self) -> float | None:
-        """The position to hold from the open on, as a share of the account; None to leave it as it is."""
-        target: float = self._targets[self._bar]
+    def demand(self) -> float | None:
+        """The value that would be held from the open on; None where the position stays, whatever the limit."""
+        target: float = abs(self._targets[self._bar]) * max(0.0, self.equity)
+        return target if self.wish() is not None else max(target, abs(self.units * self.price))
+
+    def wish(self, scale: float = 1.0) -> float | None:
+        """The position to hold from the open on, `scale` times the target; None to leave it as it is."""
+        target: float = scale * self._targets[self._bar]
         units, equity = self.units, self.equity
         if units == 0.0:
             return target if target and equity > 0 else None
         if target * units <= 0 or self._unfilled:
             return target
-        return target if abs(target * equity - units * self.price) > self._band * equity else None
+        gap = abs(target) * equity - abs(units) * self.price
+        return target if abs(gap) > self._band * equity or (scale < 1 and gap < 0) else None
 
     def enter(self, scale: float = 1.0) -> None:
-        """Trade to `scale` times the position that is wished for."""
-        if (target := self.wish()) is not None:
-            self._trade_to(scale * target, self._reason(target))
+        """Trade to `scale` times the target, where that is wished for."""
+        if (target := self.wish(scale)) is not None:
+            self._trade_to(target, self._reason(target))
 
     def finish(self) -> None:
         """Go on to the bar's close, pay for holding, and value the account at the next open."""
@@ -197,17 +203,20 @@ class BarrierAccount(Account):
         if self._leaving is not None:
             self._exit(self._leaving)
 
-    def wish(self) -> float | None:
-        target, bar = self._targets[self._bar], self._bar
+    def demand(self) -> float | None:
+        return None if (target := self.wish()) is None else abs(target) * self.equity
+
+    def wish(self, scale: float = 1.0) -> float | None:
+        target, bar = scale * self._targets[self._bar], self._bar
         if self.units or not target or self.equity <= 0:
             return None
         # An open beyond a barrier has ended the trade before it began; a comparison with NaN is false.
         return target if self._lower[bar] < self.price < self._upper[bar] else None
 
     def enter(self, scale: float = 1.0) -> None:
-        if (target := self.wish()) is None:
+        if (target := self.wish(scale)) is None:
             return
-        self._trade_to(scale * target, Reason.SIGNAL)
+        self._trade_to(target, Reason.SIGNAL)
         self._unfilled = False  # the rest of an entry is cancelled
         bar = self._bar
         self._stop, self._take = self._lower[bar], self._upper[bar]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ktrdr.payloads.trading_rules import Costs
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +69,21 @@ class FillCosts:
     borrow: float = 0.0
     financing: float = 0.0
     participation: float | None = None
+
+    @classmethod
+    def of(cls, costs: Costs) -> FillCosts:
+        return cls(
+            (costs.fee_bps + costs.slippage_bps) / 10_000,
+            costs.fee_bps / 10_000,
+            costs.min_fee,
+            costs.borrow_bps_per_day / 10_000,
+            costs.financing_bps_per_day / 10_000,
+            costs.participation,
+        )
+
+    def at(self, rate: float) -> FillCosts:
+        """The same where a trade costs `rate`, of which a fee has the same part."""
+        return replace(self, rate=rate, fee=self.fee * (rate / self.rate) if self.rate else rate)
 
 
 class Reason(StrEnum):

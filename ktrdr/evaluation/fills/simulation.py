@@ -80,8 +80,9 @@ def simulate_together(
 
     Each account does what `simulate` says, but all of an instant go through a step before one goes on to the next. In
     step 2 the sum of all positions, long and short, at the last prices at which accounts were valued, is limited to
-    `max_gross` times the sum of their equities before costs: where it would be larger, all orders of the instant are
-    for the same smaller share of their targets. Positions that nobody trades then stay, and use up their part of it.
+    `max_gross` times the sum of their equities before costs: where it would be larger, all targets of the instant
+    count for the same smaller share, and larger positions are reduced to it whatever the band. Positions of symbols
+    without a bar at that instant stay, as do those between barriers, and use up their part of the limit.
     """
     share = capital / len(orders)
     accounts = [_open_account(each.bars, each.targets, costs, share, band, each.barriers) for each in orders]
@@ -116,8 +117,8 @@ def _turns(accounts: Sequence[Account], bars: Sequence[FillBars]) -> Iterator[Tu
 
 def _scale(accounts: Sequence[Account], turn: Turn, max_gross: float) -> float:
     """The share of what is asked for at one instant that the limit leaves."""
-    asking = {id(account): abs(wish) for account, _ in turn if (wish := account.wish()) is not None}
-    asked = sum(asking.get(id(account), 0.0) * account.equity for account, _ in turn)
-    held = sum(abs(account.units * account.price) for account in accounts if id(account) not in asking)
+    demands = {id(account): value for account, _ in turn if (value := account.demand()) is not None}
+    held = sum(abs(account.units * account.price) for account in accounts if id(account) not in demands)
     room = max_gross * sum(account.equity for account in accounts) - held
+    asked = sum(demands.values())
     return 1.0 if asked <= room else max(0.0, room / asked)

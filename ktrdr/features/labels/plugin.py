@@ -43,4 +43,4 @@ class LabelPlugin:
 
 def _plugin(spec: PluginLabel) -> Plugin:
     """Raises PluginMismatch when its file has changed or is missing."""
-    return find_plugin("label", spec.type, spec.plugin or "")
+    return find_plugin("label", spec.type, spec.sha256 or "")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.indicators import source_series
 from ktrdr.features.labels.label import Cuts, Measured, measured, settled_after
+from ktrdr.features.sources import source_series
 from ktrdr.strategy.spec import Trend
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.indicators import log_returns, source_series
 from ktrdr.features.labels.label import Cuts, Measured
+from ktrdr.features.sources import log_returns, source_series
 from ktrdr.strategy.spec import TripleBarrier
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from ktrdr.features.labels.label import Measure
 from ktrdr.features.leaks import cut_points, label_correlation
 from ktrdr.features.leaks.counters import Tally
 from ktrdr.features.leaks.early_bars import early_leaks
+from ktrdr.features.leaks.early_series import early_series_leaks
 from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.label_checks import Outcomes
 from ktrdr.features.leaks.label_correlation import Targets
@@ -69,6 +70,7 @@ class Inspection:
         for number in range(len(histories)):
             yield from split_leaks(self.strategy, dataset, histories, number)
             yield from early_leaks(histories[number], dataset.symbols[number])
+            yield from early_series_leaks(histories[number], dataset.symbols[number])
         inspected = self._inspected(histories)
         for number, history in enumerate(histories):
             one = _Symbol(self, number, history)
@@ -115,7 +117,7 @@ class _Symbol:
 
     def leaks(self, known: Columns) -> Iterator[Leak]:
         """`known` holds the features up to the bar that settles the last training label."""
-        whole = self.truncation.build_columns(self.history.frames)
+        whole = self.truncation.build_columns(self.history.bars)
         yield from self.truncation.leaks_at(self.history, whole, self.end, known)
         yield from self.truncation.leaks(self.history, whole, self._instants(whole))
         yield from self._label_leaks()

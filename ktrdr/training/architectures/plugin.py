@@ -21,7 +21,7 @@ def build_plugin(spec: PluginModel, features: int, outputs: int) -> nn.Module:
 
     Raises PluginMismatch when its file has changed or is missing, PluginError when it is no such module.
     """
-    plugin = find_plugin("network", spec.type, spec.plugin or "")
+    plugin = find_plugin("network", spec.type, spec.sha256 or "")
     _, factory = plugin.fresh()
     with located(plugin.file.path, plugin.declaration.function):
         model = factory(features, outputs, spec.sequence_length, **spec.parameters)

@@ -379,6 +379,33 @@ export interface FeatureGroup {
   importance: Lead;
   adjusted_p_value: number;
   accuracy_lost: number;
+  gain?: number | null;
+  splits?: number | null;
+}
+
+/** A training without one indicator, beside the model. */
+export interface ComparedWithout {
+  name: string;
+  indicator: string;
+  operation_id: string;
+  val_loss: number | null;
+  lead: number | null;
+  reason: string;
+  lost: Lead | null;
+  adjusted_p_value: number | null;
+  accuracy_lost: number | null;
+}
+
+export interface AblationResults extends Results {
+  model: string;
+  samples: number;
+  from: string;
+  to: string;
+  measure: "log_loss" | "squared_error";
+  val_loss: number | null;
+  lead: number | null;
+  indicators: ComparedWithout[];
+  verdict: string;
 }
 
 export interface ExplanationResults extends Results {

@@ -13,7 +13,7 @@ import { fixed, instant, integer, isNumber, joined, words } from "../format.js";
 import { preflightPanels } from "../preflight-panels.js";
 import { isSearch, isTraining } from "../record.js";
 import { searchPanels } from "../search/results.js";
-import { explanationPanels } from "./explanation.js";
+import { ablationPanels, explanationPanels } from "./explanation.js";
 import { backtestPanels, trainingPanels, unsealingPanels } from "./training-results.js";
 
 const MAX_PREDICTIONS = 50;
@@ -30,6 +30,7 @@ const PANELS = {
   UNSEALING: ["opening", unsealingPanels],
   BACKTEST: ["evaluation", backtestPanels],
   EXPLANATION: ["groups", explanationPanels],
+  ABLATION: ["measure", ablationPanels],
   PREFLIGHT: ["parts", (results) => ({ top: null, panels: preflightPanels(results) })],
   PREDICTION: ["predictions", (results) => ({ top: null, panels: predictionPanels(results) })],
 };

@@ -130,7 +130,7 @@ class OperationView {
     replace(this.#meter, meter(share, `${done} done`, stateClass(this.#operation)));
     setText(this.#message, `${done} · ${progress.message}`);
     setText(this.#time, timeText(this.#operation));
-    const partKind = isSearch(this.#operation) ? "Training" : "Fold";
+    const partKind = this.#operation.metadata.trials ? "Training" : "Fold";
     replace(
       this.#running,
       (progress.running_parts ?? []).map((part) => runningPart(part, partKind)),
@@ -204,7 +204,8 @@ function factsLine(operation) {
 /** @param {Operation} operation */
 function relationToParent({ metadata, parent_id: parent }) {
   if (metadata.fold) return " · a fold of ";
-  return parent?.startsWith("op_search_") ? " · of the search " : " · goes on from ";
+  const whole = ["search", "ablation"].find((kind) => parent?.startsWith(`op_${kind}_`));
+  return whole ? ` · of the ${whole} ` : " · goes on from ";
 }
 
 /**

@@ -1,0 +1,88 @@
+"""What positions would have made at other times, of many shifts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+# With more levels the products themselves are faster than sums of logarithms.
+_MOST_LEVELS = 4
+# Periods whose values stay in a core's cache while all shifts pass over them.
+_BLOCK = 32_768
+_TINY = np.finfo(np.float64).tiny
+
+
+def shifted_ends(positions: Floats, returns: Floats, rate: float, shifts: Rows) -> Floats:
+    """[shifts], the value at the end if `positions` [periods] had come so many periods later, wrapped; it begins as 1.
+
+    `returns` are [periods], `shifts` from 0 to periods - 1, and each change costs `rate` of the traded value.
+    """
+    costs = np.exp(_log_costs(positions, rate, shifts))
+    levels = _levels(positions)
+    if len(levels) > _MOST_LEVELS or _may_ruin(levels, returns):
+        return np.asarray(costs * _growth(positions, returns, shifts), np.float64)
+    return np.asarray(costs * np.exp(_log_growth(levels, positions, returns, shifts)), np.float64)
+
+
+def _levels(positions: Floats) -> Floats:
+    """The distinct positions, in order."""
+    begins = np.flatnonzero(np.diff(positions, prepend=np.nan))
+    return np.unique(positions[begins])
+
+
+def _may_ruin(levels: Floats, returns: Floats) -> bool:
+    return bool((1 + np.outer(levels, [returns.min(), returns.max()]) <= 0).any())
+
+
+def _log_costs(positions: Floats, rate: float, shifts: Rows) -> Floats:
+    """Every shift makes the changes around the circle, but where the shift opens the circle it enters and leaves."""
+    around = _log_cost(np.diff(positions, prepend=positions[-1:]), rate).sum()
+    first, last = positions[-shifts], positions[-shifts - 1]
+    return np.asarray(around - _log_cost(first - last, rate) + _log_cost(first, rate) + _log_cost(last, rate))
+
+
+def _log_cost(change: Floats, rate: float) -> Floats:
+    return np.asarray(np.log(np.maximum(1 - rate * np.abs(change), _TINY)))
+
+
+def _log_growth(levels: Floats, positions: Floats, returns: Floats, shifts: Rows) -> Floats:
+    """[shifts], the sums of log(1 + position * return).
+
+    They are the sums at the first level, plus what each other level adds to them where it is held.
+    """
+    first, *others = levels
+    at_first = np.log1p(first * returns)
+    sums = np.full(len(shifts), at_first.sum())
+    for level in others:
+        sums += _products((positions == level).astype(np.float64), np.log1p(level * returns) - at_first, shifts)
+    return sums
+
+
+def _products(values: Floats, others: Floats, shifts: Rows) -> Floats:
+    """[shifts], the inner products of `values`, so many periods later, with `others`."""
+    sums = np.zeros(len(shifts))
+    for place, later, block in _shifted_blocks(values, others, shifts):
+        sums[place] += later @ block
+    return sums
+
+
+def _growth(positions: Floats, returns: Floats, shifts: Rows) -> Floats:
+    """[shifts], the products of 1 + position * return; a position loses at most all."""
+    products = np.ones(len(shifts))
+    for place, later, block in _shifted_blocks(positions, returns, shifts):
+        products[place] *= np.maximum(1 + later * block, 0.0).prod()
+    return products
+
+
+def _shifted_blocks(values: Floats, others: Floats, shifts: Rows) -> Iterator[tuple[int, Floats, Floats]]:
+    """The place of each shift, a block of `values` so many periods later, wrapped, and the same block of `others`."""
+    periods, twice = len(values), np.concatenate([values, values])
+    for begin in range(0, periods, _BLOCK):
+        block = others[begin : begin + _BLOCK]
+        for place, first in enumerate((periods - shifts + begin).tolist()):
+            yield place, twice[first : first + len(block)], block
