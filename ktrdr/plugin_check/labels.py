@@ -80,8 +80,8 @@ class LabelContracts:
     def check_settles(self) -> None:
         """Raises ContractBroken with the leak gate's own words."""
         timeframe, frame = self.series.timeframe, self.series.frame
-        instants = {timeframe: opens_at(frame)}, {timeframe: closes_at(frame, timeframe, None)}
-        history = History({timeframe: frame}, timeframe, *instants)
+        opens, closes = opens_at(frame), closes_at(frame, timeframe, None)
+        history = History({timeframe: frame}, timeframe, {timeframe: opens}, {timeframe: closes})
         for horizon in HORIZONS:
             rows = np.linspace(0, frame.height - horizon - 2, _LABELS).astype(np.int64)
             outcomes = Outcomes(self._spec(horizon), self.series.symbol, LabelPlugin().measure, Tally())

@@ -42,20 +42,23 @@ class PluginSection(Section):
     @classmethod
     def unchecked(cls, data: dict[str, Any]) -> Self:
         """The section as a document has it, whatever the values are."""
-        return cls.model_construct(**cls._gather_parameters(data))
+        return cls.model_construct(**_gathered(cls, data))
 
     @model_validator(mode="before")
     @classmethod
     def _gather_parameters(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        own = {key: value for key, value in data.items() if key in cls.model_fields}
-        return own | {"parameters": {key: value for key, value in data.items() if key not in cls.model_fields}}
+        return _gathered(cls, data) if isinstance(data, dict) else data
 
     @model_serializer(mode="wrap")
     def _spread_parameters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = handler(self)
         return {key: value for key, value in fields.items() if key != "parameters"} | self.parameters
+
+
+def _gathered(section: type[PluginSection], data: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a section, and all others as its parameters."""
+    own = {key: value for key, value in data.items() if key in section.model_fields}
+    return own | {"parameters": {key: value for key, value in data.items() if key not in section.model_fields}}
 
 
 class PluginModel(PluginSection, ModelSpec):

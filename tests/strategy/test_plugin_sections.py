@@ -165,5 +165,5 @@ search: {trials: 3, objective: lead}
 
     assert titles == ["model.type", "labels.way", "gap.window"]
 
-    with pytest.raises(StrategyError, match=r"indicators\[0\].window must be at least 2; it is 1"):
+    with pytest.raises(StrategyError, match=r"indicators\[0\].window.int\[0\] must be at least 2; it is 1"):
         load_search(text.replace("[2, 60]", "[1, 60]"), CATALOGUE)
