@@ -31,6 +31,7 @@ from ktrdr.api.routes import (
     series,
     strategies,
     system,
+    tables,
     training,
     web,
 )
@@ -45,6 +46,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     search.router,
     data.router,
     series.router,
+    tables.router,
     strategies.router,
     indicators.router,
     plugins.router,

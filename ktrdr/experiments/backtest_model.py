@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from ktrdr.evaluation.stress import stress
 from ktrdr.evaluation.trades import list_trades
 from ktrdr.experiments.backtest_rows import BacktestRows, choose_rows
 from ktrdr.experiments.looks import OpenLook
+from ktrdr.experiments.missing_bars import missing_series
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
 from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
@@ -83,7 +83,7 @@ class BacktestRequest:
     end: date | None
     output: Path
     allows_overlap: bool = False
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_backtest(
@@ -261,7 +261,7 @@ def _results(
             if count
         ),
         trades=len(trades),
-        warnings=tuple(_warnings(chosen)),
+        warnings=(*_warnings(chosen), *missing_series({each.symbol: each.shortfalls for each in panel.series})),
         evaluation=evaluation,
         backtest=traded.result,
         artifacts=ARTIFACTS,
