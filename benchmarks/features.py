@@ -46,6 +46,7 @@ def run() -> list[Figure]:
 def measure() -> tuple[float, float, int]:
     from ktrdr.features.columns import build_features
     from ktrdr.features.indicators import IndicatorCatalogue
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.loading import load_strategy
 
     strategy = load_strategy(STRATEGY, IndicatorCatalogue())
@@ -59,7 +60,7 @@ def measure() -> tuple[float, float, int]:
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    columns = build_features(strategy, {"1m": bars, "1h": hours})
+    columns = build_features(strategy, SymbolBars({"1m": bars, "1h": hours}))
     seconds = time.perf_counter() - began
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024)
     return seconds, grown / columns.values.nbytes, columns.values.shape[1]

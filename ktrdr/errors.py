@@ -8,6 +8,7 @@
         NotFoundError             the named thing does not exist
             OperationNotFound
             SeriesNotFound
+            TableNotFound
             ArtifactNotFound
             IndicatorNotFound
         ConflictError             a valid request that the present state does not allow
@@ -165,6 +166,10 @@ class OperationNotFound(NotFoundError):
 
 class SeriesNotFound(NotFoundError):
     code = "series_not_found"
+
+
+class TableNotFound(NotFoundError):
+    code = "table_not_found"
 
 
 class ArtifactNotFound(NotFoundError):

@@ -39,6 +39,11 @@ class Home:
         return (self.source or self.root) / "bars"
 
     @property
+    def tables(self) -> Path:
+        """Tables whose rows say when they were known."""
+        return (self.source or self.root) / "tables"
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 

@@ -18,7 +18,7 @@ from ktrdr.api.schemas.operations import (
     OperationStarted,
     Prune,
 )
-from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyText, StrategyVerdict
+from ktrdr.api.schemas.strategies import ExpressionName, Indicator, IndicatorList, StrategyText, StrategyVerdict
 from ktrdr.api.schemas.system import LogLines, Meta
 from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.payloads.data import QualityReport
@@ -136,6 +136,7 @@ _BAR = {
     "close": 193.97,
     "volume": 85069600.0,
 }
+_EXPRESSION_NAME = {"name": "mean", "call": "mean(x, n)", "title": "mean of the last n bars"}
 _INDICATOR = {
     "name": "rsi",
     "title": "Relative Strength Index",
@@ -187,7 +188,8 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "strategy": None,
     },
     Indicator: _INDICATOR,
-    IndicatorList: {"indicators": [_INDICATOR]},
+    IndicatorList: {"indicators": [_INDICATOR], "expression_names": [_EXPRESSION_NAME]},
+    ExpressionName: _EXPRESSION_NAME,
     DataLoad: {"symbol": "AAPL", "timeframe": "1d", "provider": "sample"},
     Series: _SERIES,
     QualityReport: _QUALITY,

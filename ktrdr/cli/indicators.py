@@ -12,7 +12,13 @@ from ktrdr.cli.options import AsJson
 from ktrdr.cli.output import print_fields, print_json, print_line, print_table, say, text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import BaseModel, JsonValue
+
     from ktrdr.api.schemas.strategies import Indicator, IndicatorParameter
+
+_EXPRESSIONS = "expression"
 
 app = typer.Typer(no_args_is_help=True, help="The indicators that a strategy may name.")
 
@@ -28,21 +34,25 @@ def list_indicators(
     """List the indicators, all or those of a group.
 
     Groups: cycle, math, momentum, overlap, pattern, price, statistic,
-    volatility, volume.
+    volatility, volume; and expression, what only expressions may name.
 
     Example:
       ktrdr indicators list momentum
     """
-    found = connect(ctx).indicators().indicators
-    wanted = [one for one in found if word.casefold() in f"{one.name} {one.title} {one.group}".casefold()]
+    found = connect(ctx).indicators()
+    wanted = [one for one in found.indicators if _has(word, one.name, one.title, one.group)]
+    named = [one for one in found.expression_names if _has(word, one.call, one.title, _EXPRESSIONS)]
     if as_json:
-        print_json({"indicators": [one.model_dump(mode="json") for one in wanted]})
+        print_json({"indicators": _plain(wanted), "expression_names": _plain(named)})
         return
     print_table(
         ("name", "title", "parameters", "outputs"),
         [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
     )
-    if not wanted:
+    if named:
+        print_line()
+        print_table(("in expressions also", "which is"), [(one.call, one.title) for one in named])
+    if not wanted and not named:
         say(f"No indicator has {word!r} in its name, title or group.")
 
 
@@ -75,6 +85,14 @@ def show(
     print_line()
     for line in _yaml(indicator):
         print_line(line)
+
+
+def _has(word: str, *texts: str) -> bool:
+    return word.casefold() in " ".join(texts).casefold()
+
+
+def _plain(models: Sequence[BaseModel]) -> list[JsonValue]:
+    return [each.model_dump(mode="json") for each in models]
 
 
 def _parameter(parameter: IndicatorParameter) -> str:

@@ -253,6 +253,8 @@ def _print_backtest(backtest: BacktestResult) -> None:
         ],
         title=f"Backtest on {backtest.where}, {100 * backtest.costs_percent:g} bps a trade",
     )
+    if backtest.rules:
+        print_line(f"Positions: {backtest.rules}")
     print_line()
 
 

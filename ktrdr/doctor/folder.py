@@ -45,7 +45,9 @@ def _fault(what: str, advice: str) -> Finding:
 
 def check_leftovers(home: Home) -> Iterator[Finding]:
     """Find temporary files of killed writers; in a home that is in use they may belong to running ones."""
-    drafts = [path for folder in (home.bars, home.models, home.operations) for path in drafts_within(folder)]
+    drafts = [
+        path for folder in (home.bars, home.tables, home.models, home.operations) for path in drafts_within(folder)
+    ]
     uploads = sorted(home.uploads.iterdir()) if home.uploads.is_dir() else []
     if drafts:
         yield _leftover(home, drafts, "temporary files of writers that were killed")

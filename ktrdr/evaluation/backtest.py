@@ -14,6 +14,7 @@ from ktrdr.evaluation.bars_per_year import bars_per_year
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.books import open_book, rate_of
 from ktrdr.evaluation.performance_verdict import describe_performance
+from ktrdr.evaluation.positions.words import describe_rules
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
 from ktrdr.evaluation.sleeves import Sleeve, SleeveResult, trade
@@ -104,6 +105,7 @@ def trade_signals(
         slippage_bps=costs.slippage_bps,
         positions=rules,
         costs=costs,
+        rules=describe_rules(rules, costs),
         model=model,
         buy_and_hold=held,
         random_entries=chance,

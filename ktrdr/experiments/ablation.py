@@ -70,7 +70,7 @@ def compare_reduced(
         verdict=_verdict(compared, len(own)),
         artifacts={"ablation_plot": ABLATION},
     )
-    write_file(output / ABLATION, reports.plot_ablation(ablation, card["strategy_name"]))
+    write_file(output / ABLATION, reports.plot_ablation(ablation, card["strategy"]["name"]))
     return ablation
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +24,11 @@ from ktrdr.evaluation.stress import stress
 from ktrdr.evaluation.trades import list_trades
 from ktrdr.experiments.backtest_rows import BacktestRows, choose_rows
 from ktrdr.experiments.looks import OpenLook
+from ktrdr.experiments.missing_bars import missing_series
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
 from ktrdr.features.panel import Panel, build_panel
 from ktrdr.ledger.footprint import EvaluatedBars
 from ktrdr.ledger.recorder import LookRecorder, LookRequest
@@ -83,7 +84,7 @@ class BacktestRequest:
     end: date | None
     output: Path
     allows_overlap: bool = False
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_backtest(
@@ -92,6 +93,8 @@ def run_backtest(
     looks: LookRecorder,
     on_step: Callable[[int, int], None] = lambda step, items: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    *,
+    read_table: ReadTable = no_tables,
 ) -> BacktestResults | None:
     """Predict the bars with the code of the training, evaluate the predictions, and trade them.
 
@@ -110,10 +113,16 @@ def run_backtest(
         StorageError: a file is damaged or cannot be written, or the look cannot be recorded.
     """
     on_step(1, 0)
-    folds = [remake_training(folder, read_bars) for folder in request.folders]
+    folds = [remake_training(folder, read_bars, read_table) for folder in request.folders]
     strategy = with_trading_settings(folds[-1].trained.strategy, request.settings, IndicatorCatalogue())
     symbols = request.symbols or folds[-1].dataset.symbols
-    bars = {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols}
+    start = folds[-1].trained.start
+    bars = with_other_series(
+        strategy,
+        {symbol: _read(folds[-1], symbol, read_bars) for symbol in symbols},
+        lambda symbol, timeframe: read_bars(symbol, timeframe, start),
+        read_table,
+    )
     panel = build_panel(strategy, bars)
     days = request.start, request.end
     chosen = choose_rows(request.model, folds, panel, bars, days, allows_overlap=request.allows_overlap)
@@ -253,7 +262,7 @@ def _results(
             if count
         ),
         trades=len(trades),
-        warnings=tuple(_warnings(chosen)),
+        warnings=(*_warnings(chosen), *missing_series({each.symbol: each.shortfalls for each in panel.series})),
         evaluation=evaluation,
         backtest=traded.result,
         artifacts=ARTIFACTS,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ktrdr import reports
 from ktrdr.features.assemble import build_dataset
+from ktrdr.features.inputs import ReadTable, no_tables
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import read_card
 from ktrdr.saved_models.trained_model import load_model
-from ktrdr.saved_models.trained_on import ReadBars, bars_as_trained
+from ktrdr.saved_models.trained_on import ReadBars, inputs_as_trained
 from ktrdr.saved_models.writing import read_metrics
 from ktrdr.training.architectures.model import layers
 from ktrdr.training.fingerprint import Fingerprint
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 _DRAWN = {"metrics_plot": reports.plot_metrics, "equity_plot": reports.plot_equity}
 
 
-def draw_plot(folder: Path, plot: PlotName, read_bars: ReadBars) -> bytes:
+def draw_plot(folder: Path, plot: PlotName, read_bars: ReadBars, read_table: ReadTable = no_tables) -> bytes:
     """The PNG that a full training writes under this name, of the model in `folder`, whose files stay as they are.
 
     Raises:
         ArtifactNotFound: there is no model in the folder.
         ConflictError: the bars are not those of its training.
-        SeriesNotFound: they are gone.
+        SeriesNotFound, TableNotFound: they are gone.
         StorageError: a file is damaged.
     """
     trained, card = load_model(folder), read_card(folder)
-    bars = bars_as_trained(trained.trained_on.series, read_bars)
+    bars = inputs_as_trained(trained.strategy, trained.trained_on, read_bars, read_table)
     report = reports.TrainingReport(
         request=_request(folder, trained.strategy, card),
         dataset=build_dataset(trained.strategy, bars, card["fold"]),

@@ -17,6 +17,7 @@ from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.experiments.tree_gains import tree_gains
 from ktrdr.features.columns import RETURNS
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import ReadTable, no_tables
 from ktrdr.formatting import counted, p_value
 from ktrdr.payloads.explanations import ExplanationResults, FeatureGroup
 from ktrdr.saved_models.trained_on import ReadBars
@@ -53,6 +54,8 @@ def run_explanation(
     read_bars: ReadBars,
     on_step: Callable[[int, int, int], None] = lambda step, part, parts: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    *,
+    read_table: ReadTable = no_tables,
 ) -> ExplanationResults | None:
     """Shuffle the features of each indicator in time, and measure what the model in `folder` loses by it.
 
@@ -63,11 +66,11 @@ def run_explanation(
     Raises:
         ArtifactNotFound: there is no model in the folder.
         ConflictError: the bars are not those of its training.
-        SeriesNotFound: they are gone.
+        SeriesNotFound, TableNotFound: they are gone.
         StorageError: a file is damaged or cannot be written.
     """
     on_step(1, 0, 1)
-    remade = remake_training(folder, read_bars)
+    remade = remake_training(folder, read_bars, read_table)
     dataset, part = _validation_alone(remade.dataset)
     groups = list(_groups(remade.trained.strategy, dataset.feature_names))
 
@@ -126,7 +129,7 @@ def _groups(strategy: Strategy, names: Sequence[str]) -> Iterator[_Group]:
     if strategy.features.returns:
         yield _Group("returns", RETURNS, columns([RETURNS], strategy.timeframes))
     for number, indicator in enumerate(strategy.indicators):
-        own = [each for each in strategy.timeframes if indicator.timeframe in (None, each)]
+        own = indicator.timeframes_in(strategy.timeframes) or (base,)
         own_columns = columns(catalogue.feature_names(indicator), own)
         yield _Group(indicator_title(number, indicator), indicator.formula, own_columns)
 

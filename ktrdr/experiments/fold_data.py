@@ -140,7 +140,7 @@ class FoldCache:
 
 
 def fold_key(bars: Mapping[str, SymbolBars], fingerprint: Fingerprint) -> str:
-    """SHA-256 of all that decides a fold's data: bars, calendars, the strategy without its model, libraries and code.
+    """SHA-256 of all that decides a fold's data: bars, tables, calendars, strategy without model, libraries and code.
 
     Names of strategies count for nothing, the order of symbols does: it is that of the samples.
     """
@@ -151,6 +151,10 @@ def fold_key(bars: Mapping[str, SymbolBars], fingerprint: Fingerprint) -> str:
         "fold": fingerprint.fold,
         "bars": list(fingerprint.data.items()),
         "calendars": [own.calendar for own in bars.values()],
+        "others": list(fingerprint.others.items()),
+        "other_calendars": [
+            (str(key), each.clock.calendar.name) for own in bars.values() for key, each in own.others.bars.items()
+        ],
         "strategy": _of_the_data(fingerprint.strategy),
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -13,6 +13,7 @@ from ktrdr.experiments.evaluate_model import evaluate_training, sealed_part, wit
 from ktrdr.experiments.fold_data import Fold
 from ktrdr.experiments.looks import OpenLook, open_look
 from ktrdr.experiments.preflight import preflight
+from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
 from ktrdr.market.quality import enforce
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.training import Ending, FinalMetrics, TrainingResults
@@ -59,8 +60,9 @@ def run_training(
     *,
     looks: LookRecorder,
     folds: FoldCache | None = None,
+    read_table: ReadTable = no_tables,
 ) -> TrainingResults:
-    """Train one model from the bars that `read_bars(symbol, timeframe)` gives.
+    """Train one model from the bars that `read_bars(symbol, timeframe)` gives, and the tables of `read_table(name)`.
 
     `resume_from` is the output folder of a training that ended early. This training continues from the last checkpoint
     there, reports the earlier epochs again first, and ends with the same bits as without the interruption. Without a
@@ -89,7 +91,7 @@ def run_training(
     device = choose_device(strategy.training.device)
 
     phases.enter(Phase.PREPARING)
-    bars, providers = _read(request, read_bars)
+    bars, providers = _read(request, read_bars, read_table)
     fingerprint = Fingerprint.of(strategy, bars, request.fold)
     fold = folds.get(strategy, bars, fingerprint) if folds else Fold(strategy, bars, request.fold)
     dataset = fold.dataset
@@ -251,7 +253,9 @@ def _status(ending: Ending) -> Literal["success", "cancelled"]:
     return "cancelled" if ending is Ending.CANCELLED else "success"
 
 
-def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
+def _read(
+    request: TrainingRequest, read_bars: ReadBars, read_table: ReadTable
+) -> tuple[dict[str, SymbolBars], dict[str, dict[str, str]]]:
     """Each symbol's bars and their providers, by timeframe. Raises TrainingDataError when there are too many gaps."""
     timeframes: tuple[str, ...] = request.strategy.timeframes
     stored = {
@@ -263,7 +267,8 @@ def _read(request: TrainingRequest, read_bars: ReadBars) -> tuple[dict[str, Symb
     providers = {
         symbol: {timeframe: series.provider for timeframe, series in own.items()} for symbol, own in stored.items()
     }
-    return {symbol: SymbolBars.of(own) for symbol, own in stored.items()}, providers
+    bars = {symbol: SymbolBars.of(own) for symbol, own in stored.items()}
+    return with_other_series(request.strategy, bars, read_bars, read_table), providers
 
 
 def _final_metrics(state: TrainingState) -> FinalMetrics:

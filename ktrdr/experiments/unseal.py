@@ -10,6 +10,7 @@ from ktrdr import reports
 from ktrdr.experiments.evaluate_model import evaluate_part, label_permutation_control
 from ktrdr.experiments.looks import OpenLook, evaluated_symbols
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
+from ktrdr.features.inputs import ReadTable, no_tables
 from ktrdr.ledger.footprint import EvaluatedBars, Footprint
 from ktrdr.ledger.recorder import LookRequest, OpeningRecorder
 from ktrdr.payloads.looks import LookKind
@@ -40,6 +41,8 @@ def run_unsealing(
     ledger: OpeningRecorder,
     on_step: Callable[[int, int], None] = lambda step, items: None,
     stop_requested: Callable[[], bool] = lambda: False,
+    *,
+    read_table: ReadTable = no_tables,
 ) -> UnsealingResults | None:
     """Open the sealed test part of the model in `folder` and evaluate the model on it. Changes none of its files.
 
@@ -52,11 +55,11 @@ def run_unsealing(
     Raises:
         ArtifactNotFound: there is no model in the folder.
         ConflictError: it has no sealed test part, or the bars are not those of its training.
-        SeriesNotFound: they are gone.
+        SeriesNotFound, TableNotFound: they are gone.
         StorageError: a file is damaged or cannot be written, or the opening cannot be recorded.
     """
     on_step(1, 0)
-    sealed = remake_training(folder, read_bars)
+    sealed = remake_training(folder, read_bars, read_table)
     strategy, dataset, model = sealed.trained.strategy, sealed.dataset, sealed.trained
     if (test := dataset.test) is None or sealed.results.sealed is None:
         raise without_sealed_part(sealed.model_id)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.other_series import Joined, join_others, other_names
 from ktrdr.features.sources import Series, log_returns, source_series
 from ktrdr.features.timeframes import latest_closed
 from ktrdr.market.closings import closes_at
@@ -19,19 +20,18 @@ from ktrdr.timeframe import Timeframe
 if TYPE_CHECKING:
     import polars as pl
 
+    from ktrdr.market.sessions import Instants
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import IndicatorEntry, Strategy
 
 RETURNS = "log_return"
-
-Frames = Mapping[str, "pl.DataFrame"]
-"""Timeframe -> one symbol's checked bars."""
 
 # A longer pause after the newest closed bar means that bars are missing; holidays are shorter.
 _MAX_PAUSE = np.timedelta64(7, "D")
 _MAX_PAUSE_BARS = 4
 
 
-Build = Callable[["Strategy", Frames], "Columns"]
+Build = Callable[["Strategy", "SymbolBars"], "Columns"]
 """Computes the features of one symbol, as `build_features` does."""
 
 
@@ -50,6 +50,29 @@ class Columns:
     warmup: int
     restarts: tuple[tuple[int, int], ...] = ()
 
+    @classmethod
+    def of(cls, values: NDArray[np.float64], names: tuple[str, ...], gaps: Iterable[tuple[int, int]]) -> Self:
+        """Each of the `gaps` is its first row and the first row behind it; one of them begins with row 0."""
+        warmup, restarts = 0, list[tuple[int, int]]()
+        for begin, end in sorted(gaps):
+            if begin <= warmup:
+                warmup = max(warmup, end)
+            else:
+                restarts.append((begin, max(end, restarts[-1][1] if restarts else warmup)))
+        values[:warmup] = np.nan
+        return cls(values, names, warmup, tuple(restarts))
+
+    @property
+    def gaps(self) -> tuple[tuple[int, int], ...]:
+        return ((0, self.warmup), *self.restarts)
+
+    def beside(self, names: tuple[str, ...], joined: Joined) -> Columns:
+        """These and the `joined` features, where all of them may be used."""
+        edges = np.flatnonzero(np.diff(~joined.is_known, prepend=False, append=False)).tolist()
+        gaps = zip(edges[::2], edges[1::2], strict=True)
+        values = np.concatenate([self.values, joined.values], axis=1)
+        return Columns.of(values, (*self.names, *names), (*self.gaps, *gaps))
+
     def first_rows(self) -> NDArray[np.int64]:
         """[rows], the first row that a window may hold which ends at each row; a later one where it has no features."""
         first = np.full(len(self.values), self.warmup, np.int64)
@@ -58,14 +81,21 @@ class Columns:
         return first
 
 
-def build_features(strategy: Strategy, bars: Frames) -> Columns:
+def build_features(strategy: Strategy, bars: SymbolBars) -> Columns:
     """Compute one symbol's features on the bars of the base timeframe, `strategy.timeframes[0]`.
 
     Raises TrainingDataError when required bars of another timeframe are missing.
     """
     base = strategy.timeframes[0]
     closes = closes_at(bars[base], base, strategy.calendar)
-    names = feature_names(strategy)
+    own = _build_own(strategy, bars, closes)
+    names = other_names(strategy)
+    return own.beside(names, join_others(strategy, bars.others, closes)) if names else own
+
+
+def _build_own(strategy: Strategy, bars: SymbolBars, closes: Instants) -> Columns:
+    """The features of the symbol's own bars."""
+    base, names = strategy.timeframes[0], own_names(strategy)
     values = np.empty((len(closes), len(names)), order="F")
     place, warmup = 0, 0
     for timeframe in strategy.timeframes:
@@ -89,7 +119,12 @@ def build_features(strategy: Strategy, bars: Frames) -> Columns:
 
 
 def feature_names(strategy: Strategy) -> tuple[str, ...]:
-    """The columns of `build_features`, in order. The base timeframe's features keep their names; others get @1d etc."""
+    """The columns of `build_features`, in order: those of the own bars, of other symbols' bars, and of tables."""
+    return (*own_names(strategy), *other_names(strategy))
+
+
+def own_names(strategy: Strategy) -> tuple[str, ...]:
+    """The features of the own bars, in order. The base timeframe's keep their names; others get @1d etc."""
     catalogue = IndicatorCatalogue()
     return tuple(
         name if timeframe == strategy.timeframes[0] else f"{name}@{timeframe}"
@@ -114,7 +149,8 @@ def _own_columns(strategy: Strategy, timeframe: Timeframe, frame: pl.DataFrame) 
 
 
 def _indicators(strategy: Strategy, timeframe: Timeframe) -> list[IndicatorEntry]:
-    return [each for each in strategy.indicators if each.timeframe in (None, timeframe)]
+    own = (each for each in strategy.indicators if not each.symbol)
+    return [each for each in own if timeframe in each.timeframes_in(strategy.timeframes)]
 
 
 def _warmup(strategy: Strategy, timeframe: Timeframe) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ktrdr.errors import Fault
+from ktrdr.errors import Fault, InputError
 from ktrdr.features.expressions.formulas import Formulas
 from ktrdr.features.feature import Feature
-from ktrdr.features.sources import Series
+from ktrdr.features.sources import Series, source_series
+from ktrdr.features.table_columns import TableColumns
 from ktrdr.features.talib_functions import IndicatorDescription, TalibFunctions
-from ktrdr.strategy.spec import Expression, Indicator, IndicatorEntry
+from ktrdr.market.bars import check_symbol
+from ktrdr.strategy.spec import Expression, Indicator, IndicatorEntry, TableColumn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +43,11 @@ class IndicatorKind(Protocol):
 
 _TALIB = TalibFunctions()
 
-_KINDS: Mapping[type[IndicatorEntry], IndicatorKind] = {Indicator: _TALIB, Expression: Formulas()}
+_KINDS: Mapping[type[IndicatorEntry], IndicatorKind] = {
+    Indicator: _TALIB,
+    Expression: Formulas(),
+    TableColumn: TableColumns(),
+}
 
 
 class IndicatorCatalogue:
@@ -55,20 +62,29 @@ class IndicatorCatalogue:
         return _TALIB.describe(name)
 
     def check(self, entry: IndicatorEntry) -> Sequence[Fault]:
-        return _KINDS[type(entry)].check(entry)
+        return (*_KINDS[type(entry)].check(entry), *_symbol_faults(entry))
 
     def resolve(self, entry: E) -> E:
         resolved: E = _KINDS[type(entry)].resolve(entry)
-        return resolved
+        return resolved.model_copy(update={"symbol": check_symbol(entry.symbol)}) if entry.symbol else resolved
 
     def features(self, entry: IndicatorEntry) -> tuple[Feature, ...]:
-        return _KINDS[type(entry)].features(entry)
+        """The columns that the entry makes; those of another symbol end with its name."""
+        features = _KINDS[type(entry)].features(entry)
+        if not entry.symbol:
+            return features
+        return tuple(replace(feature, name=f"{feature.name}@{entry.symbol}") for feature in features)
 
     def feature_names(self, entry: IndicatorEntry) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features(entry))
 
     def warmup(self, entry: IndicatorEntry) -> int:
         return _KINDS[type(entry)].warmup(entry)
+
+    def feature_columns(self, entry: IndicatorEntry, bars: pl.DataFrame) -> Iterator[Series]:
+        """The columns of `features`, [bars] each, free of the scale of prices."""
+        computed, close = self.compute(entry, bars).values(), source_series(bars, "close")
+        return (each.scale.apply(own, close) for each, own in zip(self.features(entry), computed, strict=True))
 
     def compute(self, entry: IndicatorEntry, bars: pl.DataFrame) -> dict[str, Series]:
         """Values for every bar: name -> [bars], float64, NaN in warm-up rows."""
@@ -81,3 +97,12 @@ class IndicatorCatalogue:
             for kind, port in _KINDS.items()
         }
         return (next(computed[type(entry)]) for entry in entries)
+
+
+def _symbol_faults(entry: IndicatorEntry) -> Iterator[Fault]:
+    if not entry.symbol:
+        return
+    try:
+        check_symbol(entry.symbol)
+    except InputError as error:
+        yield Fault("symbol", f"must be a symbol, {error.hint}; it is {entry.symbol!r}", entry.symbol)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ktrdr.features.columns import Build, Columns, Frames
+from ktrdr.features.columns import Build, Columns
 from ktrdr.features.labels.label import Measure, Measured
 from ktrdr.features.timeframes import latest_closed
 from ktrdr.market.calendars import choose_calendar
@@ -33,7 +33,7 @@ class Stretch:
 
     begin: int
     end: int
-    frames: Frames
+    bars: SymbolBars
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Divider:
     def features(self, build: Build) -> Build:
         """`build`, applied to each stretch by itself: every indicator warms up again after a hole."""
 
-        def build_by_stretch(strategy: Strategy, bars: Frames) -> Columns:
+        def build_by_stretch(strategy: Strategy, bars: SymbolBars) -> Columns:
             stretches = self._stretches(strategy, bars)
             if len(stretches) == 1:
                 return build(strategy, bars)
-            return _joined(stretches, [build(strategy, stretch.frames) for stretch in stretches])
+            return _joined(stretches, [build(strategy, stretch.bars) for stretch in stretches])
 
         return build_by_stretch
 
@@ -85,7 +85,7 @@ class Divider:
             return [0]
         return [0, *(hole.row for hole in self.clocks[timeframe].holes(opens))]
 
-    def _stretches(self, strategy: Strategy, bars: Frames) -> list[Stretch]:
+    def _stretches(self, strategy: Strategy, bars: SymbolBars) -> list[Stretch]:
         """A stretch ends at a hole of the base timeframe, and where the first bar after another's hole has closed."""
         base, *others = strategy.timeframes
         opens = {timeframe: opens_of(bars[timeframe]) for timeframe in strategy.timeframes}
@@ -99,15 +99,15 @@ class Divider:
         if not more:
             return [Stretch(first, rows, bars)]
 
-        def frames(begin: int, end: int) -> Frames:
+        def between(begin: int, end: int) -> SymbolBars:
             own: dict[str, pl.DataFrame] = {base: bars[base].slice(begin, end - begin)}
             for other in others:
                 span = opens[base][begin], closes[base][begin]
                 own[other] = bars[other].slice(self._since(other, opens[other], closes[other], *span))
-            return own
+            return replace(bars, frames=own)
 
         ends = [*more, rows]
-        return [Stretch(begin, end, frames(begin, end)) for begin, end in zip([first, *more], ends, strict=True)]
+        return [Stretch(begin, end, between(begin, end)) for begin, end in zip([first, *more], ends, strict=True)]
 
     def _since(
         self, other: Timeframe, opens: Instants, closes: Instants, opened: np.datetime64, closed: np.datetime64
@@ -129,17 +129,14 @@ def clock_for(strategy: Strategy, symbol: str, bars: SymbolBars, timeframe: Time
 
 
 def opens_of(frame: pl.DataFrame) -> Instants:
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")
+    return frame["timestamp"].to_numpy().astype("datetime64[us]", copy=False)
 
 
 def _joined(stretches: list[Stretch], columns: list[Columns]) -> Columns:
     """The features of all stretches. A stretch that is shorter than its warm-up has none."""
-    ready = [min(stretch.begin + each.warmup, stretch.end) for stretch, each in zip(stretches, columns, strict=True)]
-    whole = [place for place, stretch in enumerate(stretches) if ready[place] < stretch.end]
-    first = whole[0] if whole else len(stretches) - 1
-    return Columns(
-        np.concatenate([each.values for each in columns]),
-        columns[0].names,
-        ready[first],
-        tuple((stretch.begin, row) for stretch, row in zip(stretches[first + 1 :], ready[first + 1 :], strict=True)),
-    )
+    gaps = [
+        (stretch.begin + begin, min(stretch.begin + ready, stretch.end))
+        for stretch, each in zip(stretches, columns, strict=True)
+        for begin, ready in each.gaps
+    ]
+    return Columns.of(np.concatenate([each.values for each in columns]), columns[0].names, gaps)

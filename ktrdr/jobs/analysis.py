@@ -15,12 +15,15 @@ from ktrdr.experiments.prediction_look import record_prediction
 from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import with_other_series
 from ktrdr.features.leaks.gate import audit
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.ledger.store import Ledger
+from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import AnyJob, AuditJob, ExportJob, ModelJob, PredictionJob, PreflightJob, StrategyOnBars
 from ktrdr.payloads.leaks import AuditResults
 from ktrdr.payloads.predictions import ExportResults, PredictedBar, PredictedLabel, PredictionResults
@@ -164,11 +167,17 @@ def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBa
     store = BarStore(context.home.bars)
     try:
         timeframes = model.strategy.timeframes
-        return SymbolBars.of({each: store.read_stored(symbol, each, model.start) for each in timeframes})
+        bars = SymbolBars.of({each: store.read_stored(symbol, each, model.start) for each in timeframes})
     except InputError as error:
         since = f" --start-date {model.start}" if model.start else ""
         hint = f"load them with: ktrdr data load {symbol} {model.strategy.timeframes[0]}{since}"
         raise InputError(error.detail, hint=hint) from error
+    return with_other_series(
+        model.strategy,
+        {symbol: bars},
+        lambda other, timeframe: store.read_stored(other, timeframe, model.start),
+        TableStore(context.home.tables).read,
+    )[symbol]
 
 
 def _strategy(job: StrategyOnBars) -> Strategy:
@@ -177,7 +186,9 @@ def _strategy(job: StrategyOnBars) -> Strategy:
 
 def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]:
     store = BarStore(context.home.bars)
-    return {
-        symbol: SymbolBars.of({each: store.read_stored(symbol, each, job.start, job.end) for each in job.timeframes})
-        for symbol in job.symbols
-    }
+
+    def read(symbol: str, timeframe: str) -> StoredBars:
+        return store.read_stored(symbol, timeframe, job.start, job.end)
+
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in job.timeframes}) for symbol in job.symbols}
+    return with_other_series(_strategy(job), bars, read, TableStore(context.home.tables).read)

@@ -9,6 +9,7 @@ from ktrdr.experiments.explain_model import run_explanation
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import ExplanationJob
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ def run(job: ExplanationJob, context: JobContext) -> Outcome:
             store.read_stored,
             lambda step, part, parts: bridge.on_step(step, part, parts, part),
             context.stop,
+            read_table=TableStore(context.home.tables).read,
         )
         if results is None:
             raise JobStopped

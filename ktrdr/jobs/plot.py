@@ -10,6 +10,7 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.draw_plot import draw_plot
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.plots import PLOT_FILE, PlotJob
 from ktrdr.training.files import write_file
 
@@ -18,5 +19,8 @@ def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Calla
     """Draw a PlotJob, the `payload`, into `folder`, which is two levels below the home."""
     job, home = PlotJob.model_validate(payload), Home(folder.parents[1])
     store = BarStore(home.bars)
-    write_file(folder / PLOT_FILE, draw_plot(home.models / job.model, job.plot, store.read_stored))
+    write_file(
+        folder / PLOT_FILE,
+        draw_plot(home.models / job.model, job.plot, store.read_stored, TableStore(home.tables).read),
+    )
     return Outcome("completed")

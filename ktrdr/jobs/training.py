@@ -17,6 +17,7 @@ from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import TrainingJob
 from ktrdr.payloads.looks import Door
 from ktrdr.payloads.training import TrainingResults
@@ -63,6 +64,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
             resume_from,
             looks=_ledger(context.home),
             folds=_fold_cache(context.home) if request.is_lean else None,
+            read_table=TableStore(context.home.tables).read,
         )
     folder = request.output.relative_to(context.home.root)
     may_go_on = job.last_epoch < (job.epochs or 1)

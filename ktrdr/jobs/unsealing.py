@@ -11,6 +11,7 @@ from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import UnsealingJob
 from ktrdr.saved_models.unsealed import unsealed_folder
 
@@ -30,6 +31,7 @@ def run(job: UnsealingJob, context: JobContext) -> Outcome:
             ledger,
             lambda step, items: bridge.on_step(step, items=items),
             context.stop,
+            read_table=TableStore(context.home.tables).read,
         )
         if results is None:
             raise JobStopped

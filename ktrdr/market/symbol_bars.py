@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from ktrdr.market.other_series import OtherSeries
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,10 +19,12 @@ class SymbolBars(Mapping[str, "pl.DataFrame"]):
     """One symbol's checked bars by timeframe.
 
     calendar: the one that is named for the symbol, None where none is
+    others: series that features read beside these bars
     """
 
     frames: Mapping[str, pl.DataFrame]
     calendar: str | None = None
+    others: OtherSeries = field(default_factory=OtherSeries)
 
     @classmethod
     def of(cls, stored: Mapping[str, StoredBars]) -> SymbolBars:
@@ -29,8 +33,8 @@ class SymbolBars(Mapping[str, "pl.DataFrame"]):
         return cls({timeframe: series.frame for timeframe, series in stored.items()}, calendar)
 
     def map(self, change: Callable[[str, pl.DataFrame], pl.DataFrame]) -> SymbolBars:
-        """The bars after `change(timeframe, bars)`, with the same calendar."""
-        return SymbolBars({timeframe: change(timeframe, frame) for timeframe, frame in self.items()}, self.calendar)
+        """The bars after `change(timeframe, bars)`, with the same calendar and the same other series."""
+        return replace(self, frames={timeframe: change(timeframe, frame) for timeframe, frame in self.items()})
 
     def __getitem__(self, timeframe: str) -> pl.DataFrame:
         return self.frames[timeframe]

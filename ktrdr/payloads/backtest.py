@@ -74,6 +74,9 @@ class BacktestResult(Payload):
     costs: Costs | None = Field(
         None, description="Costs of trading and holding; null in older results, which have fee and slippage alone."
     )
+    rules: str = Field(
+        "", description="Positions and costs in words; empty where signs are traded at fee and slippage alone."
+    )
     model: Performance = Field(description="Trading on the predictions.")
     buy_and_hold: Performance = Field(description="Holding from the first bar to the last.")
     random_entries: RandomEntries = Field(description="The model's positions at random times.")

@@ -149,6 +149,8 @@ def backtest_lines(backtest: BacktestResult | None) -> Iterator[str]:
         f"A trade costs {backtest.costs_percent:g}% of its value. "
         f"{count(backtest.bars)} bars, {backtest.bars_per_year:,.0f} a year."
     )
+    if backtest.rules:
+        yield from wrap(f"Positions: {backtest.rules}.")
     yield ""
     by_chance = [gain(chance.low), gain(chance.median), gain(chance.high)]
     yield from table(

@@ -57,7 +57,8 @@ def bars_of(folder: Path, symbol: str, timeframe: str) -> tuple[datetime, dateti
     None where its card has no range.
     """
     try:
-        about = read_card(folder)["data_ranges"][symbol][timeframe]
+        card = read_card(folder)
+        about = card["data_ranges"].get(symbol, {}).get(timeframe) or card["other_series"][symbol][timeframe]
         return datetime.fromisoformat(about["first"]), datetime.fromisoformat(about["last"])
     except (ArtifactNotFound, StorageError, KeyError, TypeError, ValueError):
         return None

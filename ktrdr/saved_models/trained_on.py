@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from ktrdr.errors import ConflictError
+from ktrdr.features.inputs import ReadTable, with_other_series
 from ktrdr.instants import parse_instant
 from ktrdr.market.bars import fingerprint
 from ktrdr.market.symbol_bars import SymbolBars
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.preflight import PartName
+    from ktrdr.strategy.spec import Strategy
 
 ReadBars = Callable[[str, str, datetime, datetime], "StoredBars"]
 """(symbol, timeframe, first, last) -> stored bars."""
@@ -57,6 +59,7 @@ class TrainedOn:
     """What a model has seen.
 
     series: every symbol and timeframe
+    others: bars of other symbols that features read
     parts: the parts of its samples, validation and test first, because purged folds train around them
     sealed: the test part, where the training left it sealed
     """
@@ -64,6 +67,7 @@ class TrainedOn:
     series: tuple[TrainedSeries, ...]
     parts: tuple[PartRange, ...]
     sealed: PartRange | None = None
+    others: tuple[TrainedSeries, ...] = ()
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Self:
@@ -72,7 +76,8 @@ class TrainedOn:
         parts = (results.get("preflight") or {}).get("parts", ())
         ranges = [PartRange(each["part"], parse_instant(each["first"]), parse_instant(each["last"])) for each in parts]
         sealed = next((each for each in ranges if each.part == "test" and results.get("sealed")), None)
-        return cls(tuple(_series(card)), tuple(sorted(ranges, key=lambda each: each.part == "train")), sealed)
+        parts_in_order = tuple(sorted(ranges, key=lambda each: each.part == "train"))
+        return cls(tuple(_series(card)), parts_in_order, sealed, tuple(_others(card)))
 
     def part_of(self, symbol: str, opening: datetime) -> PartName | None:
         """The part that holds this bar; None outside all parts, and for a symbol that was not trained on."""
@@ -93,15 +98,42 @@ def _series(card: Mapping[str, Any]) -> Iterator[TrainedSeries]:
             yield TrainedSeries(symbol, timeframe, content, first, last, about["rows"])
 
 
+def _others(card: Mapping[str, Any]) -> Iterator[TrainedSeries]:
+    for symbol, timeframes in card.get("other_series", {}).items():
+        for timeframe, about in timeframes.items():
+            first, last = parse_instant(about["first"]), parse_instant(about["last"])
+            content = card["other_sha256"][f"bars of {symbol} {timeframe}"]
+            yield TrainedSeries(symbol, timeframe, content, first, last, about["rows"])
+
+
+def inputs_as_trained(
+    strategy: Strategy, trained_on: TrainedOn, read_bars: ReadBars, read_table: ReadTable
+) -> dict[str, SymbolBars]:
+    """The bars of a training, by symbol, with the other series that its features read.
+
+    Raises ConflictError where bars are others now; SeriesNotFound and TableNotFound.
+    """
+    others = {(each.symbol, each.timeframe): each for each in trained_on.others}
+
+    def read_other(symbol: str, timeframe: str) -> StoredBars:
+        return _read_unchanged(others[symbol, timeframe], read_bars)
+
+    return with_other_series(strategy, bars_as_trained(trained_on.series, read_bars), read_other, read_table)
+
+
 def bars_as_trained(series: Sequence[TrainedSeries], read_bars: ReadBars) -> dict[str, SymbolBars]:
     """The bars of a training, by symbol. Raises ConflictError where they are others now, and SeriesNotFound."""
     stored: dict[str, dict[str, StoredBars]] = {}
     for each in series:
-        bars = read_bars(each.symbol, each.timeframe, each.first, each.last)
-        if each.is_changed(bars.frame):
-            raise ConflictError(
-                f"the stored bars of {each.symbol} {each.timeframe} are not those that the model was trained on",
-                hint="load them as they were, or train again",
-            )
-        stored.setdefault(each.symbol, {})[each.timeframe] = bars
+        stored.setdefault(each.symbol, {})[each.timeframe] = _read_unchanged(each, read_bars)
     return {symbol: SymbolBars.of(own) for symbol, own in stored.items()}
+
+
+def _read_unchanged(series: TrainedSeries, read_bars: ReadBars) -> StoredBars:
+    bars = read_bars(series.symbol, series.timeframe, series.first, series.last)
+    if series.is_changed(bars.frame):
+        raise ConflictError(
+            f"the stored bars of {series.symbol} {series.timeframe} are not those that the model was trained on",
+            hint="load them as they were, or train again",
+        )
+    return bars

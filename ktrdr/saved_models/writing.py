@@ -71,6 +71,8 @@ def model_card(
         "data_sha256": fingerprint.data,
         "data_ranges": {symbol: {name: _range(frame) for name, frame in own.items()} for symbol, own in bars.items()},
         "data_providers": dict(providers),
+        "other_sha256": fingerprint.others,
+        "other_series": _other_series(bars),
         "feature_names": list(dataset.feature_names),
         "class_names": list(dataset.class_names),
         "class_weights": class_weights,
@@ -87,6 +89,16 @@ def _first_windows(dataset: Dataset) -> dict[str, int]:
     """The first row of each symbol in `Dataset.values`."""
     kept = [coverage.bars - coverage.warmup_rows for coverage in dataset.coverage]
     return dict(zip(dataset.symbols, np.cumsum([0, *kept]).tolist(), strict=False))
+
+
+def _other_series(bars: Mapping[str, SymbolBars]) -> dict[str, dict[str, Any]]:
+    """Bars of other symbols, by symbol and timeframe."""
+    series: dict[str, dict[str, Any]] = {}
+    for key, each in next(iter(bars.values())).others.bars.items():
+        if len(each.frame):
+            about = _range(each.frame) | {"provider": each.provider, "calendar": each.clock.calendar.name}
+            series.setdefault(key.symbol, {})[key.timeframe] = about
+    return series
 
 
 def _range(frame: pl.DataFrame) -> dict[str, Any]:

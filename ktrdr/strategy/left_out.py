@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ktrdr.strategy.document import Path, path_text
 from ktrdr.strategy.editing import edited
-from ktrdr.strategy.spec import Indicator, Strategy
+from ktrdr.strategy.spec import IndicatorEntry, Strategy
 
 RETURNS: Path = ("features", "returns")
 
@@ -28,7 +28,7 @@ class LeftOut:
     strategy: str
 
 
-def indicator_title(number: int, indicator: Indicator) -> str:
+def indicator_title(number: int, indicator: IndicatorEntry) -> str:
     """Its declared name, or its place in the strategy."""
     return indicator.as_ or f"indicators[{number}]"
 
@@ -42,4 +42,4 @@ def leave_out_each(text: str, strategy: Strategy) -> Iterator[LeftOut]:
         yield LeftOut("returns", "log_return", path_text(RETURNS), edited(text, {RETURNS: False}))
     for number, indicator in indicators:
         title = indicator_title(number, indicator)
-        yield LeftOut(title, indicator.name, f"{title}.include", edited(text, {}, [("indicators", number)]))
+        yield LeftOut(title, indicator.formula, f"{title}.include", edited(text, {}, [("indicators", number)]))

@@ -124,7 +124,7 @@ def _timeframe_faults(document: Document) -> Iterator[Fault]:
     if not isinstance(timeframes, list) or not timeframes or not all(each in known for each in timeframes):
         return
     for number, item in enumerate(_items(document)):
-        own = item.get("timeframe") if isinstance(item, dict) else None
+        own = item.get("timeframe") if isinstance(item, dict) and "symbol" not in item else None
         if own in known and own not in timeframes:
             rule = timeframes[0] if len(timeframes) == 1 else f"one of {', '.join(timeframes)}"
             message = f"must be {rule}, as the strategy's timeframes are; it is {own!r}"
@@ -194,8 +194,9 @@ class _Indicators:
     def _add_whole(self, place: str, indicator: IndicatorEntry) -> Sequence[Fault]:
         if faults := self._catalogue.check(indicator):
             return faults
-        self.resolved.append(self._catalogue.resolve(indicator))
-        return self._note_names(self._catalogue.feature_names(indicator), _Maker(place, indicator.timeframe))
+        resolved = self._catalogue.resolve(indicator)
+        self.resolved.append(resolved)
+        return self._note_names(self._catalogue.feature_names(resolved), _Maker(place, resolved.timeframe))
 
     def _note_names(self, names: Sequence[str], maker: _Maker) -> list[Fault]:
         """At most one fault, even when several names clash."""

@@ -30,7 +30,8 @@ def with_ranges(schema: JsonSchema) -> JsonSchema:
     for kind in INDICATOR_KINDS.values():
         entry = definitions[kind.__name__]
         entry["properties"]["include"] = _RANGE
-        entry["additionalProperties"] = _with_range(entry["additionalProperties"])
+        if entry["additionalProperties"]:
+            entry["additionalProperties"] = _with_range(entry["additionalProperties"])
     own = _ranged(schema["properties"], {str(place[0]) for place in FIXED if len(place) == 1})
     return schema | {"$defs": definitions, "properties": own | {"search": {"$ref": "#/$defs/SearchSettings"}}}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ktrdr.payloads.tables import NAME_PATTERN
 from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.timeframe import Timeframe
 
@@ -181,6 +182,12 @@ OnTimeframe = Annotated[
 ]
 
 
+OnSymbol = Annotated[
+    Annotated[str, Field(min_length=1, max_length=64)] | None,
+    Field(description="Whose bars it is computed on; by default those of the symbol that is predicted."),
+]
+
+
 class IndicatorEntry(Section):
     """The base of all kinds of entries of `indicators`. Keys that are not a kind's own are its parameters.
 
@@ -194,9 +201,22 @@ class IndicatorEntry(Section):
     keys: ClassVar[tuple[str, ...]]
 
     if TYPE_CHECKING:  # each kind declares them among its own keys, in its own order
-        as_: str | None
-        timeframe: Timeframe | None
         parameters: dict[str, int | float]
+
+        @property
+        def as_(self) -> str | None: ...
+
+        @property
+        def timeframe(self) -> Timeframe | None: ...
+
+        @property
+        def symbol(self) -> str | None: ...
+
+    def timeframes_in(self, timeframes: Sequence[Timeframe]) -> tuple[Timeframe, ...]:
+        """The bars that it is computed on in a strategy of these timeframes; those of another symbol may be others."""
+        if self.timeframe is None:
+            return tuple(timeframes)
+        return (self.timeframe,) if self.symbol or self.timeframe in timeframes else ()
 
     @model_validator(mode="before")
     @classmethod
@@ -208,8 +228,9 @@ class IndicatorEntry(Section):
 
     @model_serializer(mode="wrap")
     def _spread_parameters(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = handler(self)
-        return {key: value for key, value in fields.items() if key != "parameters"} | self.parameters
+        """An entry about the own symbol has no key `symbol`, so that its strategy has the hash that it always had."""
+        hidden = {"parameters"} if self.symbol else {"parameters", "symbol"}
+        return {key: value for key, value in handler(self).items() if key not in hidden} | self.parameters
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -220,7 +241,7 @@ class IndicatorEntry(Section):
     @property
     def formula(self) -> str:
         """What it computes, as the strategy writes it."""
-        return str(getattr(self, self.key))
+        return f"{getattr(self, self.key)} of {self.symbol}" if self.symbol else str(getattr(self, self.key))
 
 
 class Indicator(IndicatorEntry):
@@ -228,7 +249,7 @@ class Indicator(IndicatorEntry):
 
     key: ClassVar[str] = "name"
     required: ClassVar[tuple[str, ...]] = ("name",)
-    keys: ClassVar[tuple[str, ...]] = ("name", "as", "source", "sources", "timeframe")
+    keys: ClassVar[tuple[str, ...]] = ("name", "as", "source", "sources", "timeframe", "symbol")
 
     name: str = Field(min_length=1, max_length=32, description="A TA-Lib function, in any case.")
     as_: NamedAs | None = Field(
@@ -239,7 +260,12 @@ class Indicator(IndicatorEntry):
         None, strict=False, min_length=2, max_length=4, description="What a function of several free series reads."
     )
     timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
     parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        own = (self.name, self.as_, self.source, self.sources, self.timeframe, self.symbol)
+        return hash((*own, *sorted(self.parameters.items())))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -259,11 +285,12 @@ class Expression(IndicatorEntry):
 
     key: ClassVar[str] = "expr"
     required: ClassVar[tuple[str, ...]] = ("expr", "as")
-    keys: ClassVar[tuple[str, ...]] = ("expr", "as", "timeframe")
+    keys: ClassVar[tuple[str, ...]] = ("expr", "as", "timeframe", "symbol")
 
     expr: str = Field(min_length=1, max_length=1000, description="The formula, as close / ema(close, 20) - 1.")
     as_: NamedAs = Field(alias="as", description="Name of the feature.")
     timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
     parameters: dict[str, int | float] = Field(default_factory=dict)
 
     @classmethod
@@ -273,7 +300,47 @@ class Expression(IndicatorEntry):
         return schema
 
 
-INDICATOR_KINDS: dict[str, type[IndicatorEntry]] = {kind.key: kind for kind in (Expression, Indicator)}
+class TableColumn(IndicatorEntry):
+    """A column of a stored table, joined by when its values were known."""
+
+    key: ClassVar[str] = "table"
+    required: ClassVar[tuple[str, ...]] = ("table", "column")
+    keys: ClassVar[tuple[str, ...]] = ("table", "column", "as", "value")
+
+    table: str = Field(pattern=NAME_PATTERN, description="A table that `ktrdr data import-table` has stored.")
+    column: str = Field(min_length=1, max_length=64, description="A column of numbers in it.")
+    as_: NamedAs | None = Field(
+        None, alias="as", description="Name of the feature; by default made of the table and the column."
+    )
+    value: Literal["level", "change", "age"] = Field(
+        "level",
+        description="The value of the newest period that is known, its change since the period before, or for how many "
+        "days it has been known.",
+    )
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @property
+    def timeframe(self) -> None:
+        return None
+
+    @property
+    def symbol(self) -> None:
+        return None
+
+    def timeframes_in(self, timeframes: Sequence[Timeframe]) -> tuple[Timeframe, ...]:
+        """None, for it is not computed on bars."""
+        return ()
+
+    @property
+    def formula(self) -> str:
+        return ".".join([self.table, self.column, *([self.value] if self.value != "level" else [])])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return super().__get_pydantic_json_schema__(core_schema, handler) | {"additionalProperties": False}
+
+
+INDICATOR_KINDS: dict[str, type[IndicatorEntry]] = {kind.key: kind for kind in (Expression, TableColumn, Indicator)}
 """The kinds of entries by the keys that tell them; the last one is what an entry without any is taken for."""
 
 
@@ -285,7 +352,9 @@ def indicator_kind(entry: Any) -> str:
 
 
 AnyIndicator = Annotated[
-    Annotated[Expression, Tag(Expression.key)] | Annotated[Indicator, Tag(Indicator.key)],
+    Annotated[Expression, Tag(Expression.key)]
+    | Annotated[TableColumn, Tag(TableColumn.key)]
+    | Annotated[Indicator, Tag(Indicator.key)],
     Discriminator(indicator_kind),
 ]
 
@@ -445,7 +514,10 @@ class Strategy(Section):
     training: Training = Field(default_factory=Training, description="How the model is trained.")
     validation: Validation = Field(default_factory=Holdout, description="On what it is judged.")
     indicators: tuple[AnyIndicator, ...] = Field(
-        (), strict=False, max_length=256, description="TA-Lib functions and formulas whose values are features."
+        (),
+        strict=False,
+        max_length=256,
+        description="TA-Lib functions, formulas and tables that features are made of.",
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
@@ -483,6 +555,10 @@ class Strategy(Section):
     @property
     def is_regression(self) -> bool:
         return self.labels.type == "forward_return"
+
+    @property
+    def table_columns(self) -> tuple[TableColumn, ...]:
+        return tuple(each for each in self.indicators if isinstance(each, TableColumn))
 
     @property
     def slug(self) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ktrdr.errors import CheckpointMismatch, StorageError
 from ktrdr.market.bars import fingerprint as fingerprint_of_bars
+from ktrdr.market.other_series import OtherSeries
 from ktrdr.strategy.spec import Strategy
 from ktrdr.training.files import CARD
 from ktrdr.training.tensor_file import TensorFile
 
 if TYPE_CHECKING:
-    import polars as pl
+    from ktrdr.market.symbol_bars import SymbolBars
 
 CHECKPOINTS = "checkpoints"
 METADATA_KEY = "ktrdr"
@@ -31,19 +32,21 @@ class Fingerprint:
     strategy: the whole strategy, seed included, as JSON
     fold: counted from 0
     data: SHA-256 of the bars, by symbol and timeframe
+    others: SHA-256 of bars of other symbols and of tables, by what they are called
     """
 
     strategy: dict[str, Any]
     fold: int
     data: dict[str, dict[str, str]]
+    others: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, strategy: Strategy, bars: Mapping[str, Mapping[str, pl.DataFrame]], fold: int = 0) -> Self:
+    def of(cls, strategy: Strategy, bars: Mapping[str, SymbolBars], fold: int = 0) -> Self:
         data = {
             symbol: {timeframe: fingerprint_of_bars(frame) for timeframe, frame in frames.items()}
             for symbol, frames in bars.items()
         }
-        return cls(strategy.model_dump(mode="json"), fold, data)
+        return cls(strategy.model_dump(mode="json"), fold, data, _others(bars))
 
     @property
     def inputs_sha256(self) -> str:
@@ -58,7 +61,8 @@ class Fingerprint:
     def _sha256(self, fold: int | None) -> str:
         strategy = {key: value for key, value in _completed(self.strategy).items() if key not in _NAMES}
         bars = [list(contents.values()) for contents in self.data.values()]
-        return hashlib.sha256(json.dumps([strategy, fold, bars], sort_keys=True).encode()).hexdigest()
+        inputs = [strategy, fold, bars, *([list(self.others.values())] if self.others else [])]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
         names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]
@@ -72,6 +76,7 @@ class Fingerprint:
             for symbol in shared
             for timeframe in _differing(self.data[symbol], other.data[symbol])
         ]
+        names += _differing(self.others, other.others)
         return sorted(names)
 
     def check(self, other: Fingerprint, what: str) -> None:
@@ -85,6 +90,15 @@ class Fingerprint:
                 hint="Resume with the strategy and the bars that it began with, or start a new training.",
                 differences=differences,
             )
+
+
+def _others(bars: Mapping[str, SymbolBars]) -> dict[str, str]:
+    first = next((own.others for own in bars.values()), OtherSeries())
+    tables = {name: [own.others.tables[name].sha256 for own in bars.values()] for name in first.tables}
+    return {
+        **{f"bars of {key}": fingerprint_of_bars(each.frame) for key, each in first.bars.items()},
+        **{f"table {name}": hashlib.sha256("".join(each).encode()).hexdigest() for name, each in tables.items()},
+    }
 
 
 def check_model(folder: Path, fingerprint: Fingerprint) -> None:
@@ -104,7 +118,7 @@ def read_fingerprint(folder: Path) -> Fingerprint:
     content = path.read_bytes()
     try:
         card = json.loads(content)
-        return Fingerprint(card["strategy"], card["fold"], card["data_sha256"])
+        return Fingerprint(card["strategy"], card["fold"], card["data_sha256"], card.get("other_sha256", {}))
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{path} is damaged: it does not show the inputs of its model",

@@ -65,7 +65,9 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             )
         ],
         f"POST {API}/models/{{operation_id}}/explain": [
-            {"path_parameters": path, **_json({"repeats": 1})} for path in (one, two)
+            {"path_parameters": path, **_json(body)}
+            for path in (one, two)
+            for body in ({"repeats": 1}, {"drop_one": True})
         ],
         f"POST {API}/models/{{operation_id}}/unseal": [
             {"path_parameters": path, **_json({"by": "Ada"})} for path in (one, two)

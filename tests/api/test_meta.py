@@ -41,6 +41,6 @@ async def test_each_type_of_operation_is_there_once(meta: dict[str, Any]) -> Non
     assert len(kinds) == len(meta["kinds"])
     assert kinds.keys() == {"TRIAL"} | {kind.operation_type for kind in KINDS.values()}
     assert {name for name, kind in kinds.items() if kind["is_resumable"]} == {
-        *("TRAINING", "SEARCH", "DATA_LOAD", "BACKTEST", "EXPLANATION")
+        *("TRAINING", "SEARCH", "ABLATION", "DATA_LOAD", "BACKTEST", "EXPLANATION")
     }
     assert {name for name, kind in kinds.items() if kind["makes_model"]} == {"TRAINING", "TRIAL"}

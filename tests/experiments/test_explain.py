@@ -84,7 +84,15 @@ def test_trees_and_regressions_are_explained_too(model: str, more: str, home: Pa
     found = ktrdr.explain(trained, repeats=3, output=tmp_path / "why", home=home)
 
     assert found.measure == ("squared_error" if more else "log_loss")
-    assert found.groups[0].name == "returns"
+    first, *others = found.groups
+    assert first.name == "returns"
+    if model == "gradient_boosting":
+        assert sum(group.gain or 0.0 for group in found.groups) == pytest.approx(1.0)
+        assert first.gain is not None
+        assert first.gain > 0.9
+        assert all(group.splits is not None and first.splits > group.splits for group in others)  # type: ignore[operator]
+    else:
+        assert {(group.gain, group.splits) for group in found.groups} == {(None, None)}
 
 
 def test_holm_counts_all_groups() -> None:

@@ -144,7 +144,7 @@ def test_the_training_part_does_not_depend_on_validation_bars(spec: Strategy, se
 @pytest.mark.parametrize("scaling", ["standard", "robust", "none"])
 def test_scaling_uses_statistics_of_the_training_rows(scaling: str, series: Series) -> None:
     spec, bars = strategy(scaling=scaling), series("AAPL_1d")
-    columns = build_features(spec, {"1d": bars})
+    columns = build_features(spec, SymbolBars({"1d": bars}))
     raw, names, warmup = columns.values, columns.names, columns.warmup
 
     dataset = build_dataset(spec, {"AAPL": bars})
@@ -227,8 +227,8 @@ def test_a_share_at_another_price_makes_the_same_features(factor: float, series:
     bars = series("AAPL_1d")
     dearer = bars.with_columns(pl.col("open", "high", "low", "close") * factor)
 
-    columns = build_features(strategy(DOLLARS), {"1d": bars})
-    again = build_features(strategy(DOLLARS), {"1d": dearer})
+    columns = build_features(strategy(DOLLARS), SymbolBars({"1d": bars}))
+    again = build_features(strategy(DOLLARS), SymbolBars({"1d": dearer}))
 
     assert len(columns.names) > 15
     np.testing.assert_allclose(again.values, columns.values, rtol=1e-6, atol=1e-9)
@@ -239,7 +239,7 @@ def test_price_scaled_outputs_are_relative_to_the_close(series: Series) -> None:
     bars = series("AAPL_1d")
     close = bars["close"].to_numpy()
 
-    columns = build_features(strategy([{"name": "sma", "period": 3}]), {"1d": bars})
+    columns = build_features(strategy([{"name": "sma", "period": 3}]), SymbolBars({"1d": bars}))
 
     values = columns.values
     assert (columns.names, columns.warmup) == (("log_return", "sma_3"), 2)

@@ -97,7 +97,7 @@ def test_no_feature_knows_a_bar_before_it_has_closed(
             store.set_calendar("BTC-USD", "24/7")
         bars = {str(each): store.read_stored("BTC-USD", each).frame for each in (base, longer)}
 
-    table = build_features(strategy((base, longer)), bars)
+    table = build_features(strategy((base, longer)), SymbolBars(bars))
 
     seen = table.values[:, table.names.index(f"log_return@{longer}")]
     # Where the clock is put back, a day of its zone is an hour longer than its length.
@@ -128,7 +128,7 @@ def test_by_a_calendar_a_day_is_known_at_the_close_of_its_session_and_not_before
             store.set_calendar("ACME", "XNYS")
         bars = {each: store.read_stored("ACME", each).frame for each in ("1h", "1d")}
 
-    table = build_features(strategy(("1h", "1d"), None if is_stored else "XNYS"), bars)
+    table = build_features(strategy(("1h", "1d"), None if is_stored else "XNYS"), SymbolBars(bars))
 
     seen, close = table.values[:, table.names.index("log_return@1d")], days["close"].to_list()
     ends = [new_york_closes()[day] for day in sessions]

@@ -14,7 +14,7 @@ import pytest
 
 from ktrdr.errors import LeakFound
 from ktrdr.features.assemble import build_dataset
-from ktrdr.features.columns import Build, Frames, build_features
+from ktrdr.features.columns import Build, build_features
 from ktrdr.features.dataset import Dataset, Part
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Measured
@@ -90,7 +90,7 @@ def caught(spec: Strategy, bars: SymbolBars, build: Build = build_features, **ma
     ],
 )
 def test_a_feature_of_later_bars_is_caught_by_name(market: Market, kind: Kind, column: str, make: Any) -> None:
-    def padded(spec: Strategy, bars: Frames) -> pl.Series:
+    def padded(spec: Strategy, bars: SymbolBars) -> pl.Series:
         return pl.Series(make(spec, bars)).fill_nan(0.0).fill_null(0.0)
 
     error = caught(strategy("1h", "1d"), market.hours_and_days(), with_column(column, padded))

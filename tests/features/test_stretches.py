@@ -134,7 +134,7 @@ def test_a_day_before_a_hole_is_not_used_after_it() -> None:
     spec = strategy(("1h", "1d"))
 
     columns = Divider.of(spec, "COINUSDT", SymbolBars({"1h": base, "1d": days})).features(build_features)(
-        spec, {"1h": base, "1d": days}
+        spec, SymbolBars({"1h": base, "1d": days})
     )
 
     after = np.flatnonzero(np.arange(base.height) >= 480)

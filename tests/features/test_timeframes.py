@@ -14,6 +14,7 @@ from ktrdr.errors import TrainingDataError
 from ktrdr.features.columns import build_features
 from ktrdr.features.timeframes import latest_closed
 from ktrdr.market import closings
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 from tests.bars import Series, every_source
@@ -92,11 +93,11 @@ def test_the_last_hour_of_a_day_knows_the_day_and_the_others_do_not() -> None:
     assert without.tolist() == [-1, -1, 0]
 
 
-def hours_and_days(series: Series, year: int = 2019) -> dict[str, pl.DataFrame]:
+def hours_and_days(series: Series, year: int = 2019) -> SymbolBars:
     def within(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("timestamp").dt.year() == year)
 
-    return {"1h": within(series("AAPL_1h")), "1d": within(series("AAPL_1d"))}
+    return SymbolBars({"1h": within(series("AAPL_1h")), "1d": within(series("AAPL_1d"))})
 
 
 @every_source
@@ -106,7 +107,7 @@ def test_an_hour_never_sees_a_day_that_is_still_open(calendar: str | None, serie
     columns = build_features(strategy(["1h", "1d"], calendar), bars)
     assert columns.names == ("log_return", "sma_3", "log_return@1d", "sma_3@1d", "rsi_5@1d")
 
-    alone = build_features(strategy(["1d"]), {"1d": bars["1d"]}).values[:, 0]
+    alone = build_features(strategy(["1d"]), SymbolBars({"1d": bars["1d"]})).values[:, 0]
     hours, days = (bars[name]["timestamp"].to_list() for name in ("1h", "1d"))
     bell = timedelta(hours=24) if calendar is None else timedelta(hours=21)
     for row in range(columns.warmup, len(hours), 37):
@@ -132,7 +133,7 @@ def test_what_an_hour_knows_does_not_change_when_the_future_comes(
     now = hours["timestamp"][-1] + timedelta(hours=1)
     days = bars["1d"].filter(pl.col("timestamp") < now)
 
-    then = build_features(spec, {"1h": hours, "1d": days})
+    then = build_features(spec, SymbolBars({"1h": hours, "1d": days}))
 
     warmup = min(whole.warmup, cut)
     np.testing.assert_array_equal(then.values[warmup:], whole.values[warmup:cut])
@@ -141,7 +142,7 @@ def test_what_an_hour_knows_does_not_change_when_the_future_comes(
 @every_source
 def test_missing_days_are_named_and_never_carried_on_for_weeks(series: Series) -> None:
     bars = hours_and_days(series)
-    short = {**bars, "1d": bars["1d"].filter(pl.col("timestamp") < datetime(2019, 6, 1, tzinfo=UTC))}
+    short = SymbolBars({**bars, "1d": bars["1d"].filter(pl.col("timestamp") < datetime(2019, 6, 1, tzinfo=UTC))})
 
     with pytest.raises(TrainingDataError) as caught:
         build_features(strategy(["1h", "1d"]), short)
@@ -153,7 +154,7 @@ def test_missing_days_are_named_and_never_carried_on_for_weeks(series: Series) -
 def test_too_few_bars_of_the_higher_timeframe_leave_no_row(series: Series) -> None:
     bars = hours_and_days(series)
 
-    columns = build_features(strategy(["1h", "1d"]), {**bars, "1d": bars["1d"].head(4)})
+    columns = build_features(strategy(["1h", "1d"]), SymbolBars({**bars, "1d": bars["1d"].head(4)}))
 
     assert columns.warmup == bars["1h"].height
     assert np.isnan(columns.values).all()
@@ -161,4 +162,4 @@ def test_too_few_bars_of_the_higher_timeframe_leave_no_row(series: Series) -> No
 
 def test_one_timeframe_alone_needs_no_other() -> None:
     frame = made_bars(50)
-    assert build_features(strategy(["1d"]), {"1d": frame}).names == ("log_return", "sma_3", "rsi_5")
+    assert build_features(strategy(["1d"]), SymbolBars({"1d": frame})).names == ("log_return", "sma_3", "rsi_5")

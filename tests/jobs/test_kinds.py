@@ -56,7 +56,7 @@ def test_every_kind_has_a_bridge_that_can_be_read(job: AnyJob, tmp_path: Path) -
 def test_the_strategy_of_an_operation_is_the_text_that_it_was_given() -> None:
     texts = [strategy_text(operation_of(job)) for job in JOBS]
 
-    assert texts == ["name: x\n"] * 6 + [None] * 5
+    assert texts == ["name: x\n"] * 7 + [None] * 5
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

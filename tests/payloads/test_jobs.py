@@ -10,6 +10,7 @@ import pytest
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
 from ktrdr.payloads.jobs import (
+    AblationJob,
     AnyJob,
     AuditJob,
     BacktestJob,
@@ -47,6 +48,7 @@ JOBS: tuple[AnyJob, ...] = (
         taken_over={0: "op_a"},
         begun={1: TrainingJob(**ON_BARS, epochs=3, until=1, trial=1, part=1, parameters={"training.seed": 7})},
     ),
+    AblationJob(**ON_BARS, model="op_1", folder="op_2", epochs=3, fold=1, folds=2, trainings=4, taken_over={0: "op_a"}),
     PreflightJob(**ON_BARS),
     AuditJob(**ON_BARS),
     PredictionJob(**MODEL, symbol="AAPL", last=5),

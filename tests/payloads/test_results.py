@@ -34,7 +34,8 @@ NEW = (
 NEW_WITHIN = (
     *(".interval[]: ", ".timing.", ".breakdown.", ".log_loss_lead.", ".sharpe_interval", ".against_holding."),
     *(".against_zero.", ".random_entries.p_value: ", ".random_entries.look_back: ", "parts[].resolution_in: "),
-    *("parts[].effective_samples: ", ".selection"),
+    *("parts[].effective_samples: ", ".selection", ".random_entries.reason: ", "money.positions.", "money.costs."),
+    "money.rules: ",
 )
 """Fields of evaluations, backtests and preflights since 0.1.0, wherever those are."""
 NEW_IN_FOLDS = (

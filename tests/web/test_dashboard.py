@@ -300,6 +300,13 @@ def test_a_model_is_backtested_and_explained_from_its_page(tab: Tab, system: Sys
     system.ended(page.url.rpartition("/")[2])
     page.get_by_role("region", name="What shuffling costs").wait_for()
 
+    page.get_by_role("link", name="The training").click()
+    page.get_by_role("button", name="Leave out each…").click()
+    page.get_by_role("button", name="Start it").click()
+    page.wait_for_url(re.compile("op_ablation_"))
+    system.ended(page.url.rpartition("/")[2])
+    page.get_by_role("region", name="What is lost without each indicator").get_by_text("returns").wait_for()
+
 
 SEARCH = """name: Few variants
 search: {trials: 4, sampler: random, objective: accuracy}
@@ -336,6 +343,9 @@ def test_a_search_shows_its_trials_as_they_come_and_the_winner_beside_luck(
     tab.picture("search")
     trials.get_by_role("link").first.click()
     page.get_by_text("of the search").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download metrics.png").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
     page.go_back()
     verdict.get_by_role("link", name="trained in full").click()
     page.get_by_role("region", name="How much luck reaches").wait_for()

@@ -12,7 +12,8 @@ router = APIRouter(prefix="/indicators", tags=["indicators"])
 
 @router.get("")
 async def list_indicators(services: Injected) -> IndicatorList:
-    return IndicatorList(indicators=await services.strategies.indicators())
+    strategies = services.strategies
+    return IndicatorList(indicators=await strategies.indicators(), expression_names=strategies.expression_names())
 
 
 @router.get("/{name}", responses=refusals(404, 422))

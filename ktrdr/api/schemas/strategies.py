@@ -70,5 +70,16 @@ class Indicator(BaseModel):
     warmup: int
 
 
+class ExpressionName(BaseModel):
+    """A series or a function that an expression may name, beside TA-Lib's functions."""
+
+    name: str
+    call: str = Field(description="How it is written; n is a fixed number of bars, q a share.")
+    title: str
+
+
 class IndicatorList(BaseModel):
     indicators: list[Indicator]
+    expression_names: list[ExpressionName] = Field(
+        default_factory=list, description="What an expression may name beside these indicators."
+    )

@@ -94,7 +94,7 @@ def _check(operation_id: str, operation: Operation, results: AnyResults) -> None
 def _named_operations(operation: Operation, job: TrainingJob | FoldsJob, results: AnyResults) -> Iterator[str]:
     """The operations whose folders a server opens for it."""
     if isinstance(job, TrainingJob):
-        yield from filter(None, (operation.parent_id, job.resume_from, job.reproduces))
+        yield from filter(None, (operation.parent_id, job.resume_from, job.reproduces, job.bars_of))
     else:
         yield from (*job.completed.values(), *job.checkpoints.values())
     if isinstance(results, FoldsResults | UnfinishedFoldsResults):

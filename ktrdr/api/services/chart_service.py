@@ -133,7 +133,7 @@ class ChartService:
         """Of the whole series, since some remember where they began; TA-Lib's own values, as chartists know them."""
         drawn: list[dict[str, Any]] = []
         for indicator in strategy.indicators:
-            if indicator.timeframe not in (None, timeframe):
+            if indicator.symbol or timeframe not in indicator.timeframes_in([Timeframe(timeframe)]):
                 continue
             features, columns = self._catalogue.features(indicator), self._catalogue.compute(indicator, frame)
             drawn += [

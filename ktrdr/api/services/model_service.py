@@ -63,7 +63,8 @@ class ModelService:
     def _bars_changed(self, folder: Path) -> bool | None:
         """None when its card is gone or says too little, bars can't be read, or there is too much to compare."""
         try:
-            series = TrainedOn.of(json.loads((folder / "model.json").read_bytes())).series
+            trained_on = TrainedOn.of(json.loads((folder / "model.json").read_bytes()))
+            series = (*trained_on.series, *trained_on.others)
             if sum(each.rows for each in series) > _MOST_ROWS_COMPARED:
                 return None
             return any(map(self._is_changed, series))

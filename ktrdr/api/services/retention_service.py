@@ -17,7 +17,7 @@ from ktrdr.jobs.parts import TRIAL_TYPE
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
-from ktrdr.payloads.jobs import AnyJob, ModelJob, TrainingJob
+from ktrdr.payloads.jobs import AblationJob, AnyJob, ModelJob, TrainingJob
 
 _EVERY = 1_000_000_000
 
@@ -170,7 +170,7 @@ def _is_part(operation: Operation) -> bool:
 def _models_in_use(every: Iterable[Operation]) -> set[str]:
     """Operations whose models unfinished operations work with."""
     jobs = [_job(operation) for operation in every if not operation.status.is_terminal]
-    used = {name for job in jobs if isinstance(job, ModelJob) for name in (job.model, job.folder)}
+    used = {name for job in jobs if isinstance(job, ModelJob | AblationJob) for name in (job.model, job.folder)}
     return used | {job.reproduces for job in jobs if isinstance(job, TrainingJob) and job.reproduces}
 
 

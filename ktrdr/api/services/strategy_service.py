@@ -6,8 +6,17 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from ktrdr.api.schemas.strategies import Indicator, SearchedKey, SearchOutline, StrategyFault, StrategyVerdict
+from ktrdr.api.schemas.strategies import (
+    ExpressionName,
+    Indicator,
+    SearchedKey,
+    SearchOutline,
+    StrategyFault,
+    StrategyVerdict,
+)
 from ktrdr.errors import StrategyError
+from ktrdr.features.expressions.functions import FUNCTIONS
+from ktrdr.features.expressions.series import SERIES
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_loading import is_search, load_search
@@ -41,6 +50,11 @@ class StrategyService:
 
     async def indicators(self) -> list[Indicator]:
         return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
+
+    def expression_names(self) -> list[ExpressionName]:
+        series = [ExpressionName(name=each.name, call=each.name, title=each.title) for each in SERIES.values()]
+        functions = FUNCTIONS.values()
+        return series + [ExpressionName(name=each.name, call=each.signature, title=each.title) for each in functions]
 
     async def indicator(self, name: str) -> Indicator:
         """Raises IndicatorNotFound with the nearest name."""

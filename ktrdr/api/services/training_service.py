@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktrdr.api.schemas.training import OnBars, TrainingStart
-from ktrdr.errors import ConflictError, SeriesNotFound
+from ktrdr.errors import ConflictError, SeriesNotFound, TableNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.inputs import with_other_series
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
@@ -21,6 +22,7 @@ from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_range, check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
+from ktrdr.market.tables.store import TableStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
@@ -101,7 +103,7 @@ class TrainingService:
                 for timeframe in on_bars.timeframes:
                     await asyncio.to_thread(self._store.info, symbol, timeframe)
             await self._jobs.check_start(on_bars)
-        except SeriesNotFound as missing:
+        except (SeriesNotFound, TableNotFound) as missing:
             raise ConflictError(missing.detail, hint=missing.hint, **missing.context) from missing
 
     def describe(self, request: OnBars, strategy_name: str) -> tuple[Strategy, StrategyOnBars]:
@@ -192,10 +194,16 @@ class TrainingService:
         return load_strategy(on_bars.strategy, self._catalogue).on(on_bars.timeframes)
 
     def _read_all(self, strategy: Strategy, on_bars: StrategyOnBars) -> dict[str, SymbolBars]:
-        return {
+        bars = {
             symbol: SymbolBars.of({each: self._read(symbol, each, on_bars) for each in strategy.timeframes})
             for symbol in on_bars.symbols
         }
+        return with_other_series(
+            strategy,
+            bars,
+            lambda symbol, timeframe: self._read(symbol, timeframe, on_bars),
+            TableStore(self._home.tables).read,
+        )
 
     def _read(self, symbol: str, timeframe: str, on_bars: StrategyOnBars) -> StoredBars:
         try:

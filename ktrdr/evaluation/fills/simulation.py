@@ -122,4 +122,4 @@ def _scale(accounts: Sequence[Account], turn: Turn, max_gross: float) -> float:
     held = sum(abs(account.units * account.price) for account in accounts if id(account) not in demands)
     room = max_gross * sum(account.equity for account in accounts) - held
     asked = sum(demands.values())
-    return 1.0 if asked <= room else max(0.0, room / asked)
+    return 1.0 if asked <= max(0.0, room) else max(0.0, room / asked)

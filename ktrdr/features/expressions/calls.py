@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ktrdr.errors import nearest
 from ktrdr.features.expressions.functions import Function
 from ktrdr.features.expressions.operators import require_conditions
-from ktrdr.features.expressions.terms import ExpressionError, Term, longest
+from ktrdr.features.expressions.terms import ExpressionError, Term, combined
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,6 @@ def apply(function: Function, call: Call) -> Term:
             require_conditions([term])
     window = _window(function, arguments["n"], call) if "n" in arguments else function.default or 0
     shares = [_share(arguments["q"], call)] if "q" in arguments else []
-    reads_bars = any(term.reads_bars for term in series)
     if "n" in function.arguments and not all(term.reads_bars for term in series):
         raise call.wrong("has a number in place of a series of bars, such as close")
 
@@ -57,8 +56,8 @@ def apply(function: Function, call: Call) -> Term:
         windows = [window] if "n" in function.arguments else []
         return function.compute(*values, *windows, *shares)
 
-    warmup = longest(series) + function.memory(window)
-    return Term(call.node, call.text, build, function.unit(series, window), warmup, reads_bars=reads_bars)
+    unit, memory = function.unit(series, window), function.memory(window)
+    return combined(call.node, call.text, build, series, unit, memory=memory, uses=function.uses)
 
 
 def _bound(function: Function, call: Call) -> dict[str, Term]:
@@ -110,5 +109,5 @@ def _share(term: Term, call: Call) -> float:
 def _refused(term: Term, call: Call, name: str, rule: str) -> ExpressionError:
     value = f"it is {term.shown if term.number is None else f'{term.number:g}'}"
     if term.parameter:
-        return ExpressionError(f"must be {rule} in {call.text}; {value}", term.node, parameter=term.parameter)
+        return ExpressionError(f"in {call.text} must be {rule}; {value}", term.node, parameter=term.parameter)
     return call.about(f"{name} must be {rule}; {value}")

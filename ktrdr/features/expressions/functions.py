@@ -28,6 +28,7 @@ class Function:
     least: of n
     default: of n, where it may be left out
     own_bar: whether the n bars include the bar itself; else the function reads n bars before it
+    uses: how often a series stands in the Polars expression
     """
 
     name: str
@@ -38,6 +39,7 @@ class Function:
     least: int = 1
     default: int | None = None
     own_bar: bool = True
+    uses: int = 1
 
     @property
     def signature(self) -> str:
@@ -155,7 +157,7 @@ def _all() -> tuple[Function, ...]:
     x, xn = ("x",), ("x", "n")
     return (
         Function("lag", xn, "x as it was n bars before", _same, lambda x, n: x.shift(n), 0, 1, own_bar=False),
-        Function("diff", xn, "x - lag(x, n)", _difference, lambda x, n: x - x.shift(n), 1, 1, own_bar=False),
+        Function("diff", xn, "x - lag(x, n)", _difference, lambda x, n: x.diff(n), 1, 1, own_bar=False),
         Function("mean", xn, "mean of the last n bars", _same, _mean),
         Function("sum", xn, "sum of the last n bars", _total, lambda x, n: x.rolling_sum(n, min_samples=n)),
         Function("std", xn, "standard deviation of the last n bars (of a sample: n - 1)", _difference, _std, 2),
@@ -170,17 +172,19 @@ def _all() -> tuple[Function, ...]:
             lambda x, n, q: x.rolling_quantile(q, "linear", n, min_samples=n),
         ),
         Function("rank", xn, "place of x among the last n bars, from 0 (least) to 1", _none, _rank, 2),
-        Function("zscore", xn, "(x - mean(x, n)) / std(x, n)", _none, _zscore, 2),
-        Function("corr", ("x", "y", "n"), "correlation of x and y over the last n bars", _none, _correlation, 2),
-        Function("wilder", xn, "Wilder's average: exponential, with weight 1 / n", _same, _wilder),
+        Function("zscore", xn, "(x - mean(x, n)) / std(x, n)", _none, _zscore, 2, uses=3),
+        Function(
+            "corr", ("x", "y", "n"), "correlation of x and y over the last n bars", _none, _correlation, 2, uses=2
+        ),
+        Function("wilder", xn, "Wilder's average: exponential, with weight 1 / n", _same, _wilder, uses=3),
         Function("log", x, "natural logarithm", _logarithm, lambda x: defined(x.log())),
         Function("exp", x, "exponential", _exponential, lambda x: defined(x.exp())),
         Function("sqrt", x, "square root", _root, lambda x: defined(x.sqrt())),
         Function("abs", x, "absolute value", _numbers, lambda x: x.abs()),
         Function("sign", x, "-1, 0 or 1", _sign, lambda x: x.sign()),
-        Function("min", ("a", "b"), "the smaller of two values of the same bar", _chosen, _smaller),
-        Function("max", ("a", "b"), "the larger of two values of the same bar", _chosen, _larger),
-        Function("where", ("condition", "a", "b"), "a where the condition holds, else b", _chosen, _where),
+        Function("min", ("a", "b"), "the smaller of two values of the same bar", _chosen, _smaller, uses=3),
+        Function("max", ("a", "b"), "the larger of two values of the same bar", _chosen, _larger, uses=3),
+        Function("where", ("condition", "a", "b"), "a where the condition holds, else b", _chosen, _where, uses=2),
     )
 
 

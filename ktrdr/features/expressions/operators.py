@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ktrdr.features.expressions.terms import (
     ExpressionError,
     Term,
+    combined,
     common_unit,
     constant,
     defined,
-    longest,
     require_numbers,
 )
 from ktrdr.features.expressions.units import NO_UNIT, Unit
@@ -45,8 +45,8 @@ _BOOLEAN: Mapping[type[ast.boolop], Callable[[Any, Any], Any]] = {ast.And: opera
 def negative(node: ast.AST, text: str, term: Term) -> Term:
     if term.number is not None:
         return constant(node, text, -term.number)
-    unit = Unit(term.unit.price, term.unit.volume).plus(term.unit.scaled(-1))
-    return Term(node, text, lambda: -term.values(), unit, term.warmup, reads_bars=term.reads_bars)
+    unit = term.unit.shiftless.plus(term.unit.scaled(-1))
+    return combined(node, text, lambda: -term.values(), [term], unit)
 
 
 def arithmetic(node: ast.BinOp, text: str, left: Term, right: Term) -> Term:
@@ -62,8 +62,7 @@ def arithmetic(node: ast.BinOp, text: str, left: Term, right: Term) -> Term:
         values = compute(left.values(), right.values())
         return defined(values) if may_leave else values
 
-    unit = _unit(node.op, left, right)
-    return Term(node, text, build, unit, longest((left, right)), reads_bars=left.reads_bars or right.reads_bars)
+    return combined(node, text, build, (left, right), _unit(node.op, left, right))
 
 
 def comparison(node: ast.Compare, text: str, terms: Sequence[Term]) -> Term:
@@ -80,30 +79,25 @@ def comparison(node: ast.Compare, text: str, terms: Sequence[Term]) -> Term:
         holds: pl.Expr = reduce(operator.and_, parts)
         return holds
 
-    return _condition(node, text, build, terms)
+    return combined(node, text, build, terms, uses=2 if len(terms) > 2 else 1, is_condition=True)
 
 
 def conjunction(node: ast.BoolOp, text: str, terms: Sequence[Term]) -> Term:
     """`and` and `or`. An undefined part decides nothing where the others decide (Kleene's logic)."""
     require_conditions(terms)
     compute = _BOOLEAN[type(node.op)]
-    return _condition(node, text, lambda: reduce(compute, [term.build() for term in terms]), terms)
+    return combined(node, text, lambda: reduce(compute, [term.build() for term in terms]), terms, is_condition=True)
 
 
 def negation(node: ast.AST, text: str, term: Term) -> Term:
     require_conditions([term])
-    return _condition(node, text, lambda: ~term.build(), [term])
+    return combined(node, text, lambda: ~term.build(), [term], is_condition=True)
 
 
 def require_conditions(terms: Sequence[Term]) -> None:
     for term in terms:
         if not term.is_condition:
             raise term.wrong("must be a condition, such as close > open")
-
-
-def _condition(node: ast.AST, text: str, build: Callable[[], pl.Expr], terms: Sequence[Term]) -> Term:
-    reads_bars = any(term.reads_bars for term in terms)
-    return Term(node, text, build, warmup=longest(terms), reads_bars=reads_bars, is_condition=True)
 
 
 def _folded(node: ast.AST, text: str, compute: Callable[[Any, Any], Any], left: float, right: float) -> float:

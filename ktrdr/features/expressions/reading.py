@@ -17,7 +17,7 @@ from ktrdr.features.expressions.series import SERIES, series_term
 from ktrdr.features.expressions.terms import ExpressionError, Term, constant
 
 MAX_DEPTH = 64
-MAX_PARTS = 250
+MAX_SIZE = 2000
 
 _TOKEN = re.compile(
     r"\s*([A-Za-z_]\w*|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?!\w)|\*\*|<=|>=|==|!=|[-+*/(),<>=]|$)", re.ASCII
@@ -122,18 +122,17 @@ class _Reader:
     def __init__(self, text: str, parameters: Mapping[str, int | float]) -> None:
         self.used: set[str] = set()
         self.names: set[str] = set()
-        self._text, self._parameters, self._parts = text, parameters, 0
+        self._text, self._parameters = text, parameters
 
     def term(self, node: ast.AST, depth: int) -> Term:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise ExpressionError(f"it has more than {MAX_PARTS} parts", 0)
         if depth > MAX_DEPTH:
             raise ExpressionError(f"it is nested more than {MAX_DEPTH} levels deep", node)
         read = _READERS.get(type(node))
         if read is None:
             raise ExpressionError(f"{self.text(node)} {_REFUSED.get(type(node), 'is not part of expressions')}", node)
         term: Term = read(self, node, depth + 1)
+        if term.size > MAX_SIZE:
+            raise ExpressionError(f"{term.shown} takes more than {MAX_SIZE:,} steps to compute", node)
         return term
 
     def text(self, node: ast.AST) -> str:

@@ -12,7 +12,7 @@ from ktrdr.errors import nearest
 from ktrdr.features import talib_functions as talib
 from ktrdr.features.expressions.calls import Call
 from ktrdr.features.expressions.series import series_term
-from ktrdr.features.expressions.terms import ExpressionError, Term, longest
+from ktrdr.features.expressions.terms import ExpressionError, Term, combined
 from ktrdr.features.expressions.units import NO_UNIT, Unit
 from ktrdr.features.sources import BAR_COLUMNS, Series
 from ktrdr.strategy.spec import Indicator
@@ -31,19 +31,19 @@ def apply(name: str, call: Call, output: str | None) -> Term:
     inputs = _inputs(name, call)
     indicator = _indicator(name, call)
     place = _output(name, call, output)
-    warmup = longest(inputs) + talib.lookback(name, indicator.parameters)
+    memory = talib.lookback(name, indicator.parameters)
     unit = _unit(name, tuple(term.unit for term in inputs))[place]
     if unit is None:
         units = ", ".join(dict.fromkeys(str(term.unit) for term in inputs))
         raise call.wrong(f"has no unit that is known, for {name} reads {units}; divide what it reads by a price first")
-    compute = _computation(name, indicator.parameters, place, warmup)
+    compute = _computation(name, indicator.parameters, place, max(term.warmup for term in inputs) + memory)
 
     def build() -> pl.Expr:
         import polars as pl
 
         return pl.map_batches([term.values() for term in inputs], compute, return_dtype=pl.Float64)
 
-    return Term(call.node, call.text, build, unit, warmup)
+    return combined(call.node, call.text, build, inputs, unit, memory=memory)
 
 
 def _inputs(name: str, call: Call) -> list[Term]:
@@ -64,6 +64,8 @@ def _indicator(name: str, call: Call) -> Indicator:
     free = sum(slot.free for slot in talib.input_slots(name))
     known = [parameter.name for parameter in talib.known_parameters(name)]
     numbers = [term for term in call.positional if not term.reads_bars]
+    if foreign := [key for key in call.named if key in Indicator.keys]:
+        raise call.wrong(f"has no argument {foreign[0]}; {name} has {', '.join(known) or 'no parameters'}")
     if len(numbers) > len(known):
         raise call.wrong(f"has {len(numbers)} numbers; {name} has {', '.join(known) or 'no parameters'}")
     terms = dict(zip(known, numbers, strict=False)) | {talib.canonical(key): term for key, term in call.named.items()}
@@ -72,7 +74,7 @@ def _indicator(name: str, call: Call) -> Indicator:
     indicator = Indicator.model_validate({"name": name, **sources, **values})
     for fault in talib.TalibFunctions().check(indicator):
         if parameter := terms[fault.path].parameter if fault.path in terms else "":
-            raise ExpressionError(f"{fault.message} in {call.text}", call.node, parameter=parameter)
+            raise ExpressionError(f"in {call.text} {fault.message}", call.node, parameter=parameter)
         raise call.about(f"{fault.path} {fault.message}".strip(), fault.suggestion)
     return talib.TalibFunctions().resolve(indicator)
 

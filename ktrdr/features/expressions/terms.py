@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 from ktrdr.features.expressions.units import NO_UNIT, Unit
@@ -47,6 +48,7 @@ class Term:
     parameter: the name of the parameter that it is, if it is nothing else
     reads_bars: whether it is a series at all
     is_condition: whether it is true or false
+    size: parts of its Polars expression, in which a part stands as often as it is used
     """
 
     node: ast.AST
@@ -58,6 +60,7 @@ class Term:
     parameter: str = ""
     reads_bars: bool = True
     is_condition: bool = False
+    size: int = 1
 
     @property
     def shown(self) -> str:
@@ -89,6 +92,30 @@ def constant(node: ast.AST, text: str, number: float, parameter: str = "") -> Te
     return Term(node, text, build, number=number, parameter=parameter, reads_bars=False)
 
 
+def combined(
+    node: ast.AST,
+    text: str,
+    build: Build,
+    terms: Sequence[Term],
+    unit: Unit = NO_UNIT,
+    *,
+    memory: int = 0,
+    uses: int = 1,
+    is_condition: bool = False,
+) -> Term:
+    """The term of an operation on others, which needs `memory` bars before it and names each of them `uses` times."""
+    return Term(
+        node,
+        text,
+        build,
+        unit,
+        warmup=max(term.warmup for term in terms) + memory,
+        reads_bars=any(term.reads_bars for term in terms),
+        is_condition=is_condition,
+        size=1 + uses * sum(term.size for term in terms),
+    )
+
+
 def require_numbers(*terms: Term) -> None:
     """No logarithms of anything with a unit, whose size depends on that unit."""
     for term in terms:
@@ -111,12 +138,6 @@ def _different(first: Term, other: Term, what: str) -> ExpressionError:
     return ExpressionError(f"{message}; divide each by another of its kind first", other.node)
 
 
-def longest(terms: Sequence[Term]) -> int:
-    return max((term.warmup for term in terms), default=0)
-
-
 def defined(values: pl.Expr) -> pl.Expr:
     """Null in place of infinities and NaN."""
-    import polars as pl
-
-    return pl.when(values.is_finite()).then(values)
+    return values.replace([inf, -inf, nan], None)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ktrdr.features.columns import Columns
     from ktrdr.features.leaks.histories import History
+    from ktrdr.market.sessions import Instants
 
 Rows = NDArray[np.int64]
 
@@ -45,12 +46,11 @@ def _around_warmup(whole: Columns) -> tuple[int, ...]:
 
 
 def _places(history: History, whole: Columns, random: np.random.Generator) -> Iterator[int]:
-    """Rows before a repeated value, around a pause, and around the end of a longer bar, in turn."""
-    pauses, ends, repeats = (
-        _pauses(history),
-        [_ends(history, each) for each in history.others],
-        _repeats(history, whole),
-    )
+    """Rows before a repeated value, around a pause, and around instants at which more is known of a series, in turn."""
+    pauses, repeats = _pauses(history), _repeats(history, whole)
+    ends = [
+        _ends(history, each) for each in (*(history.closes[each] for each in history.others), *history.series.events())
+    ]
     random.shuffle(repeats)
     for turn in range(4):
         yield from (int(random.choice(rows)) for rows in repeats[turn::4][:2])
@@ -70,16 +70,16 @@ def _pauses(history: History) -> Rows:
     return rows[np.argsort(-steps[rows].astype(np.int64), kind="stable")]
 
 
-def _ends(history: History, timeframe: str) -> Rows:
-    """The first base rows that close at or after the close of a bar of a longer timeframe."""
-    rows = np.searchsorted(history.closes[history.base], history.closes[timeframe])
+def _ends(history: History, instants: Instants) -> Rows:
+    """The first base rows that close at or after each instant, such as the close of a bar of a longer timeframe."""
+    rows = np.searchsorted(history.closes[history.base], instants)
     return np.unique(rows[(rows > 0) & (rows < history.rows)])
 
 
 def _repeats(history: History, whole: Columns) -> list[Rows]:
     """The rows before a repeated value, for each column that rarely repeats one on a timeframe's bars."""
     repeats = []
-    for rows in (np.arange(history.rows), *(_ends(history, each) for each in history.others)):
+    for rows in (np.arange(history.rows), *(_ends(history, history.closes[each]) for each in history.others)):
         for column in whole.values.T:
             values = column[rows]
             repeated = np.flatnonzero(values[1:] == values[:-1])

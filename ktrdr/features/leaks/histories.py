@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.market.closings import closes_at, opens_at
+from ktrdr.market.other_series import OtherSeries
+from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.features.columns import Frames
     from ktrdr.strategy.spec import Strategy
 
 Instants = NDArray[np.datetime64]
@@ -28,19 +29,21 @@ class History:
     frames: bars by timeframe
     base: the shortest timeframe
     opens, closes: [bars], instants (us, UTC) by timeframe
+    series: what features read beside these bars
     """
 
-    frames: Frames
+    frames: Mapping[str, pl.DataFrame]
     base: str
     opens: Mapping[str, Instants]
     closes: Mapping[str, Instants]
+    series: OtherSeries = field(default_factory=OtherSeries)
 
     @classmethod
-    def of(cls, strategy: Strategy, frames: Frames) -> History:
-        used: dict[str, pl.DataFrame] = {timeframe: frames[timeframe] for timeframe in strategy.timeframes}
+    def of(cls, strategy: Strategy, bars: SymbolBars) -> History:
+        used: dict[str, pl.DataFrame] = {timeframe: bars[timeframe] for timeframe in strategy.timeframes}
         opens = {timeframe: opens_at(frame) for timeframe, frame in used.items()}
         closes = {each: closes_at(frame, Timeframe(each), strategy.calendar) for each, frame in used.items()}
-        return cls(used, strategy.timeframes[0], opens, closes)
+        return cls(used, strategy.timeframes[0], opens, closes, bars.others)
 
     @property
     def rows(self) -> int:
@@ -57,18 +60,22 @@ class History:
         """The number of bars of a timeframe that had closed by the close of base bar `row`."""
         return int(np.searchsorted(self.closes[timeframe], self.closed_at(row), "right"))
 
-    def until(self, row: int) -> dict[str, pl.DataFrame]:
-        """The bars that had closed by the close of bar `row`."""
-        others = {each: self.frames[each].head(self.closed_bars(each, row)) for each in self.others}
-        return {self.base: self.frames[self.base].head(row + 1), **others}
+    @property
+    def bars(self) -> SymbolBars:
+        """All of them, with the other series."""
+        return SymbolBars(self.frames, others=self.series)
 
-    def until_with_open_bars(self, row: int) -> dict[str, pl.DataFrame] | None:
+    def until(self, row: int, series: OtherSeries | None = None) -> SymbolBars:
+        """The bars that had closed by the close of bar `row`, and what was known then of other series, or `series`."""
+        others = {each: self.frames[each].head(self.closed_bars(each, row)) for each in self.others}
+        known = {self.base: self.frames[self.base].head(row + 1), **others}
+        return SymbolBars(known, others=self.series.known_at(self.closed_at(row)) if series is None else series)
+
+    def until_with_open_bars(self, row: int) -> SymbolBars | None:
         """The closed bars and the longer bars still open, built from the base bars so far; None without open bars."""
-        known, is_more = self.until(row), False
-        for timeframe in self.others:
-            if (part := self._open_bar(timeframe, row)) is not None:
-                known[timeframe], is_more = known[timeframe].vstack(part), True
-        return known if is_more else None
+        closed = self.until(row)
+        opened = {each: bar for each in self.others if (bar := self._open_bar(each, row)) is not None}
+        return closed.map(lambda each, bars: bars.vstack(opened[each]) if each in opened else bars) if opened else None
 
     def opened_since(self, timeframe: str, row: int) -> int | None:
         """The first base row inside the longer bar that was open at the close of bar `row`; None without one."""
@@ -89,6 +96,7 @@ class History:
             self.base,
             {each: self.opens[each][begin:end] for each, (begin, end) in spans.items()},
             {each: self.closes[each][begin:end] for each, (begin, end) in spans.items()},
+            self.series.around(self.closed_at(first), self.closed_at(last), memory, ahead),
         )
 
     def _open_bar(self, timeframe: str, row: int) -> pl.DataFrame | None:

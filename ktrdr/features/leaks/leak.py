@@ -17,6 +17,8 @@ class Kind(StrEnum):
     """The ways in which a training can know its future, as far as they can be distinguished from outside."""
 
     OPEN_BAR = "unshifted timeframe"
+    OTHER_SYMBOL = "unclosed bar of another symbol"
+    UNRELEASED_ROW = "unreleased row of a table"
     LOOK_AHEAD = "look-ahead"
     BACK_FILL = "back-fill"
     WHOLE_HISTORY = "whole-history statistics"
@@ -30,6 +32,8 @@ class Kind(StrEnum):
 
 MEANING = {
     Kind.OPEN_BAR: "a bar of a longer timeframe is read before it has closed",
+    Kind.OTHER_SYMBOL: "a bar of another symbol is read before it has closed",
+    Kind.UNRELEASED_ROW: "a row of a table is read before it was known, as in a join by period",
     Kind.LOOK_AHEAD: "it reads bars after its own, as a centred window does",
     Kind.BACK_FILL: "a later value is filled in where there was none",
     Kind.WHOLE_HISTORY: "it is made with statistics of the whole history",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,9 @@ from ktrdr.features.leaks.histories import History
 from ktrdr.features.leaks.leak import MEANING, Kind, Leak, instant_text, shown
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ktrdr.features.columns import Build, Columns
     from ktrdr.features.leaks.counters import Tally
+    from ktrdr.market.symbol_bars import SymbolBars
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
@@ -61,7 +60,7 @@ class Truncation:
             if found is not None:
                 yield self._leak(history, whole, found, name, place, row)
 
-    def build_columns(self, bars: Mapping[str, pl.DataFrame]) -> Columns:
+    def build_columns(self, bars: SymbolBars) -> Columns:
         self.tally.histories += 1
         return self.build(self.strategy, bars)
 
@@ -71,7 +70,7 @@ class Truncation:
             first = max(0, int(rows[0]) - memory)
             end = min(int(rows[0]) + 2 * AHEAD, last)
             stretch = history.stretch(first, end, memory, AHEAD)
-            made = self.build_columns(stretch.frames)
+            made = self.build_columns(stretch.bars)
             if first and _is_colder(made.values[rows[0] - first], whole.values[rows[0]]):
                 memory *= 2
                 continue
@@ -96,7 +95,9 @@ class Truncation:
     def _leak(self, history: History, whole: Columns, found: _Difference, name: str, place: int, row: int) -> Leak:
         rows = differing(found.whole, found.known)
         at = int(rows[-1])
-        kind = self._kind(history, whole.values[:, place], found, name, row)
+        kind = self._kind_of_series(history, found, place, row) or self._kind(
+            history, whole.values[:, place], found, name, row
+        )
         values = float(found.whole[at]), float(found.known[at])
         one, other = shown(*values)
         then = "then" if at == row else f"at {instant_text(history.closed_at(row))}"
@@ -106,6 +107,19 @@ class Truncation:
             f"known {then}: {MEANING[kind]}."
         )
         return Leak.of(kind, self.symbol, name, instant, values, detail)
+
+    def _kind_of_series(self, history: History, found: _Difference, place: int, row: int) -> Kind | None:
+        """The kind where other series alone make the difference: with all that they hold, it is gone."""
+        if not history.series:
+            return None
+        for series, kind in (
+            (history.series.with_bars_known_at(history.closed_at(row)), Kind.UNRELEASED_ROW),
+            (history.series, Kind.OTHER_SYMBOL),
+        ):
+            known = self.build_columns(history.until(row, series)).values[:, place]
+            if is_same(found.whole, known):
+                return kind
+        return None
 
     def _kind(self, history: History, column: Values, found: _Difference, name: str, row: int) -> Kind:
         rows = differing(found.whole, found.known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def bars(
     )
 
 
-def story(run: Simulation) -> list[tuple[int, float, float, Reason]]:
+def story(run: Simulation) -> list[tuple[Any, ...]]:
     fills = run.fills
     places = zip(fills.bars.tolist(), fills.units.tolist(), fills.prices.tolist(), fills.reasons, strict=True)
     return [(bar, pytest.approx(units), pytest.approx(price), reason) for bar, units, price, reason in places]
@@ -137,7 +138,7 @@ def barriers(lower: float, upper: float, horizon: int = 9, bars: int = 4, **how:
     return Barriers(np.full(bars, upper), np.full(bars, lower), horizon, **how)
 
 
-HIGH_LOW = {"high": [10.5, 11, 12.5, 12], "low": [9.5, 9, 10, 11], "close": [10, 10, 11, 11.5]}
+HIGH_LOW: dict[str, Any] = {"high": [10.5, 11, 12.5, 12], "low": [9.5, 9, 10, 11], "close": [10, 10, 11, 11.5]}
 
 
 @pytest.mark.parametrize(

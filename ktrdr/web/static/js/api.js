@@ -121,6 +121,12 @@ export const startBacktest = (id, request) => start(`/models/${id}/backtest`, re
 export const startExplanation = (id) => start(`/models/${id}/explain`, {});
 
 /**
+ * @param {string} id of a training
+ * @returns {Promise<OperationStarted>}
+ */
+export const startAblation = (id) => start(`/models/${id}/explain`, { drop_one: true });
+
+/**
  * @param {string} id
  * @param {{ isTrial: boolean }} options whether only to say what would go
  * @returns {Promise<Pruned>}

@@ -214,6 +214,7 @@ export interface BacktestResult {
   bars: number;
   fee_bps: number;
   slippage_bps: number;
+  rules?: string;
   model: Performance;
   buy_and_hold: Performance;
   random_entries?: { draws: number; percentile: number | null } | null;

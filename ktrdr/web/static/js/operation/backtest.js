@@ -32,7 +32,9 @@ export function backtestPanel(backtest, title, signal) {
     isNumber(random?.percentile) &&
     `${percent(random.percentile / 100, 0)} of ${integer(random.draws)} random entries of the same turnover did worse.`;
   const note = `${integer(backtest.bars)} bars, ${backtest.fee_bps} + ${backtest.slippage_bps} bps a trade`;
-  return panel(title, { note }, chart.box, table(columns, rows), chance && h("p", { class: "muted after" }, chance));
+  const rules = backtest.rules && `Positions: ${backtest.rules}.`;
+  const sentences = [rules, chance].filter(Boolean).map((sentence) => h("p", { class: "muted after" }, sentence));
+  return panel(title, { note }, chart.box, table(columns, rows), ...sentences);
 }
 
 /**

@@ -18,6 +18,7 @@ export function modelButtons(operation) {
   return [
     h("button", { type: "button", onclick: () => backtest(operation) }, "Backtest…"),
     h("button", { type: "button", onclick: () => explain(operation) }, "Explain"),
+    h("button", { type: "button", onclick: () => ablate(operation) }, "Leave out each…"),
   ];
 }
 
@@ -50,6 +51,22 @@ async function backtest({ operation_id: id, metadata: { symbols = [] } }) {
 
 /** @param {Operation} operation */
 const explain = ({ operation_id: id }) => showStarted(() => api.startExplanation(id));
+
+/**
+ * Trains the model again without each of its indicators, as a new operation, which is shown.
+ * @param {Operation} operation
+ */
+async function ablate({ operation_id: id }) {
+  const text =
+    "The model is trained again without each of its indicators, on the same bars with the same seed. Each of these trainings is another try at the validation rows, which the ledger counts.";
+  const form = {
+    title: "Leave out each indicator",
+    fields: [h("p", {}, text)],
+    action: "Start it",
+    refusal: "Not now",
+  };
+  if (await filledIn(form)) await showStarted(() => api.startAblation(id));
+}
 
 /** @param {() => Promise<OperationStarted>} start */
 async function showStarted(start) {
