@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -74,11 +73,11 @@ def stores(tmp_path: Path) -> Stores:
 
 
 @pytest.fixture
-def trained(stores: Stores, tmp_path: Path) -> Iterator[Path]:
+def trained(stores: Stores, tmp_path: Path) -> Path:
     request = TrainingRequest("run", STRATEGY, "others", YAML, ("AAPL",), None, None, tmp_path / "run")
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         run_training(request, stores.read, SilentObserver(), looks=ledger, read_table=stores.tables.read)
-    yield tmp_path / "run"
+    return tmp_path / "run"
 
 
 def test_a_training_is_made_again_from_what_was_known_at_its_end(stores: Stores, trained: Path) -> None:
