@@ -241,6 +241,14 @@ IMPORTS = [
 ]
 
 OPTIONS = [
+    Case("data import-table absent.csv --known-at release", ("absent.csv",)),
+    Case("data import-table good.csv --known-at relese", ("'relese'", "it has timestamp")),
+    Case("data import-table good.csv --known-at timestamp --decimal x", ("decimal", "'x'")),
+    Case("data import-table good.csv --known-at timestamp --timezone Mars", ("'Mars'", "time zone")),
+    Case("data import-table good.csv --known-at timestamp --name 9", ("'9'", "begin with a letter")),
+    Case("data tables show 9", ("'9'", "begin with a letter")),
+    Case("data tables show macro", ("no table macro", "data import-table"), FAILED),
+    Case("data tables rm macro --yes", ("no table macro", "data import-table"), FAILED),
     Case("data import good.csv ACME 1d --delimiter ab", ("delimiter", "'ab'", "tab")),
     Case("data import good.csv ACME 1d --format metatrade4", ("'metatrade4'", "metatrader4")),
     Case("data import good.csv ACME 1d --decimal , --thousands ,", ("--decimal and --thousands", "','")),
