@@ -71,7 +71,7 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": path, **_json(body)}
             for path, body in (
                 (one, {"allow_overlap": True}),
-                (one, {"symbols": ["MSFT"]}),
+                (one, {"symbols": ["MSFT"], "set": {"positions.band": 0.1}}),
                 (two, {"start_date": "2024-02-01", "end_date": "2024-01-01"}),
             )
         ],

@@ -322,6 +322,8 @@ OPTIONS = [
     Case("models backtest TRAINING NOPE", ("NOPE 1d", "ktrdr data load")),
     Case("models backtest TRAINING --from 2024-02-01 --to 2024-01-01", ("2024-02-01 is after", "exchange the two")),
     Case("models backtest TRAINING --from 2090-01-01", ("no bar in this range", "--from"), FAILED),
+    Case("models backtest TRAINING --set training.epochs=5", ("training.epochs cannot be set", "positions.rule=")),
+    Case("models backtest TRAINING --set positions.rule=x", ("positions.rule must be one of sign", "positions.rule=")),
     Case("models explain LOAD", ("LOAD", "has no model")),
     Case("models unseal TRAINING --yes", ("TRAINING has no sealed test part", "validation.test")),
     Case("models unseal LOAD --yes", ("LOAD", "has no model")),

@@ -60,6 +60,7 @@ COMMANDS = [
     ["models", "plot", "TRAINING", "-o", HOSTILE],
     ["models", "reproduce", HOSTILE],
     ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
+    ["models", "backtest", "TRAINING", "--set", f"positions.rule={HOSTILE}"],
     ["models", "explain", HOSTILE],
     ["models", "explain", HOSTILE, "--drop-one"],
     ["models", "unseal", HOSTILE, "--yes"],

@@ -60,6 +60,7 @@ ELSEWHERE = {
     "cli/search.py _finished": "of a search without a winner: tests/cli/test_search.py",
     "cli/watch.py": "of a server that goes away: tests/cli/test_watch.py",
     "doctor/": "of a damaged home: tests/doctor/test_doctor.py",
+    "evaluation/fills/portfolio.py": "of bars without volumes: tests/evaluation/positions/test_rules.py",
     "evaluation/signals.py": "of bars that change meanwhile: tests/api/test_comparison.py",
     "executors/": "of a worker or a disk that fails: tests/executors/test_settlement.py",
     "api/services/analysis_service.py AnalysisService.backtest": "options refuse it first: tests/api/test_backtests.py",
