@@ -31,6 +31,7 @@ BENCHMARKS = (
     "quality",
     "calendars",
     "features",
+    "factors",
     "labels",
     "leak_gate",
     "verdicts",

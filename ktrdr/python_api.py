@@ -154,8 +154,8 @@ def build_features(
 
     chosen, _ = _load_strategy(strategy, timeframes)
     if isinstance(symbol, str):
-        return feature_table(chosen, symbol, _read_bars(chosen, symbol, start, end, home))
-    return feature_tables(chosen, ((each, _read_bars(chosen, each, start, end, home)) for each in symbol))
+        return feature_table(chosen, symbol, _read_bars(chosen, [symbol], start, end, home)[symbol])
+    return feature_tables(chosen, _read_bars(chosen, symbol, start, end, home))
 
 
 @dataclass(frozen=True)
@@ -559,8 +559,10 @@ def _strategy_text(strategy: Strategy | str | Path) -> str:
     return _read_text(Path(strategy)) if isinstance(strategy, Path) or "\n" not in strategy else strategy
 
 
-def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path | str | None) -> SymbolBars:
-    """Read one symbol's bars of every timeframe, and what its features read beside them.
+def _read_bars(
+    strategy: Strategy, symbols: Sequence[str], start: Day, end: Day, home: Path | str | None
+) -> dict[str, SymbolBars]:
+    """Read each symbol's bars of every timeframe, and what its features read beside them.
 
     Raises SeriesNotFound and TableNotFound.
     """
@@ -569,8 +571,8 @@ def _read_bars(strategy: Strategy, symbol: str, start: Day, end: Day, home: Path
     def read(name: str, timeframe: str) -> StoredBars:
         return BarStore(opened.bars).read_stored(name, timeframe, first, last)
 
-    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes})}
-    return with_other_series(strategy, bars, read, TableStore(opened.tables).read)[symbol]
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes}) for symbol in symbols}
+    return with_other_series(strategy, bars, read, TableStore(opened.tables).read)
 
 
 def _open_home(home: Path | str | None) -> Home:

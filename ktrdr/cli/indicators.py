@@ -47,12 +47,14 @@ def list_indicators(
     if as_json:
         print_json({"indicators": _plain(wanted), "expression_names": _plain(named)})
         return
-    print_table(
-        ("name", "title", "parameters", "outputs"),
-        [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
-    )
+    if wanted or not named:
+        print_table(
+            ("name", "title", "parameters", "outputs"),
+            [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
+        )
     if named:
-        print_line()
+        if wanted:
+            print_line()
         print_table(("in expressions also", "which is"), [(one.call, one.title) for one in named])
     if not wanted and not named:
         say(f"No indicator has {word!r} in its name, title or group.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,12 +27,12 @@ def feature_table(strategy: Strategy, symbol: str, bars: SymbolBars) -> pl.DataF
     return _with_nulls(strategy, [_table(strategy, symbol, bars)])
 
 
-def feature_tables(strategy: Strategy, bars: Iterable[tuple[str, SymbolBars]]) -> pl.DataFrame:
+def feature_tables(strategy: Strategy, bars: Mapping[str, SymbolBars]) -> pl.DataFrame:
     """The tables of several symbols below each other, with a first column `symbol`.
 
     Raises TrainingDataError.
     """
-    tables = {symbol: _table(strategy, symbol, own) for symbol, own in bars}
+    tables = {symbol: _table(strategy, symbol, own) for symbol, own in bars.items()}
     symbols = pl.Series("symbol", list(tables)).gather(
         np.repeat(np.arange(len(tables)), list(map(len, tables.values())))
     )

@@ -241,6 +241,14 @@ IMPORTS = [
 ]
 
 OPTIONS = [
+    Case("data import-table absent.csv --known-at release", ("absent.csv",)),
+    Case("data import-table good.csv --known-at relese", ("'relese'", "it has timestamp")),
+    Case("data import-table good.csv --known-at timestamp --decimal x", ("decimal", "'x'")),
+    Case("data import-table good.csv --known-at timestamp --timezone Mars", ("'Mars'", "time zone")),
+    Case("data import-table good.csv --known-at timestamp --name 9", ("'9'", "begin with a letter")),
+    Case("data tables show 9", ("'9'", "begin with a letter")),
+    Case("data tables show macro", ("no table macro", "data import-table"), FAILED),
+    Case("data tables rm macro --yes", ("no table macro", "data import-table"), FAILED),
     Case("data import good.csv ACME 1d --delimiter ab", ("delimiter", "'ab'", "tab")),
     Case("data import good.csv ACME 1d --format metatrade4", ("'metatrade4'", "metatrader4")),
     Case("data import good.csv ACME 1d --decimal , --thousands ,", ("--decimal and --thousands", "','")),
@@ -314,6 +322,8 @@ OPTIONS = [
     Case("models backtest TRAINING NOPE", ("NOPE 1d", "ktrdr data load")),
     Case("models backtest TRAINING --from 2024-02-01 --to 2024-01-01", ("2024-02-01 is after", "exchange the two")),
     Case("models backtest TRAINING --from 2090-01-01", ("no bar in this range", "--from"), FAILED),
+    Case("models backtest TRAINING --set training.epochs=5", ("training.epochs cannot be set", "positions.rule=")),
+    Case("models backtest TRAINING --set positions.rule=x", ("positions.rule must be one of sign", "positions.rule=")),
     Case("models explain LOAD", ("LOAD", "has no model")),
     Case("models unseal TRAINING --yes", ("TRAINING has no sealed test part", "validation.test")),
     Case("models unseal LOAD --yes", ("LOAD", "has no model")),
