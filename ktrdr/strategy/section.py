@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -40,7 +40,7 @@ class PluginSection(Section):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def unchecked(cls, data: dict[str, Any]) -> Self:
+    def unchecked(cls, data: dict[str, Any]) -> PluginSection:
         """The section as a document has it, whatever the values are."""
         return cls.model_construct(**_gathered(cls, data))
 
