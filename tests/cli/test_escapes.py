@@ -56,6 +56,7 @@ COMMANDS = [
     ["models", "reproduce", HOSTILE],
     ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
     ["models", "explain", HOSTILE],
+    ["models", "follow", HOSTILE, "--every", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],
