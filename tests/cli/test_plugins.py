@@ -17,7 +17,7 @@ GAP: dict[str, Any] = {
 
 def test_list_shows_what_files_declare(server: FakeServer, ktrdr: Run) -> None:
     server.on(
-        "GET", "/plugins", {"files": [{"path": "/home/me/mine.py", "sha256": "0123456789abcdef", "plugins": [GAP]}]}
+        "GET", "/plugins", {"files": [{"path": "/srv/plugins/mine.py", "sha256": "0123456789abcdef", "plugins": [GAP]}]}
     )
 
     ran = ktrdr("plugins", "list")

@@ -24,7 +24,7 @@ ON = PluginParameter(name="is_on", type="boolean", default=True)
 PLUGINS = Plugins(
     files=(
         PluginFile(
-            path="/home/me/mine.py",
+            path="/srv/plugins/mine.py",
             sha256="5" * 64,
             plugins=(
                 PluginDeclaration(kind="feature", name="gap", function="gap", line=1, parameters=(WINDOW, SCALE)),
@@ -36,7 +36,7 @@ PLUGINS = Plugins(
                 PluginDeclaration(kind="network", name="net", function="Net", line=1, parameters=(WINDOW, ON)),
             ),
         ),
-        PluginFile(path="/home/me/broken.py", sha256="6" * 64, error="broken.py, line 3: NameError"),
+        PluginFile(path="/srv/plugins/broken.py", sha256="6" * 64, error="broken.py, line 3: NameError"),
     )
 )
 CATALOGUE = IndicatorCatalogue(lambda: PLUGINS)
