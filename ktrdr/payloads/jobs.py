@@ -57,6 +57,7 @@ class StrategyOnBars(BaseModel):
     model_type: the strategy's `model.type`
     symbols, timeframes: of the bars; the first timeframe is that of the samples
     start, end: the days that bars are taken from, both inclusive; None for no bound
+    other_series: bars of other symbols that features read, such as `SPY 1d`
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -68,6 +69,7 @@ class StrategyOnBars(BaseModel):
     timeframes: tuple[str, ...]
     start: date | None = None
     end: date | None = None
+    other_series: tuple[str, ...] = ()
 
     def describe(self) -> Metadata:
         return {
@@ -80,7 +82,8 @@ class StrategyOnBars(BaseModel):
         }
 
     def uses(self, symbol: str, timeframe: str) -> bool:
-        return symbol in self.symbols and timeframe in self.timeframes
+        is_own = symbol in self.symbols and timeframe in self.timeframes
+        return is_own or f"{symbol} {timeframe}" in self.other_series
 
 
 class EpochsJob(StrategyOnBars, Job):
