@@ -1,7 +1,8 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
-From Python, without a server: `ktrdr.load`, `ktrdr.bars`, `ktrdr.build_features`, `ktrdr.train`, `ktrdr.search`,
-`ktrdr.backtest`, `ktrdr.explain`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
+From Python, without a server: `ktrdr.load`, `ktrdr.import_table`, `ktrdr.bars`, `ktrdr.tables`, `ktrdr.build_features`,
+`ktrdr.train`, `ktrdr.search`, `ktrdr.backtest`, `ktrdr.explain`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of
+them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,31 @@ if TYPE_CHECKING:
     from ktrdr.python_api import bars as bars
     from ktrdr.python_api import build_features as build_features
     from ktrdr.python_api import explain as explain
+    from ktrdr.python_api import import_table as import_table
     from ktrdr.python_api import load as load
     from ktrdr.python_api import looks as looks
     from ktrdr.python_api import runs as runs
     from ktrdr.python_api import search as search
+    from ktrdr.python_api import tables as tables
     from ktrdr.python_api import train as train
     from ktrdr.python_api import unseal as unseal
 
 __version__: str
 
-_PYTHON_API = ("backtest", "bars", "build_features", "explain", "load", "looks", "runs", "search", "train", "unseal")
+_PYTHON_API = (
+    "backtest",
+    "bars",
+    "build_features",
+    "explain",
+    "import_table",
+    "load",
+    "looks",
+    "runs",
+    "search",
+    "tables",
+    "train",
+    "unseal",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,7 @@ from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.services import Services
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
+from ktrdr.api.services.table_service import TableService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import InputError, KtrdrError, StorageError
 from ktrdr.executors.dispatcher import Dispatcher
@@ -57,6 +58,7 @@ from ktrdr.launch import Server
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.providers import Sources
 from ktrdr.market.store import BarStore
+from ktrdr.market.tables.store import TableStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
@@ -207,6 +209,7 @@ def build_services(
         data=DataService(jobs, store, uploads=home.uploads, sources=Sources.of(settings)),
         jobs=jobs,
         series=SeriesService(store),
+        tables=TableService(TableStore(home.tables), uploads=home.uploads, max_rows=settings.ktrdr_import_max_rows),
         strategies=StrategyService(catalogue),
         models=models,
         bundles=BundleService(operations, home, ledger),

@@ -14,14 +14,10 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
-
 from ktrdr.errors import InputError
-from ktrdr.features import columns
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
 from ktrdr.features.splits import fold_count
-from ktrdr.features.stretches import Divider
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
@@ -46,6 +42,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.explanations import ExplanationResults
     from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
+    from ktrdr.payloads.tables import TableInfo
     from ktrdr.payloads.training import FoldsResults, TrainingResults
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
@@ -104,9 +101,43 @@ class _Unwatched:
         return False
 
 
+def import_table(
+    file: Path | str,
+    *,
+    known_at: str,
+    name: str = "",
+    period_column: str = "",
+    symbol_column: str = "",
+    timezone: str = "",
+    replace: bool = False,
+    home: Path | str | None = None,
+) -> TableInfo:
+    """Import a CSV or Parquet file whose column `known_at` says since when each row is known, as `{table: name, …}`.
+
+    `name` is by default the file's. Rows of one period with different `known_at` are its revisions; `period_column` and
+    `symbol_column` are found by their names where they are not given. A date counts as known at the end of its day in
+    `timezone`, or else wherever that is last on earth; times without a zone need one. Rows are added to a stored table,
+    or take its place with `replace`.
+
+    Raises InputError, ConflictError where stored rows have other numbers, and StorageError.
+    """
+    from ktrdr.payloads.tables import TableReading
+
+    path = Path(file)
+    options = {"period_column": period_column, "symbol_column": symbol_column, "timezone": timezone}
+    reading = TableReading.model_validate({"known_at": known_at} | {key: each for key, each in options.items() if each})
+    store = TableStore(_open_home(home).tables)
+    return store.import_file(name or path.stem, _read_bytes(path), path.name, reading, replace=replace)
+
+
+def tables(*, home: Path | str | None = None) -> tuple[TableInfo, ...]:
+    """What is known of each stored table, by name. Raises StorageError."""
+    return TableStore(_open_home(home).tables).list()
+
+
 def build_features(
     strategy: Strategy | str | Path,
-    symbol: str,
+    symbol: str | Sequence[str],
     timeframes: Sequence[str] = (),
     *,
     start: Day = None,
@@ -115,20 +146,16 @@ def build_features(
 ) -> pl.DataFrame:
     """Compute features: one row a bar of the shortest timeframe, with its opening instant and the unscaled features.
 
-    Features are null in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML
-    text or a path. Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
+    Of several symbols the rows stand one symbol after another, and a first column names the symbol. Features are null
+    in warm-up rows, of which there are more after a hole in the bars. `strategy` is a Strategy, YAML text or a path.
+    Raises StrategyError, InputError, SeriesNotFound and TrainingDataError.
     """
-    import polars as pl
+    from ktrdr.features.feature_table import feature_table, feature_tables
 
     chosen, _ = _load_strategy(strategy, timeframes)
-    bars = _read_bars(chosen, symbol, start, end, home)
-    table = Divider.of(chosen, symbol, bars).features(columns.build_features)(chosen, bars)
-    known = np.arange(len(table.values)) >= table.first_rows()
-    values = {
-        name: pl.Series(column).set(pl.Series(~known), None)
-        for name, column in zip(table.names, table.values.T, strict=True)
-    }
-    return pl.DataFrame({"timestamp": bars[chosen.timeframes[0]]["timestamp"], **values})
+    if isinstance(symbol, str):
+        return feature_table(chosen, symbol, _read_bars(chosen, symbol, start, end, home))
+    return feature_tables(chosen, ((each, _read_bars(chosen, each, start, end, home)) for each in symbol))
 
 
 @dataclass(frozen=True)
@@ -556,6 +583,13 @@ def _parse_day(day: Day) -> date | None:
         return date.fromisoformat(day)
     except ValueError:
         raise InputError(f"{day!r} is not a date", hint="write YYYY-MM-DD") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint="check the folder and the name") from None
 
 
 def _read_text(path: Path) -> str:

@@ -30,6 +30,7 @@ from ktrdr.api.routes import (
     series,
     strategies,
     system,
+    tables,
     training,
     web,
 )
@@ -44,6 +45,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     search.router,
     data.router,
     series.router,
+    tables.router,
     strategies.router,
     indicators.router,
     models.router,

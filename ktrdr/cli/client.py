@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.operations import MetricsPage, Operation, OperationList, OperationStarted, Prune, Pruned
     from ktrdr.api.schemas.runs import Annotate, AnnotatedRuns, RunSelection
     from ktrdr.api.schemas.strategies import Indicator, IndicatorList, StrategyVerdict
+    from ktrdr.api.schemas.tables import TableImport, TableList, TableRows
     from ktrdr.api.schemas.training import Audit, SearchStart, TrainingStart
     from ktrdr.payloads.bundles import Unpacked, Verification
     from ktrdr.payloads.comparison import Comparison
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.results import Results
     from ktrdr.payloads.runs import Run, RunTable
     from ktrdr.payloads.selection import LookVerdict
+    from ktrdr.payloads.tables import TableInfo
 
     Body = TypeVar("Body", bound=BaseModel)
 
@@ -221,6 +223,30 @@ class Client:
         params = query.model_dump(mode="json", exclude_defaults=True)
         with file.open("rb") as stream:
             return self._start("data", symbol, timeframe, "import", content=stream, params=params)
+
+    def tables(self) -> TableList:
+        from ktrdr.api.schemas.tables import TableList
+
+        return self._get(TableList, "tables")
+
+    def table(self, name: str, limit: int) -> TableRows:
+        from ktrdr.api.schemas.tables import TableRows
+
+        return self._get(TableRows, "tables", name, query={"limit": limit})
+
+    def import_table(self, file: Path, name: str, query: TableImport) -> TableInfo:
+        from ktrdr.payloads.tables import TableInfo
+
+        headers, params = {"content-type": "application/octet-stream"}, query.model_dump(exclude_unset=True)
+        with file.open("rb") as content:
+            path = _path("tables", name, "import")
+            response = self._send("POST", path, content=content, params=params, headers=headers, wait_s=CHECK_S)
+        return self._read(TableInfo, response)
+
+    def remove_table(self, name: str) -> TableInfo:
+        from ktrdr.payloads.tables import TableInfo
+
+        return self._read(TableInfo, self._send("DELETE", _path("tables", name)))
 
     def remove_series(self, symbol: str, timeframe: str | None) -> Removed:
         from ktrdr.api.schemas.data import Removed

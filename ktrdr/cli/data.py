@@ -1,4 +1,4 @@
-"""`ktrdr data`: load, watch, show, list, check, resample, import, export, rm, providers."""
+"""`ktrdr data`: load, watch, show, list, check, resample, import, export, rm, providers, tables."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ktrdr.cli.series import check as check_series
 from ktrdr.cli.series import export as export_series
 from ktrdr.cli.series import remove as remove_series
 from ktrdr.cli.series import resample as resample_series
+from ktrdr.cli.tables import app as tables
+from ktrdr.cli.tables import import_table
 from ktrdr.cli.watch import watch
 from ktrdr.errors import InputError
 from ktrdr.formatting import size_text
@@ -248,5 +250,7 @@ app.command("resample")(resample_series)
 
 
 app.command("import")(import_files)
+app.command("import-table")(import_table)
+app.add_typer(tables, name="tables")
 app.command("export")(export_series)
 app.command("rm")(remove_series)

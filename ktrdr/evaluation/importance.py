@@ -99,7 +99,7 @@ def _rows_in_windows(dataset: Dataset, part: Part) -> list[NDArray[np.int64]]:
     """For each symbol of the part, the rows that some window of it has, in order."""
     found = []
     for symbol in np.unique(part.symbols):
-        ends = part.ends[part.symbols == symbol]
+        ends = part.ends[part.of_symbol(symbol)]
         found.append(np.unique(ends[:, None] - np.arange(dataset.sequence_length)))
     return found
 

@@ -50,14 +50,53 @@ class Resolution:
         return f"{rows} need a lead of about {100 * self.least:.2g} points over a baseline for 80% power"
 
 
-def resolution(dataset: Dataset, part: Part, level: float) -> Resolution:
-    """What `part` can show at the one-sided significance `level`.
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """How the labels of the training part depend on each other.
+
+    sampling: of the training part
+    overlap: samples of one symbol that weigh as much as an independent one
+    correlation: of the labels of two symbols
+    """
+
+    sampling: Sampling
+    overlap: float
+    correlation: float
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Dependence:
+        train, sampling = dataset.train, Sampling.of(dataset.train)
+        columns = [within(column, train.symbols) for column in _labels_as_numbers(dataset)]
+        symbols = np.unique(train.symbols)
+        independent = sum(float(column @ column) for column in columns)
+        together = sum(sampling.variance(column) for column in columns)
+        apart = sum(
+            sampling.of_rows(own).variance(column[own]) for own in map(train.of_symbol, symbols) for column in columns
+        )
+        if not independent or not apart:
+            return cls(sampling, sampling.span, 0.0)
+        overlap = max(1.0, apart / independent / sampling.bias)
+        others = max(1, len(symbols) - 1)
+        return cls(sampling, overlap, min(1.0, max(0.0, together / apart - 1) / others))
+
+    def inflation(self, part: Part) -> float:
+        """How many samples of `part` weigh as much as an independent one.
+
+        Labels of one symbol overlap. Symbols move together: S of them, correlated by rho, inflate by 1 + (S - 1) rho.
+        """
+        return self.overlap * (1 + (len(np.unique(part.symbols)) - 1) * self.correlation)
+
+
+def resolution(dataset: Dataset, part: Part, level: float, dependence: Dependence | None = None) -> Resolution:
+    """What `part` can show at the one-sided significance `level`; `dependence`, where known, is the dataset's.
 
     The lead L of a model that disagrees with the majority on a share d of the samples has a standard error of
     sqrt((d - L^2) / n). With c standard errors between the lead and nothing, L = c sqrt(d / (n + c^2)); a correlation
     has d = 1. c is the critical value and the power's normal value, and n the effective samples.
     """
-    effective, sampling = max(1.0, len(part.labels) / _inflation(dataset, part)), Sampling.of(part)
+    dependence = dependence or Dependence.of(dataset)
+    effective = max(1.0, len(part.labels) / dependence.inflation(part))
+    sampling = dependence.sampling if part is dataset.train else Sampling.of(part)
     needed = sampling.unbiased_critical_value(level) + _POWER_80
     if dataset.is_regression:
         # The gain of a perfect prediction of normal targets over their mean is chi-squared: t = sqrt(n / 2).
@@ -78,29 +117,6 @@ def _disagreement(dataset: Dataset, part: Part) -> tuple[float, float]:
     majority = np.bincount(dataset.train.labels, minlength=len(shares)).argmax()
     others = np.delete(shares, majority)
     return float(others @ others + shares[majority] * others.sum()), float(others.sum())
-
-
-def _inflation(dataset: Dataset, part: Part) -> float:
-    """How many samples of `part` weigh as much as an independent one, from the labels of the training part.
-
-    Labels of one symbol overlap. Symbols move together: S of them, correlated by rho, inflate by 1 + (S - 1) rho.
-    """
-    train, sampling = dataset.train, Sampling.of(dataset.train)
-    columns = [within(column, train.symbols) for column in _labels_as_numbers(dataset)]
-    symbols = np.unique(train.symbols)
-    independent = sum(float(column @ column) for column in columns)
-    together = sum(sampling.variance(column) for column in columns)
-    apart = sum(
-        sampling.of_rows(own).variance(column[own])
-        for own in (train.symbols == symbol for symbol in symbols)
-        for column in columns
-    )
-    if not independent or not apart:
-        return sampling.span
-    overlap = max(1.0, apart / independent / sampling.bias)
-    others = max(1, len(symbols) - 1)
-    correlation = min(1.0, max(0.0, together / apart - 1) / others)
-    return overlap * (1 + (len(np.unique(part.symbols)) - 1) * correlation)
 
 
 def _labels_as_numbers(dataset: Dataset) -> list[Floats]:

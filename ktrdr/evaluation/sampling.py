@@ -65,7 +65,7 @@ class Sampling:
         """The t-value that is exceeded with probability `level`, of a variance that was divided by `bias`."""
         return fixed_b.critical_value(level, self.b) * math.sqrt(self.bias)
 
-    def of_rows(self, rows: NDArray[np.bool_]) -> Sampling:
+    def of_rows(self, rows: NDArray[np.bool_] | slice) -> Sampling:
         """The same dependence between some of the samples."""
         return replace(self, instant=self.instant[rows], is_series=False)
 

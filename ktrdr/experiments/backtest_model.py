@@ -24,6 +24,7 @@ from ktrdr.evaluation.stress import stress
 from ktrdr.evaluation.trades import list_trades
 from ktrdr.experiments.backtest_rows import BacktestRows, choose_rows
 from ktrdr.experiments.looks import OpenLook
+from ktrdr.experiments.missing_bars import missing_series
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
 from ktrdr.features.indicators import IndicatorCatalogue
@@ -261,7 +262,7 @@ def _results(
             if count
         ),
         trades=len(trades),
-        warnings=tuple(_warnings(chosen)),
+        warnings=(*_warnings(chosen), *missing_series({each.symbol: each.shortfalls for each in panel.series})),
         evaluation=evaluation,
         backtest=traded.result,
         artifacts=ARTIFACTS,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ktrdr.evaluation.evaluated_rows import EvaluatedRows
 from ktrdr.evaluation.significance import VALIDATION_LEVEL
 from ktrdr.features.splits import fold_count
@@ -107,7 +109,7 @@ def open_whole(
 
 
 def evaluated_symbols(dataset: Dataset, part: Part) -> tuple[str, ...]:
-    return tuple(symbol for number, symbol in enumerate(dataset.symbols) if (part.symbols == number).any())
+    return tuple(dataset.symbols[number] for number in np.unique(part.symbols))
 
 
 def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from ktrdr.formatting import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ktrdr.features.dataset import Dataset, SymbolCoverage
+    from ktrdr.market.other_series import Shortfall
 
 HOLES_NAMED = 3
 
@@ -22,6 +25,20 @@ def missing_bars(dataset: Dataset) -> Iterator[str]:
                 f"{coverage.symbol} lacks bars that the calendar {coverage.calendar} expects: "
                 f"{_longest_holes(coverage)}; features, labels and returns {effect}"
             )
+
+
+def missing_series(lacking: Mapping[str, Sequence[Shortfall]]) -> Iterator[str]:
+    """One sentence for each other series that lacks something for the bars of symbols."""
+    found: dict[str, list[tuple[str, Shortfall]]] = {}
+    for symbol, shortfalls in lacking.items():
+        for each in shortfalls:
+            found.setdefault(each.series, []).append((symbol, each))
+    for series, ((symbol, first), *others) in found.items():
+        more = f", and likewise of {counted(len(others), 'other symbol')}" if others else ""
+        yield (
+            f"{series} has nothing, or nothing that is new enough, for {counted(first.rows, 'bar')} of {symbol} from "
+            f"{first.first:%Y-%m-%d} to {first.last:%Y-%m-%d}{more}: no sample holds them; mend it with: {first.mend}"
+        )
 
 
 def _longest_holes(coverage: SymbolCoverage) -> str:

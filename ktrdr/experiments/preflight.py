@@ -12,9 +12,9 @@ import numpy as np
 import psutil
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.evaluation.resolution import Resolution, resolution
+from ktrdr.evaluation.resolution import Dependence, Resolution, resolution
 from ktrdr.evaluation.significance import VALIDATION_LEVEL, opening_level
-from ktrdr.experiments.missing_bars import missing_bars
+from ktrdr.experiments.missing_bars import missing_bars, missing_series
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
@@ -128,6 +128,7 @@ def _whole(
         warnings=(
             *_warnings_of_the_model(parameters, fewest, memory, available),
             *missing_bars(first),
+            *missing_series({each.symbol: each.shortfalls for each in first.coverage}),
             *map(str, unused_keys(strategy)),
             *_warnings(by_fold),
         ),
@@ -168,9 +169,9 @@ def _warnings_of_the_model(parameters: int, samples: int, memory: int, available
 
 
 def _inspect_fold(dataset: Dataset, fold: int) -> FoldReport:
-    named = dict(_named_parts(dataset))
+    named, dependence = dict(_named_parts(dataset)), Dependence.of(dataset)
     resolutions = {
-        name: resolution(dataset, part, opening_level(1) if name == "test" else VALIDATION_LEVEL)
+        name: resolution(dataset, part, opening_level(1) if name == "test" else VALIDATION_LEVEL, dependence)
         for name, part in named.items()
     }
     parts = tuple(_part(dataset, name, part, resolutions[name]) for name, part in named.items())

@@ -147,28 +147,30 @@ def _left_out(strategy: Strategy, piece: _Piece) -> LeftOut | None:
 
 
 def _training_rows(strategy: Strategy, pieces: Sequence[_Piece]) -> NDArray[np.float64]:
-    """[rows, features]: the unscaled rows inside training windows, each once."""
+    """[rows, features], column by column in memory: the unscaled rows inside training windows, each once."""
     length = strategy.model.sequence_length
-    rows = []
+    columns = []
     for piece in pieces:
         values, train = piece.series.columns.values, piece.split.train
         # +1 where a window begins and -1 after it ends: the running sum counts the windows that hold a row.
         opened = np.zeros(len(values) + 1, np.int64)
         opened[train - length + 1] += 1
         opened[train + 1] -= 1
-        rows.append(values[np.cumsum(opened[:-1]) > 0])
-    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+        columns.append(values.T[:, np.cumsum(opened[:-1]) > 0])
+    return np.concatenate(columns, axis=1).T
 
 
 def _scaled(scaler: Scaler, pieces: Sequence[_Piece], names: tuple[str, ...]) -> NDArray[np.float32]:
-    columns = [piece.series.columns for piece in pieces]
-    values = np.concatenate([scaler.transform(one.values[one.warmup :]) for one in columns])
-    is_known = np.concatenate(
-        [one.first_rows()[one.warmup :] <= np.arange(one.warmup, len(one.values)) for one in columns]
-    )
-    finite = np.isfinite(values[is_known]).all(axis=0) & np.isfinite(scaler.scale)
-    if not finite.all():
-        name = names[int(np.argmin(finite))]
+    values = np.empty((sum(piece.series.kept_rows for piece in pieces), len(names)), np.float32)
+    is_finite, place = np.isfinite(scaler.scale), 0
+    for columns in (piece.series.columns for piece in pieces):
+        own = values[place : place + max(0, len(columns.values) - columns.warmup)]
+        scaler.transform(columns.values[columns.warmup :], own)
+        is_known = columns.first_rows()[columns.warmup :] <= np.arange(columns.warmup, len(columns.values))
+        is_finite &= (np.isfinite(own) | ~is_known[:, None]).all(axis=0)
+        place += len(own)
+    if not is_finite.all():
+        name = names[int(np.argmin(is_finite))]
         raise TrainingDataError(
             f"Feature {name} holds numbers too large for a model.",
             hint="Leave it out, or use `features: {scaling: standard}`.",
@@ -252,4 +254,5 @@ def _coverage(piece: _Piece) -> SymbolCoverage:
         border=instant(opens[parts.validation[0]]) if len(parts.validation) else None,
         clock=series.clock,
         holes=series.clock.holes(opens),
+        shortfalls=series.shortfalls,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.needed_bars import MIN_SAMPLES, needed_bars
+from ktrdr.features.needed_bars import MIN_SAMPLES, has_enough_bars, needed_bars
 from ktrdr.features.splits import fold_count
 from ktrdr.instants import format_instant
 from ktrdr.market.sessions import instant
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ktrdr.features.columns import Columns
     from ktrdr.features.dataset import Dataset, LeftOut, PartName
     from ktrdr.features.splits import Split
+    from ktrdr.market.other_series import Shortfall
     from ktrdr.strategy.spec import Strategy
 
 Instants = NDArray[np.datetime64]
@@ -26,8 +27,7 @@ _MAX_NAMED = 5
 
 
 def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> None:
-    needed = needed_bars(strategy, warmup)
-    if bars >= needed:
+    if has_enough_bars(strategy, warmup, bars) or bars >= (needed := needed_bars(strategy, warmup)):
         return
     window, horizon = strategy.model.sequence_length, strategy.labels.horizon
     samples = needed - (warmup + window + horizon)
@@ -43,6 +43,8 @@ def check_length(strategy: Strategy, symbol: str, bars: int, warmup: int) -> Non
 
 def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
     rows = np.flatnonzero(np.arange(len(columns.values)) >= columns.first_rows())
+    if np.isfinite(columns.values[rows[0] if len(rows) else 0 :]).all():
+        return
     for name, values in zip(columns.names, columns.values.T, strict=True):
         column = values[rows]
         finite = np.isfinite(column)
@@ -59,6 +61,18 @@ def check_finite(symbol: str, columns: Columns, opens: Instants) -> None:
             feature=name,
             rows=count,
         )
+
+
+def check_other_series(symbol: str, shortfalls: Sequence[Shortfall], bars: int) -> None:
+    """Raises TrainingDataError where another series has nothing for any bar of the symbol."""
+    for each in shortfalls:
+        if each.rows == bars:
+            raise TrainingDataError(
+                f"{each.series} has nothing that was known at a bar of {symbol} and new enough: its bars run from "
+                f"{format_instant(each.first, 'seconds')} to {format_instant(each.last, 'seconds')}.",
+                hint=f"Load what is missing with: {each.mend}",
+                symbol=symbol,
+            )
 
 
 def check_candidates(samples: Mapping[str, int]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
+from ktrdr.market.other_series import Shortfall
 from ktrdr.market.trading_clock import Hole, TradingClock
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.evaluation import OTHER
@@ -25,7 +26,7 @@ PartName = Literal["train", "validation", "test"]
 class Part:
     """The samples of one side of a split: sample i is the window `Dataset.values[ends[i] - L + 1 : ends[i] + 1]`.
 
-    Every array is [samples]:
+    Every array is [samples], symbol by symbol in the order of `Dataset.symbols`:
 
     ends: last row of each window in `Dataset.values`
     labels: class indices (int64), or in a regression targets in units of `Dataset.target_scale` (float32)
@@ -48,6 +49,11 @@ class Part:
     measures: NDArray[np.float64]
     weights: NDArray[np.float32]
 
+    def of_symbol(self, number: int) -> slice:
+        """The samples of symbol `number`, which may be none."""
+        begin, end = np.searchsorted(self.symbols, (number, number + 1))
+        return slice(int(begin), int(end))
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolCoverage:
@@ -62,6 +68,7 @@ class SymbolCoverage:
     border: opening instant of the last bar of the first validation sample; None without validation samples
     clock: the calendar of its bars
     holes: where bars are missing
+    shortfalls: what other series lack for its bars
     """
 
     symbol: str
@@ -77,6 +84,7 @@ class SymbolCoverage:
     border: datetime | None
     clock: TradingClock
     holes: tuple[Hole, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def calendar(self) -> CalendarChoice:

@@ -27,7 +27,9 @@ class Scale(Enum):
     def apply(self, values: Series, close: Series) -> Series:
         with np.errstate(divide="ignore", invalid="ignore"):
             if self is Scale.LEVEL:
-                return values / close - 1
+                ratios = values / close
+                ratios -= 1
+                return ratios
             if self is Scale.SIZE:
                 return values / close
             if self is Scale.SQUARE:

@@ -20,7 +20,7 @@ def needed_bars(strategy: Strategy, warmup: int) -> int:
 
     Doubles the number of samples until it suffices, then bisects.
     """
-    first_end = max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
+    first_end = _first_end(strategy, warmup)
     low, high = 0, 1
     while not _is_enough(strategy, first_end, high):
         low, high = high, 2 * high
@@ -28,6 +28,17 @@ def needed_bars(strategy: Strategy, warmup: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if _is_enough(strategy, first_end, middle) else (middle, high)
     return first_end + high + strategy.labels.horizon
+
+
+def has_enough_bars(strategy: Strategy, warmup: int, bars: int) -> bool:
+    """Whether a symbol has as many bars as `needed_bars` says, without a search for that number."""
+    first_end = _first_end(strategy, warmup)
+    samples = bars - first_end - strategy.labels.horizon
+    return samples > 0 and _is_enough(strategy, first_end, samples)
+
+
+def _first_end(strategy: Strategy, warmup: int) -> int:
+    return max(warmup + strategy.model.sequence_length - 1, strategy.labels.horizon)
 
 
 def _is_enough(strategy: Strategy, first_end: int, samples: int) -> bool:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.timeframes import latest_closed
 from ktrdr.market.closings import opens_at
-from ktrdr.market.other_series import OtherBars, SeriesKey
+from ktrdr.market.other_series import OtherBars, SeriesKey, Shortfall
+from ktrdr.market.sessions import instant
 from ktrdr.market.trading_clock import MOST_MISSING_BARS
 
 if TYPE_CHECKING:
@@ -73,6 +74,43 @@ def join_others(strategy: Strategy, others: OtherSeries, closes: Instants) -> Jo
         np.concatenate([each.values for each in joined], axis=1),
         np.logical_and.reduce([each.is_known for each in joined]),
     )
+
+
+def find_shortfalls(
+    strategy: Strategy, others: OtherSeries, opens: Instants, closes: Instants
+) -> tuple[Shortfall, ...]:
+    """What other series lack for bars that open and close at these instants; a few bars count for nothing."""
+    found = [
+        *(
+            _shortfall(str(key), f"ktrdr data load {key}", ~_is_there(others.bars[key], closes), opens)
+            for key in other_keys(strategy)
+        ),
+        *(
+            _shortfall(
+                f"table {each.table}",
+                f"ktrdr data import-table FILE --known-at COLUMN --name {each.table}",
+                ~_join_table(each, others.tables[each.table], closes).is_known,
+                opens,
+            )
+            for each in strategy.table_columns
+        ),
+    ]
+    largest = {each.series: each for each in sorted(found, key=lambda each: each.rows)}
+    return tuple(each for each in largest.values() if each.rows > MOST_MISSING_BARS)
+
+
+def _shortfall(series: str, mend: str, is_missing: Mask, opens: Instants) -> Shortfall:
+    rows = np.flatnonzero(is_missing)
+    first, last = (instant(opens[row]) for row in (rows[[0, -1]] if len(rows) else (0, -1)))
+    dates = f" --start-date {first:%Y-%m-%d} --end-date {last:%Y-%m-%d}" if "data load" in mend else ""
+    return Shortfall(series, f"{mend}{dates}", len(rows), first, last)
+
+
+def _is_there(bars: OtherBars, closes: Instants) -> Mask:
+    rows = latest_closed(closes, bars.closes)
+    if not len(bars.closes):
+        return rows >= 0
+    return (rows >= 0) & ~_is_stale(bars, np.maximum(rows, 0), closes)
 
 
 def _keys(strategy: Strategy, entry: IndicatorEntry) -> Iterator[SeriesKey]:

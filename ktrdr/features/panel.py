@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import TrainingDataError
-from ktrdr.features.checks import check_candidates, check_finite, check_length
+from ktrdr.features.checks import check_candidates, check_finite, check_length, check_other_series
 from ktrdr.features.columns import Build, Columns, build_features
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
+from ktrdr.features.other_series import find_shortfalls
 from ktrdr.features.splits import Timeline
 from ktrdr.features.stretches import Divider, opens_of
 from ktrdr.market.closings import closes_at
+from ktrdr.market.other_series import Shortfall
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.trading_clock import TradingClock
 
@@ -35,6 +37,7 @@ class SymbolSeries:
     newest_settled: [rows], newest row whose label is settled at the row's close; -1 where there is none
     timeline: the instants of its bars, and the rows at which a sample may end
     clock: the calendar of its bars
+    shortfalls: what other series lack for its bars
     """
 
     symbol: str
@@ -43,6 +46,7 @@ class SymbolSeries:
     newest_settled: Rows
     timeline: Timeline
     clock: TradingClock
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def kept_rows(self) -> int:
@@ -89,7 +93,9 @@ def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, i
         columns = divider.features(build)(strategy, frames)
     except TrainingDataError as error:
         raise TrainingDataError(f"{symbol}: {error.detail}", hint=error.hint, symbol=symbol, **error.context) from error
-    opens = opens_of(frames[base])
+    opens, closes = opens_of(frames[base]), closes_at(frames[base], base, strategy.calendar)
+    shortfalls = find_shortfalls(strategy, frames.others, opens, closes)
+    check_other_series(symbol, shortfalls, len(opens))
     if is_strict or not len(opens):
         check_length(strategy, symbol, len(opens), columns.warmup)
     check_finite(symbol, columns, opens)
@@ -98,6 +104,5 @@ def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, i
     window_begins = np.arange(len(opens)) - (strategy.model.sequence_length - 1)
     is_candidate = (measured.settled >= 0) & (newest >= 0) & (window_begins >= columns.first_rows())
     rows = np.flatnonzero(is_candidate).astype(np.int64)
-    closes = closes_at(frames[base], base, strategy.calendar)
     timeline = Timeline(opens, closes, rows, measured.settled[rows])
-    return SymbolSeries(symbol, columns, measured, newest, timeline, divider.clocks[base])
+    return SymbolSeries(symbol, columns, measured, newest, timeline, divider.clocks[base], shortfalls)

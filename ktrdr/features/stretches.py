@@ -129,7 +129,7 @@ def clock_for(strategy: Strategy, symbol: str, bars: SymbolBars, timeframe: Time
 
 
 def opens_of(frame: pl.DataFrame) -> Instants:
-    return frame["timestamp"].to_numpy().astype("datetime64[us]")
+    return frame["timestamp"].to_numpy().astype("datetime64[us]", copy=False)
 
 
 def _joined(stretches: list[Stretch], columns: list[Columns]) -> Columns:

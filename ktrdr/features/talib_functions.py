@@ -60,6 +60,22 @@ class Slot:
     free: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """All about one indicator that does not depend on bars, so that many symbols share it.
+
+    resolved: with canonical names and every default
+    sources: what the function's inputs read
+    features: its columns
+    warmup: leading rows on which it is undefined
+    """
+
+    resolved: Indicator
+    sources: tuple[str, ...]
+    features: tuple[Feature, ...]
+    warmup: int
+
+
 class TalibFunctions:
     """All of TA-Lib's functions by name, in any case. Stateless, so it may be shared by threads."""
 
@@ -97,43 +113,33 @@ class TalibFunctions:
 
     def resolve(self, indicator: Indicator) -> Indicator:
         """The same indicator with canonical names and every default written out; it must have no faults."""
-        function = indicator.name.lower()
-        parameters: dict[str, int | float] = {
-            known.name: int(known.default) if known.integer else known.default for known in known_parameters(function)
-        }
-        for key, value in indicator.parameters.items():
-            name = canonical(key)
-            parameters[name] = value if isinstance(parameters[name], int) else float(value)
-        return indicator.model_copy(update={"name": function, "parameters": parameters})
+        return _compiled(indicator).resolved
 
     def features(self, indicator: Indicator) -> tuple[Feature, ...]:
         """The columns that `compute` makes, in its order."""
-        function, outputs = indicator.name.lower(), _info(indicator.name.lower())["output_names"]
-        base = indicator.as_ or _default_name(self.resolve(indicator))
-        names = [base] if len(outputs) == 1 else [f"{base}.{output}" for output in outputs]
-        scales = _scales(function, tuple(_columns(indicator)))
-        return tuple(Feature(name, scale) for name, scale in zip(names, scales, strict=True))
+        return _compiled(indicator).features
 
     def feature_names(self, indicator: Indicator) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features(indicator))
 
     def warmup(self, indicator: Indicator) -> int:
         """Leading rows on which the indicator is undefined."""
-        resolved = self.resolve(indicator)
-        return lookback(resolved.name, resolved.parameters) + ("returns" in _columns(indicator))
+        return _compiled(indicator).warmup
 
     def compute(self, indicators: Sequence[Indicator], bars: pl.DataFrame) -> Iterator[dict[str, Series]]:
         """Compute TA-Lib's values for every bar: name -> [bars], float64, NaN in warm-up rows."""
         return (self._compute(indicator, bars) for indicator in indicators)
 
     def _compute(self, indicator: Indicator, bars: pl.DataFrame) -> dict[str, Series]:
-        resolved, names, warmup = self.resolve(indicator), self.feature_names(indicator), self.warmup(indicator)
-        if bars.height <= warmup:
+        compiled = _compiled(indicator)
+        names = [feature.name for feature in compiled.features]
+        if bars.height <= compiled.warmup:
             return {name: np.full(bars.height, np.nan) for name in names}
-        values = call(resolved.name, [source_series(bars, name) for name in _columns(resolved)], resolved.parameters)
+        inputs = [source_series(bars, name) for name in compiled.sources]
+        values = call(compiled.resolved.name, inputs, compiled.resolved.parameters)
         columns = [np.asarray(each, dtype=np.float64) for each in values]
         for column in columns:
-            column[:warmup] = np.nan  # TA-Lib fills integer outputs with zeros
+            column[: compiled.warmup] = np.nan  # TA-Lib fills integer outputs with zeros
         return dict(zip(names, columns, strict=True))
 
 
@@ -306,6 +312,31 @@ def _bound(function: str, parameter: Parameter, refused: float) -> str:
 
 
 # Names and scales.
+
+
+@lru_cache(maxsize=1024)
+def _compiled(indicator: Indicator) -> _Compiled:
+    """The indicator must have no faults."""
+    resolved, sources = _resolved(indicator), tuple(_columns(indicator))
+    warmup = lookback(resolved.name, resolved.parameters) + ("returns" in sources)
+    return _Compiled(resolved, sources, _features(resolved, sources), warmup)
+
+
+def _resolved(indicator: Indicator) -> Indicator:
+    function = indicator.name.lower()
+    parameters: dict[str, int | float] = {
+        known.name: int(known.default) if known.integer else known.default for known in known_parameters(function)
+    }
+    for key, value in indicator.parameters.items():
+        name = canonical(key)
+        parameters[name] = value if isinstance(parameters[name], int) else float(value)
+    return indicator.model_copy(update={"name": function, "parameters": parameters})
+
+
+def _features(resolved: Indicator, sources: tuple[str, ...]) -> tuple[Feature, ...]:
+    base, own = resolved.as_ or _default_name(resolved), outputs(resolved.name)
+    names = [base] if len(own) == 1 else [f"{base}.{output}" for output in own]
+    return tuple(Feature(*pair) for pair in zip(names, _scales(resolved.name, sources), strict=True))
 
 
 def _columns(indicator: Indicator) -> list[str]:

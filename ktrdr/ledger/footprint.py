@@ -116,13 +116,20 @@ class EvaluatedBars:
         timeframe = strategy.timeframes[0]
         instants = np.empty(len(rows), "datetime64[us]")
         closes = np.empty(len(rows))
-        for number, symbol in enumerate(names):
-            own, frame = symbols == number, bars[symbol][timeframe]
+        for number, own in _by_symbol(symbols).items():
+            frame = bars[names[number]][timeframe]
             instants[own] = closings.closes_at(frame, timeframe, strategy.calendar)[rows[own]]
             closes[own] = frame["close"].to_numpy()[rows[own]]
         return cls(timeframe, instants, closes, symbols)
 
     @property
     def footprint(self) -> Footprint:
-        masks = [self.symbols == number for number in np.unique(self.symbols)]
-        return Footprint(tuple(Track.of(self.timeframe, self.instants[own], self.closes[own]) for own in masks))
+        groups = _by_symbol(self.symbols).values()
+        return Footprint(tuple(Track.of(self.timeframe, self.instants[own], self.closes[own]) for own in groups))
+
+
+def _by_symbol(symbols: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    """The samples of each symbol, which may stand in any order, by its number."""
+    order = np.argsort(symbols, kind="stable")
+    numbers, begins = np.unique(symbols[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, begins[1:]), strict=True))

@@ -35,6 +35,8 @@ def with_instants(
         columns["closes_at"] = clock.closes(stamps, np.timedelta64(timeframe.length))
     if calendar is not None:
         columns["session_close"] = session_closes(stamps, timeframe, calendar)
+    if not columns:
+        return frame
     return frame.with_columns(pl.Series(name, values).dt.replace_time_zone("UTC") for name, values in columns.items())
 
 
@@ -116,4 +118,4 @@ def _load_days(calendar: str) -> _Days | None:
 
 
 def _instants(stamps: pl.Series) -> Instants:
-    return stamps.to_numpy().astype("datetime64[us]")
+    return stamps.to_numpy().astype("datetime64[us]", copy=False)

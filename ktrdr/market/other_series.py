@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -30,6 +31,23 @@ class SeriesKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.timeframe}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Bars of a symbol that lack another series: it has nothing yet, or nothing that is new enough.
+
+    series: such as `SPY 1d` or `table macro`
+    mend: the command that brings what is missing
+    rows: how many bars
+    first, last: opening instants of the first and the last of them
+    """
+
+    series: str
+    mend: str
+    rows: int
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,6 +38,7 @@ _SEAL = b'"seal": "'
 # Of each group its end and its checksum, then the checksum of the rest, all in hexadecimal.
 _END_DIGITS, _CRC_DIGITS = 12, 8
 _FOOTER_BYTES = 1 << 17
+_SMALL_BYTES = 1 << 20
 _AT_ONCE = 2
 _MICROSECOND = 1_000_000
 
@@ -107,7 +108,8 @@ def read(path: Path, since: datetime | None = None, until: datetime | None = Non
 
     Raises StorageError when they are not, bit for bit, what `write` wrote, nor bars that pass every check.
     """
-    with storage_errors(path), path.open("rb") as file:
+    with storage_errors(path), path.open("rb") as opened:
+        file = _in_memory_if_small(opened)
         footer = _read_footer(file)
         if not footer.is_ours:
             return _read_foreign(file, path, footer, since, until)
@@ -185,8 +187,13 @@ class _Footer:
         return str(self.about["seal"])[-_CRC_DIGITS:] if self.is_ours else f"{self.size}"
 
 
+def _in_memory_if_small(file: IO[bytes]) -> IO[bytes]:
+    """Polars decodes bytes in memory in half the time that it needs for a small file."""
+    return io.BytesIO(file.read()) if os.fstat(file.fileno()).st_size <= _SMALL_BYTES else file
+
+
 def _read_footer(file: IO[bytes]) -> _Footer:
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
     tail = _bytes(file, max(0, size - _FOOTER_BYTES), size)
     needed = int.from_bytes(tail[-8:-4], "little") + 8
     if len(tail) < needed <= size:
@@ -222,6 +229,8 @@ def _decoded(file: IO[bytes], groups: range) -> pl.DataFrame:
 
 
 def _cut(frame: pl.DataFrame, since: datetime | None, until: datetime | None) -> pl.DataFrame:
+    if since is None and until is None:
+        return frame
     stamps = frame["timestamp"].to_physical()
     first = 0 if since is None else int(stamps.search_sorted(_micros(since)))
     end = len(frame) if until is None else int(stamps.search_sorted(_micros(until)))

@@ -43,10 +43,8 @@ def plot_importance(results: ExplanationResults, strategy: str) -> bytes:
     gains = [group.gain for group in shown if group.gain is not None]
     figure, axes = new_bars(title, len(shown), width=0.49 if gains else 0.72)
     bars = [Bar.of(group.name, group.indicator, group.importance) for group in shown]
-    heading = (
-        f"Loss by shuffling, in {UNITS[results.measure]}, mean of {results.repeats} repeats; lines: 95% confidence"
-    )
-    draw_bars(axes, bars, heading)
+    repeats = "" if gains else f", mean of {results.repeats} repeats"
+    draw_bars(axes, bars, f"Loss by shuffling, in {UNITS[results.measure]}{repeats}; lines: 95% confidence")
     if gains:
         _draw_gains(figure, axes, gains)
     return png(figure)

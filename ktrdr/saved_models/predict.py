@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.features.columns import Columns, build_features
-from ktrdr.features.stretches import Divider
+from ktrdr.features.other_series import find_shortfalls
+from ktrdr.features.stretches import Divider, opens_of
 from ktrdr.instants import format_instant
 from ktrdr.market import closings
+from ktrdr.market.sessions import instant
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.saved_models.trained_model import TrainedModel
 from ktrdr.timeframe import Timeframe
@@ -74,6 +76,7 @@ def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -
     ends = np.flatnonzero(begins >= first_rows)
     ends = ends[ends >= base.height - last]
     if not len(ends):
+        _check_other_series(strategy, symbol, bars)
         raise _too_few_bars(symbol, base["timestamp"], columns, length, is_cut=bool((begins >= first_rows).any()))
     first = int(begins[ends[0]])
     values = columns.values[first:]
@@ -82,6 +85,21 @@ def last_windows(strategy: Strategy, symbol: str, bars: SymbolBars, last: int) -
     timestamps = base["timestamp"].gather(ends).to_numpy().astype("datetime64[us]")
     number = first - columns.warmup
     return Windows(values, length, number, begins[ends] - first, timestamps, base["close"].gather(ends).to_numpy())
+
+
+def _check_other_series(strategy: Strategy, symbol: str, bars: SymbolBars) -> None:
+    """Raises TrainingDataError where another series has nothing that is new enough for the newest bar."""
+    base = strategy.timeframes[0]
+    opens = opens_of(bars[base])
+    closes = closings.closes_at(bars[base], base, strategy.calendar)
+    for each in find_shortfalls(strategy, bars.others, opens, closes):
+        if each.last == instant(opens[-1]):
+            raise TrainingDataError(
+                f"{each.series} has nothing that is new enough for the newest bars of {symbol}, since "
+                f"{format_instant(each.first, 'seconds')}.",
+                hint=f"load what is missing with: {each.mend}",
+                symbol=symbol,
+            )
 
 
 def _too_few_bars(

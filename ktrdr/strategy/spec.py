@@ -241,7 +241,7 @@ class IndicatorEntry(Section):
     @property
     def formula(self) -> str:
         """What it computes, as the strategy writes it."""
-        return str(getattr(self, self.key))
+        return f"{getattr(self, self.key)} of {self.symbol}" if self.symbol else str(getattr(self, self.key))
 
 
 class Indicator(IndicatorEntry):
@@ -262,6 +262,10 @@ class Indicator(IndicatorEntry):
     timeframe: OnTimeframe = None
     symbol: OnSymbol = None
     parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        own = (self.name, self.as_, self.source, self.sources, self.timeframe, self.symbol)
+        return hash((*own, *sorted(self.parameters.items())))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

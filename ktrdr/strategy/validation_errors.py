@@ -162,7 +162,11 @@ def _fault(details: ErrorDetails, path: Path, document: Document) -> Fault:
     choices = _choices(details)
     suggestion = _suggestion(value, choices) if isinstance(value, str) else None
     if details["loc"][:1] == ("indicators",) and details["loc"][3:4] == ("parameters",):
-        suggestion = nearest(str(path[-1]), INDICATOR_KINDS[str(details["loc"][2])].keys)
+        own, key = INDICATOR_KINDS[str(details["loc"][2])], str(path[-1])
+        if others := [kind.key for kind in INDICATOR_KINDS.values() if key in kind.keys]:
+            message = f"is a key of an entry with {others[0]}, and not of one with {own.key}"
+            return Fault(path_text(path), message, plain(value), line=line)
+        suggestion = nearest(key, own.keys)
     return Fault(
         path_text(path), f"must {_rule(details, path, choices)}; it is {shown(value)}", plain(value), suggestion, line
     )

@@ -55,9 +55,11 @@ async def test_the_schema_is_a_json_schema(client: httpx.AsyncClient) -> None:
 
 async def test_indicators_are_listed_and_shown(client: httpx.AsyncClient) -> None:
     indicators = (await client.get(f"{API}/indicators")).json()["indicators"]
+    names = (await client.get(f"{API}/indicators")).json()["expression_names"]
     macd = (await client.get(f"{API}/indicators/macd")).json()
 
     assert len(indicators) > 150
+    assert {"volume", "mean(x, n)", "lag(x, n=1)"} <= {each["call"] for each in names}
     assert macd["outputs"] == ["macd", "macdsignal", "macdhist"]
     assert macd["warmup"] == 33
     missing = assert_problem(await client.get(f"{API}/indicators/macdd"), 404, "indicator_not_found")

@@ -15,6 +15,8 @@ from starlette.routing import Route
 from ktrdr.api.app import create_app
 from ktrdr.bootstrap import build_services
 from ktrdr.cli import command_line
+from ktrdr.features.expressions.functions import FUNCTIONS
+from ktrdr.features.expressions.series import SERIES
 from ktrdr.settings import Settings
 from ktrdr.strategy.loading import strategy_schema
 
@@ -101,6 +103,13 @@ def test_every_key_of_a_strategy_is_in_strategies_md() -> None:
 
     assert {"epochs", "patience", "hidden_size", "period", "threshold", "scaling"} <= every
     assert not [key for key in every if f"`{key}`" not in page]
+
+
+def test_every_name_of_expressions_is_in_strategies_md() -> None:
+    page = (DOCS / "strategies.md").read_text(encoding="utf-8")
+
+    assert not [name for name in SERIES if f"`{name}`" not in page]
+    assert not [each.signature for each in FUNCTIONS.values() if f"| `{each.signature}` |" not in page]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -26,7 +26,19 @@ def test_list_takes_a_word(server: FakeServer, ktrdr: Run) -> None:
 
     assert [row.split()[0] for row in ktrdr("indicators", "list").out.splitlines()] == ["name", "RSI", "SMA"]
     assert [row.split()[0] for row in ktrdr("indicators", "list", "MOMENTUM").out.splitlines()] == ["name", "RSI"]
-    assert ktrdr("indicators", "list", "--json").json == {"indicators": [RSI, SMA]}
+    assert ktrdr("indicators", "list", "--json").json["indicators"] == [RSI, SMA]
+
+
+def test_list_names_what_expressions_may_hold_below(server: FakeServer, ktrdr: Run) -> None:
+    mean = {"name": "mean", "call": "mean(x, n)", "title": "mean of the last n bars"}
+    server.on("GET", "/indicators", {"indicators": [RSI], "expression_names": [mean]})
+
+    assert "mean(x, n)" in ktrdr("indicators", "list").out
+    assert [row.split("  ")[0] for row in ktrdr("indicators", "list", "expression").out.splitlines()][
+        -1
+    ] == "mean(x, n)"
+    assert "mean(x, n)" not in ktrdr("indicators", "list", "momentum").out
+    assert ktrdr("indicators", "list", "mean", "--json").json == {"indicators": [], "expression_names": [mean]}
 
 
 def test_show_gives_the_lines_for_a_strategy(server: FakeServer, ktrdr: Run) -> None:

@@ -23,6 +23,7 @@ from ktrdr.api.services.search_service import SearchService
 from ktrdr.api.services.series_service import SeriesService
 from ktrdr.api.services.strategy_service import StrategyService
 from ktrdr.api.services.system_service import SystemService
+from ktrdr.api.services.table_service import TableService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.jobs.service import JobService
@@ -38,6 +39,7 @@ class Services:
     data: DataService
     jobs: JobService
     series: SeriesService
+    tables: TableService
     strategies: StrategyService
     models: ModelService
     bundles: BundleService

@@ -49,7 +49,8 @@ class Formulas:
         """All of them in one pass over the bars: name -> [bars], float64, NaN where undefined."""
         if not entries:
             return
-        values = bars.select(_values(entry).alias(str(place)) for place, entry in enumerate(entries))
+        compiled = (_compiled(entry.expr, tuple(entry.parameters.items())) for entry in entries)
+        values = bars.select(values.alias(str(place)) for place, values in enumerate(compiled))
         for place, entry in enumerate(entries):
             yield {entry.as_: _column(values[str(place)], self.warmup(entry))}
 
@@ -64,8 +65,9 @@ def _read(text: str, parameters: tuple[tuple[str, int | float], ...]) -> Term:
     return read_expression(text, dict(parameters))
 
 
-def _values(entry: Expression) -> pl.Expr:
-    return defined(read(entry).values())
+@lru_cache(maxsize=1024)
+def _compiled(text: str, parameters: tuple[tuple[str, int | float], ...]) -> pl.Expr:
+    return defined(_read(text, parameters).values())
 
 
 def _column(values: pl.Series, warmup: int) -> Series:

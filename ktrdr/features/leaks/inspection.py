@@ -76,11 +76,11 @@ class Inspection:
             one = _Symbol(self, number, history)
             known = one.truncation.build_columns(history.until(one.end))
             yield from one.leaks(known) if number in inspected else one.training_value_leaks(known)
-            training_rows.append(known.values[one.held[: one.end + 1]])
+            training_rows.append(known.values.T[:, one.held[: one.end + 1]])
             ends.append(history.closed_at(one.end))
         if self.goes_on():
             self._count(histories, len(inspected))
-            again = self.fit(self.strategy.features.scaling, np.concatenate(training_rows))
+            again = self.fit(self.strategy.features.scaling, np.concatenate(training_rows, axis=1).T)
             yield from scaler_leaks(dataset, again, instant_text(max(ends)))
             yield from target_leaks(self.strategy, dataset, instant_text(max(ends)))
 
@@ -139,15 +139,15 @@ class _Symbol:
 
     def _label_leaks(self) -> Iterator[Leak]:
         outcomes = Outcomes(self.all.strategy.labels, self.symbol, self.measure, self.all.tally)
-        own = self.all.dataset.train.symbols == self.number
-        measures = self.all.dataset.train.measures[own]
+        train = self.all.dataset.train
+        measures = train.measures[train.of_symbol(self.number)]
         yield from outcomes.leaks_at_end(self.history, self.train.rows, self.train.settled, measures)
         yield from outcomes.leaks(self.history, self._labelled())
 
     def _labelled(self) -> Rows:
         """The last bars of evenly chosen samples of all parts, and of those next to the borders."""
         parts = (self.all.dataset.train, self.all.dataset.validation, self.all.dataset.test)
-        rows = [part.rows[part.symbols == self.number] for part in parts if part is not None]
+        rows = [part.rows[part.of_symbol(self.number)] for part in parts if part is not None]
         at_borders = np.concatenate([each[[0, -1]] for each in rows if len(each)])
         every = np.concatenate(rows)
         evenly = every[np.linspace(0, len(every) - 1, min(len(every), self.all.effort.labels)).astype(int)]
@@ -183,7 +183,7 @@ class _Symbol:
     @cached_property
     def _targets(self) -> Targets:
         part = self.all.dataset.train
-        own = part.symbols == self.number
+        own = part.of_symbol(self.number)
         return Targets.of(self.train, part.measures[own], part.labels[own], self.all.dataset.is_regression)
 
     @cached_property
@@ -194,7 +194,7 @@ class _Symbol:
 
     def _values(self, lag: int) -> NDArray[np.float64]:
         part = self.all.dataset.train
-        place = int(np.argmax(part.symbols == self.number))
+        place = part.of_symbol(self.number).start
         ends = self._targets.rows + (part.ends[place] - part.rows[place])
         return np.asarray(self.all.dataset.values[ends - lag], np.float64)
 

@@ -35,7 +35,7 @@ class Samples:
 
     @classmethod
     def of(cls, name: str, part: Part, symbol: int) -> Samples:
-        own = part.symbols == symbol
+        own = part.of_symbol(symbol)
         return cls(name, part.rows[own], part.settled[own])
 
 
@@ -138,29 +138,23 @@ def value_leaks(
     """Columns whose values in the dataset differ from the features made from the bars, in rows `compared`."""
     symbol, rows = dataset.symbols[number], np.flatnonzero(compared)
     offset = first_row(dataset, number)
-    for place, name in enumerate(dataset.feature_names):
-        used = dataset.values[rows + offset, place]
-        with np.errstate(over="ignore"):
-            made = ((values[rows, place] - dataset.scaler.center[place]) / dataset.scaler.scale[place]).astype(
-                np.float32
-            )
-        differs = (used != made) & ~(np.isnan(used) & np.isnan(made))
-        if not differs.any():
-            continue
-        at = int(np.argmax(differs))
-        one, other = shown(float(used[at]), float(made[at]))
+    used, made = dataset.values[rows + offset], dataset.scaler.transform(values[rows])
+    differs = (used != made) & ~(np.isnan(used) & np.isnan(made))
+    for place in np.flatnonzero(differs.any(axis=0)):
+        name, at = dataset.feature_names[place], int(np.argmax(differs[:, place]))
+        pair = float(used[at, place]), float(made[at, place])
+        one, other = shown(*pair)
         instant = instant_text(history.closed_at(int(rows[at])))
         detail = (
             f"feature {name} of {symbol} at {instant} is {one} in the training, scaled, and {other} when made from "
             "the bars known then: its origin is unknown."
         )
-        pair = float(used[at]), float(made[at])
         yield Leak.of(Kind.FOREIGN_VALUES, symbol, name, instant, pair, detail)
 
 
 def first_row(dataset: Dataset, number: int) -> int:
     """The offset from a row of a symbol's bars to its row in the dataset's values."""
-    place = int(np.argmax(dataset.train.symbols == number))
+    place = dataset.train.of_symbol(number).start
     return int(dataset.train.ends[place] - dataset.train.rows[place])
 
 

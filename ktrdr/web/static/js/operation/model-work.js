@@ -59,7 +59,12 @@ const explain = ({ operation_id: id }) => showStarted(() => api.startExplanation
 async function ablate({ operation_id: id }) {
   const text =
     "The model is trained again without each of its indicators, on the same bars with the same seed. Each of these trainings is another try at the validation rows, which the ledger counts.";
-  const form = { title: "Leave out each indicator", fields: [h("p", {}, text)], action: "Start it", refusal: "Not now" };
+  const form = {
+    title: "Leave out each indicator",
+    fields: [h("p", {}, text)],
+    action: "Start it",
+    refusal: "Not now",
+  };
   if (await filledIn(form)) await showStarted(() => api.startAblation(id));
 }
 

@@ -10,6 +10,8 @@ import { words } from "../format.js";
 import { parseField, setValueAt, valueAt } from "./schema.js";
 
 /** Indicators that are offered next; the same one twice would be a fault. */
+const USUAL_FORMULA = { expr: "close / ema(close, n) - 1", as: "gap", n: 20 };
+const FORMULA_NOTE = "Over open, high, low, close and volume; a number that it names stands beside it.";
 const USUAL_INDICATORS = ["rsi", "sma", "macd", "bbands", "atr", "adx", "obv", "ema"];
 
 const OPEN_SECTIONS = new Set(["model", "training", "indicators"]);
@@ -19,7 +21,7 @@ const SUGGESTED = new Map([["patience", 10]]);
 
 /**
  * @typedef {{ element: HTMLElement, isGroup: boolean, description?: string }} Place
- * @typedef {{ name: string } & Record<string, Json>} IndicatorEntry One indicator in the document.
+ * @typedef {Record<string, Json>} IndicatorEntry One indicator or formula in the document.
  */
 
 export class SchemaForm {
@@ -256,11 +258,15 @@ export class SchemaForm {
     const next = USUAL_INDICATORS.find((name) => !present.has(name)) ?? USUAL_INDICATORS[0];
     const add = h("button", { type: "button" }, "Add an indicator");
     add.addEventListener("click", () => this.#set(path, [...entries, { name: next }], true));
+    const addFormula = h("button", { type: "button" }, "Add a formula");
+    addFormula.addEventListener("click", () => this.#set(path, [...entries, USUAL_FORMULA], true));
     const boxes = entries.map((entry, index) => {
       const others = entries.filter((_, place) => place !== index);
-      return this.#indicator([...path, index], entry, () => this.#set(path, others.length ? others : undefined, true));
+      const onRemove = () => this.#set(path, others.length ? others : undefined, true);
+      const own = [...path, index];
+      return "expr" in entry ? this.#formula(own, entry, onRemove) : this.#indicator(own, entry, onRemove);
     });
-    return h("div", {}, boxes, add);
+    return h("div", {}, boxes, add, " ", addFormula);
   }
 
   /**
@@ -271,18 +277,24 @@ export class SchemaForm {
   #indicator(path, entry, onRemove) {
     const { name = "" } = entry;
     const { title: heading = "Indicator", parameters = [] } = this.#indicators.get(String(name).toLowerCase()) ?? {};
-    const input = h("input", { id: idOf([...path, "name"]), value: name, list: "indicator-names" });
+    const input = h("input", { id: idOf([...path, "name"]), value: String(name), list: "indicator-names" });
     input.addEventListener("change", () => this.#set(path, { name: input.value.trim().toLowerCase() }, true));
-    const remove = h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}` }, "Remove");
-    remove.addEventListener("click", onRemove);
     const fields = parameters.map((parameter) => this.#parameter(path, entry, parameter));
     const chooser = this.#framed([...path, "name"], "Function", "", input);
-    return h(
-      "fieldset",
-      { class: "indicator" },
-      h("legend", {}, heading),
-      h("div", { class: "fields" }, chooser, fields, h("div", { class: "field" }, remove)),
-    );
+    return framedEntry(heading, [chooser, ...fields], String(name), onRemove);
+  }
+
+  /**
+   * A formula, its name, and the numbers that it names.
+   * @param {Path} path
+   * @param {IndicatorEntry} entry
+   * @param {() => void} onRemove
+   */
+  #formula(path, { expr: _, as: name = "", timeframe: __, ...numbers }, onRemove) {
+    const formula = this.#field([...path, "expr"], { type: "string", maxLength: 1000, description: FORMULA_NOTE });
+    const named = this.#field([...path, "as"], { type: "string", maxLength: 64 });
+    const fields = Object.keys(numbers).map((key) => this.#field([...path, key], { type: "number" }));
+    return framedEntry("Formula", [formula, named, ...fields], String(name), onRemove);
   }
 
   /**
@@ -325,6 +337,23 @@ function section(key, { description, element }, isOpen) {
     { class: "section", open: isOpen, data: { path: key } },
     h("summary", {}, words(key), text),
     element,
+  );
+}
+
+/**
+ * @param {string} heading
+ * @param {HTMLElement[]} fields
+ * @param {string} name
+ * @param {() => void} onRemove
+ */
+function framedEntry(heading, fields, name, onRemove) {
+  const remove = h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}` }, "Remove");
+  remove.addEventListener("click", onRemove);
+  return h(
+    "fieldset",
+    { class: "indicator" },
+    h("legend", {}, heading),
+    h("div", { class: "fields" }, fields, h("div", { class: "field" }, remove)),
   );
 }
 
