@@ -10,13 +10,17 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(WEB)
 # A file's tests stay together, because they share servers.
 TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help setup demo test test-fast lint format bench chaos clean
+# Engines that the backtest is compared with need other releases than ktrdr's packages: a Python of their own.
+ENGINES := .engines
+
+.PHONY: help setup engines demo test test-fast lint format bench chaos clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       train a model on real AAPL bars through the whole system, and watch it live"
 	@echo "make test       run all tests"
 	@echo "make test-fast  run those that need no process and no browser: two minutes"
+	@echo "make engines    install NautilusTrader and backtrader, which make test then compares the backtest with"
 	@echo "make setup      create $(VENV) with ktrdr in it ($(BIN)/ktrdr)"
 	@echo "make lint       style, types and import contracts, of the dashboard's scripts too"
 	@echo "make format     format the code"
@@ -38,6 +42,15 @@ $(WEB_READY): $(VENV)/.ready $(WEB)/package-lock.json $(WEB)/package.json
 	@echo "Installing the tools for the dashboard's scripts"
 	@$(BIN)/python -m pip install --quiet --group web
 	@$(NPM) ci --ignore-scripts --prefer-offline --silent
+	@touch $@
+
+engines: $(ENGINES)/.ready
+
+$(ENGINES)/.ready: pyproject.toml
+	@test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)
+	@echo "Installing NautilusTrader and backtrader into $(ENGINES)"
+	@$(ENGINES)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(ENGINES)/bin/python -m pip install --quiet --group engines
 	@touch $@
 
 demo: setup
@@ -73,4 +86,4 @@ chaos: setup
 	@$(BIN)/python -m tests.api.survey --examples 300
 
 clean:
-	rm -rf $(VENV) $(WEB)/node_modules .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(ENGINES) $(WEB)/node_modules .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

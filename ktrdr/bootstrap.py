@@ -62,6 +62,7 @@ from ktrdr.market.tables.store import TableStore
 from ktrdr.operations.health import HealthService
 from ktrdr.operations.removal import Removal
 from ktrdr.operations.service import OperationsService
+from ktrdr.plugins.describing import DescribedPlugins
 from ktrdr.registry.runs import SqlRunStore
 from ktrdr.registry.store import SqlOperationStore, sqlite_url
 from ktrdr.settings import Settings, read_settings
@@ -175,7 +176,7 @@ def build_services(
     """
     home = Home(settings.ktrdr_home)
     store = BarStore(home.bars)
-    catalogue = IndicatorCatalogue()
+    catalogue = IndicatorCatalogue(DescribedPlugins(settings.plugin_files))
     registry = registry or _registry(settings)
     operations = OperationsService(
         registry, cache_ttl=settings.operations_cache_ttl, stall_timeout_s=settings.ktrdr_stall_timeout
@@ -194,7 +195,7 @@ def build_services(
     )
     removal = Removal(operations, home)
     ledger = Ledger(home.ledger)
-    runs = RunService(operations, SqlRunStore(registry), catalogue)
+    runs = RunService(operations, SqlRunStore(registry))
     runtime = Runtime(
         home, lock, registry, operations, removal, store, ledger, executor, dispatcher, health, runs, catalogue
     )
@@ -213,14 +214,14 @@ def build_services(
         strategies=StrategyService(catalogue),
         models=models,
         bundles=BundleService(operations, home, ledger),
-        comparisons=ComparisonService(operations, results, catalogue, models=home.models),
+        comparisons=ComparisonService(operations, results, models=home.models),
         analysis=AnalysisService(jobs, training, models, store),
         ablations=AblationService(jobs, dispatcher, models),
         references=ReferenceService(operations),
         results=results,
         retention=RetentionService(operations, removal),
         runs=runs,
-        charts=ChartService(operations, results, store, catalogue),
+        charts=ChartService(operations, results, store),
         ledger=LedgerService(ledger),
         logs=LogService(home.log_file),
         system=SystemService(operations, runtime.readiness, home=home.root, parts=_parts(home)),

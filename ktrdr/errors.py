@@ -5,6 +5,7 @@
             StrategyError         all faults of one strategy, with their paths
             BarsError             rows that break the schema of bars, with their numbers
             CursorError           a metrics cursor outside the valid range
+            PluginError           a plugin cannot be loaded, or does not do what it declares
         NotFoundError             the named thing does not exist
             OperationNotFound
             SeriesNotFound
@@ -17,6 +18,7 @@
             OperationNotTerminal
             OperationTerminal
             CheckpointMismatch    the checkpoint belongs to other data or another strategy
+            PluginMismatch        a plugin has changed or is missing
             ProviderConflict      the bars of one series come from two providers
         TrainingDataError         the bars do not suffice for the requested training
             LeakFound             a value in the training uses data from its future
@@ -156,6 +158,10 @@ class CursorError(InputError):
     code = "invalid_cursor"
 
 
+class PluginError(InputError):
+    code = "plugin_failed"
+
+
 class NotFoundError(KtrdrError):
     code = "not_found"
 
@@ -194,6 +200,10 @@ class OperationTerminal(ConflictError):
 
 class CheckpointMismatch(ConflictError):
     code = "checkpoint_mismatch"
+
+
+class PluginMismatch(ConflictError):
+    code = "plugin_mismatch"
 
 
 class ProviderConflict(ConflictError):

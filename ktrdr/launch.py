@@ -107,6 +107,25 @@ class Backup(Program):
 
 
 @dataclass(frozen=True, slots=True)
+class PluginCheck(Program):
+    """The check of a file of plugins.
+
+    file: the file
+    symbols: names, separated by commas, of stored series that are checked too
+    timeframe: of these
+    json: whether to print JSON
+    """
+
+    command = "plugins check"
+    module = "ktrdr.plugin_check"
+
+    file: Path | None = None
+    symbols: str | None = None
+    timeframe: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryMove(Program):
     """The move of a home's registry into another database.
 
@@ -118,4 +137,36 @@ class RegistryMove(Program):
     module = "ktrdr.registry"
 
     to: str | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Program):
+    """A model that is followed, or whose follow is shown or verified.
+
+    model: operation that trained it
+    symbols: separated by commas; None for those of its training
+    every: seconds between two looks for bars
+    no_load: whether something else loads the bars
+    exec, url, signals: command, address and folder that signals go to
+    show, verify: whether to do that instead
+    replay: a folder for rows of stored bars, which are replayed instead
+    home: the folder that holds the model; None for the setting
+    json: whether to print JSON
+    """
+
+    command = "models follow"
+    module = "ktrdr.follows"
+
+    model: str | None = None
+    symbols: str | None = None
+    every: float | None = None
+    no_load: bool = False
+    exec: str | None = None
+    url: str | None = None
+    signals: Path | None = None
+    show: bool = False
+    verify: bool = False
+    replay: Path | None = None
+    home: Path | None = None
     json: bool = False

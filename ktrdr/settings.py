@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -116,6 +117,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Bytes that the cache of datasets in KTRDR_HOME may take; what was used longest ago goes first.",
     )
+    ktrdr_plugins: str = Field(
+        "",
+        description="Python files with features, labels and networks of your own, separated by : (on Windows by ;).",
+    )
     ktrdr_import_max_rows: int = Field(
         20_000_000, ge=1, description="Rows of a file that is imported; a larger one is refused before it is read."
     )
@@ -158,6 +163,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def plugin_files(self) -> tuple[Path, ...]:
+        """The files of KTRDR_PLUGINS; relative ones lie in the working directory."""
+        named = filter(None, (path.strip() for path in self.ktrdr_plugins.split(os.pathsep)))
+        return tuple(Path(path).expanduser().absolute() for path in named)
+
+    @property
     def api_url(self) -> str:
         """The configured URL, or else the address of the server's own host and port as seen from this machine."""
         host = _WILDCARD_HOSTS.get(self.ktrdr_api_host, self.ktrdr_api_host)
@@ -174,6 +185,11 @@ def read_settings(**overrides: Any) -> Settings:
         raise InputError(faults, hint="correct it in the environment or in .env") from None
     except (SettingsError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"the settings cannot be read: {error}") from None
+
+
+def inherited_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `more` in it, for a program that it starts."""
+    return {**os.environ, **more}  # noqa: TID251 (this is the one reader)
 
 
 def _fault(entry: dict[str, Any]) -> str:

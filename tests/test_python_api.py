@@ -75,6 +75,24 @@ def test_features_of_several_symbols_stand_below_each_other(home: Path) -> None:
         ktrdr.build_features(STRATEGY, [], ["1d"], home=home)
 
 
+def test_another_symbol_and_a_table_are_features(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "rates.csv").write_text("date,release,rate\n2022-05-04,2022-05-04 14:00,1.0\n")
+    with pytest.raises(InputError, match=r"this time of release has no zone"):
+        ktrdr.import_table(tmp_path / "rates.csv", known_at="release", home=home)
+    rates = ktrdr.import_table(tmp_path / "rates.csv", known_at="release", timezone="America/New_York", home=home)
+    assert ktrdr.tables(home=home) == (rates,)
+
+    entries = "[{name: rsi, period: 14, symbol: aapl}, {table: rates, column: rate, as: rate}]"
+    text = STRATEGY.replace("[{name: rsi, period: 14}]", entries)
+    table = ktrdr.build_features(text, "AAPL", ["1d"], start="2022-01-01", end="2022-12-31", home=home)
+
+    assert table.columns == ["timestamp", "log_return", "rsi_14@AAPL", "rate"]
+    first = table.filter(table["rate"].is_not_null())["timestamp"][0]
+    assert f"{first:%Y-%m-%d}" == "2022-05-04"
+    with pytest.raises(InputError, match="cannot be read"):
+        ktrdr.import_table(tmp_path / "gone.csv", known_at="release", home=home)
+
+
 def test_a_training_comes_with_its_tables_and_its_summary(home: Path, tmp_path: Path) -> None:
     trained = ktrdr.train(STRATEGY, "AAPL", ["1d"], output=tmp_path / "one", home=home)
 

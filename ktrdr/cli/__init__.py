@@ -27,6 +27,7 @@ COMMANDS = (
     "ledger",
     "strategies",
     "indicators",
+    "plugins",
     "serve",
     "doctor",
     "home",

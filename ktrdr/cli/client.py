@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.comparison import Comparison
     from ktrdr.payloads.data import QualityReport, Resampled
     from ktrdr.payloads.looks import LedgerAccountDetail, LedgerList
+    from ktrdr.payloads.plugins import Plugins
     from ktrdr.payloads.results import Results
     from ktrdr.payloads.runs import Run, RunTable
     from ktrdr.payloads.selection import LookVerdict
@@ -276,6 +277,11 @@ class Client:
         from ktrdr.api.schemas.strategies import IndicatorList
 
         return self._get(IndicatorList, "indicators")
+
+    def plugins(self) -> Plugins:
+        from ktrdr.payloads.plugins import Plugins
+
+        return self._get(Plugins, "plugins")
 
     def indicator(self, name: str) -> Indicator:
         from ktrdr.api.schemas.strategies import Indicator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ktrdr.cli.output import file_fields, note, print_fields, print_line, print_table, warn
+from ktrdr.cli.output import file_fields, note, print_fields, print_line, print_table, shortened, warn
 from ktrdr.formatting import count, p_value, percentage, score, signed_score
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.evaluation import Lead
     from ktrdr.payloads.explanations import ExplanationResults, FeatureGroup
 
+_WIDTH = 20  # of a formula, which may be long
 _UNITS = {"log_loss": "nats", "squared_error": "squared error"}
 
 
@@ -22,7 +23,7 @@ def print_explanation(results: ExplanationResults) -> None:
         [
             (
                 group.name,
-                group.indicator,
+                shortened(group.indicator, _WIDTH),
                 _with_error(group.importance),
                 percentage(group.accuracy_lost),
                 _p(group.importance.p_value),
@@ -45,7 +46,7 @@ def _print_gains(groups: list[FeatureGroup]) -> None:
     print_table(
         ("name", "indicator", ">share of gain", ">splits"),
         [
-            (group.name, group.indicator, percentage(group.gain), group.splits)
+            (group.name, shortened(group.indicator, _WIDTH), percentage(group.gain), group.splits)
             for group in sorted(groups, key=lambda group: -(group.gain or 0.0))
         ],
         title="What the trees split on in training",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ktrdr.api.schemas.strategies import Indicator, IndicatorParameter
 
 _EXPRESSIONS = "expression"
+_PLUGINS = "Plugins"
 
 app = typer.Typer(no_args_is_help=True, help="The indicators that a strategy may name.")
 
@@ -34,7 +35,8 @@ def list_indicators(
     """List the indicators, all or those of a group.
 
     Groups: cycle, math, momentum, overlap, pattern, price, statistic,
-    volatility, volume; and expression, what only expressions may name.
+    volatility, volume, plugins; and expression, what only expressions may
+    name.
 
     Example:
       ktrdr indicators list momentum
@@ -45,12 +47,14 @@ def list_indicators(
     if as_json:
         print_json({"indicators": _plain(wanted), "expression_names": _plain(named)})
         return
-    print_table(
-        ("name", "title", "parameters", "outputs"),
-        [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
-    )
+    if wanted or not named:
+        print_table(
+            ("name", "title", "parameters", "outputs"),
+            [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
+        )
     if named:
-        print_line()
+        if wanted:
+            print_line()
         print_table(("in expressions also", "which is"), [(one.call, one.title) for one in named])
     if not wanted and not named:
         say(f"No indicator has {word!r} in its name, title or group.")
@@ -104,5 +108,6 @@ def _default(parameter: IndicatorParameter) -> str:
 
 
 def _yaml(indicator: Indicator) -> list[str]:
-    lines = ["indicators:", f"  - name: {indicator.name.lower()}"]
+    key = "plugin" if indicator.group == _PLUGINS else "name"
+    lines = ["indicators:", f"  - {key}: {indicator.name.lower()}"]
     return lines + [f"    {parameter.name}: {_default(parameter)}" for parameter in indicator.parameters]

@@ -27,7 +27,6 @@ from ktrdr.experiments.looks import OpenLook
 from ktrdr.experiments.missing_bars import missing_series
 from ktrdr.experiments.remade_training import RemadeTraining, remake_training
 from ktrdr.features.assemble import add_samples
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import ReadTable, no_tables, with_other_series
 from ktrdr.features.panel import Panel, build_panel
 from ktrdr.ledger.footprint import EvaluatedBars
@@ -114,7 +113,7 @@ def run_backtest(
     """
     on_step(1, 0)
     folds = [remake_training(folder, read_bars, read_table) for folder in request.folders]
-    strategy = with_trading_settings(folds[-1].trained.strategy, request.settings, IndicatorCatalogue())
+    strategy = with_trading_settings(folds[-1].trained.strategy, request.settings)
     symbols = request.symbols or folds[-1].dataset.symbols
     start = folds[-1].trained.start
     bars = with_other_series(

@@ -36,7 +36,7 @@ def missing_series(lacking: Mapping[str, Sequence[Shortfall]]) -> Iterator[str]:
     for series, ((symbol, first), *others) in found.items():
         more = f", and likewise of {counted(len(others), 'other symbol')}" if others else ""
         yield (
-            f"{series} has nothing, or nothing that is new enough, for {counted(first.rows, 'bar')} of {symbol} from "
+            f"{series} is missing or too old for {counted(first.rows, 'bar')} of {symbol} from "
             f"{first.first:%Y-%m-%d} to {first.last:%Y-%m-%d}{more}: no sample holds them; mend it with: {first.mend}"
         )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ktrdr.errors import Fault, InputError
 from ktrdr.features.expressions.formulas import Formulas
 from ktrdr.features.feature import Feature
+from ktrdr.features.plugin_features import PluginFeatures
 from ktrdr.features.sources import Series, source_series
 from ktrdr.features.table_columns import TableColumns
 from ktrdr.features.talib_functions import IndicatorDescription, TalibFunctions
 from ktrdr.market.bars import check_symbol
-from ktrdr.strategy.spec import Expression, Indicator, IndicatorEntry, TableColumn
+from ktrdr.payloads.plugins import Plugins
+from ktrdr.strategy.spec import Expression, Indicator, IndicatorEntry, PluginFeature, TableColumn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,26 +53,45 @@ _KINDS: Mapping[type[IndicatorEntry], IndicatorKind] = {
 
 
 class IndicatorCatalogue:
-    """All kinds of entries. Stateless, so it may be shared by threads."""
+    """All kinds of entries. May be shared by threads.
+
+    `described` says what plugins there are, for a process that must not run them; see `PluginFeatures`.
+    """
+
+    def __init__(self, described: Callable[[], Plugins] | None = None) -> None:
+        self._plugins = PluginFeatures(described)
+        self._kinds: Mapping[type[IndicatorEntry], IndicatorKind] = {**_KINDS, PluginFeature: self._plugins}
+
+    def plugins(self) -> Plugins:
+        """What the files of plugins declare."""
+        return self._plugins.plugins()
 
     def names(self) -> tuple[str, ...]:
         """TA-Lib's functions."""
         return _TALIB.names()
 
     def describe(self, name: str) -> IndicatorDescription:
-        """Raises IndicatorNotFound."""
+        """One of TA-Lib's functions, or a plugin that has no name of these. Raises IndicatorNotFound."""
+        if name.lower() not in _TALIB.names():
+            for described in self._plugins.describe():
+                if described.name == name.lower():
+                    return described
         return _TALIB.describe(name)
 
+    def describe_all(self) -> list[IndicatorDescription]:
+        """TA-Lib's functions and the plugins."""
+        return [*map(_TALIB.describe, _TALIB.names()), *self._plugins.describe()]
+
     def check(self, entry: IndicatorEntry) -> Sequence[Fault]:
-        return (*_KINDS[type(entry)].check(entry), *_symbol_faults(entry))
+        return (*self._kinds[type(entry)].check(entry), *_symbol_faults(entry))
 
     def resolve(self, entry: E) -> E:
-        resolved: E = _KINDS[type(entry)].resolve(entry)
+        resolved: E = self._kinds[type(entry)].resolve(entry)
         return resolved.model_copy(update={"symbol": check_symbol(entry.symbol)}) if entry.symbol else resolved
 
     def features(self, entry: IndicatorEntry) -> tuple[Feature, ...]:
         """The columns that the entry makes; those of another symbol end with its name."""
-        features = _KINDS[type(entry)].features(entry)
+        features = self._kinds[type(entry)].features(entry)
         if not entry.symbol:
             return features
         return tuple(replace(feature, name=f"{feature.name}@{entry.symbol}") for feature in features)
@@ -79,7 +100,7 @@ class IndicatorCatalogue:
         return tuple(feature.name for feature in self.features(entry))
 
     def warmup(self, entry: IndicatorEntry) -> int:
-        return _KINDS[type(entry)].warmup(entry)
+        return self._kinds[type(entry)].warmup(entry)
 
     def feature_columns(self, entry: IndicatorEntry, bars: pl.DataFrame) -> Iterator[Series]:
         """The columns of `features`, [bars] each, free of the scale of prices."""
@@ -94,7 +115,7 @@ class IndicatorCatalogue:
         """The values of each entry on the same bars, in order. Those of one kind are computed together."""
         computed = {
             kind: port.compute([entry for entry in entries if type(entry) is kind], bars)
-            for kind, port in _KINDS.items()
+            for kind, port in self._kinds.items()
         }
         return (next(computed[type(entry)]) for entry in entries)
 

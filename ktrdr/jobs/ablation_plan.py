@@ -15,10 +15,12 @@ from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.splits import fold_count
 from ktrdr.formatting import counted
 from ktrdr.jobs.parts import is_tried_again, next_attempt, part_request, stops_whole
+from ktrdr.jobs.strategies import catalogue_of
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.plan import Finish, Part, Start
 from ktrdr.payloads.ablations import TrainedWithout, UnfinishedAblationResults
 from ktrdr.payloads.jobs import AblationJob, StrategyOnBars, TrainingJob
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import read_card
 from ktrdr.strategy.left_out import LeftOut, leave_out_each
@@ -48,7 +50,8 @@ def ablation_job(model: str, folder: Path) -> AblationJob:
     Raises ArtifactNotFound, StorageError, and ConflictError where there is nothing to leave out, or too much.
     """
     card = read_card(folder)
-    strategy = load_strategy(card["strategy_text"], IndicatorCatalogue())
+    plugins = Plugins.model_validate(card.get("plugins", {}))
+    strategy = load_strategy(card["strategy_text"], IndicatorCatalogue(lambda: plugins))
     trainings = len(list(leave_out_each(card["strategy_text"], strategy)))
     if not 0 < trainings <= MOST_TRAININGS:
         raise ConflictError(
@@ -69,6 +72,7 @@ def ablation_job(model: str, folder: Path) -> AblationJob:
         timeframes=tuple(card["timeframes"]),
         start=card["start"],
         end=card["end"],
+        plugins=plugins,
         model=model,
         folder=folder.name,
         epochs=strategy.training.epochs,
@@ -128,7 +132,7 @@ class AblationPlan:
     @cached_property
     def left_out(self) -> Sequence[LeftOut]:
         """What each training lacks, by the index of the part."""
-        return tuple(leave_out_each(self.job.strategy, load_strategy(self.job.strategy, IndicatorCatalogue())))
+        return tuple(leave_out_each(self.job.strategy, load_strategy(self.job.strategy, catalogue_of(self.job))))
 
     def _error(self, failed: Sequence[Part]) -> Mapping[str, Any]:
         reasons = "; ".join(f"{self.left_out[part.index].name} ({part.operation_id}) {part.reason}" for part in failed)

@@ -14,11 +14,11 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.prediction_look import record_prediction
 from ktrdr.experiments.preflight import preflight_folds
 from ktrdr.features.dataset import Dataset
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
 from ktrdr.features.leaks.gate import audit
 from ktrdr.jobs.analysis_bridge import AnalysisProgressBridge
 from ktrdr.jobs.entry import JobContext, JobStopped
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
 from ktrdr.market.store import BarStore
@@ -33,8 +33,6 @@ from ktrdr.saved_models.export_onnx import export_onnx
 from ktrdr.saved_models.predict import closed_bars, last_windows, predict_last
 from ktrdr.saved_models.trained_model import TrainedModel, load_model
 from ktrdr.saved_models.unsealed import read_unsealing
-from ktrdr.strategy.loading import load_strategy
-from ktrdr.strategy.spec import Strategy
 from ktrdr.training.determinism import make_repeatable
 from ktrdr.training.throughput import Throughput, measure
 
@@ -123,7 +121,7 @@ def _export(job: ExportJob, context: JobContext, bridge: AnalysisProgressBridge)
 
 def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    strategy = _strategy(job)
+    strategy = strategy_of(job)
     make_repeatable(strategy.training.seed, strategy.training.threads)
 
     def timed(dataset: Dataset) -> Throughput:
@@ -139,7 +137,7 @@ def _preflight(job: PreflightJob, context: JobContext, bridge: AnalysisProgressB
 
 def _audit(job: AuditJob, context: JobContext, bridge: AnalysisProgressBridge) -> Results:
     bridge.on_step(1)
-    strategy = _strategy(job)
+    strategy = strategy_of(job)
     bars = _all_bars(job, context)
     report = audit(strategy, bars, lambda done, total: bridge.on_step(2, done, max(total, 1), done), context.stop)
     _check(context.stop)
@@ -180,10 +178,6 @@ def _bars_for(model: TrainedModel, symbol: str, context: JobContext) -> SymbolBa
     )[symbol]
 
 
-def _strategy(job: StrategyOnBars) -> Strategy:
-    return load_strategy(job.strategy, IndicatorCatalogue()).on(job.timeframes)
-
-
 def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]:
     store = BarStore(context.home.bars)
 
@@ -191,4 +185,4 @@ def _all_bars(job: StrategyOnBars, context: JobContext) -> dict[str, SymbolBars]
         return store.read_stored(symbol, timeframe, job.start, job.end)
 
     bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in job.timeframes}) for symbol in job.symbols}
-    return with_other_series(_strategy(job), bars, read, TableStore(context.home.tables).read)
+    return with_other_series(strategy_of(job), bars, read, TableStore(context.home.tables).read)

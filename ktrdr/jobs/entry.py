@@ -12,6 +12,7 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.home import Home
 from ktrdr.jobs.kinds import kind_of
 from ktrdr.payloads.jobs import AnyJob, parse_job
+from ktrdr.plugins.failures import located
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def run_job(job: AnyJob, context: JobContext) -> Outcome:
     module, _, name = kind_of(job).run.partition(":")
     function: JobFunction = getattr(import_module(module), name)
     try:
-        return function(job, context)
+        with located():
+            return function(job, context)
     except JobStopped:
         return Outcome("cancelled")

@@ -9,18 +9,17 @@ from pathlib import PurePosixPath
 from ktrdr.errors import StorageError
 from ktrdr.executors.outcome import PARTS, Outcome, read_outcome
 from ktrdr.experiments.folds import TrainedFold, TrainingInFolds, summarise
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.entry import JobContext
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.jobs import FoldsJob
 from ktrdr.payloads.training import TrainingResults
-from ktrdr.strategy.loading import load_strategy
 
 
 def run(job: FoldsJob, context: JobContext) -> Outcome:
     members: list[str] = json.loads((context.folder / PARTS).read_bytes())
-    strategy = load_strategy(job.strategy, IndicatorCatalogue(), job.parsed).on(job.timeframes)
+    strategy = strategy_of(job, job.parsed)
     training = TrainingInFolds(
         strategy, job.strategy_name, job.strategy, job.symbols, job.start, job.end, is_trial=job.trial is not None
     )

@@ -14,6 +14,7 @@ from ktrdr.executors.outcome import Outcome
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.parts import is_tried_again, job_of_strategy, next_attempt, ordinary, part_request, stops_whole
 from ktrdr.jobs.search_standing import Entry, Standing, TriedPart, trial_results
+from ktrdr.jobs.strategies import catalogue_of
 from ktrdr.operations.bridge import BridgeLayout, ProgressBridge
 from ktrdr.operations.plan import Finish, Part, PartRequest, Start
 from ktrdr.payloads.jobs import FoldsJob, SearchJob, StrategyOnBars, TrainingJob
@@ -142,7 +143,7 @@ class SearchPlan:
 
     @cached_property
     def _catalogue(self) -> IndicatorCatalogue:
-        return IndicatorCatalogue()
+        return catalogue_of(self.job)
 
     def _standing(self, ended: Sequence[Part]) -> Standing:
         trials = [part for part in ended if part.index < self.job.trial_parts and not is_tried_again(part)]

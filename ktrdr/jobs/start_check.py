@@ -8,15 +8,14 @@ from typing import Any
 
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.preflight import check_before_start
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
 from ktrdr.home import Home
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.market.quality import enforce
 from ktrdr.market.store import BarStore
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.tables.store import TableStore
 from ktrdr.payloads.jobs import StrategyOnBars
-from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
 
 # Features of longer histories take seconds, so only their training checks them.
@@ -26,7 +25,7 @@ MAX_ROWS = 50_000
 def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Callable[[], bool]) -> Outcome:
     """Check a StrategyOnBars, the `payload`; `folder` is two levels below the home. Raises TrainingDataError."""
     on_bars = StrategyOnBars.model_validate(payload)
-    strategy = load_strategy(on_bars.strategy, IndicatorCatalogue()).on(on_bars.timeframes)
+    strategy = strategy_of(on_bars)
     bars = _read(strategy, on_bars, Home(folder.parents[1]))
     if sum(frame.height for frames in bars.values() for frame in frames.values()) <= MAX_ROWS:
         check_before_start(strategy, bars)

@@ -9,10 +9,10 @@ from ktrdr.cache import FolderCache
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.fold_data import FoldCache
 from ktrdr.experiments.train import ReadBars, run_training
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.entry import JobContext
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.jobs.training_bridge import TrainingProgressBridge
 from ktrdr.ledger.store import Ledger
 from ktrdr.market.series_file import StoredBars
@@ -23,7 +23,6 @@ from ktrdr.payloads.looks import Door
 from ktrdr.payloads.training import TrainingResults
 from ktrdr.saved_models.reproduce import bars_of
 from ktrdr.settings import read_settings
-from ktrdr.strategy.loading import load_strategy
 from ktrdr.training.fingerprint import CHECKPOINTS
 from ktrdr.training.request import TrainingRequest
 
@@ -32,7 +31,7 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     models = context.home.models
     request = TrainingRequest(
         operation_id=context.operation_id,
-        strategy=load_strategy(job.strategy, IndicatorCatalogue(), job.parsed).on(job.timeframes),
+        strategy=strategy_of(job, job.parsed),
         strategy_name=job.strategy_name,
         strategy_text=job.strategy,
         symbols=job.symbols,

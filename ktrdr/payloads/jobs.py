@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from ktrdr.errors import StorageError
 from ktrdr.payloads.files import FileReading
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.payloads.search import Objective, Parameters, Rung
 from ktrdr.payloads.unsealing import MOST_OF_WHO
 from ktrdr.timeframe import Timeframe
@@ -57,6 +58,11 @@ class StrategyOnBars(BaseModel):
     model_type: the strategy's `model.type`
     symbols, timeframes: of the bars; the first timeframe is that of the samples
     start, end: the days that bars are taken from, both inclusive; None for no bound
+<<<<<<< HEAD
+    plugins: what the files of plugins declared when the work was asked for
+=======
+    other_series: bars of other symbols that features read, such as `SPY 1d`
+>>>>>>> series
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -68,6 +74,11 @@ class StrategyOnBars(BaseModel):
     timeframes: tuple[str, ...]
     start: date | None = None
     end: date | None = None
+<<<<<<< HEAD
+    plugins: Plugins = Plugins()
+=======
+    other_series: tuple[str, ...] = ()
+>>>>>>> series
 
     def describe(self) -> Metadata:
         return {
@@ -80,7 +91,8 @@ class StrategyOnBars(BaseModel):
         }
 
     def uses(self, symbol: str, timeframe: str) -> bool:
-        return symbol in self.symbols and timeframe in self.timeframes
+        is_own = symbol in self.symbols and timeframe in self.timeframes
+        return is_own or f"{symbol} {timeframe}" in self.other_series
 
 
 class EpochsJob(StrategyOnBars, Job):

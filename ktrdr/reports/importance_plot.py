@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_BARS = 30
+_LABEL_WIDTH = 34
 UNITS = {"log_loss": "nats a sample", "squared_error": "training variances of squared error"}
 
 
@@ -31,8 +32,9 @@ class Bar:
 
     @classmethod
     def of(cls, name: str, indicator: str, loss: Lead) -> Self:
-        title = name if name == indicator else f"{name} ({indicator})"
-        return cls(literal(escaped(title)[:40]), loss.lead, loss.interval or (loss.lead, loss.lead))
+        both = f"{name} ({indicator})"
+        title = name if name == indicator or len(both) > _LABEL_WIDTH else both
+        return cls(literal(escaped(title)[:_LABEL_WIDTH]), loss.lead, loss.interval or (loss.lead, loss.lead))
 
 
 def plot_importance(results: ExplanationResults, strategy: str) -> bytes:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ktrdr.features.splits import fold_count
 from ktrdr.formatting import count
+from ktrdr.strategy.section import PluginModel
+from ktrdr.strategy.spec import GradientBoosting
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, SymbolCoverage
@@ -68,7 +70,9 @@ class TrainingReport:
 def model_in_short(strategy: Strategy) -> str:
     """`LSTM 2×64`, `gradient boosting, 15 leaves`."""
     model = strategy.model
-    if model.type == "gradient_boosting":
+    if isinstance(model, PluginModel):
+        return model.type
+    if isinstance(model, GradientBoosting):
         return f"gradient boosting, {model.leaves} leaves"
     name = {"transformer": "Transformer"}.get(model.type, model.type.upper())
     return f"{name} {model.layers}×{model.hidden_size}"

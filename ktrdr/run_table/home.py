@@ -22,10 +22,9 @@ from ktrdr.registry.sqlite_file import connected
 from ktrdr.registry.tables import OperationRow
 from ktrdr.run_table.rows import Runs
 from ktrdr.run_table.summary import RUN_TYPES, parse_summary, summarise
-from ktrdr.strategy.loading import IndicatorCatalogue
 
 
-def read_home(registry: Path, database_url: str, catalogue: IndicatorCatalogue) -> Runs:
+def read_home(registry: Path, database_url: str) -> Runs:
     """All runs in the SQLite file of a home, or in the database that the URL names.
 
     Raises InputError without a registry, and StorageError when it cannot be read or is of another version.
@@ -34,26 +33,26 @@ def read_home(registry: Path, database_url: str, catalogue: IndicatorCatalogue) 
         if database_url:
             # In a thread of its own, because a notebook runs an event loop already.
             with ThreadPoolExecutor(1) as thread:
-                return thread.submit(asyncio.run, _read_database(database_url, catalogue)).result()
+                return thread.submit(asyncio.run, _read_database(database_url)).result()
         if not registry.is_file():
             raise InputError(f"there is no registry in {registry.parent}", hint="name another home, or set KTRDR_HOME")
         with connected(registry) as connection:
-            return _read(connection, catalogue)
+            return _read(connection)
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StorageError(f"the registry cannot be read: {cause}", hint="see what is wrong: ktrdr doctor") from error
 
 
-async def _read_database(url: str, catalogue: IndicatorCatalogue) -> Runs:
+async def _read_database(url: str) -> Runs:
     engine = open_engine(url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_read, catalogue)
+            return await connection.run_sync(_read)
     finally:
         await engine.dispose()
 
 
-def _read(connection: Connection, catalogue: IndicatorCatalogue) -> Runs:
+def _read(connection: Connection) -> Runs:
     if (version := schema.read_version(connection)) != schema.NEWEST:
         raise StorageError(
             f"the registry has layout {version}, and ktrdr {__version__} reads {schema.NEWEST}",
@@ -69,7 +68,7 @@ def _read(connection: Connection, catalogue: IndicatorCatalogue) -> Runs:
             read.add(stored.operation_id)
     for operation in _others(session, read):
         results = read_results(session, [operation.operation_id]).get(operation.operation_id)
-        if summary := summarise(operation, results, catalogue):
+        if summary := summarise(operation, results):
             runs.put(summary, annotations.get(operation.operation_id, Annotations()))
     return runs
 

@@ -10,13 +10,13 @@ from pydantic import JsonValue, ValidationError
 from ktrdr.errors import StorageError, StrategyError
 from ktrdr.jobs.kinds import job_of
 from ktrdr.jobs.parts import TRAINING_TYPE, TRIAL_TYPE
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.operations.operation import Operation
 from ktrdr.payloads.evaluation import NAIVE
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.reading import AnyResults, parse_results
 from ktrdr.payloads.runs import VERSION, Measures, RunKind, RunSummary, Value
 from ktrdr.payloads.training import FoldsResults, TrainingResults
-from ktrdr.strategy.loading import IndicatorCatalogue, load_strategy
 from ktrdr.strategy.settings import settings_by_path
 from ktrdr.strategy.spec import Strategy
 
@@ -28,9 +28,7 @@ RUN_TYPES = frozenset({TRAINING_TYPE, TRIAL_TYPE})
 _PERIOD = "timeperiod"
 
 
-def summarise(
-    operation: Operation, results: Mapping[str, Any] | None, catalogue: IndicatorCatalogue
-) -> RunSummary | None:
+def summarise(operation: Operation, results: Mapping[str, Any] | None) -> RunSummary | None:
     """The run that an operation is; None for one that trains nothing.
 
     Settings or measures are left out where strategy or results cannot be read. Raises StorageError for an unreadable
@@ -39,7 +37,7 @@ def summarise(
     job = job_of(operation)
     if not isinstance(job, TrainingJob | FoldsJob):
         return None
-    strategy = _read_strategy(job, catalogue)
+    strategy = _read_strategy(job)
     is_fold = isinstance(job, TrainingJob) and job.folds > 1
     names = _indicator_names(strategy) if strategy else ()
     return RunSummary(
@@ -79,9 +77,9 @@ def _kind(job: TrainingJob | FoldsJob, *, is_fold: bool) -> RunKind:
     return RunKind.FOLDS if isinstance(job, FoldsJob) else RunKind.TRAINING
 
 
-def _read_strategy(job: TrainingJob | FoldsJob, catalogue: IndicatorCatalogue) -> Strategy | None:
+def _read_strategy(job: TrainingJob | FoldsJob) -> Strategy | None:
     try:
-        return load_strategy(job.strategy, catalogue, job.parsed).on(job.timeframes)
+        return strategy_of(job, job.parsed)
     except StrategyError:
         return None
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ktrdr.errors import StorageError
 from ktrdr.evaluation.outputs import prediction_columns
 from ktrdr.market.series_file import ends
+from ktrdr.plugins.loading import used_plugins
 from ktrdr.saved_models.provenance import code_version, libraries
 from ktrdr.training.files import CARD, FORMAT, METRICS, PREDICTIONS, WEIGHTS, write_file
 from ktrdr.training.observer import EpochMetrics
@@ -77,6 +78,7 @@ def model_card(
         "class_names": list(dataset.class_names),
         "class_weights": class_weights,
         "labels": fingerprint.strategy["labels"],
+        "plugins": used_plugins(request.strategy.plugins).model_dump(mode="json"),
         "sequence_length": dataset.sequence_length,
         "scaler": dataset.scaler.to_dict(),
         "cuts": dataset.cuts.to_dict() if dataset.cuts else None,

@@ -10,7 +10,9 @@ from typing import Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from ktrdr.errors import Fault, StrategyError, nearest
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.document import Document, Path, path_text, read_document
+from ktrdr.strategy.plugin_sections import plugin_faults, with_plugin_types, with_plugins
 from ktrdr.strategy.ranges import find_ranges
 from ktrdr.strategy.spec import INDICATOR_KINDS, IndicatorEntry, Strategy, indicator_kind
 from ktrdr.strategy.trading_faults import trading_faults
@@ -37,6 +39,9 @@ class IndicatorCatalogue(Protocol):
 
     def feature_names(self, entry: IndicatorEntry) -> tuple[str, ...]: ...
 
+    def plugins(self) -> Plugins:
+        """What the files of plugins declare."""
+
 
 def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str, Any] | None = None) -> Strategy:
     """Load a strategy. Raises StrategyError with all faults, ordered by line, and no other error.
@@ -56,6 +61,20 @@ def load_strategy(text: str, catalogue: IndicatorCatalogue, parsed: Mapping[str,
     return strategy
 
 
+def load_resolved(text: str) -> Strategy:
+    """Load a strategy that was loaded before and dumped, with other values in sections that no indicator has a part in.
+
+    What its indicators and plugins are is not checked again. Raises StrategyError.
+    """
+    document = read_mapping(text)
+    strategy, faults = _validated(document)
+    if strategy is not None:
+        faults += _trading_faults(strategy, document)
+    if strategy is None or document.faults or faults:
+        raise StrategyError(presentable([*document.faults, *faults]), hint=HINT)
+    return strategy
+
+
 def read_mapping(text: str) -> Document:
     """The document of a strategy, which is a mapping at least. Raises StrategyError."""
     document = read_document(text)
@@ -72,17 +91,16 @@ def check(document: Document, catalogue: IndicatorCatalogue) -> tuple[Strategy |
     faults = [
         *document.faults,
         *faults,
+        *plugin_faults(document, catalogue),
         *indicators.faults,
         *_timeframe_faults(document),
         *_calendar_faults(document, faults),
     ]
     if strategy is not None:
-        faults += [
-            Fault(path_text(path), message, line=document.line(path)) for path, message in trading_faults(strategy)
-        ]
+        faults += _trading_faults(strategy, document)
     if strategy is None or faults:
         return None, faults
-    return strategy.model_copy(update={"indicators": tuple(indicators.resolved)}), []
+    return with_plugins(strategy, catalogue).model_copy(update={"indicators": tuple(indicators.resolved)}), []
 
 
 def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, Any]:
@@ -95,6 +113,7 @@ def strategy_schema(catalogue: IndicatorCatalogue | None = None) -> dict[str, An
         "description": "A trading model: its network, its training, and what it learns from bars.",
     }
     if catalogue is not None:
+        with_plugin_types(schema, catalogue.plugins())
         name = schema["$defs"]["Indicator"]["properties"]["name"]
         name["anyOf"] = [{"enum": list(catalogue.names())}, {"pattern": "[A-Z]"}]
     return schema
@@ -105,6 +124,10 @@ def _validated(document: Document) -> tuple[Strategy | None, list[Fault]]:
         return Strategy.model_validate(document.data), []
     except ValidationError as error:
         return None, translated(error, document)
+
+
+def _trading_faults(strategy: Strategy, document: Document) -> list[Fault]:
+    return [Fault(path_text(path), message, line=document.line(path)) for path, message in trading_faults(strategy)]
 
 
 def _search_faults(document: Document) -> Iterator[Fault]:

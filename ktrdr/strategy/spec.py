@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
@@ -21,8 +20,10 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ktrdr.payloads.plugins import PluginKind
 from ktrdr.payloads.tables import NAME_PATTERN
 from ktrdr.payloads.trading_rules import Costs, Positions
+from ktrdr.strategy.section import FileHash, LabelSpec, ModelSpec, PluginLabel, PluginModel, Section
 from ktrdr.timeframe import Timeframe
 
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "returns"]
@@ -35,16 +36,29 @@ BOOSTING_RATE = 0.05
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Section(BaseModel):
-    """Base of all sections. Refuses unknown keys and implicit conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, serialize_by_alias=True)
+SHIPPED, PLUGIN = "shipped", "plugin"
 
 
-class ModelSpec(Section):
-    """Settings of all model families."""
+def members_by_type(union: Any) -> dict[str, type[BaseModel]]:
+    """The members of a discriminated union by their types."""
+    members = get_args(get_args(union)[0])
+    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
-    sequence_length: int = Field(20, ge=1, le=2048, description="Bars in one window, the model's input.")
+
+def _shipped_or_plugin(shipped: Any) -> Discriminator:
+    """Tells a type that is a plugin by a name that no shipped one has."""
+    types = members_by_type(shipped)
+
+    def tag(data: Any) -> str:
+        named = data.get("type") if isinstance(data, dict) else getattr(data, "type", None)
+        return PLUGIN if isinstance(named, str) and named not in types else SHIPPED
+
+    return Discriminator(tag)
+
+
+def _only_shipped(schema: JsonSchemaValue) -> None:
+    """Leave out the plugins, which no schema knows that is made without them."""
+    schema.update(schema.pop("oneOf")[0])
 
 
 class Network(ModelSpec):
@@ -100,9 +114,12 @@ class GradientBoosting(ModelSpec):
     l2: float = Field(0.0, ge=0, le=1e6, description="Strength of the pull of leaf values towards zero.")
 
 
+ShippedModel = Annotated[LSTM | GRU | MLP | TCN | Transformer | GradientBoosting, Field(discriminator="type")]
+
 Model = Annotated[
-    LSTM | GRU | MLP | TCN | Transformer | GradientBoosting,
-    Field(discriminator="type", description="The model that is trained."),
+    Annotated[ShippedModel, Tag(SHIPPED)] | Annotated[PluginModel, Tag(PLUGIN)],
+    _shipped_or_plugin(ShippedModel),
+    Field(description="The model that is trained.", json_schema_extra=_only_shipped),
 ]
 
 
@@ -340,7 +357,32 @@ class TableColumn(IndicatorEntry):
         return super().__get_pydantic_json_schema__(core_schema, handler) | {"additionalProperties": False}
 
 
-INDICATOR_KINDS: dict[str, type[IndicatorEntry]] = {kind.key: kind for kind in (Expression, TableColumn, Indicator)}
+class PluginFeature(IndicatorEntry):
+    """A feature of one's own. Parameters of its function are keys next to its name."""
+
+    key: ClassVar[str] = "plugin"
+    required: ClassVar[tuple[str, ...]] = ("plugin",)
+    keys: ClassVar[tuple[str, ...]] = ("plugin", "as", "timeframe", "symbol", "sha256")
+
+    plugin: str = Field(min_length=1, max_length=32, description="A feature that `ktrdr plugins list` shows.")
+    as_: NamedAs | None = Field(
+        None, alias="as", description="Name of the feature; by default made of the plugin and its parameters."
+    )
+    timeframe: OnTimeframe = None
+    symbol: OnSymbol = None
+    sha256: FileHash = None
+    parameters: dict[str, int | float] = Field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        schema["additionalProperties"] = {"type": "number", "description": "A parameter of the plugin."}
+        return schema
+
+
+INDICATOR_KINDS: dict[str, type[IndicatorEntry]] = {
+    kind.key: kind for kind in (Expression, TableColumn, PluginFeature, Indicator)
+}
 """The kinds of entries by the keys that tell them; the last one is what an entry without any is taken for."""
 
 
@@ -354,13 +396,10 @@ def indicator_kind(entry: Any) -> str:
 AnyIndicator = Annotated[
     Annotated[Expression, Tag(Expression.key)]
     | Annotated[TableColumn, Tag(TableColumn.key)]
+    | Annotated[PluginFeature, Tag(PluginFeature.key)]
     | Annotated[Indicator, Tag(Indicator.key)],
     Discriminator(indicator_kind),
 ]
-
-
-class LabelSpec(Section):
-    horizon: int = Field(1, ge=1, le=10_000, description="Bars from a window's last bar to the one that settles it.")
 
 
 class Direction(LabelSpec):
@@ -423,8 +462,15 @@ def _typed(default: str) -> BeforeValidator:
     return BeforeValidator(fill)
 
 
+ShippedLabels = Annotated[Direction | ForwardReturn | TripleBarrier | Trend, Field(discriminator="type")]
+
 Labels = Annotated[
-    Annotated[Direction | ForwardReturn | TripleBarrier | Trend, Field(discriminator="type")], _typed("direction")
+    Annotated[
+        Annotated[ShippedLabels, Tag(SHIPPED)] | Annotated[PluginLabel, Tag(PLUGIN)],
+        _shipped_or_plugin(ShippedLabels),
+        Field(json_schema_extra=_only_shipped),
+    ],
+    _typed("direction"),
 ]
 
 Embargo = Annotated[int, Field(ge=0, le=1_000_000)] | Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
@@ -494,6 +540,14 @@ class Features(Section):
     )
 
 
+class PluginUse(NamedTuple):
+    """A plugin that a strategy uses, and the SHA-256 of its file, which a loaded strategy has."""
+
+    kind: PluginKind
+    name: str
+    sha256: str | None
+
+
 class Strategy(Section):
     name: str = Field(min_length=1, max_length=128, description="What the strategy is called.")
     description: str = Field("", max_length=10_000, description="What it tries, in words.")
@@ -554,7 +608,23 @@ class Strategy(Section):
 
     @property
     def is_regression(self) -> bool:
+        if isinstance(self.labels, PluginLabel):
+            return not self.labels.classes
         return self.labels.type == "forward_return"
+
+    @property
+    def plugins(self) -> tuple[PluginUse, ...]:
+        """What it uses of plugins."""
+        uses = [
+            PluginUse("feature", each.plugin, each.sha256)
+            for each in self.indicators
+            if isinstance(each, PluginFeature)
+        ]
+        if isinstance(self.labels, PluginLabel):
+            uses.append(PluginUse("label", self.labels.type, self.labels.sha256))
+        if isinstance(self.model, PluginModel):
+            uses.append(PluginUse("network", self.model.type, self.model.sha256))
+        return tuple(dict.fromkeys(uses))
 
     @property
     def table_columns(self) -> tuple[TableColumn, ...]:

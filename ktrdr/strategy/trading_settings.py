@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ktrdr.errors import Fault, StrategyError
 from ktrdr.strategy.editing import with_settings
-from ktrdr.strategy.loading import IndicatorCatalogue, load_strategy
+from ktrdr.strategy.loading import load_resolved
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
@@ -17,14 +17,14 @@ SECTIONS = ("positions", "costs")
 _HINT = "name keys of positions and costs, as in positions.rule=threshold or costs.fee_bps=5"
 
 
-def with_trading_settings(strategy: Strategy, settings: Mapping[str, Any], catalogue: IndicatorCatalogue) -> Strategy:
+def with_trading_settings(strategy: Strategy, settings: Mapping[str, Any]) -> Strategy:
     """The strategy with these values by their places, such as `positions.rule`. Raises StrategyError."""
     if not settings:
         return strategy
     if faults := list(_foreign(settings)):
         raise StrategyError(faults, hint=_HINT)
     try:
-        changed = load_strategy(with_settings(strategy.model_dump_json(exclude_none=True), settings), catalogue)
+        changed = load_resolved(with_settings(strategy.model_dump_json(exclude_none=True), settings))
     except StrategyError as error:
         # Nobody has seen the text that the lines are of.
         faults = [replace(Fault.from_dict(fault), line=None) for fault in error.context["faults"]]

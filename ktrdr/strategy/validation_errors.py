@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,25 +16,20 @@ from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
 from ktrdr.strategy.spec import (
     INDICATOR_KINDS,
+    SHIPPED,
     Controls,
     Data,
     EarlyStopping,
     Features,
-    Labels,
-    Model,
     Schedule,
+    ShippedLabels,
+    ShippedModel,
     Strategy,
     Training,
     Validation,
+    members_by_type,
 )
 from ktrdr.timeframe import Timeframe
-
-
-def _by_type(union: Any) -> dict[str, type[BaseModel]]:
-    """The members of a discriminated union by their tags."""
-    members = get_args(get_args(union)[0])
-    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
-
 
 SECTIONS: dict[Path, type[BaseModel]] = {
     (): Strategy,
@@ -49,10 +44,10 @@ SECTIONS: dict[Path, type[BaseModel]] = {
     ("search", "halving"): Halving,
 }
 UNIONS: dict[str, dict[str, type[BaseModel]]] = {
-    "model": _by_type(Model),
-    "training.schedule": _by_type(Schedule),
-    "labels": _by_type(Labels),
-    "validation": _by_type(Validation),
+    "model": members_by_type(ShippedModel),
+    "training.schedule": members_by_type(Schedule),
+    "labels": members_by_type(ShippedLabels),
+    "validation": members_by_type(Validation),
 }
 
 RULES = {
@@ -139,10 +134,12 @@ def _path(details: ErrorDetails) -> Path:
 
 
 def _without_tag(location: Path) -> Path:
-    """Without what pydantic puts after the place of a union: the type of the member that failed."""
+    """Without what pydantic puts after the place of a union: the type of the member that failed, and what tells plugins
+    from the shipped ones."""
     for end in range(1, len(location)):
         if path_text(location[:end]) in UNIONS:
-            return (*location[:end], *location[end + 1 :])
+            tags = 2 if location[end] == SHIPPED else 1
+            return (*location[:end], *location[end + tags :])
     return location
 
 

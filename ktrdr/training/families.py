@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ktrdr.errors import InputError, nearest
+from ktrdr.strategy.section import PluginModel
 from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
 from ktrdr.training.architectures.gru import GRUModel
 from ktrdr.training.architectures.lstm import LSTMModel
 from ktrdr.training.architectures.mlp import MLPModel
+from ktrdr.training.architectures.plugin import build_plugin
 from ktrdr.training.architectures.tcn import TCNModel
 from ktrdr.training.architectures.transformer import TransformerModel
 from ktrdr.training.boosting import BoostingTrainer
 from ktrdr.training.network_trainer import NetworkTrainer
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import ModelSpec, Training
+    from ktrdr.strategy.section import ModelSpec
+    from ktrdr.strategy.spec import Training
     from ktrdr.training.loop import Trainer
     from ktrdr.training.windows import TrainingTensors
 
@@ -59,6 +62,8 @@ def build_trainer(spec: ModelSpec, settings: Training, data: TrainingTensors, ou
 
 
 def _find_family(spec: Any) -> Family:
+    if isinstance(spec, PluginModel):
+        return Family(spec.type, build_plugin)
     for family in FAMILIES:
         if family.type == spec.type:
             return family

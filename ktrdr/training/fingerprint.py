@@ -65,7 +65,9 @@ class Fingerprint:
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Fingerprint) -> list[str]:
-        names = [f"strategy.{path}" for path in _differing(_completed(self.strategy), _completed(other.strategy))]
+        one, two = _completed(self.strategy), _completed(other.strategy)
+        names = [f"plugin {name}" for name in _differing(_plugins(one), _plugins(two))]
+        names += [f"strategy.{path}" for path in _differing(_without_plugins(one), _without_plugins(two))]
         if self.fold != other.fold:
             names.append("fold")
         if list(self.data) != list(other.data):
@@ -171,6 +173,23 @@ def _completed(strategy: dict[str, Any]) -> dict[str, Any]:
         return Strategy.model_validate_json(json.dumps(strategy)).model_dump(mode="json")
     except ValueError:
         return strategy
+
+
+def _plugins(strategy: Mapping[str, Any]) -> dict[str, str]:
+    """The hashes of the plugins that a recorded strategy names."""
+    sections = [*strategy.get("indicators", ()), strategy.get("labels", {}), strategy.get("model", {})]
+    return {each.get("plugin") or each["type"]: each["sha256"] for each in sections if each.get("sha256")}
+
+
+def _without_plugins(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded strategy without the hashes of its plugins."""
+
+    hashed = {key: _without_hash(strategy[key]) for key in ("labels", "model") if key in strategy}
+    return {**strategy, **hashed, "indicators": [_without_hash(each) for each in strategy.get("indicators", ())]}
+
+
+def _without_hash(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "sha256"}
 
 
 def _differing(left: Mapping[str, Any], right: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.live import API, CSV, LOAD, SEARCH, START, Live
+from tests.api.live import API, CSV, LOAD, SEARCH, START, TABLE, Live
 
 
 def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
@@ -31,6 +31,17 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": series | {"symbol": "ACME"}, **file},
             {"path_parameters": series, **file},
         ],
+        f"GET {API}/tables/{{name}}": [{"path_parameters": {"name": "macro"}}],
+        f"POST {API}/tables/{{name}}/import": [
+            {
+                "path_parameters": {"name": "macro"},
+                "media_type": "application/octet-stream",
+                "body": TABLE,
+                "query": {"filename": "macro.csv", "known_at": known_at},
+            }
+            for known_at in ("release", "gone")
+        ],
+        f"DELETE {API}/tables/{{name}}": [{"path_parameters": {"name": "gone"}}],
         f"PUT {API}/data/{{symbol}}/calendar": [
             {"path_parameters": {"symbol": symbol}, **_json({"calendar": "XNYS"})} for symbol in ("AAPL", "GONE")
         ],
@@ -60,7 +71,7 @@ def known_requests(server: Live) -> dict[str, list[dict[str, Any]]]:
             {"path_parameters": path, **_json(body)}
             for path, body in (
                 (one, {"allow_overlap": True}),
-                (one, {"symbols": ["MSFT"]}),
+                (one, {"symbols": ["MSFT"], "set": {"positions.band": 0.1}}),
                 (two, {"start_date": "2024-02-01", "end_date": "2024-01-01"}),
             )
         ],

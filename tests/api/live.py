@@ -32,6 +32,9 @@ CSV = b"""timestamp,open,high,low,close,volume
 2024-01-02,10,11,9,10.5,100
 2024-01-03,10.5,12,10,11.5,200
 """
+TABLE = b"""period,release,cpi
+2024-01,2024-02-13,3.1
+"""
 _OUR_FAULTS = ("worker_error", "worker_died", "bridge_failed", "storage_failed")
 
 

@@ -36,6 +36,10 @@ async def test_a_backtest_of_a_model_and_of_folds(client: httpx.AsyncClient, sto
     account = (await client.get(f"{API}/ledger/{ended['operation_id']}")).json()
     assert [look["kind"] for look in account["entries"]] == ["backtest"]
 
+    _, long = await done(client, wait, path, {"set": {"positions.direction": "long"}})
+    assert (long["money"]["positions"]["direction"], long["money"]["rules"]) == ("long", "long only")
+    epochs = await client.post(f"{API}{path}", json={"set": {"training.epochs": 5}})
+    assert "keys of positions and costs" in assert_problem(epochs, 422, "invalid_strategy")["detail"]
     refused = await client.post(f"{API}{path}", json={"start_date": "2024-02-01", "end_date": "2024-01-01"})
     assert "exchange the two" in assert_problem(refused, 422, "invalid_input")["hint"]
     assert_problem(await client.post(f"{API}{path}", json={"symbols": ["NONE"]}), 409, "conflict")

@@ -32,6 +32,11 @@ def test_the_probe_sees_what_is_unsafe() -> None:
 
 
 def test_no_file_is_unpickled_or_evaluated() -> None:
-    found = {path.name: names for path in PACKAGE.rglob("*.py") if (names := list(unsafe(path.read_text("utf-8"))))}
+    found = {
+        path.relative_to(PACKAGE).as_posix(): sorted(names)
+        for path in PACKAGE.rglob("*.py")
+        if (names := list(unsafe(path.read_text("utf-8"))))
+    }
 
-    assert not found
+    # The one place that runs code from outside: files that a local setting names, and that nobody else can write.
+    assert found == {"plugins/loading.py": ["compile", "exec"]}

@@ -74,6 +74,11 @@ STRATEGIES = [
     _faulty(STRATEGY.replace("layers: 1", "dropout: high"), "model.dropout", "be a number; it is 'high'"),
     _faulty(STRATEGY.replace("layers: 1", "kernel_size: 3"), "model.kernel_size", "of model of type mlp", "of tcn"),
     _faulty(STRATEGY.replace("mlp, layers: 1, hidden_size: 4", "transformer, heads: 3"), "heads", "hidden_size is 64"),
+    _faulty(
+        "name: Trees\nmodel: {type: gradient_boosting}\ntraining: {schedule: {type: cosine}}\n",
+        *("line 3: training.schedule must be absent", "gradient_boosting", "same learning_rate"),
+    ),
+    _faulty(STRATEGY.replace("{epochs: 1}", "{schedule: {type: cosin}}"), "training.schedule.type", "mean 'cosine'"),
     _faulty(STRATEGY + "training: 5\n", "line 4", "training", "first on line 3"),
     _faulty(STRATEGY.replace("{epochs: 1}", "fast"), "training", "must be a mapping; it is 'fast'"),
     _faulty(STRATEGY.replace("{epochs: 1}", "{learning_rate: 0}"), "training.learning_rate", "greater than 0"),
@@ -241,6 +246,14 @@ IMPORTS = [
 ]
 
 OPTIONS = [
+    Case("data import-table absent.csv --known-at release", ("absent.csv",)),
+    Case("data import-table good.csv --known-at relese", ("'relese'", "it has timestamp")),
+    Case("data import-table good.csv --known-at timestamp --decimal x", ("decimal", "'x'")),
+    Case("data import-table good.csv --known-at timestamp --timezone Mars", ("'Mars'", "time zone")),
+    Case("data import-table good.csv --known-at timestamp --name 9", ("'9'", "begin with a letter")),
+    Case("data tables show 9", ("'9'", "begin with a letter")),
+    Case("data tables show macro", ("no table macro", "data import-table"), FAILED),
+    Case("data tables rm macro --yes", ("no table macro", "data import-table"), FAILED),
     Case("data import good.csv ACME 1d --delimiter ab", ("delimiter", "'ab'", "tab")),
     Case("data import good.csv ACME 1d --format metatrade4", ("'metatrade4'", "metatrader4")),
     Case("data import good.csv ACME 1d --decimal , --thousands ,", ("--decimal and --thousands", "','")),
@@ -314,7 +327,10 @@ OPTIONS = [
     Case("models backtest TRAINING NOPE", ("NOPE 1d", "ktrdr data load")),
     Case("models backtest TRAINING --from 2024-02-01 --to 2024-01-01", ("2024-02-01 is after", "exchange the two")),
     Case("models backtest TRAINING --from 2090-01-01", ("no bar in this range", "--from"), FAILED),
+    Case("models backtest TRAINING --set training.epochs=5", ("training.epochs cannot be set", "positions.rule=")),
+    Case("models backtest TRAINING --set positions.rule=x", ("positions.rule must be one of sign", "positions.rule=")),
     Case("models explain LOAD", ("LOAD", "has no model")),
+    Case("models explain LOAD --drop-one", ("LOAD", "has no model")),
     Case("models unseal TRAINING --yes", ("TRAINING has no sealed test part", "validation.test")),
     Case("models unseal LOAD --yes", ("LOAD", "has no model")),
     Case(f"models unseal TRAINING --yes --by {'x' * 201}", ("--by has 201 letters", "200")),
@@ -393,6 +409,7 @@ OPTIONS = [
     Case("operations prune", ("nothing says what is to go", "--older-than")),
     Case("registry move --to sqlite+aiosqlite:///moved.sqlite", ("registry", "KTRDR_HOME")),
     Case("doctor --home absent", ("absent",)),
+    Case("plugins check absent.py", ("absent.py cannot be read", "check it again")),
     Case("serve --host 0.0.0.0", ("0.0.0.0", "KTRDR_API_TOKEN")),
 ]
 

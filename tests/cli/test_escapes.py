@@ -20,7 +20,8 @@ from ktrdr import logs
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import command_line, main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor, RegistryMove
+from ktrdr.launch import Backup, Doctor, PluginCheck, RegistryMove
+from ktrdr.plugin_check import __main__ as plugin_check
 from ktrdr.registry import __main__ as registry
 from ktrdr.terminal import escaped, json_text
 from tests.api.live import Live, with_a_year
@@ -38,6 +39,10 @@ COMMANDS = [
     ["data", "import", FILE, "ACME", "1d"],
     ["data", "import", f"bad{HOSTILE}.csv", "ACME", "1d"],
     ["data", "import", FILE, f"bad{HOSTILE}.csv", "ACME", "1d"],
+    ["data", "import-table", FILE, "--known-at", HOSTILE, "--name", "table"],
+    ["data", "tables", "list"],
+    ["data", "tables", "show", HOSTILE],
+    ["data", "tables", "rm", HOSTILE, "--yes"],
     ["data", "providers", HOSTILE],
     ["data", "list"],
     ["data", "show", "ACME", f"1{HOSTILE}"],
@@ -55,8 +60,10 @@ COMMANDS = [
     ["models", "plot", "TRAINING", "-o", HOSTILE],
     ["models", "reproduce", HOSTILE],
     ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
+    ["models", "backtest", "TRAINING", "--set", f"positions.rule={HOSTILE}"],
     ["models", "explain", HOSTILE],
     ["models", "explain", HOSTILE, "--drop-one"],
+    ["models", "follow", HOSTILE, "--every", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],
@@ -94,6 +101,9 @@ COMMANDS = [
     ["strategies", "audit", f"bad{HOSTILE}.yaml", "--symbols", "AAPL"],
     ["strategies", "schema"],
     ["indicators", "list"],
+    ["plugins", "list"],
+    ["plugins", "check", f"{HOSTILE}.py"],
+    ["plugins", "check", "plugins.py", "--symbols", HOSTILE],
     ["indicators", "show", HOSTILE],
     ["cache"],
     ["cache", "clear"],
@@ -118,6 +128,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         patch.setenv("KTRDR_YAHOO_URL", f"http://proxy/{HOSTILE}")
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         patch.setattr(Backup, "launch", lambda chosen: typer.Exit(backup.main([*chosen.arguments()])))
+        patch.setattr(PluginCheck, "launch", lambda chosen: typer.Exit(plugin_check.main([*chosen.arguments()])))
         patch.setattr(Doctor, "launch", lambda chosen: typer.Exit(doctor.main([*chosen.arguments()])))
         patch.setattr(RegistryMove, "launch", lambda chosen: typer.Exit(registry.main([*chosen.arguments()])))
         _write_files(folder)
@@ -127,6 +138,8 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def _write_files(folder: Path) -> None:
     named = STRATEGY.replace("A walk", _yaml_text(HOSTILE))
     contents = {
+        f"{HOSTILE}.py": f"raise ValueError({HOSTILE!r})\n",
+        "plugins.py": "x = 1\n",
         FILE: HEADER + BAR,
         f"bad{HOSTILE}.csv": f"{HEADER}{HOSTILE},10,11,9,10.5,100\n",
         f"s{HOSTILE}.yaml": named,

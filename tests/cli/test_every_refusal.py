@@ -19,7 +19,8 @@ from ktrdr import bootstrap
 from ktrdr.backup import __main__ as backup
 from ktrdr.cli import main
 from ktrdr.doctor import __main__ as doctor
-from ktrdr.launch import Backup, Doctor, RegistryMove, Server
+from ktrdr.launch import Backup, Doctor, PluginCheck, RegistryMove, Server
+from ktrdr.plugin_check import __main__ as plugin_check
 from ktrdr.registry import __main__ as registry
 from ktrdr.strategy import validation_errors
 from tests.api.live import START, Live, with_a_year
@@ -59,6 +60,7 @@ ELSEWHERE = {
     "cli/search.py _finished": "of a search without a winner: tests/cli/test_search.py",
     "cli/watch.py": "of a server that goes away: tests/cli/test_watch.py",
     "doctor/": "of a damaged home: tests/doctor/test_doctor.py",
+    "evaluation/fills/portfolio.py": "of bars without volumes: tests/evaluation/positions/test_rules.py",
     "evaluation/signals.py": "of bars that change meanwhile: tests/api/test_comparison.py",
     "executors/": "of a worker or a disk that fails: tests/executors/test_settlement.py",
     "api/services/analysis_service.py AnalysisService.backtest": "options refuse it first: tests/api/test_backtests.py",
@@ -69,10 +71,17 @@ ELSEWHERE = {
     "experiments/joined_folds.py": "of bars that change meanwhile: tests/experiments/test_folds.py",
     "features/assemble.py": "of numbers beyond float32: tests/features/test_assemble.py",
     "features/checks.py check_fold": "of folds: tests/features/test_panel.py",
+    "features/checks.py check_other_series": "of other symbols' bars: tests/experiments/test_other_inputs.py",
+    "features/inputs.py": "of other symbols' bars and of tables: tests/features/test_other_series.py",
     "features/talib_functions.py _range_faults 2": "of two parameters together: tests/features/test_indicators.py",
+    "features/expressions/calls.py": "of parts of a formula: tests/features/expressions/test_reading.py",
+    "features/expressions/reading.py": "of parts of a formula: tests/features/expressions/test_reading.py",
+    "features/expressions/terms.py": "of parts of a formula: tests/features/expressions/test_units.py",
+    "features/plugin_features.py": "of files of one's own: tests/features/test_plugin_features.py",
     "features/leaks/": "of a leak, which no strategy can make: tests/features/test_leaks.py",
     "features/panel.py": "without symbols, which options refuse: tests/features/test_panel.py",
     "findings.py": "of an interrupted repair: tests/test_findings.py",
+    "follows/": "of models and files in a home: tests/follows/test_program.py",
     "home.py": "of two servers: tests/test_home.py",
     "jobs/": "of what else goes on, and of a disk that fails: tests/api/test_training.py",
     "ledger/": "of a damaged ledger, and of looks that a bundle brings: tests/ledger/test_store.py",
@@ -95,9 +104,12 @@ ELSEWHERE = {
     "market/quality/check.py": "without bars, which the store refuses: tests/market/test_quality.py",
     "market/resample.py": "of a guess: tests/market/test_resample.py",
     "market/series_file.py": "of a damaged file: tests/market/test_store.py",
+    "market/tables/": "of what is wrong in a table's file: tests/market/tables/test_store.py",
     "market/store.py BarStore.merge": "without bars, which are refused before: tests/market/test_store.py",
     "operations/": "of an operation that runs: tests/operations/test_service.py",
     "payloads/": "of a newer version: tests/payloads/test_jobs.py",
+    "plugin_check/": "of plugins that break a contract: tests/plugin_check/test_planted_leaks.py",
+    "plugins/": "of files of one's own: tests/plugins/test_loading.py",
     "plot_style.py": "of fonts that cannot be read: tests/reports/test_reports.py",
     "python_api.py": "in Python alone: tests/test_python_api.py",
     "registry/": "of a damaged or foreign registry: tests/registry/test_ownership.py",
@@ -105,6 +117,7 @@ ELSEWHERE = {
     "saved_models/": "of a damaged model: tests/saved_models/test_reproduce.py",
     "settings.py read_settings 2": "of a damaged .env: tests/test_settings.py",
     "strategy/document.py read_document 1": "options read sizes first: tests/strategy/test_loading.py",
+    "strategy/plugin_sections.py": "of files of one's own: tests/strategy/test_plugin_sections.py",
     "training/": "of checkpoints, and of a disk that fails: tests/training/test_checkpoint.py",
 }
 """Places that the command lines here do not reach, with what they need and the tests of that part."""
@@ -155,6 +168,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         patch.setattr("ktrdr.cli.watch.FASTEST_S", 0.01)
         # These become other programs, whose refusals are theirs.
         patch.setattr(Doctor, "launch", lambda chosen: _end(doctor.main([*chosen.arguments()])))
+        patch.setattr(PluginCheck, "launch", lambda chosen: _end(plugin_check.main([*chosen.arguments()])))
         patch.setattr(Backup, "launch", lambda chosen: _end(backup.main([*chosen.arguments()])))
         patch.setattr(RegistryMove, "launch", lambda chosen: _end(registry.main([*chosen.arguments()])))
         patch.setattr(Server, "launch", lambda chosen: _end(bootstrap.main([*chosen.arguments()])))

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 Fees = Literal["traded value", "share of the account"]
+Kind = Literal["open", "within", "close", "split"]
+# A millisecond.
+PAUSE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Print:
+    """A price at an instant (ns, UTC) of a bar."""
+
+    instant: int
+    kind: Kind
+    bar: int
+    price: float
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class SymbolCase:
     targets: positions from the bar's open on, as shares of the symbol's account
     lower, upper: prices at which a position that is entered at the bar's open is left; empty without barriers
     low_first: whether the price falls before it rises; a bar does not tell
-    split_at: bar before whose open one share becomes `split` shares; prices before it are `split` times as high
+    split_at: bar before whose open one share becomes `split` shares
     """
 
     name: str
@@ -37,14 +50,27 @@ class SymbolCase:
     split_at: int | None = None
     split: float = 1.0
 
+    def prints(self) -> Iterator[Print]:
+        """Of each bar its open, its two extremes and its close; before a split the first price after it."""
+        for bar, (opened, closed) in enumerate(zip(self.opens, self.closes, strict=True)):
+            extremes = (self.low[bar], self.high[bar]) if self.low_first[bar] else (self.high[bar], self.low[bar])
+            close = self.close[bar]
+            yield Print(opened, "open", bar, self.open[bar])
+            for place, price in enumerate(extremes, start=1):
+                yield Print(opened + place * (closed - opened) // 4, "within", bar, price)
+            yield Print(closed - 2 * PAUSE, "close", bar, close)
+            if bar + 1 == self.split_at:
+                yield Print(closed - PAUSE, "split", bar, close / self.split)
+
 
 @dataclass(frozen=True)
 class Case:
     """What to trade, with an equal share of `capital` for each symbol.
 
     rate: cost of a trade
-    fees: what the rate is a share of: the traded value, or the account at each change of the position
-    band: how far a position may be from its target, as a share of the account; None to keep it at each open, at no cost
+    fees: what the rate is a share of: the traded value; or of the account as much as the position changes, in shares of
+        it, while it is rebalanced at each open without a cost
+    band: how far a position may be from its target, as a share of the account
     max_gross: largest sum of all positions, as a share of all accounts
     horizon: bars after which a position between barriers is left
     at_next_open: whether only closes are compared with the barriers, and the next open is the fill

@@ -3,62 +3,56 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import backtrader as bt
 
-from tests.engines.case import Case, Fill, Outcome, SymbolCase, trade_all
+from tests.engines.case import Case, Fill, Outcome, Print, SymbolCase, trade_all
 from tests.engines.trader import Trader
 
 # Its broker rejects an order that a rounding error makes too dear, so it gets capital that is never touched.
 RESERVE = 1e9
 
 
-class Prints(bt.feed.DataBase):  # type: ignore[misc]
+class Feed(bt.feed.DataBase):  # type: ignore[misc]
     """Each bar, and after it its close once more, as a bar of its own: an order at a close is filled there."""
 
     params = (("case", None),)
 
     def start(self) -> None:
         super().start()
-        self._rows = iter(prints(self.p.case))
+        self._rows = iter(rows(self.p.case))
 
     def _load(self) -> bool:
         row = next(self._rows, None)
         if row is None:
             return False
-        instant, *prices = row
-        self.lines.datetime[0] = bt.date2num(instant)
-        for line, price in zip(
-            (self.lines.open, self.lines.high, self.lines.low, self.lines.close), prices, strict=True
-        ):
-            line[0] = price
-        self.lines.volume[0] = self.lines.openinterest[0] = 0
+        lines, own = self.lines, self.p.case
+        lines.datetime[0] = bt.date2num(_at(row.instant))
+        lines.open[0] = lines.high[0] = lines.low[0] = lines.close[0] = row.price
+        lines.volume[0] = lines.openinterest[0] = 0
+        if row.kind == "open":
+            lines.high[0], lines.low[0], lines.close[0] = own.high[row.bar], own.low[row.bar], own.close[row.bar]
         return True
 
 
-def prints(case: SymbolCase) -> list[tuple[datetime, float, float, float, float]]:
-    rows = []
-    for number, instant in enumerate(case.opens):
-        close = case.close[number]
-        rows.append((_at(instant), case.open[number], case.high[number], case.low[number], close))
-        rows.append((_at(case.closes[number] - 1_000_000), close, close, close, close))
-    return rows
+def rows(case: SymbolCase) -> list[Print]:
+    return [each for each in case.prints() if each.kind != "within"]
 
 
 def _at(nanoseconds: int) -> datetime:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=nanoseconds // 1000)).replace(tzinfo=None)
+    return datetime(1970, 1, 1) + timedelta(microseconds=nanoseconds // 1000)  # noqa: DTZ001
 
 
 class Fee(bt.CommInfoBase):  # type: ignore[misc]
-    """A share of the traded value, or what the trader has named for the order."""
+    """A share of the traded value, or what the trader has named for the order, by unit."""
 
     params = (("rate", 0.0), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True))
     named: float | None = None
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
-        return abs(size) * price * self.p.rate if self.named is None else self.named
+        return abs(size) * (price * self.p.rate if self.named is None else self.named)
 
 
 class Desk(bt.Strategy):  # type: ignore[misc]
@@ -75,13 +69,14 @@ class Desk(bt.Strategy):  # type: ignore[misc]
         self.equity: list[list[float]] = [[] for _ in self.case.symbols]
         self.fills: list[Fill] = []
         self.protection: dict[int, list[Any]] = {}
+        self.rows = [rows(own) for own in self.case.symbols]
         self.read = [0 for _ in self.case.symbols]
 
     def units(self, symbol: int) -> float:
         return float(self.getposition(self.datas[symbol]).size)
 
     def cash(self, symbol: int) -> float:
-        return self.cash_of[symbol]
+        return float(self.cash_of[symbol])
 
     def trade(self, symbol: int, units: float, fee: float | None) -> None:
         self._send(symbol, units, bt.Order.Market, fee=fee)
@@ -99,36 +94,33 @@ class Desk(bt.Strategy):  # type: ignore[misc]
         return send(data=self.datas[symbol], size=abs(units), exectype=kind, symbol=symbol, fee=fee, **how)
 
     def next_open(self) -> None:
-        begun = []
+        opening = []
         for symbol, data in enumerate(self.datas):
             if len(data) > self.read[symbol]:
                 self.read[symbol] = len(data)
-                if len(data) % 2:
-                    begun.append((symbol, (len(data) - 1) // 2))
+                row = self.rows[symbol][len(data) - 1]
+                if row.kind == "open":
+                    self._value(symbol, row.bar, row.price)
+                    opening.append((symbol, row.bar))
+                elif row.kind == "close":
+                    self.trader.at_close(symbol, row.bar)
                 else:
-                    self.trader.at_close(symbol, (len(data) - 1) // 2)
-        for symbol, bar in begun:
+                    self.trader.after_split(symbol)
+        for symbol, bar in opening:
             self.bars[symbol] = bar
-            if bar and len(self.equity[symbol]) < bar:
-                self._value(symbol, self.case.symbols[symbol].open[bar])
-        if begun:
-            self.trader.at_open(begun)
+        if opening:
+            self.trader.at_open(opening)
 
     # The first bars of all, while another symbol has none.
     nextstart_open = prenext_open = next_open
 
-    def prenext(self) -> None:
-        self.next()
+    def stop(self) -> None:
+        for symbol, own in enumerate(self.case.symbols):
+            self._value(symbol, len(own.opens), own.close[-1])
 
-    def next(self) -> None:
-        for symbol, data in enumerate(self.datas):
-            bar = (len(data) - 1) // 2
-            is_closed = len(data) and not len(data) % 2
-            if is_closed and len(self.equity[symbol]) == bar and self.case.symbols[symbol].is_last[bar]:
-                self._value(symbol, self.case.symbols[symbol].close[bar])
-
-    def _value(self, symbol: int, price: float) -> None:
-        self.equity[symbol].append(self.cash(symbol) + self.units(symbol) * price)
+    def _value(self, symbol: int, bar: int, price: float) -> None:
+        if len(self.equity[symbol]) < bar:
+            self.equity[symbol].append(self.cash(symbol) + self.units(symbol) * price)
 
     def notify_order(self, order: Any) -> None:
         if order.status in (order.Rejected, order.Margin):
@@ -144,7 +136,8 @@ class NamedFees(bt.brokers.BackBroker):  # type: ignore[misc]
     """Tells the fee of an order to its commission scheme before it fills."""
 
     def _execute(self, order: Any, *args: Any, **how: Any) -> Any:
-        self.getcommissioninfo(order.data).named = order.info.fee
+        fee = order.info.fee
+        self.getcommissioninfo(order.data).named = None if fee is None else fee / abs(order.size)
         return super()._execute(order, *args, **how)
 
 
@@ -155,7 +148,7 @@ def trade_case(case: Case) -> Outcome:
     cerebro.broker.set_cash(case.capital + RESERVE)
     cerebro.broker.addcommissioninfo(Fee(rate=case.rate))
     for own in case.symbols:
-        cerebro.adddata(Prints(case=own), name=own.name)
+        cerebro.adddata(Feed(case=own), name=own.name)
     cerebro.addstrategy(Desk, case=case)
     (desk,) = cerebro.run()
     total = cerebro.broker.getvalue() - RESERVE

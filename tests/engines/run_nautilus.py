@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.backtest.config import BacktestEngineConfig
 from nautilus_trader.backtest.engine import BacktestEngine
-from nautilus_trader.backtest.models import FeeModel
+from nautilus_trader.backtest.models import FeeModel, MakerTakerFeeModel
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import AccountType, CurrencyType, OmsType, OrderSide
@@ -18,7 +18,7 @@ from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.engines.case import Case, Fill, Outcome, SymbolCase, trade_all
+from tests.engines.case import Case, Fill, Outcome, trade_all
 from tests.engines.trader import Trader
 
 DIGITS = 9
@@ -26,7 +26,6 @@ DIGITS = 9
 MONEY = Currency("MONEY", DIGITS, 0, "Money", CurrencyType.CRYPTO)
 # More than anybody trades, so that each order is one fill.
 DEPTH = Quantity(1e10, DIGITS)
-OPEN, WITHIN, CLOSE = range(3)
 
 
 def pair(number: int, rate: float) -> CurrencyPair:
@@ -50,21 +49,16 @@ def pair(number: int, rate: float) -> CurrencyPair:
     )
 
 
-def path(own: SymbolCase) -> Iterator[tuple[int, int, int, float]]:
-    """Instant, kind, bar and price of the four prints of each bar."""
-    for bar, (opened, closed) in enumerate(zip(own.opens, own.closes, strict=True)):
-        extremes = (own.low[bar], own.high[bar]) if own.low_first[bar] else (own.high[bar], own.low[bar])
-        yield opened, OPEN, bar, own.open[bar]
-        for place, price in enumerate(extremes, start=1):
-            yield opened + place * (closed - opened) // 4, WITHIN, bar, price
-        yield closed - 1, CLOSE, bar, own.close[bar]
+class Fees(FeeModel):  # type: ignore[misc]
+    """The engine's own, unless the trader has named another for an order, as its tag."""
 
+    def __init__(self) -> None:
+        self.own = MakerTakerFeeModel()
 
-class NamedFees(FeeModel):  # type: ignore[misc]
-    """What the trader has named for an order, as its tag."""
-
-    def get_commission(self, order: Any, fill_qty: Any, fill_px: Any, instrument: Any) -> Money:
-        return Money(float(order.tags[0]), MONEY)
+    def get_commission(self, order: Any, fill_qty: Any, fill_px: Any, instrument: Any) -> Any:
+        if order.tags:
+            return Money(float(order.tags[0]), MONEY)
+        return self.own.get_commission(order, fill_qty, fill_px, instrument)
 
 
 class Desk(Strategy):  # type: ignore[misc]
@@ -76,16 +70,12 @@ class Desk(Strategy):  # type: ignore[misc]
         self.case, self.pairs = case, pairs
         self.trader = Trader(case, self)
         self.symbols = {own.id: number for number, own in enumerate(pairs)}
-        self.prints = [list(path(own)) for own in case.symbols]
-        self.read = [0 for _ in pairs]
+        self.prints = [own.prints() for own in case.symbols]
         self.bars = [-1 for _ in pairs]
         self.opening: list[tuple[int, int]] = []
-        self.at_instant: dict[int, int] = {}
-        for own in case.symbols:
-            for instant in own.opens:
-                self.at_instant[instant] = self.at_instant.get(instant, 0) + 1
+        self.at_instant = Counter(instant for own in case.symbols for instant in own.opens)
         self.equity: list[list[float]] = [[] for _ in pairs]
-        self.fills_so_far: list[Fill] = []
+        self.filled: list[Fill] = []
         self.protection: dict[int, list[Any]] = {}
 
     def on_start(self) -> None:
@@ -94,15 +84,16 @@ class Desk(Strategy):  # type: ignore[misc]
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
         symbol = self.symbols[tick.instrument_id]
-        instant, kind, bar, price = self.prints[symbol][self.read[symbol]]
-        self.read[symbol] += 1
-        if kind == CLOSE:
-            self.trader.at_close(symbol, bar)
-        elif kind == OPEN:
-            self._value(symbol, bar, price)
-            self.bars[symbol] = bar
-            self.opening.append((symbol, bar))
-            if len(self.opening) == self.at_instant[instant]:
+        own = next(self.prints[symbol])
+        if own.kind == "close":
+            self.trader.at_close(symbol, own.bar)
+        elif own.kind == "split":
+            self.trader.after_split(symbol)
+        elif own.kind == "open":
+            self._value(symbol, own.bar, own.price)
+            self.bars[symbol] = own.bar
+            self.opening.append((symbol, own.bar))
+            if len(self.opening) == self.at_instant[own.instant]:
                 opening, self.opening = sorted(self.opening), []
                 self.trader.at_open(opening)
 
@@ -118,7 +109,7 @@ class Desk(Strategy):  # type: ignore[misc]
         own = self.pairs[symbol].id
         account = self.portfolio.account(own.venue)
         paid = sum(each.signed_qty * each.avg_px_open for each in self.cache.positions_open(instrument_id=own))
-        return float(account.balance_total(MONEY).as_double()) - paid
+        return float(account.balance_total(MONEY).as_double() - paid)
 
     def trade(self, symbol: int, units: float, fee: float | None) -> None:
         tags = None if fee is None else [repr(fee)]
@@ -149,7 +140,7 @@ class Desk(Strategy):  # type: ignore[misc]
         symbol = self.symbols[event.instrument_id]
         units = event.last_qty.as_double() * (1 if event.order_side == OrderSide.BUY else -1)
         price, cost = event.last_px.as_double(), event.commission.as_double()
-        self.fills_so_far.append(Fill(symbol, self.bars[symbol], units, price, cost))
+        self.filled.append(Fill(symbol, self.bars[symbol], units, price, cost))
         if any(order.client_order_id == event.client_order_id for order in self.protection.get(symbol, [])):
             self.withdraw(symbol)
 
@@ -164,22 +155,21 @@ def trade_case(case: Case) -> Outcome:
         )
     )
     pairs = [pair(number, case.rate) for number in range(len(case.symbols))]
-    fees = NamedFees() if case.fees == "share of the account" else None
     desk = Desk()
     for own, each in zip(pairs, case.symbols, strict=True):
         balance = [Money(case.share, MONEY)]
         engine.add_venue(
-            own.id.venue, OmsType.NETTING, AccountType.MARGIN, balance, MONEY, Decimal(1000), fee_model=fees
+            own.id.venue, OmsType.NETTING, AccountType.MARGIN, balance, MONEY, Decimal(1000), fee_model=Fees()
         )
         engine.add_instrument(own)
-        prints = [(instant, Price(price, DIGITS)) for instant, _, _, price in path(each)]
+        prints = [(one.instant, Price(one.price, DIGITS)) for one in each.prints()]
         engine.add_data([QuoteTick(own.id, price, price, DEPTH, DEPTH, at, at) for at, price in prints])
     desk.open_desk(case, pairs)
     engine.add_strategy(desk)
     engine.run()
     for symbol, each in enumerate(case.symbols):
         desk.equity[symbol].append(desk.cash(symbol) + desk.units(symbol) * each.close[-1])
-    outcome = Outcome(desk.fills_so_far, desk.equity, sum(each[-1] for each in desk.equity))
+    outcome = Outcome(desk.filled, desk.equity, sum(each[-1] for each in desk.equity))
     engine.dispose()
     return outcome
 

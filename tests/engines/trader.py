@@ -66,6 +66,7 @@ class Trader:
     def __init__(self, case: Case, engine: Engine) -> None:
         self._case, self._engine = case, engine
         self._accounts = [Account(own, equity=case.share) for own in case.symbols]
+        self._split_units = 0.0
 
     def at_open(self, bars: Sequence[tuple[int, int]]) -> None:
         """`bars` are pairs of symbol and bar."""
@@ -82,15 +83,25 @@ class Trader:
         close = account.case.close[bar]
         self._look(symbol, bar, close)
         if not account.units:
-            account.position = 0.0 if account.case.is_last[bar] else account.position
             return
-        if account.case.is_last[bar] or (self._ends_at_close(account, bar) and not self._case.at_next_open):
+        if bar + 1 == account.case.split_at:
+            self._split_units = account.units
+            self._engine.trade(symbol, -account.units, 0.0)
+        elif account.case.is_last[bar] or (self._ends_at_close(account, bar) and not self._case.at_next_open):
             self._close(symbol)
         elif not self._case.at_next_open:
             if not self._engine.fills_gaps:
                 self._engine.withdraw(symbol)
         else:
             account.is_leaving = self._is_beyond(account, close) or self._ends_at_close(account, bar)
+
+    def after_split(self, symbol: int) -> None:
+        """An engine that knows no splits sold the old shares at the close, and buys the new ones at theirs."""
+        account, split = self._accounts[symbol], self._accounts[symbol].case.split
+        account.price /= split
+        if self._split_units:
+            self._engine.trade(symbol, self._split_units * split, 0.0)
+        self._split_units = 0.0
 
     def _ends_at_close(self, account: Account, bar: int) -> bool:
         return self._case.horizon is not None and bar >= account.deadline
@@ -168,7 +179,8 @@ class Trader:
         cost = self._case.rate * abs(account.asked - account.position) * account.equity
         units = account.asked * (account.equity - cost) / account.price - account.units
         account.position = account.asked
-        self._trade(symbol, units if account.asked else -account.units, cost)
+        if abs(units * account.price) > LEAST_ORDER * account.equity:
+            self._trade(symbol, units if account.asked else -account.units, cost)
 
     def _close(self, symbol: int) -> None:
         account = self._accounts[symbol]

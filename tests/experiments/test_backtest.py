@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import ktrdr
-from ktrdr.errors import ConflictError, InputError, KtrdrError
+from ktrdr.errors import ConflictError, InputError, KtrdrError, StrategyError
 from ktrdr.home import Home
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.backtests import BacktestResults
@@ -241,6 +241,71 @@ def test_costs_that_leave_nothing(model: Training, backtest: Backtest, train: Tr
     ruined = backtest(train(costs={"fee_bps": stress.break_even_bps, "slippage_bps": 0}))
 
     assert ruined.backtest.model.total_return == pytest.approx(0, abs=1e-3)
+
+
+LONG = {"positions.direction": "long", "positions.rule": "threshold", "positions.threshold": 0.5, "costs.min_fee": 2}
+
+
+def test_other_positions_are_another_try_with_the_same_predictions(
+    model: Training, backtest: Backtest, home: Path
+) -> None:
+    usual = backtest(model)
+    rows = pl.read_parquet(usual.artifacts["evaluated_rows"])
+    tries = len(set(ktrdr.looks(home=home)["inputs_sha256"]))
+
+    long = backtest(model, set={**LONG, "costs.capital": 10_000})
+    again = backtest(model, set={**LONG, "costs.capital": 10_000})
+
+    assert pl.read_parquet(long.artifacts["evaluated_rows"]).equals(rows)
+    assert long.evaluation.accuracy == usual.evaluation.accuracy
+    assert len(set(ktrdr.looks(home=home)["inputs_sha256"])) == tries + 1
+    assert (long.backtest.selection, usual.backtest.selection) != (None, None)
+    assert again.backtest == long.backtest
+    assert (long.backtest.positions.direction, long.backtest.costs and long.backtest.costs.min_fee) == ("long", 2)
+    assert set(pl.read_parquet(long.artifacts["trades"])["side"]) == {"long"}
+    words = "Positions: predictions of at least 0.5; long only; a fee of at least 2; a capital of 10,000."
+    assert words in Path(long.artifacts["summary"]).read_text()
+    assert words in Path(long.artifacts["report"]).read_text()
+
+
+def test_a_training_trades_as_its_strategy_says_and_a_backtest_too(train: Train, backtest: Backtest) -> None:
+    trained = train(
+        labels={"type": "triple_barrier", "horizon": 5, "volatility_span": 10}, positions={"hold": "barrier"}
+    )
+    own, evaluated = trained.results, trained.results.evaluation
+    assert own.backtest
+    assert evaluated
+    assert own.backtest.rules == "held to the label's barriers and left at the touched price"
+
+    again = backtest(trained, start=evaluated.first.date(), end=evaluated.last.date())
+
+    assert again.backtest.model == own.backtest.model
+    assert set(pl.read_parquet(again.artifacts["trades"])["reason"]) <= {"stop", "target", "horizon", "end"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"training.epochs": 5}, "training.epochs cannot be set for a model that is trained"),
+        ({"positions.rule": "treshold"}, "positions.rule must be one of sign, threshold; it is 'treshold'; did you"),
+        ({"positions.hold": "barrier"}, "positions.hold must be signal: only labels of type triple_barrier have"),
+        ({"positions": 3}, "positions must be a mapping; it is 3"),
+        ({"costs[0]": 3}, "costs"),
+        (
+            {"costs.participation": 0.1},
+            "costs.capital is missing: costs.participation needs to know how much is traded",
+        ),
+    ],
+)
+def test_wrong_settings_of_a_backtest_are_refused(
+    model: Training, backtest: Backtest, settings: dict[str, object], words: str
+) -> None:
+    with pytest.raises(StrategyError) as refused:
+        backtest(model, set=settings)
+
+    assert words in refused.value.detail
+    assert not refused.value.detail.startswith("line")
+    assert "positions.rule=threshold" in refused.value.hint
 
 
 def test_the_report_is_one_file_and_shows_names_as_text(train: Train, backtest: Backtest) -> None:

@@ -14,6 +14,7 @@ from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_schema import with_ranges
 
 jsonschema = pytest.importorskip("jsonschema")
+
 CATALOGUE = IndicatorCatalogue()
 HEAD = "name: Gap\nmodel: {type: gradient_boosting}\ntimeframes: [1h, 1d]\n"
 

@@ -253,6 +253,22 @@ def test_documents_that_cannot_be_read_say_why(text: str, expected: str) -> None
         ("labels: {quantiles: [low]}", "labels.quantiles[0] must be a number; it is 'low'"),
         ("labels: {quantiles: []}", "labels.quantiles must have at least 1 entries; it is a list of 0"),
         ("labels: {threshold: 0.1, quantiles: [0.5]}", "labels.quantiles must be absent where there is a threshold"),
+        (
+            "positions: {rule: threshold}",
+            "line 3: positions.threshold is missing: positions.rule threshold needs a prob",
+        ),
+        ("positions: {rule: threshold, threshold: 1.5}", "positions.threshold must be at most 1; it is 1.5"),
+        ("positions: {rul: sign}", "positions.rul is not a key of positions; did you mean 'rule'?"),
+        (
+            "positions: {hold: barrier}",
+            "positions.hold must be signal: only labels of type triple_barrier have barriers",
+        ),
+        ("costs: {min_fee: 1}", "line 3: costs.capital is missing: costs.min_fee needs to know how much is traded"),
+        ("costs: {participation: 0.1}", "costs.capital is missing: costs.participation needs"),
+        (
+            "labels: {type: forward_return}\npositions: {kelly: 0.5, volatility_target: 0.1}",
+            "line 4: positions.volatility_target must be absent in a regression with positions.kelly",
+        ),
         ("horizon: 3", "line 3: horizon is not a key of a strategy; did you mean 'labels.horizon'?"),
         ("folds: 3", "did you mean 'validation.folds'?"),
         (

@@ -105,6 +105,8 @@ def test_the_shipped_search_loads() -> None:
             "line 4: validation.test must be one value: trials that differ",
         ),
         ("costs: {fee_bps: {int: [0, 5]}}", "line 4: costs.fee_bps must be one value"),
+        ("positions: {band: {float: [0, 0.5]}}", "line 5: search.objective must be sharpe where positions.band varies"),
+        ("positions: {band: {float: [0, 101]}}", "line 4: positions.band.float[1] must be at most 100; it is 101"),
     ],
 )
 def test_a_wrong_range_is_a_fault_at_its_line(document: str, fault: str) -> None:

@@ -33,6 +33,28 @@ def found(text: str) -> list[str]:
             ["training.validation_split"],
         ),
         (NETWORK + "training: {validation_split: 0.3}", []),
+        (
+            NETWORK + "positions: {threshold: 0.6, kelly_cap: 2, volatility_span: 5, barrier_fill: touch}",
+            [f"positions.{key}" for key in ("threshold", "kelly_cap", "volatility_span", "barrier_fill")],
+        ),
+        (
+            NETWORK + "positions: {direction: long}\ncosts: {borrow_bps_per_day: 1, financing_bps_per_day: 1}",
+            ["costs.borrow_bps_per_day", "costs.financing_bps_per_day"],
+        ),
+        (
+            NETWORK + "positions: {kelly: 1, max_symbol: 2, max_gross: 2}",
+            ["positions.max_symbol", "positions.max_gross"],
+        ),
+        (NETWORK + "positions: {volatility_target: 0.1, max_symbol: 2, max_gross: 1}", []),
+        (
+            NETWORK + "labels: {type: triple_barrier}\npositions: {hold: barrier, band: 0.1}",
+            ["positions.band"],
+        ),
+        (
+            NETWORK + "labels: {type: forward_return}\npositions: {kelly: 0.5, kelly_cap: 2, volatility_span: 5}\n"
+            "costs: {borrow_bps_per_day: 1}",
+            [],
+        ),
     ],
 )
 def test_keys_that_do_nothing_are_found_and_no_others(text: str, paths: list[str]) -> None:

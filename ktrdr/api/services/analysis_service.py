@@ -13,7 +13,6 @@ from ktrdr.api.schemas.training import Audit, TrainingStart
 from ktrdr.api.services.model_service import ModelService
 from ktrdr.api.services.training_service import TrainingService
 from ktrdr.errors import ConflictError, InputError, SeriesNotFound
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.service import JobService
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
@@ -184,7 +183,7 @@ class AnalysisService:
         """Raises StrategyError for values that do not go with the model's strategy."""
         if settings:
             strategy = Strategy.model_validate_json(json.dumps(read_card(self._models.folder(model))["strategy"]))
-            with_trading_settings(strategy, settings, IndicatorCatalogue())
+            with_trading_settings(strategy, settings)
 
     def _check_stored(self, symbol: str, timeframes: Sequence[str]) -> None:
         try:

@@ -21,15 +21,17 @@ from ktrdr.features.feature import Scale
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.labels.types import label_of
-from ktrdr.jobs.kinds import strategy_text
+from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.store import BarStore
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
+from ktrdr.payloads.jobs import StrategyOnBars
 from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.saved_models.unsealed import unsealed_folder
-from ktrdr.strategy.loading import load_strategy
-from ktrdr.strategy.spec import Strategy
+from ktrdr.strategy.section import PluginLabel
+from ktrdr.strategy.spec import PluginFeature, Strategy
 from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import PREDICTIONS
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CURVES_KEPT = 1024
+_TALIB = IndicatorCatalogue()
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -72,13 +75,10 @@ class _Curve:
 
 
 class ChartService:
-    def __init__(
-        self, operations: OperationsService, results: ResultService, store: BarStore, catalogue: IndicatorCatalogue
-    ) -> None:
+    def __init__(self, operations: OperationsService, results: ResultService, store: BarStore) -> None:
         self._operations = operations
         self._results = results
         self._store = store
-        self._catalogue = catalogue
         self._curves: LRUCache[tuple[str, str], _Curve] = LRUCache(_CURVES_KEPT)
 
     async def read(
@@ -120,22 +120,27 @@ class ChartService:
         }
 
     def _training(self, operation: Operation, results: Results | None) -> _Training:
-        text = strategy_text(operation)
-        if text is None:
+        job = job_of(operation)
+        if not isinstance(job, StrategyOnBars):
             raise InputError(f"operation {operation.operation_id} ({operation.operation_type}) has no strategy to draw")
-        strategy = load_strategy(text, self._catalogue).on(operation.metadata["timeframes"])
+        strategy = strategy_of(job)
         if not isinstance(results, ModelResults) or not results.model_path:
             return _Training(strategy, None, None)
         predictions = results.artifacts.get("predictions")
         return _Training(strategy, _cuts(Path(results.model_path).parent), Path(predictions) if predictions else None)
 
     def _indicators(self, strategy: Strategy, timeframe: str, frame: pl.DataFrame, rows: slice) -> list[dict[str, Any]]:
-        """Of the whole series, since some remember where they began; TA-Lib's own values, as chartists know them."""
+        """Of the whole series, since some remember where they began; TA-Lib's own values, as chartists know them.
+
+        A server runs no plugins, so a chart shows none.
+        """
         drawn: list[dict[str, Any]] = []
         for indicator in strategy.indicators:
-            if indicator.symbol or timeframe not in indicator.timeframes_in([Timeframe(timeframe)]):
+            if isinstance(indicator, PluginFeature) or indicator.symbol:
                 continue
-            features, columns = self._catalogue.features(indicator), self._catalogue.compute(indicator, frame)
+            if timeframe not in indicator.timeframes_in([Timeframe(timeframe)]):
+                continue
+            features, columns = _TALIB.features(indicator), _TALIB.compute(indicator, frame)
             drawn += [
                 {
                     "name": feature.name,
@@ -185,7 +190,7 @@ def _cuts(folder: Path) -> Cuts | None:
 def _labels(training: _Training, timeframe: str, frame: pl.DataFrame, rows: slice) -> dict[str, Any] | None:
     """Classes of the bars that samples end on; they are known as soon as the training part's borders are."""
     strategy = training.strategy
-    if training.cuts is None or timeframe != strategy.timeframes[0]:
+    if training.cuts is None or timeframe != strategy.timeframes[0] or isinstance(strategy.labels, PluginLabel):
         return None
     label = label_of(strategy.labels)
     found = label.measure(strategy.labels, frame)

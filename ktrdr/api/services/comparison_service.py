@@ -12,15 +12,14 @@ from pydantic import JsonValue
 
 from ktrdr.api.services.result_service import ResultService
 from ktrdr.errors import InputError, NotFoundError
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.jobs.kinds import job_of
+from ktrdr.jobs.strategies import strategy_of
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.comparison import Comparison
 from ktrdr.payloads.jobs import FoldsJob, TrainingJob
 from ktrdr.payloads.training import EvaluatedResults, FoldsResults
 from ktrdr.saved_models.unsealed import unsealed_folder
-from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.settings import settings_by_path
 from ktrdr.training.files import CARD
 
@@ -33,12 +32,9 @@ _NOT_COMPARED = frozenset({"name", "description"})
 
 
 class ComparisonService:
-    def __init__(
-        self, operations: OperationsService, results: ResultService, catalogue: IndicatorCatalogue, *, models: Path
-    ) -> None:
+    def __init__(self, operations: OperationsService, results: ResultService, *, models: Path) -> None:
         self._operations = operations
         self._results = results
-        self._catalogue = catalogue
         self._models = models
 
     async def compare(self, operation_ids: Sequence[str]) -> Comparison:
@@ -87,7 +83,7 @@ class ComparisonService:
 
         job = job_of(operation)
         assert isinstance(job, TrainingJob | FoldsJob)
-        strategy = load_strategy(job.strategy, self._catalogue).on(job.timeframes)
+        strategy = strategy_of(job)
         settings = {key: value for key, value in strategy.model_dump(mode="json").items() if key not in _NOT_COMPARED}
         folders = self._folders(operation, results)
         inputs: dict[str, JsonValue] = {

@@ -10,7 +10,6 @@ from typing import Any
 
 from ktrdr.api.schemas.runs import Annotate
 from ktrdr.errors import InputError, NotFoundError, OperationNotFound, StorageError
-from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.runs import MAX_TAGS, Annotations, Run, RunSummary, RunTable
@@ -31,10 +30,9 @@ class RunService:
     Operations of earlier versions get their summaries once, in the background, when a server starts.
     """
 
-    def __init__(self, operations: OperationsService, store: SqlRunStore, catalogue: IndicatorCatalogue) -> None:
+    def __init__(self, operations: OperationsService, store: SqlRunStore) -> None:
         self._operations = operations
         self._store = store
-        self._catalogue = catalogue
         self._runs: Runs | None = None
         self._annotations: dict[str, Annotations] = {}
         self._unfinished: dict[str, RunSummary] = {}
@@ -158,7 +156,7 @@ class RunService:
     async def _summarise(self, operations: Sequence[Operation]) -> dict[str, RunSummary]:
         """Summaries by operation id, of those among them that train."""
         results = await self._operations.get_results_of(operations)
-        return await asyncio.to_thread(_summarise_all, operations, results, self._catalogue)
+        return await asyncio.to_thread(_summarise_all, operations, results)
 
     # -- runs that have not ended --------------------------------------------------------------------------------
 
@@ -190,13 +188,11 @@ def _put_all(runs: Runs, stored: Sequence[StoredRun]) -> set[str]:
     return read
 
 
-def _summarise_all(
-    operations: Sequence[Operation], results: Mapping[str, Mapping[str, Any]], catalogue: IndicatorCatalogue
-) -> dict[str, RunSummary]:
+def _summarise_all(operations: Sequence[Operation], results: Mapping[str, Mapping[str, Any]]) -> dict[str, RunSummary]:
     summaries = {}
     for operation in operations:
         try:
-            summary = summarise(operation, results.get(operation.operation_id), catalogue)
+            summary = summarise(operation, results.get(operation.operation_id))
         except StorageError as error:
             logger.warning("%s is left out of the runs: %s", operation.operation_id, error.detail)
             continue

@@ -54,7 +54,8 @@ class SearchService:
         text = with_settings(request.strategy, request.set or {})
         search = load_search(text, self._catalogue)
         _, on_bars = self._training.on_bars(search.strategy, text, request, request.strategy_name)
-        return search, on_bars
+        # A search may come to plugins that its first values do not name.
+        return search, on_bars.model_copy(update={"plugins": self._catalogue.plugins().recorded()})
 
     async def _resume(self, parent: Operation, job: SearchJob) -> SearchJob:
         """What is missing of an earlier attempt. Raises CheckpointMismatch when its inputs differ."""

@@ -18,6 +18,7 @@ from ktrdr.errors import StrategyError
 from ktrdr.features.expressions.functions import FUNCTIONS
 from ktrdr.features.expressions.series import SERIES
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_loading import is_search, load_search
 from ktrdr.strategy.search_schema import with_ranges
@@ -49,7 +50,8 @@ class StrategyService:
         return with_ranges(schema) if search else schema
 
     async def indicators(self) -> list[Indicator]:
-        return await asyncio.to_thread(lambda: [self._describe(name) for name in self._catalogue.names()])
+        described = await asyncio.to_thread(self._catalogue.describe_all)
+        return [Indicator.model_validate(asdict(each)) for each in described]
 
     def expression_names(self) -> list[ExpressionName]:
         series = [ExpressionName(name=each.name, call=each.name, title=each.title) for each in SERIES.values()]
@@ -59,6 +61,9 @@ class StrategyService:
     async def indicator(self, name: str) -> Indicator:
         """Raises IndicatorNotFound with the nearest name."""
         return await asyncio.to_thread(self._describe, name)
+
+    async def plugins(self) -> Plugins:
+        return await asyncio.to_thread(self._catalogue.plugins)
 
     def _load(self, text: str) -> tuple[Strategy, Search | None]:
         if not is_search(text):

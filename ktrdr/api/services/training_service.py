@@ -13,6 +13,7 @@ from ktrdr.errors import ConflictError, SeriesNotFound, TableNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
+from ktrdr.features.other_series import other_keys
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
@@ -27,6 +28,7 @@ from ktrdr.operations.operation import Operation
 from ktrdr.operations.service import OperationsService
 from ktrdr.operations.status import OperationStatus
 from ktrdr.payloads.jobs import FoldsJob, StrategyOnBars, TrainingJob
+from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.editing import with_settings
 from ktrdr.strategy.loading import load_strategy
 from ktrdr.strategy.spec import Strategy
@@ -126,7 +128,17 @@ class TrainingService:
             timeframes=strategy.timeframes,
             start=request.start_date,
             end=request.end_date,
+<<<<<<< HEAD
+            plugins=self._plugins_of(strategy),
+=======
+            other_series=tuple(map(str, other_keys(strategy))),
+>>>>>>> series
         )
+
+    def _plugins_of(self, strategy: Strategy) -> Plugins:
+        """Those that it uses; their files are not read where there are none."""
+        used = [(each.kind, each.name) for each in strategy.plugins]
+        return self._catalogue.plugins().only(used).recorded() if used else Plugins()
 
     async def _resume(self, parent: Operation, job: TrainingJob | FoldsJob) -> TrainingJob | FoldsJob:
         return ordinary(await self.continuation(parent, job))

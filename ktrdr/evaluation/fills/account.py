@@ -83,6 +83,9 @@ class Account:
             self._close_all(Reason.END if bar + 1 == len(self._open) else Reason.HOLE)
             self._equities.append(self.equity)
         else:
+            # The last price that is known until the next bar, however long that takes.
+            self.price = self._close[bar]
+            self.equity = self.cash + self.units * self.price
             self._equities.append(max(0.0, self.cash + self.units * self._open[bar + 1]))
 
     def result(self) -> Simulation:

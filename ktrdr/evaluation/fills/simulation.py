@@ -79,10 +79,11 @@ def simulate_together(
     """Trade several symbols, each with an equal share of `capital`, under a limit for all of them together.
 
     Each account does what `simulate` says, but all of an instant go through a step before one goes on to the next. In
-    step 2 the sum of all positions, long and short, at the last prices at which accounts were valued, is limited to
-    `max_gross` times the sum of their equities before costs: where it would be larger, all targets of the instant
-    count for the same smaller share, and larger positions are reduced to it whatever the band. Positions of symbols
-    without a bar at that instant stay, as do those between barriers, and use up their part of the limit.
+    step 2 the sum of all positions, long and short, is limited to `max_gross` times the sum of their equities before
+    costs, each at its open, or at its last close where it has no bar at that instant: where it would be larger, all
+    targets of the instant count for the same smaller share, and larger positions are reduced to it whatever the band.
+    Positions of symbols without a bar at that instant stay, as do those between barriers, and use up their part of the
+    limit.
     """
     share = capital / len(orders)
     accounts = [_open_account(each.bars, each.targets, costs, share, band, each.barriers) for each in orders]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.payloads.trading_rules import Costs
+from ktrdr.strategy.spec import TripleBarrier
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import Strategy, TripleBarrier
+    from ktrdr.strategy.spec import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Holding:
     def of(cls, strategy: Strategy, symbols: int) -> Holding:
         rules, labels = strategy.positions, strategy.labels
         is_limited = symbols > 1 and rules.max_gross is not None and rules.max_gross < rules.max_symbol
-        barriers = labels if rules.hold == "barrier" and labels.type == "triple_barrier" else None
+        barriers = labels if rules.hold == "barrier" and isinstance(labels, TripleBarrier) else None
         return cls(
             0.0 if barriers else rules.band,
             rules.max_gross if is_limited else None,

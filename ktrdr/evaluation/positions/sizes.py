@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.positions.sides import choose_sides, probability
 from ktrdr.payloads.trading_rules import Positions
+from ktrdr.strategy.spec import TripleBarrier
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Labels
@@ -74,7 +75,7 @@ def _kelly_of_classes(guess: Guess, class_names: Sequence[str], labels: Labels, 
     """
     up, down = probability(guess, class_names, "up"), probability(guess, class_names, "down")
     win, lose = np.where(sides > 0, up, down), np.where(sides > 0, down, up)
-    ratio = labels.upper / labels.lower if labels.type == "triple_barrier" else 1.0
+    ratio = labels.upper / labels.lower if isinstance(labels, TripleBarrier) else 1.0
     odds = np.where(sides > 0, ratio, 1 / ratio)
     edge = win - lose / odds
     return np.asarray(np.divide(edge, win + lose, out=np.zeros(len(win)), where=win + lose > 0), np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -82,8 +81,6 @@ def _name_faults(entry: Expression) -> Iterator[Fault]:
             yield Fault(key, "is no name that an expression can have", value)
         elif key in SERIES or key in FUNCTIONS:
             yield Fault(key, f"is the name of a {'series' if key in SERIES else 'function'}; use another", value)
-        elif not math.isfinite(value):
-            yield Fault(key, "must be a finite number", value)
 
 
 def _fault(error: ExpressionError, entry: Expression) -> Fault:

@@ -25,8 +25,13 @@ const schema = new StrategySchema({
       properties: {
         epochs: { type: "integer", default: 20 },
         early_stopping: { anyOf: [{ $ref: "#/$defs/EarlyStopping" }, { type: "null" }], default: null },
+        schedule: {
+          anyOf: [{ discriminator: { mapping: { plateau: "#/$defs/Plateau" } } }, { type: "null" }],
+          default: null,
+        },
       },
     },
+    Plateau: { type: "object", properties: { type: { type: "string" }, factor: { type: "number", default: 0.5 } } },
     EarlyStopping: { type: "object", properties: { patience: { type: "integer" } }, required: ["patience"] },
   },
 });
@@ -34,7 +39,7 @@ const schema = new StrategySchema({
 test("references are followed, and what stands beside them wins", () => {
   const training = schema.resolve(schema.properties.training);
   assert.equal(training.description, "How it learns.");
-  assert.deepEqual(Object.keys(training.properties ?? {}), ["epochs", "early_stopping"]);
+  assert.deepEqual(Object.keys(training.properties ?? {}), ["epochs", "early_stopping", "schedule"]);
 });
 
 test('"or null" is taken apart', () => {
@@ -46,6 +51,15 @@ test('"or null" is taken apart', () => {
   const mixed = schema.resolve({ anyOf: [{ type: "integer" }, { type: "string" }] });
   assert.equal(mixed.isNullable, false);
   assert.equal(mixed.hasNumbers, true);
+});
+
+test("a choice of variants that may be absent keeps its type", () => {
+  const { properties = {} } = schema.resolve(schema.properties.training);
+  const part = schema.resolve(properties.schedule);
+  assert.equal(part.isNullable, true);
+  assert.deepEqual([...schema.variants(part).keys()], ["plateau"]);
+  const document = { training: { schedule: { type: "plateau", factor: 0.5 } } };
+  assert.deepEqual(schema.withoutDefaults(document), { training: { schedule: { type: "plateau" } } });
 });
 
 test("variants are found by their type, and a reference that leads nowhere is an error", () => {
