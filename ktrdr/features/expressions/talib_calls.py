@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ktrdr.errors import nearest
-from ktrdr.features import talib_functions as talib
+from ktrdr.features import talib_metadata as talib
 from ktrdr.features.expressions.calls import Call
 from ktrdr.features.expressions.series import series_term
 from ktrdr.features.expressions.terms import ExpressionError, Term, combined
 from ktrdr.features.expressions.units import NO_UNIT, Unit
 from ktrdr.features.sources import BAR_COLUMNS, Series
+from ktrdr.features.talib_functions import TalibFunctions, sample_inputs
 from ktrdr.strategy.spec import Indicator
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def _indicator(name: str, call: Call) -> Indicator:
     values = {key: _number(term, call) for key, term in terms.items()}
     sources = {"sources": ["close"] * free} if free > 1 else {}
     indicator = Indicator.model_validate({"name": name, **sources, **values})
-    for fault in talib.TalibFunctions().check(indicator):
+    for fault in TalibFunctions().check(indicator):
         if parameter := terms[fault.path].parameter if fault.path in terms else "":
             raise ExpressionError(f"in {call.text} {fault.message}", call.node, parameter=parameter)
         raise call.about(f"{fault.path} {fault.message}".strip(), fault.suggestion)
-    return talib.TalibFunctions().resolve(indicator)
+    return TalibFunctions().resolve(indicator)
 
 
 def _number(term: Term, call: Call) -> int | float:
@@ -118,7 +119,7 @@ def _unit(name: str, units: tuple[Unit, ...]) -> tuple[Unit | None, ...]:
     """The unit of each output, measured by doubling prices and volumes; None where it is none that `Unit` can say."""
     if all(unit.is_none for unit in units):
         return (NO_UNIT,) * len(talib.outputs(name))
-    samples = talib.sample_inputs(name)
+    samples = sample_inputs(name)
     once = talib.call(name, samples, {})
     by_price = talib.call(name, [_changed(x, u.price, u.log_price) for x, u in zip(samples, units, strict=True)], {})
     by_volume = talib.call(name, [_changed(x, u.volume, u.log_volume) for x, u in zip(samples, units, strict=True)], {})
