@@ -34,6 +34,8 @@ BENCHMARKS = (
     "labels",
     "leak_gate",
     "verdicts",
+    "forward",
+    "follow",
     "ledger",
     "luck",
     "honesty",

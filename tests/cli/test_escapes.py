@@ -58,6 +58,7 @@ COMMANDS = [
     ["models", "backtest", "TRAINING", HOSTILE, "--report", HOSTILE],
     ["models", "explain", HOSTILE],
     ["models", "explain", HOSTILE, "--drop-one"],
+    ["models", "follow", HOSTILE, "--every", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],

@@ -440,7 +440,7 @@ def test_a_full_disk_gives_the_reason_and_loses_nothing(store: BarStore) -> None
     [
         ("os.fsync = die", 1.0),
         ("os.replace = die", 1.0),
-        ("ktrdr.files._sync_folder = die", 2.0),
+        ("ktrdr.files.sync_folder = die", 2.0),
     ],
     ids=["before the content is synced", "before the renaming", "after the renaming"],
 )
