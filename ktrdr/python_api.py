@@ -48,9 +48,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
 
-
 _log = logging.getLogger(__name__)
-
 Day = date | str | None
 
 
