@@ -46,7 +46,7 @@ def late_series(dataset: Dataset) -> Iterator[str]:
     calendars = {key: each for each in dataset.coverage for key in each.late}
     for key, coverage in calendars.items():
         yield (
-            f"{key} joins the bars of {coverage.symbol} one bar late: no calendar is named for {key.symbol}, so that its "
+            f"{key} joins the bars of {coverage.symbol} one bar late: no calendar is named for {key.symbol}, so its "
             f"bars last their full length; name it with: ktrdr data load {key} --calendar {coverage.calendar.name}"
         )
 
