@@ -35,6 +35,8 @@ BENCHMARKS = (
     "labels",
     "leak_gate",
     "verdicts",
+    "forward",
+    "follow",
     "ledger",
     "luck",
     "honesty",

@@ -1,8 +1,8 @@
 """ktrdr trains trading models on market bars, as operations that anyone can watch for free.
 
 From Python, without a server: `ktrdr.load`, `ktrdr.import_table`, `ktrdr.bars`, `ktrdr.tables`, `ktrdr.build_features`,
-`ktrdr.train`, `ktrdr.search`, `ktrdr.backtest`, `ktrdr.explain`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of
-them in `ktrdr.python_api`.
+`ktrdr.train`, `ktrdr.search`, `ktrdr.backtest`, `ktrdr.explain`, `ktrdr.follow`, `ktrdr.verify_follow`,
+`ktrdr.follow_report`, `ktrdr.unseal`, `ktrdr.runs` and `ktrdr.looks`, all of them in `ktrdr.python_api`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ktrdr.python_api import bars as bars
     from ktrdr.python_api import build_features as build_features
     from ktrdr.python_api import explain as explain
+    from ktrdr.python_api import follow as follow
+    from ktrdr.python_api import follow_report as follow_report
     from ktrdr.python_api import import_table as import_table
     from ktrdr.python_api import load as load
     from ktrdr.python_api import looks as looks
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ktrdr.python_api import tables as tables
     from ktrdr.python_api import train as train
     from ktrdr.python_api import unseal as unseal
+    from ktrdr.python_api import verify_follow as verify_follow
 
 __version__: str
 
@@ -30,6 +33,8 @@ _PYTHON_API = (
     "bars",
     "build_features",
     "explain",
+    "follow",
+    "follow_report",
     "import_table",
     "load",
     "looks",
@@ -38,6 +43,7 @@ _PYTHON_API = (
     "tables",
     "train",
     "unseal",
+    "verify_follow",
 )
 
 

@@ -29,7 +29,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -38,15 +38,15 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def move_folder(source: Path, target: Path) -> None:
     """Move a folder within one file system durably; its files must be synced. Raises OSError."""
     for folder, _, _ in os.walk(source):
-        _sync_folder(Path(folder))
+        sync_folder(Path(folder))
     os.rename(source, target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def drafts_within(folder: Path) -> list[Path]:
@@ -72,7 +72,8 @@ def remove_drafts(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
     # A rename is durable only once its folder is synced; Windows cannot open folders and needs no sync.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

@@ -75,6 +75,11 @@ class Home:
         return (self.source or self.root) / "ledger.sqlite"
 
     @property
+    def follows(self) -> Path:
+        """A folder for each followed model, with its rows."""
+        return (self.source or self.root) / "follows"
+
+    @property
     def log_file(self) -> Path:
         return self.root / "logs" / "ktrdr.log"
 

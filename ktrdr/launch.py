@@ -138,3 +138,35 @@ class RegistryMove(Program):
 
     to: str | None = None
     json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Program):
+    """A model that is followed, or whose follow is shown or verified.
+
+    model: operation that trained it
+    symbols: separated by commas; None for those of its training
+    every: seconds between two looks for bars
+    no_load: whether something else loads the bars
+    exec, url, signals: command, address and folder that signals go to
+    show, verify: whether to do that instead
+    replay: a folder for rows of stored bars, which are replayed instead
+    home: the folder that holds the model; None for the setting
+    json: whether to print JSON
+    """
+
+    command = "models follow"
+    module = "ktrdr.follows"
+
+    model: str | None = None
+    symbols: str | None = None
+    every: float | None = None
+    no_load: bool = False
+    exec: str | None = None
+    url: str | None = None
+    signals: Path | None = None
+    show: bool = False
+    verify: bool = False
+    replay: Path | None = None
+    home: Path | None = None
+    json: bool = False

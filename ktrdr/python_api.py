@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -34,12 +35,12 @@ from ktrdr.training.fingerprint import CHECKPOINTS
 if TYPE_CHECKING:
     import polars as pl
 
+    from ktrdr.follows.receivers import Receiver
     from ktrdr.market.loading import Loaded
-    from ktrdr.market.provider import Page
-    from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.ablations import AblationResults
     from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.explanations import ExplanationResults
+    from ktrdr.payloads.follows import FollowReport, FollowVerification, PredictionRow
     from ktrdr.payloads.looks import Look
     from ktrdr.payloads.search import SearchResults
     from ktrdr.payloads.tables import TableInfo
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
 
-
+_log = logging.getLogger(__name__)
 Day = date | str | None
 
 
@@ -84,21 +85,7 @@ def load(
     source = provider_for(provider, store.find(symbol, timeframe))
     first, last = _parse_day(start), _parse_day(end)
     wanted = loading.Wanted(symbol, Timeframe.parse(timeframe), first, last, calendar=check_naming(calendar))
-    return loading.load(store, source, wanted, _Unwatched())
-
-
-class _Unwatched:
-    def on_page(self, page: Page, rows: int, share: float) -> None:
-        pass
-
-    def on_storing(self, rows: int) -> None:
-        pass
-
-    def wait(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def stop_requested(self) -> bool:
-        return False
+    return loading.load(store, source, wanted, loading.Unwatched())
 
 
 def import_table(
@@ -155,6 +142,8 @@ def build_features(
     chosen, _ = _load_strategy(strategy, timeframes)
     if isinstance(symbol, str):
         return feature_table(chosen, symbol, _read_bars(chosen, [symbol], start, end, home)[symbol])
+    if not symbol:
+        raise InputError("no symbol is named", hint="name at least one, as AAPL")
     return feature_tables(chosen, _read_bars(chosen, symbol, start, end, home))
 
 
@@ -232,7 +221,7 @@ def train(
         with closing(Ledger(place.ledger, Door.PYTHON)) as ledger:
             results = run_training(
                 request,
-                lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+                store.read_ahead(named, chosen.timeframes, first, last),
                 observer or SilentObserver(),
                 looks=ledger,
                 read_table=TableStore(place.tables).read,
@@ -259,10 +248,11 @@ def unseal(training: Training | Path | str, *, by: str = "", home: Path | str | 
     from ktrdr.ledger.store import Ledger
     from ktrdr.payloads.looks import Door
     from ktrdr.payloads.unsealing import this_user
+    from ktrdr.saved_models.reproduce import model_folders
     from ktrdr.saved_models.unsealed import unsealed_folder
 
     opened = _open_home(home)
-    folder = _model_folders(training.folder if isinstance(training, Training) else Path(training))[-1]
+    folder = model_folders(training.folder if isinstance(training, Training) else Path(training))[-1]
     with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
         read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
         results = run_unsealing(folder, by or this_user(), read_bars, ledger, read_table=read_table)
@@ -295,6 +285,7 @@ def backtest(
     from ktrdr.experiments.backtest_model import BacktestRequest, run_backtest
     from ktrdr.ledger.store import Ledger
     from ktrdr.payloads.looks import Door
+    from ktrdr.saved_models.reproduce import model_folders
 
     opened = _open_home(home)
     folder = training.folder if isinstance(training, Training) else Path(training)
@@ -302,7 +293,7 @@ def backtest(
     request = BacktestRequest(
         operation_id=target.name,
         model=folder.name,
-        folders=tuple(_model_folders(folder)),
+        folders=tuple(model_folders(folder)),
         symbols=(symbols,) if isinstance(symbols, str) else tuple(symbols),
         start=_parse_day(start),
         end=_parse_day(end),
@@ -358,14 +349,15 @@ def explain(
     indicator cannot be left out.
     """
     from ktrdr.experiments.explain_model import run_explanation
+    from ktrdr.saved_models.reproduce import model_folders
 
     folder = training.folder if isinstance(training, Training) else Path(training)
     target = output or Path(f"{folder.name}-explanation-{time.strftime('%Y%m%d-%H%M%S')}")
     opened = _open_home(home)
     if drop_one:
-        return _ablate(_model_folders(folder)[-1], target, opened)
+        return _ablate(model_folders(folder)[-1], target, opened)
     read_bars, read_table = BarStore(opened.bars).read_stored, TableStore(opened.tables).read
-    results = run_explanation(_model_folders(folder)[-1], target.resolve(), repeats, read_bars, read_table=read_table)
+    results = run_explanation(model_folders(folder)[-1], target.resolve(), repeats, read_bars, read_table=read_table)
     assert results is not None  # nobody stops it
     return results.under(target)
 
@@ -383,12 +375,77 @@ def _ablate(model: Path, target: Path, source: Home) -> AblationResults:
     return AblationResults.model_validate(outcome.results).under(target)
 
 
-def _model_folders(folder: Path) -> list[Path]:
-    """Where the models lie: of a training in folds a folder for each, in it, or beside it where a server trained it."""
-    from ktrdr.saved_models.reproduce import read_card
+def follow(
+    training: Training | Path | str,
+    symbols: str | Sequence[str] = (),
+    *,
+    every: timedelta = timedelta(minutes=15),
+    load: bool = True,
+    receivers: Sequence[Receiver] = (),
+    replay: Path | str | None = None,
+    home: Path | str | None = None,
+) -> Iterator[PredictionRow]:
+    """Record what a training, or a model's folder, predicts at each close, before the outcome exists.
 
-    folds = read_card(folder).get("operation_ids") or ()
-    return [own if (own := folder / fold).is_dir() else folder.parent / fold for fold in folds] or [folder]
+    Yields each row once it is durable and `receivers` (see `ktrdr.follows.receivers`) were sent it, without an end;
+    close the iterator to end the follow. Of a training in folds the last model is followed. `symbols` are those of the
+    training by default; `load` asks their providers for bars at each close, and after `every` at the latest. With
+    `replay`, a folder, the stored bars after the training are taken one at a time as if each arrived, and the iterator
+    ends with them. Sets torch's threads and seed for the process.
+
+    Raises InputError, and the errors of `ktrdr.follows.request.open_follow`.
+    """
+    from ktrdr.follows.request import FollowRequest, open_follow
+    from ktrdr.market.providers import Sources
+    from ktrdr.payloads.follows import PredictionRow
+
+    request = FollowRequest(
+        model=training.folder if isinstance(training, Training) else Path(training),
+        symbols=(symbols,) if isinstance(symbols, str) else tuple(symbols),
+        every=every,
+        loads=load and replay is None,
+        receivers=tuple(receivers),
+        replay=Path(replay) if replay else None,
+    )
+    with open_follow(request, _open_home(home), Sources.of(read_settings()), _log.warning) as following:
+        for stored in following.live() if replay is None else following.replay():
+            assert isinstance(stored.row, PredictionRow)
+            yield stored.row
+
+
+def verify_follow(
+    training: Training | Path | str, *, replay: Path | str | None = None, home: Path | str | None = None
+) -> FollowVerification:
+    """Check the rows of a follow, and compute each prediction again from the stored bars, bit for bit.
+
+    `replay` is the folder of a replay. Raises StorageError where the chain is broken, and the errors of
+    `ktrdr.follows.followed_model.FollowedModel.load`.
+    """
+    from ktrdr.follows.request import folder_of, open_model, source_of
+    from ktrdr.follows.verification import verify
+
+    opened = _open_home(home)
+    model = open_model(training.folder if isinstance(training, Training) else Path(training))
+    return verify(folder_of(model, opened, Path(replay) if replay else None), model, source_of(model, opened))
+
+
+def follow_report(
+    training: Training | Path | str, *, replay: Path | str | None = None, home: Path | str | None = None
+) -> FollowReport:
+    """The predictions of a follow with their outcomes, and the sequential test, which may be looked at at any time.
+
+    The look is recorded in the home's ledger. Raises as `verify_follow`, and SeriesNotFound.
+    """
+    from ktrdr.follows.outcomes import report
+    from ktrdr.follows.request import folder_of, open_model, source_of
+    from ktrdr.ledger.store import Ledger
+    from ktrdr.payloads.looks import Door
+
+    opened = _open_home(home)
+    model = open_model(training.folder if isinstance(training, Training) else Path(training))
+    folder = folder_of(model, opened, Path(replay) if replay else None)
+    with closing(Ledger(opened.ledger, Door.PYTHON)) as ledger:
+        return report(folder, model, source_of(model, opened), ledger)
 
 
 def looks(*, home: Path | str | None = None) -> pl.DataFrame:
@@ -566,12 +623,9 @@ def _read_bars(
 
     Raises SeriesNotFound and TableNotFound.
     """
-    opened, first, last = _open_home(home), _parse_day(start), _parse_day(end)
-
-    def read(name: str, timeframe: str) -> StoredBars:
-        return BarStore(opened.bars).read_stored(name, timeframe, first, last)
-
-    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes}) for symbol in symbols}
+    opened, names = _open_home(home), strategy.timeframes
+    read = BarStore(opened.bars).read_ahead(symbols, names, _parse_day(start), _parse_day(end))
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in names}) for symbol in symbols}
     return with_other_series(strategy, bars, read, TableStore(opened.tables).read)
 
 

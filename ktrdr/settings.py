@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -184,6 +185,11 @@ def read_settings(**overrides: Any) -> Settings:
         raise InputError(faults, hint="correct it in the environment or in .env") from None
     except (SettingsError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"the settings cannot be read: {error}") from None
+
+
+def inherited_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `more` in it, for a program that it starts."""
+    return {**os.environ, **more}  # noqa: TID251 (this is the one reader)
 
 
 def _fault(entry: dict[str, Any]) -> str:

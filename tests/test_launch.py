@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from ktrdr.cli import command_line
-from ktrdr.launch import Backup, Doctor, PluginCheck, Program, Server
+from ktrdr.launch import Backup, Doctor, Follow, PluginCheck, Program, Server
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from ktrdr.launch import Backup, Doctor, PluginCheck, Program, Server
         Doctor(home=Path("a folder"), repair=True, json=True),
         Backup(to=Path("a folder"), home=Path("home"), json=True),
         PluginCheck(file=Path("a file.py"), symbols="AAPL,MSFT", timeframe="1d", json=True),
+        Follow(model="op", symbols="A,B", every=90.0, no_load=True, exec="sh -c 'a b'", signals=Path("a folder")),
     ],
 )
 def test_a_program_parses_what_it_was_launched_with(program: Program) -> None:

@@ -91,6 +91,7 @@ class _Copy:
             self._copy_operation(name)
         self._copy_folder(self.source.bars)
         self._copy_folder(self.source.tables)
+        self._copy_folder(self.source.follows)
         self._copy_folder(self.source.log_file.parent)
         self._copy_ledger()
         if has_registry:
@@ -174,7 +175,7 @@ def _check_places(home: Path, target: Path) -> None:
 
 
 def _check_space(home: Home, target: Path) -> None:
-    parts = (home.operations, home.models, home.bars, home.tables, home.log_file.parent)
+    parts = (home.operations, home.models, home.bars, home.tables, home.follows, home.log_file.parent)
     needed = (
         sum(_size(path) for part in parts for path in _files_within(part))
         + _size(home.registry)

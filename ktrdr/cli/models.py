@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, compare, predict, backtest, explain, export, plot, unseal, and bundles."""
+"""`ktrdr models`: train, list, show, compare, predict, backtest, explain, follow, export, plot, unseal, and bundles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ktrdr.cli.bundles import pack, unpack, verify
 from ktrdr.cli.client import connect
 from ktrdr.cli.compare import compare
 from ktrdr.cli.explain import explain
+from ktrdr.cli.follow import follow
 from ktrdr.cli.options import (
     AsJson,
     EndDate,
@@ -49,6 +50,7 @@ app = typer.Typer(no_args_is_help=True, help="Train models and look at what was 
 app.command()(backtest)
 app.command()(compare)
 app.command()(explain)
+app.command()(follow)
 app.command()(pack)
 app.command()(unpack)
 app.command()(unseal)

@@ -254,7 +254,7 @@ def _print_backtest(backtest: BacktestResult) -> None:
         title=f"Backtest on {backtest.where}, {100 * backtest.costs_percent:g} bps a trade",
     )
     if backtest.rules:
-        print_line(f"Positions: {backtest.rules}")
+        print_fields([("positions", backtest.rules)])
     print_line()
 
 

@@ -112,10 +112,10 @@ def evaluated_symbols(dataset: Dataset, part: Part) -> tuple[str, ...]:
     return tuple(dataset.symbols[number] for number in np.unique(part.symbols))
 
 
-def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
-    """The figures that the ledger shows of an evaluation."""
+def measure(evaluation: Evaluation, backtest: Backtest | None) -> LookFigures:
+    """The figures that the ledger shows of an evaluation, and of a backtest where there is one."""
     hardest, lead = evaluation.significance.hardest_baseline
-    significance, result = evaluation.significance, backtest.result
+    significance, result = evaluation.significance, backtest.result if backtest else None
     tests = {name: significance.against[name] for name in significance.against if name in NAIVE}
     if significance.timing:
         tests[TIMING] = significance.timing
@@ -125,12 +125,12 @@ def measure(evaluation: Evaluation, backtest: Backtest) -> LookFigures:
         over=hardest,
         lead=lead.lead,
         p_value=max(test.p_value for test in tests.values()),
-        sharpe=result.model.sharpe,
-        total_return=result.model.total_return,
+        sharpe=result and result.model.sharpe,
+        total_return=result and result.model.total_return,
         tests=tests,
-        against_zero=result.against_zero,
-        against_holding=result.against_holding,
-        bars_per_year=result.bars_per_year,
+        against_zero=result and result.against_zero,
+        against_holding=result and result.against_holding,
+        bars_per_year=result and result.bars_per_year,
     )
 
 

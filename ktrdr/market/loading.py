@@ -66,6 +66,22 @@ class Watcher(Protocol):
     def stop_requested(self) -> bool: ...
 
 
+class Unwatched:
+    """A watcher that hears nothing, waits, and never stops."""
+
+    def on_page(self, page: Page, rows: int, share: float) -> None:
+        pass
+
+    def on_storing(self, rows: int) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def stop_requested(self) -> bool:
+        return False
+
+
 class Stopped(Exception):
     """Somebody asked for the end of a load."""
 

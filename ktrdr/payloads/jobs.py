@@ -59,6 +59,7 @@ class StrategyOnBars(BaseModel):
     symbols, timeframes: of the bars; the first timeframe is that of the samples
     start, end: the days that bars are taken from, both inclusive; None for no bound
     plugins: what the files of plugins declared when the work was asked for
+    other_series: bars of other symbols that features read, such as `SPY 1d`
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -71,6 +72,7 @@ class StrategyOnBars(BaseModel):
     start: date | None = None
     end: date | None = None
     plugins: Plugins = Plugins()
+    other_series: tuple[str, ...] = ()
 
     def describe(self) -> Metadata:
         return {
@@ -83,7 +85,8 @@ class StrategyOnBars(BaseModel):
         }
 
     def uses(self, symbol: str, timeframe: str) -> bool:
-        return symbol in self.symbols and timeframe in self.timeframes
+        is_own = symbol in self.symbols and timeframe in self.timeframes
+        return is_own or f"{symbol} {timeframe}" in self.other_series
 
 
 class EpochsJob(StrategyOnBars, Job):

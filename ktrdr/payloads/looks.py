@@ -31,6 +31,7 @@ class LookKind(StrEnum):
     PREDICTION = "prediction"
     UNSEALING = "unsealing"
     BACKTEST = "backtest"
+    FOLLOW = "follow"
 
 
 class LookFigures(Payload):

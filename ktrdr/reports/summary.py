@@ -61,6 +61,7 @@ def _what(report: TrainingReport) -> Iterator[str]:
             "Symbols": ", ".join(request.symbols),
             "Timeframes": ", ".join(strategy.timeframes),
             "Bars from": sources(report),
+            **({"Reads also": ", ".join(report.fingerprint.others)} if report.fingerprint.others else {}),
             "Range": bar_range(report.dataset.coverage),
             "Calendar": calendars(report.dataset.coverage),
             "Trained": ended,

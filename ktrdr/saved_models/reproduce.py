@@ -76,6 +76,15 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise StorageError(f"{path} cannot be read: {error}", path=str(path)) from error
 
 
+def model_folders(folder: Path) -> list[Path]:
+    """Where the models of a training lie: of one in folds a folder for each, in it, or beside it in a server's home.
+
+    Raises ArtifactNotFound and StorageError.
+    """
+    folds = read_card(folder).get("operation_ids") or ()
+    return [own if (own := folder / fold).is_dir() else folder.parent / fold for fold in folds] or [folder]
+
+
 def _weights(original: Path, again: Path) -> Iterator[str]:
     first, second = (_tensors(folder) for folder in (original, again))
     for name in sorted(first.keys() | second.keys()):

@@ -57,6 +57,10 @@ def _unused_positions(strategy: Strategy) -> Iterator[UnusedKey]:
         yield UnusedKey("positions.barrier_fill", "with positions.hold signal")
     if rules.hold == "barrier" and rules.band:
         yield UnusedKey("positions.band", "with positions.hold barrier, which resizes no position")
+    if rules.max_symbol > 1 and rules.volatility_target is None and not (sizes and rules.kelly_cap > 1):
+        yield UnusedKey("positions.max_symbol", "where no position is sized above 1")
+    if rules.max_gross is not None and rules.max_gross >= rules.max_symbol:
+        yield UnusedKey("positions.max_gross", "where it is no less than positions.max_symbol")
     if rules.direction == "long" and strategy.costs.borrow_bps_per_day:
         yield UnusedKey("costs.borrow_bps_per_day", "with positions.direction long")
     if rules.max_symbol <= 1 and strategy.costs.financing_bps_per_day:

@@ -41,7 +41,8 @@ def unnamed(results: dict[str, Any]) -> list[dict[str, Any]]:
 async def test_it_comes_to_the_same_table_whether_or_not_it_is_cancelled_and_resumed(
     client: httpx.AsyncClient, store: BarStore, wait: Wait, tmp_path: Path
 ) -> None:
-    trained, folds = await done(client, wait, "/training/start", START | {"strategy": STRATEGY})
+    end = str(store.read("AAPL", "1d")["timestamp"][350].date())
+    trained, folds = await done(client, wait, "/training/start", START | {"strategy": STRATEGY, "end_date": end})
     path = f"/models/{trained['operation_id']}/explain"
 
     ended, results = await done(client, wait, path, {"drop_one": True})

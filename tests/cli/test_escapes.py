@@ -63,6 +63,7 @@ COMMANDS = [
     ["models", "backtest", "TRAINING", "--set", f"positions.rule={HOSTILE}"],
     ["models", "explain", HOSTILE],
     ["models", "explain", HOSTILE, "--drop-one"],
+    ["models", "follow", HOSTILE, "--every", HOSTILE],
     ["models", "unseal", HOSTILE, "--yes"],
     ["models", "pack", HOSTILE],
     ["models", "unpack", HOSTILE],

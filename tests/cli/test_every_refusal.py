@@ -81,6 +81,7 @@ ELSEWHERE = {
     "features/leaks/": "of a leak, which no strategy can make: tests/features/test_leaks.py",
     "features/panel.py": "without symbols, which options refuse: tests/features/test_panel.py",
     "findings.py": "of an interrupted repair: tests/test_findings.py",
+    "follows/": "of models and files in a home: tests/follows/test_program.py",
     "home.py": "of two servers: tests/test_home.py",
     "jobs/": "of what else goes on, and of a disk that fails: tests/api/test_training.py",
     "ledger/": "of a damaged ledger, and of looks that a bundle brings: tests/ledger/test_store.py",

@@ -35,6 +35,11 @@ NOT_RECOMPUTED = {
     "test_evaluation.selection.": "not counted in old results",
     "backtest.selection.": "beside other tries: tests/ledger/test_verdict.py",
     "test_backtest.selection.": "not counted in old results",
+    **{
+        f"{part}.{section}.": "what was asked for, no figure: tests/evaluation/positions/test_rules.py"
+        for part in ("backtest", "test_backtest")
+        for section in ("positions", "costs")
+    },
     "leak_gate.": "of the inspection, not of the model: tests/features/leaks",
     "reproduction.": "of a training that was run again: tests/saved_models",
     "progress.": "of an operation that failed or was cancelled",

@@ -209,3 +209,10 @@ def test_a_job_says_which_series_it_uses() -> None:
 
     assert [load.uses("AAPL", "1d"), load.uses("AAPL", "1h"), load.uses("MSFT", "1d")] == [True, False, False]
     assert [prediction.uses("MSFT", "1d"), prediction.uses("AAPL", "1d")] == [True, False]
+
+
+def test_a_job_uses_the_bars_that_its_features_read() -> None:
+    job = TrainingJob(**ON_BARS, other_series=("SPY 1h",))
+    assert job.uses("AAPL", "1d")
+    assert job.uses("SPY", "1h")
+    assert not job.uses("SPY", "1d")

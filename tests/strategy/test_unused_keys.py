@@ -42,6 +42,11 @@ def found(text: str) -> list[str]:
             ["costs.borrow_bps_per_day", "costs.financing_bps_per_day"],
         ),
         (
+            NETWORK + "positions: {kelly: 1, max_symbol: 2, max_gross: 2}",
+            ["positions.max_symbol", "positions.max_gross"],
+        ),
+        (NETWORK + "positions: {volatility_target: 0.1, max_symbol: 2, max_gross: 1}", []),
+        (
             NETWORK + "labels: {type: triple_barrier}\npositions: {hold: barrier, band: 0.1}",
             ["positions.band"],
         ),

@@ -13,6 +13,7 @@ from ktrdr.errors import ConflictError, SeriesNotFound, TableNotFound
 from ktrdr.executors.dispatcher import Dispatcher
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.inputs import with_other_series
+from ktrdr.features.other_series import other_keys
 from ktrdr.features.timeframes import on_timeframes
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
@@ -128,6 +129,7 @@ class TrainingService:
             start=request.start_date,
             end=request.end_date,
             plugins=self._plugins_of(strategy),
+            other_series=tuple(map(str, other_keys(strategy))),
         )
 
     def _plugins_of(self, strategy: Strategy) -> Plugins:

@@ -19,9 +19,8 @@ from ktrdr.features.expressions.terms import ExpressionError, Term, constant
 MAX_DEPTH = 64
 MAX_SIZE = 2000
 
-_TOKEN = re.compile(
-    r"\s*([A-Za-z_]\w*|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?!\w)|\*\*|<=|>=|==|!=|[-+*/(),<>=]|$)", re.ASCII
-)
+_IN_ONE_LINE = str.maketrans("\t\r\n", "   ")
+_TOKEN = re.compile(r"[A-Za-z_]\w*|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?!\w)|\*\*|<=|>=|==|!=|[-+*/(),<>=]| +", re.ASCII)
 _INSTEAD = {
     "&": "write and",
     "|": "write or",
@@ -61,9 +60,10 @@ def read_expression(text: str, parameters: Mapping[str, int | float]) -> Term:
 
     The result is a series, without a unit.
     """
-    _check_characters(text)
-    reader = _Reader(text, parameters)
-    term = reader.term(_parsed(text), 0)
+    line = text.translate(_IN_ONE_LINE).strip(" ")
+    _check_characters(line)
+    reader = _Reader(line, parameters)
+    term = reader.term(_parsed(line), 0)
     _check_result(term)
     for name, value in parameters.items():
         if name not in reader.used:
@@ -78,17 +78,14 @@ def _check_characters(text: str) -> None:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            while text[position].isspace():
-                position += 1
-            own = text[position]
-            instead = _INSTEAD.get(own, "there are names, numbers, operators and brackets")
-            raise ExpressionError(f"{own!r} has no meaning here; {instead}", position)
-        position = max(match.end(), position + 1)
+            instead = _INSTEAD.get(text[position], "there are names, numbers, operators and brackets")
+            raise ExpressionError(f"{text[position]!r} has no meaning here; {instead}", position)
+        position = match.end()
 
 
 def _parsed(text: str) -> ast.expr:
     try:
-        return ast.parse(text.replace("\n", " "), mode="eval").body
+        return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         message = (error.msg or "cannot be read").replace("invalid syntax", "an operator or a bracket is missing here")
         raise ExpressionError(message, max(0, (error.offset or 1) - 1)) from None
@@ -136,7 +133,7 @@ class _Reader:
         return term
 
     def text(self, node: ast.AST) -> str:
-        text = " ".join((ast.get_source_segment(self._text.replace("\n", " "), node) or self._text).split())
+        text = " ".join((ast.get_source_segment(self._text, node) or self._text).split())
         return text if len(text) <= 80 else f"{text[:79]}…"
 
     def number(self, node: ast.Constant, _: int) -> Term:

@@ -56,6 +56,8 @@ def test_right_expressions_have_no_faults() -> None:
         ("close close", 7, ["missing here"]),
         ("(returns", 1, ["never closed"]),
         ("1or 2", 1, ["'1'"]),
+        ("returns\u00a0", 8, ["no meaning here"]),
+        ("  returns +\n  clos", 13, ["clos is no series"]),
         ("3 + 4", 1, ["no series of the bars"]),
         ("lag(3, 1) + returns", 1, ["a number in place of a series"]),
         ("mean(returns, 5, 6)", 1, ["3 arguments", "mean(x, n)"]),
@@ -131,7 +133,32 @@ def test_a_wrong_number_beside_an_expression_is_named(
 
 
 TOKENS = [*SERIES, *FUNCTIONS, "rsi", "macd", "n", "1", "20", "-1", "0.5", "and", "not", "if", "lambda", "__class__"]
-SIGNS = ["(", ")", ",", "+", "-", "*", "/", "**", "<", "==", "=", ".", "[", "'", ":", "@", "\n", "é", "\0", "\\", "#"]
+SIGNS = [
+    "(",
+    ")",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "**",
+    "<",
+    "==",
+    "=",
+    ".",
+    "[",
+    "'",
+    ":",
+    "@",
+    "\n",
+    "\r",
+    "\t",
+    "\u00a0",
+    "é",
+    "\0",
+    "\\",
+    "#",
+]
 
 
 @settings(max_examples=150, deadline=None)
