@@ -38,6 +38,7 @@ BENCHMARKS = (
     "ledger",
     "luck",
     "honesty",
+    "backtest",
     "training",
     "latency",
     "worker_start",

@@ -31,8 +31,8 @@ def shifted_ends(positions: Floats, returns: Floats, rate: float, shifts: Rows) 
 
 def _levels(positions: Floats) -> Floats:
     """The distinct positions, in order."""
-    begins = np.flatnonzero(np.diff(positions, prepend=np.nan))
-    return np.unique(positions[begins])
+    is_first = np.append(True, positions[1:] != positions[:-1])
+    return np.unique(positions[is_first])
 
 
 def _may_ruin(levels: Floats, returns: Floats) -> bool:
@@ -41,7 +41,8 @@ def _may_ruin(levels: Floats, returns: Floats) -> bool:
 
 def _log_costs(positions: Floats, rate: float, shifts: Rows) -> Floats:
     """Every shift makes the changes around the circle, but where the shift opens the circle it enters and leaves."""
-    around = _log_cost(np.diff(positions, prepend=positions[-1:]), rate).sum()
+    changes = np.diff(positions, append=positions[:1])
+    around = _log_cost(changes[changes != 0], rate).sum()
     first, last = positions[-shifts], positions[-shifts - 1]
     return np.asarray(around - _log_cost(first - last, rate) + _log_cost(first, rate) + _log_cost(last, rate))
 
