@@ -39,6 +39,7 @@ BENCHMARKS = (
     "luck",
     "honesty",
     "backtest",
+    "wide_backtest",
     "training",
     "latency",
     "worker_start",
