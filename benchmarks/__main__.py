@@ -40,6 +40,8 @@ BENCHMARKS = (
     "ledger",
     "luck",
     "honesty",
+    "backtest",
+    "wide_backtest",
     "training",
     "latency",
     "worker_start",
