@@ -122,8 +122,8 @@ class Runtime:
         await self.dispatcher.start()
         self.health.start()
         self.runs.start()
-        # TA-Lib takes a second to import; import it before the first strategy needs it.
-        importing = asyncio.get_running_loop().run_in_executor(None, self.catalogue.names)
+        # TA-Lib and files of plugins take seconds to import; import them before the first strategy needs them.
+        importing = asyncio.get_running_loop().run_in_executor(None, self.catalogue.prepare)
         importing.add_done_callback(_note_failed_import)
 
     async def close(self) -> None:
@@ -150,7 +150,7 @@ class Runtime:
         self.store.check_writable()
 
 
-def _note_failed_import(importing: asyncio.Future[tuple[str, ...]]) -> None:
+def _note_failed_import(importing: asyncio.Future[None]) -> None:
     if not importing.cancelled() and (error := importing.exception()):
         logger.warning("TA-Lib cannot be imported yet: %s", error)
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from ktrdr.follows.receivers import Receiver
     from ktrdr.market.loading import Loaded
-    from ktrdr.market.series_file import StoredBars
     from ktrdr.payloads.ablations import AblationResults
     from ktrdr.payloads.backtests import BacktestResults
     from ktrdr.payloads.explanations import ExplanationResults
@@ -49,9 +48,7 @@ if TYPE_CHECKING:
     from ktrdr.payloads.unsealing import UnsealingResults
     from ktrdr.training.observer import TrainingObserver
 
-
 _log = logging.getLogger(__name__)
-
 Day = date | str | None
 
 
@@ -145,6 +142,8 @@ def build_features(
     chosen, _ = _load_strategy(strategy, timeframes)
     if isinstance(symbol, str):
         return feature_table(chosen, symbol, _read_bars(chosen, [symbol], start, end, home)[symbol])
+    if not symbol:
+        raise InputError("no symbol is named", hint="name at least one, as AAPL")
     return feature_tables(chosen, _read_bars(chosen, symbol, start, end, home))
 
 
@@ -222,7 +221,7 @@ def train(
         with closing(Ledger(place.ledger, Door.PYTHON)) as ledger:
             results = run_training(
                 request,
-                lambda symbol, timeframe: store.read_stored(symbol, timeframe, first, last),
+                store.read_ahead(named, chosen.timeframes, first, last),
                 observer or SilentObserver(),
                 looks=ledger,
                 read_table=TableStore(place.tables).read,
@@ -624,12 +623,9 @@ def _read_bars(
 
     Raises SeriesNotFound and TableNotFound.
     """
-    opened, first, last = _open_home(home), _parse_day(start), _parse_day(end)
-
-    def read(name: str, timeframe: str) -> StoredBars:
-        return BarStore(opened.bars).read_stored(name, timeframe, first, last)
-
-    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in strategy.timeframes}) for symbol in symbols}
+    opened, names = _open_home(home), strategy.timeframes
+    read = BarStore(opened.bars).read_ahead(symbols, names, _parse_day(start), _parse_day(end))
+    bars = {symbol: SymbolBars.of({each: read(symbol, each) for each in names}) for symbol in symbols}
     return with_other_series(strategy, bars, read, TableStore(opened.tables).read)
 
 

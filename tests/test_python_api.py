@@ -11,6 +11,7 @@ import pytest
 
 import ktrdr
 from ktrdr.errors import InputError, KtrdrError, SeriesNotFound
+from ktrdr.market.store import BarStore
 from ktrdr.payloads.search import ranked
 from ktrdr.payloads.training import FoldsResults, TrainingResults
 from ktrdr.training.files import CHECKSUMS, WEIGHTS
@@ -57,6 +58,21 @@ def test_bars_and_features_are_tables_of_the_same_rows(home: Path) -> None:
     assert table.columns == ["timestamp", "log_return", "rsi_14"]
     assert table["rsi_14"].null_count() == 14
     assert list(bars.to_pandas()["close"]) == bars["close"].to_list()
+
+
+def test_features_of_several_symbols_stand_below_each_other(home: Path) -> None:
+    frame = ktrdr.bars("AAPL", "1d", home=home)
+    BarStore(home / "bars").merge("LATER", "1d", frame[300:], "test")
+
+    together = ktrdr.build_features(STRATEGY, ["AAPL", "LATER"], ["1d"], home=home)
+    alone = {symbol: ktrdr.build_features(STRATEGY, symbol, ["1d"], home=home) for symbol in ("AAPL", "LATER")}
+
+    assert together.columns == ["symbol", *alone["AAPL"].columns]
+    for symbol, table in alone.items():
+        assert together.filter(symbol=symbol).drop("symbol").equals(table)
+    assert together["rsi_14"].null_count() == 2 * 14
+    with pytest.raises(InputError, match="no symbol is named"):
+        ktrdr.build_features(STRATEGY, [], ["1d"], home=home)
 
 
 def test_another_symbol_and_a_table_are_features(home: Path, tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ class IndicatorCatalogue:
         self._plugins = PluginFeatures(described)
         self._kinds: Mapping[type[IndicatorEntry], IndicatorKind] = {**_KINDS, PluginFeature: self._plugins}
 
+    def prepare(self) -> None:
+        """Do what takes long when something is asked for the first time."""
+        self.names()
+        self.plugins()
+
     def plugins(self) -> Plugins:
         """What the files of plugins declare."""
         return self._plugins.plugins()

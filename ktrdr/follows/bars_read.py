@@ -1,14 +1,15 @@
-"""The bars that a prediction depends on, by content: those of every timeframe that have closed with the predicted one.
+"""What a prediction depends on, by content: everything that was known at the close of the predicted bar.
 
 Indicators with a long memory depend on every bar since the first, so all of them count, from the first day of the
-training on. The hash of the bars up to each predicted one costs a single pass.
+training on, as do the bars of other symbols and the tables that the strategy reads. The hash of the bars up to each
+predicted one costs a single pass.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from ktrdr.market.bars import SCHEMA
 from ktrdr.market.closings import closes_at
+from ktrdr.market.other_series import OtherSeries
 from ktrdr.market.sessions import instant
 from ktrdr.market.symbol_bars import SymbolBars
+from ktrdr.market.tables.known_rows import KnownRows
 from ktrdr.payloads.follows import ReadSeries
-from ktrdr.timeframe import Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,31 +29,33 @@ if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy
 
 Rows = NDArray[np.int64]
+Instants = NDArray[np.datetime64]
 
 
-@dataclass(frozen=True, slots=True)
-class BarsRead:
-    """What the predictions at some rows of the base timeframe read, row by row."""
+def known_at(strategy: Strategy, bars: SymbolBars) -> SymbolBars:
+    """The bars with what was known of other series when the last one of the base timeframe closed."""
+    base = strategy.timeframes[0]
+    if not bars.others or bars[base].is_empty():
+        return bars
+    return replace(bars, others=bars.others.known_at(closes_at(bars[base], base, strategy.calendar)[-1]))
 
-    rows: tuple[Mapping[str, ReadSeries], ...]
 
-    @classmethod
-    def at(cls, strategy: Strategy, bars: SymbolBars, rows: Rows) -> BarsRead:
-        """`rows` of the base timeframe, rising; `bars` are those that have closed."""
-        base = strategy.timeframes[0]
-        closes = closes_at(bars[base], base, strategy.calendar)[rows]
-        read = {
-            timeframe: _read(bars[timeframe], np.searchsorted(_closes(strategy, bars, timeframe), closes, "right"))
-            for timeframe in strategy.timeframes
-        }
-        return cls(tuple({name: own[place] for name, own in read.items()} for place in range(len(rows))))
+def series_read(strategy: Strategy, bars: SymbolBars, rows: Rows) -> list[dict[str, ReadSeries]]:
+    """What the prediction at each of `rows` of the base timeframe, which rise, has read, by the name of the series."""
+    base = strategy.timeframes[0]
+    closes = closes_at(bars[base], base, strategy.calendar)[rows]
+    read = dict(_all_read(strategy, bars, closes))
+    return [{name: own[place] for name, own in read.items()} for place in range(len(rows))]
 
 
 def cut(bars: SymbolBars, read: Mapping[str, ReadSeries]) -> SymbolBars:
-    """The bars up to the last one that was read of each timeframe."""
-    import polars as pl
-
-    return bars.map(lambda timeframe, frame: frame.filter(pl.col("timestamp") <= read[timeframe].last))
+    """The bars up to the last one that was read of each series."""
+    own = bars.map(lambda name, frame: frame.head(_count(_stamps(frame), read[name])))
+    others = OtherSeries(
+        {key: each.between(0, _count(_stamps(each.frame), read[str(key)])) for key, each in bars.others.bars.items()},
+        {name: _first(rows, _count(rows.known_at, read[_table(name)])) for name, rows in bars.others.tables.items()},
+    )
+    return replace(own, others=others)
 
 
 def prefix_hashes(frame: pl.DataFrame, counts: Iterable[int]) -> list[str]:
@@ -66,13 +70,44 @@ def prefix_hashes(frame: pl.DataFrame, counts: Iterable[int]) -> list[str]:
     return found
 
 
-def _closes(strategy: Strategy, bars: SymbolBars, timeframe: Timeframe) -> NDArray[np.datetime64]:
-    return closes_at(bars[timeframe], timeframe, strategy.calendar)
+def _all_read(strategy: Strategy, bars: SymbolBars, closes: Instants) -> Iterator[tuple[str, list[ReadSeries]]]:
+    for timeframe in strategy.timeframes:
+        own = closes_at(bars[timeframe], timeframe, strategy.calendar)
+        yield timeframe, _bars_read(bars[timeframe], np.searchsorted(own, closes, "right"))
+    for key, other in bars.others.bars.items():
+        yield str(key), _bars_read(other.frame, np.searchsorted(other.closes, closes, "right"))
+    for name, rows in bars.others.tables.items():
+        yield _table(name), _table_read(rows, np.searchsorted(rows.known_at, closes, "right"))
 
 
-def _read(frame: pl.DataFrame, counts: Rows) -> list[ReadSeries]:
-    stamps = frame["timestamp"].to_numpy().astype("datetime64[us]")
-    return [
-        ReadSeries(bars=int(count), last=instant(stamps[max(0, count - 1)]), sha256=sha256)
-        for count, sha256 in zip(counts, prefix_hashes(frame, counts.tolist()), strict=True)
-    ]
+def _bars_read(frame: pl.DataFrame, counts: Rows) -> list[ReadSeries]:
+    stamps, hashes = _stamps(frame), prefix_hashes(frame, counts.tolist())
+    return [_read(stamps, int(count), sha256) for count, sha256 in zip(counts, hashes, strict=True)]
+
+
+def _table_read(rows: KnownRows, counts: Rows) -> list[ReadSeries]:
+    hashes = {count: _first(rows, count).sha256 for count in set(counts.tolist())}
+    return [_read(rows.known_at, count, hashes[count]) for count in counts.tolist()]
+
+
+def _first(rows: KnownRows, count: int) -> KnownRows:
+    """The first `count` rows; rows that are known at one instant come together."""
+    return rows.until(rows.known_at[count - 1] if count else np.datetime64("0001-01-01", "us"))
+
+
+def _read(stamps: Instants, count: int, sha256: str) -> ReadSeries:
+    return ReadSeries(rows=count, last=instant(stamps[count - 1]) if count else None, sha256=sha256)
+
+
+def _count(stamps: Instants, read: ReadSeries) -> int:
+    if read.last is None:
+        return 0
+    return int(np.searchsorted(stamps, np.datetime64(read.last.replace(tzinfo=None), "us"), "right"))
+
+
+def _stamps(frame: pl.DataFrame) -> Instants:
+    return frame["timestamp"].to_numpy().astype("datetime64[us]")
+
+
+def _table(name: str) -> str:
+    return f"table {name}"

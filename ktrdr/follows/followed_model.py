@@ -18,7 +18,7 @@ from ktrdr.features.labels.label import Cuts, Measured
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.stretches import Divider
 from ktrdr.files import checksum
-from ktrdr.follows.bars_read import BarsRead
+from ktrdr.follows.bars_read import series_read
 from ktrdr.market.bars import VALUES, folder_name
 from ktrdr.market.closings import closes_at
 from ktrdr.market.sessions import instant
@@ -134,7 +134,7 @@ class FollowedModel:
         rows = np.searchsorted(frame["timestamp"].to_numpy().astype("datetime64[us]"), windows.timestamps)
         closes = closes_at(frame, base, strategy.calendar)[rows]
         measured = Divider.of(strategy, symbol, bars).labels(label_of(strategy.labels).measure)(strategy.labels, frame)
-        newest, read = measured.newest_settled(), BarsRead.at(strategy, bars, rows)
+        newest, read = measured.newest_settled(), series_read(strategy, bars, rows)
         return [
             PredictionRow(
                 signal_id=self.signal_id(symbol, instant(close)),
@@ -143,7 +143,7 @@ class FollowedModel:
                 opens_at=instant(windows.timestamps[place]),
                 closes_at=instant(close),
                 bar=tuple(value.hex() for value in frame.row(int(row), named=False)[1 : 1 + len(VALUES)]),
-                read=dict(read.rows[place]),
+                read=read[place],
                 outputs=tuple(float(output).hex() for output in outputs[place]),
                 predicted=said.predicted,
                 probabilities=said.probabilities,

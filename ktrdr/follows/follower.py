@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from ktrdr.errors import ConflictError, KtrdrError
+from ktrdr.follows.bars_read import known_at
 from ktrdr.follows.chain import Chain, StoredRow
 from ktrdr.follows.closes import next_close
 from ktrdr.follows.followed_model import FollowedModel
@@ -75,11 +76,11 @@ class Follower:
 
     def _new_rows(self, symbol: str, now: datetime) -> Iterator[PredictionRow]:
         try:
-            stored = self.source.read(symbol)
-            bars = closed_bars(self.model.strategy, SymbolBars.of(stored), now)
+            inputs = self.source.read(symbol)
+            bars = known_at(self.model.strategy, closed_bars(self.model.strategy, inputs.bars, now))
             if not (count := self._count_new(symbol, bars)):
                 return
-            upcoming = next_close(self.model.strategy, symbol, bars, next(iter(stored.values())))
+            upcoming = next_close(self.model.strategy, symbol, bars, inputs.base)
             rows = self.model.predict(symbol, bars, count, now)
         except KtrdrError as error:
             self.on_trouble(f"{symbol}: {error.detail}")

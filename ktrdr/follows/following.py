@@ -13,7 +13,6 @@ from ktrdr.follows.follower import Follower
 from ktrdr.follows.outbox import Outbox
 from ktrdr.market.closings import closes_at
 from ktrdr.market.sessions import instant
-from ktrdr.market.symbol_bars import SymbolBars
 
 # A provider needs a moment to have a bar that has just closed.
 _AFTER_CLOSE = timedelta(seconds=1)
@@ -67,7 +66,7 @@ class Following:
         strategy, trained_until = follower.model.strategy, follower.model.trained_until
         base, instants = strategy.timeframes[0], []
         for symbol in follower.symbols:
-            frame = SymbolBars.of(follower.source.read(symbol))[base]
+            frame = follower.source.read(symbol).bars[base]
             is_later = (frame["timestamp"] > trained_until).to_numpy()
             instants.append(closes_at(frame, base, strategy.calendar)[is_later])
         # A kill may have left the row of one symbol without that of another.

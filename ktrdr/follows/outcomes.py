@@ -60,7 +60,7 @@ class _Outcomes:
         found = cls(rows, np.zeros(len(rows), dtype), np.full(len(rows), _UNSETTLED), np.zeros(len(rows), np.int64))
         symbols = np.array([row.symbol for row in rows])
         for symbol in np.unique(symbols).tolist():
-            bars = closed_bars(model.strategy, SymbolBars.of(source.read(symbol)), now)
+            bars = closed_bars(model.strategy, source.read(symbol).bars, now)
             found._settle(model, symbol, bars, np.flatnonzero(symbols == symbol))
         return found
 

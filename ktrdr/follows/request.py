@@ -19,7 +19,6 @@ from ktrdr.follows.sources import Loads, StoredSource
 from ktrdr.home import Home
 from ktrdr.market.bars import check_symbol
 from ktrdr.market.providers import Sources
-from ktrdr.market.store import BarStore
 from ktrdr.payloads.follows import PredictionRow, Signal
 from ktrdr.saved_models.reproduce import model_folders
 
@@ -53,7 +52,7 @@ def open_model(folder: Path) -> FollowedModel:
 
 
 def source_of(model: FollowedModel, home: Home) -> StoredSource:
-    return StoredSource(BarStore(home.bars), model.strategy.timeframes, model.trained.start)
+    return StoredSource(home, model.strategy, model.trained.start)
 
 
 def folder_of(model: FollowedModel, home: Home, replay: Path | None) -> Path:
@@ -71,11 +70,11 @@ def open_follow(
     is none, and the errors of `FollowedModel.load`.
     """
     model = open_model(request.model)
-    store, timeframes = BarStore(home.bars), model.strategy.timeframes
+    source = source_of(model, home)
     symbols = tuple(dict.fromkeys(map(check_symbol, request.symbols))) or tuple(model.trained.symbols)
     for symbol in symbols:
-        for timeframe in timeframes:
-            store.info(symbol, timeframe)
+        for key in source.series(symbol):
+            source.store.info(*key)
     folder = folder_of(model, home, request.replay)
 
     def signal_of(stored: StoredRow) -> Signal:
@@ -83,10 +82,10 @@ def open_follow(
 
     with Chain(folder) as chain, Outbox(folder, request.receivers, signal_of, on_trouble) as outbox:
         yield Following(
-            follower=Follower(model, symbols, source_of(model, home), chain, on_trouble),
+            follower=Follower(model, symbols, source, chain, on_trouble),
             outbox=outbox,
             every=request.every,
-            refresh=Loads(store, symbols, timeframes, sources, on_trouble) if request.loads else lambda: None,
+            refresh=Loads(source, symbols, sources, on_trouble) if request.loads else lambda: None,
             wait=time.sleep,
         )
 

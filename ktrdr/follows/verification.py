@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ktrdr.errors import KtrdrError
-from ktrdr.follows.bars_read import cut
+from ktrdr.follows.bars_read import cut, known_at
 from ktrdr.follows.chain import StoredRow, read_chain
 from ktrdr.follows.followed_model import FollowedModel
 from ktrdr.follows.sources import StoredSource
+from ktrdr.formatting import counted
 from ktrdr.market.bars import VALUES
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.follows import (
@@ -78,7 +79,7 @@ def _verify_symbol(
     model: FollowedModel, source: StoredSource, predictions: Sequence[_Prediction]
 ) -> Iterator[RowReport]:
     try:
-        bars = closed_bars(model.strategy, SymbolBars.of(source.read(predictions[0].row.symbol)))
+        bars = closed_bars(model.strategy, source.read(predictions[0].row.symbol).bars)
         again = _recomputed(model, bars, predictions)
     except KtrdrError as error:
         yield from (_report(each, "missing", error.detail) for each in predictions)
@@ -95,7 +96,7 @@ def _recomputed(
 ) -> Mapping[datetime, PredictionRow]:
     """By the opening of the bar, computed together on the bars up to the last one."""
     rows = [each.row for each in predictions]
-    until = closed_bars(model.strategy, bars, rows[-1].closes_at)
+    until = known_at(model.strategy, closed_bars(model.strategy, bars, rows[-1].closes_at))
     stamps = until[model.strategy.timeframes[0]]["timestamp"]
     last = int((stamps >= rows[0].opens_at).sum())
     found = model.predict(rows[0].symbol, until, last, rows[0].written_at) if last else []
@@ -148,7 +149,7 @@ def _revision(row: PredictionRow, again: PredictionRow, before: PredictionRow | 
 
 
 def _counts(then: ReadSeries, now: ReadSeries) -> str:
-    return f"{then.bars:,} bars" if then.bars == now.bars else f"{then.bars:,} bars then, {now.bars:,} now"
+    return counted(then.rows, "row") if then.rows == now.rows else f"{counted(then.rows, 'row')} then, {now.rows:,} now"
 
 
 def _difference(row: PredictionRow, again: PredictionRow) -> str:

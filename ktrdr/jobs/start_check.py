@@ -33,16 +33,11 @@ def run(operation_id: str, payload: Mapping[str, Any], folder: Path, stop: Calla
 
 
 def _read(strategy: Strategy, on_bars: StrategyOnBars, home: Home) -> dict[str, SymbolBars]:
-    store = BarStore(home.bars)
+    read = BarStore(home.bars).read_ahead(on_bars.symbols, on_bars.timeframes, on_bars.start, on_bars.end)
     bars: dict[str, SymbolBars] = {}
     for symbol in on_bars.symbols:
-        stored = {name: store.read_stored(symbol, name, on_bars.start, on_bars.end) for name in on_bars.timeframes}
+        stored = {name: read(symbol, name) for name in on_bars.timeframes}
         for timeframe, series in stored.items():
             enforce(strategy.data, series, symbol, timeframe, strategy.calendar)
         bars[symbol] = SymbolBars.of(stored)
-    return with_other_series(
-        strategy,
-        bars,
-        lambda symbol, timeframe: store.read_stored(symbol, timeframe, on_bars.start, on_bars.end),
-        TableStore(home.tables).read,
-    )
+    return with_other_series(strategy, bars, read, TableStore(home.tables).read)

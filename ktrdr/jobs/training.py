@@ -8,7 +8,7 @@ from pathlib import Path
 from ktrdr.cache import FolderCache
 from ktrdr.executors.outcome import Outcome
 from ktrdr.experiments.fold_data import FoldCache
-from ktrdr.experiments.train import run_training
+from ktrdr.experiments.train import ReadBars, run_training
 from ktrdr.home import Home
 from ktrdr.jobs.checkpoints import with_checkpoints
 from ktrdr.jobs.entry import JobContext
@@ -43,21 +43,13 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
         reproduces=models / job.reproduces if job.reproduces else None,
         is_lean=job.trial is not None,
     )
-    store = BarStore(context.home.bars)
-
-    def read(symbol: str, timeframe: str) -> StoredBars:
-        start, end = request.start, request.end
-        if original := job.reproduces or job.bars_of:
-            # Read the range of the original training, without bars that were stored later.
-            start, end = bars_of(models / original, symbol, timeframe) or (start, end)
-        return store.read_stored(symbol, timeframe, start, end)
-
+    original = job.reproduces or job.bars_of
     resumed = (with_checkpoints(context.home, job.resume_from) or job.resume_from) if job.resume_from else None
     resume_from = models / resumed if resumed else None
     with TrainingProgressBridge(context.folder / "bridge", writable=True) as bridge:
         results = run_training(
             request,
-            read,
+            _reader(request, BarStore(context.home.bars), models / original if original else None),
             bridge,
             context.stop,
             resume_from,
@@ -68,6 +60,18 @@ def run(job: TrainingJob, context: JobContext) -> Outcome:
     folder = request.output.relative_to(context.home.root)
     may_go_on = job.last_epoch < (job.epochs or 1)
     return _outcome(results.under(folder), None if may_go_on else folder / CHECKPOINTS)
+
+
+def _reader(request: TrainingRequest, store: BarStore, original: Path | None) -> ReadBars:
+    """Reads the range of the request, or that of the `original` training without bars that were stored later."""
+    if original is None:
+        return store.read_ahead(request.symbols, request.strategy.timeframes, request.start, request.end)
+
+    def read(symbol: str, timeframe: str) -> StoredBars:
+        start, end = bars_of(original, symbol, timeframe) or (request.start, request.end)
+        return store.read_stored(symbol, timeframe, start, end)
+
+    return read
 
 
 # The last one of each stays for the next trial that this process runs.

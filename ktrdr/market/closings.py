@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ktrdr.market.bars import SCHEMA
 from ktrdr.market.days import DayClock
 from ktrdr.market.sessions import Instants, sessions_of
 from ktrdr.timeframe import Timeframe
@@ -37,7 +38,8 @@ def with_instants(
         columns["session_close"] = session_closes(stamps, timeframe, calendar)
     if not columns:
         return frame
-    return frame.with_columns(pl.Series(name, values).dt.replace_time_zone("UTC") for name, values in columns.items())
+    utc = SCHEMA["timestamp"]
+    return frame.with_columns(pl.Series(name, values, dtype=utc) for name, values in columns.items())
 
 
 def without_instants(frame: pl.DataFrame) -> pl.DataFrame:

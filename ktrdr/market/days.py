@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,7 @@ _NOON = np.timedelta64(12 * 3_600_000_000, "us")
 _FX_CLOSE = np.timedelta64(17 * 3_600_000_000, "us")
 # A date label that a calendar contradicts more often than this is wrong.
 _HOLIDAYS = 0.05
+_FIRST_DATE, _DATES = np.datetime64("1970-01-01", "us"), 40_000
 _CLOCK = re.compile(r"(\d{2}):(\d{2}):(\d{2}(?:\.\d+)?)( of the day before)? (\S+)")
 
 
@@ -82,11 +84,22 @@ class DayClock:
 
     def opens(self, dates: Instants) -> Instants:
         """Opening instants [us, UTC] of the days with these trading dates."""
+        places = (dates - _FIRST_DATE) // DAY
+        is_listed = (places >= 0) & (places < _DATES) & (_FIRST_DATE + places * DAY == dates)
+        return _listed_opens(self)[places] if is_listed.all() else self._opens(dates)
+
+    def _opens(self, dates: Instants) -> Instants:
         return to_utc(dates - self.is_eve * DAY + self.time, self.zone)
 
     def closes(self, dates: Instants, length: np.timedelta64) -> Instants:
         """Closing instants [us, UTC]: never before opening + `length`, nor before the clock shows the opening again."""
         return np.maximum(self.opens(dates) + length, self.opens(dates + length))
+
+
+@lru_cache(maxsize=16)
+def _listed_opens(clock: DayClock) -> Instants:
+    """The openings of _DATES days from _FIRST_DATE on: many symbols share them, and time zones are slow."""
+    return clock._opens(_FIRST_DATE + np.arange(_DATES) * DAY)
 
 
 DAYS_OF_UTC = DayClock(np.timedelta64(0, "us"))

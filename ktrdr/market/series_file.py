@@ -11,7 +11,7 @@ import io
 import json
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ _SEAL = b'"seal": "'
 _END_DIGITS, _CRC_DIGITS = 12, 8
 _FOOTER_BYTES = 1 << 17
 _SMALL_BYTES = 1 << 20
+_DECODED_AT_ONCE = 200
 _AT_ONCE = 2
 _MICROSECOND = 1_000_000
 
@@ -116,9 +117,17 @@ def read(path: Path, since: datetime | None = None, until: datetime | None = Non
         groups = _groups_between(footer, since, until)
         _check_seal(file, footer, groups, path)
         # From the same handle: under its name there may be another file by now.
-        return StoredBars(
-            _cut(_decoded(file, groups), since, until), footer.about["provider"], footer.version, footer.clock
-        )
+        return footer.stored(_cut(_decoded(file, groups), since, until))
+
+
+def read_many(paths: Sequence[Path], since: datetime | None = None, until: datetime | None = None) -> list[StoredBars]:
+    """What `read` reads of each path. Small files are decoded together, which takes Polars half of the time."""
+    small = [_read_small(path) for path in paths]
+    frames = _decoded_together([each for each in small if each])
+    return [
+        each.footer.stored(_cut(next(frames), since, until)) if each else read(path, since, until)
+        for path, each in zip(paths, small, strict=True)
+    ]
 
 
 def info(path: Path) -> SeriesInfo:
@@ -186,6 +195,40 @@ class _Footer:
         """The checksum of what vouches for all the rest."""
         return str(self.about["seal"])[-_CRC_DIGITS:] if self.is_ours else f"{self.size}"
 
+    def stored(self, frame: pl.DataFrame) -> StoredBars:
+        return StoredBars(frame, self.about.get("provider", UNKNOWN), self.version, self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _SmallFile:
+    """A file in memory whose checksums are right."""
+
+    content: IO[bytes]
+    footer: _Footer
+
+
+def _read_small(path: Path) -> _SmallFile | None:
+    """None for a file of several row groups, and for one that another tool wrote. Raises StorageError."""
+    with storage_errors(path), path.open("rb") as file:
+        if not isinstance(content := _in_memory_if_small(file), io.BytesIO):
+            return None
+        footer = _read_footer(content)
+        if not footer.is_ours or len(footer.about["starts"]) > 1:
+            return None
+        _check_seal(content, footer, range(1), path)
+        return _SmallFile(content, footer)
+
+
+def _decoded_together(files: Sequence[_SmallFile]) -> Iterator[pl.DataFrame]:
+    """The bars of each file."""
+    for first in range(0, len(files), _DECODED_AT_ONCE):
+        some = files[first : first + _DECODED_AT_ONCE]
+        for each in some:
+            each.content.seek(0)
+        frame, begin = pl.scan_parquet([each.content for each in some]).collect(), 0
+        for each in some:
+            yield frame[begin : (begin := begin + each.footer.about["rows"])]
+
 
 def _in_memory_if_small(file: IO[bytes]) -> IO[bytes]:
     """Polars decodes bytes in memory in half the time that it needs for a small file."""
@@ -242,7 +285,7 @@ def _read_foreign(
 ) -> StoredBars:
     scanned = _checked_schema(pl.scan_parquet(io.BytesIO(_bytes(file, 0, footer.size))), path)
     frame = _checked_rows(scanned.collect(), path).filter(range_filter(since, until))
-    return StoredBars(frame, footer.about.get("provider", UNKNOWN), footer.version, footer.clock)
+    return footer.stored(frame)
 
 
 def _about_foreign(path: Path) -> dict[str, Any]:

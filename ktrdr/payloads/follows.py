@@ -39,10 +39,10 @@ class ModelRow(Payload):
 
 
 class ReadSeries(Payload):
-    """The bars of one timeframe that a prediction read."""
+    """The bars of one series, or the rows of one table, that a prediction read."""
 
-    bars: int = Field(description="Number of bars, from the first day of the training on.")
-    last: BarInstant = Field(description="Opening of the last one.")
+    rows: int = Field(description="Their number; of bars from the first day of the training on.")
+    last: datetime | None = Field(description="Opening of the last bar, or when the last row was known; null for none.")
     sha256: Hash = Field(description="Of their content.")
 
 
@@ -57,7 +57,7 @@ class PredictionRow(Payload):
     opens_at: BarInstant = Field(description="Timestamp of the bar, as it is stored.")
     closes_at: BarInstant = Field(description="When the bar had closed.")
     bar: tuple[Hex, ...] = Field(description="Its open, high, low, close and volume.")
-    read: dict[str, ReadSeries] = Field(description="All bars that the prediction depends on, by timeframe.")
+    read: dict[str, ReadSeries] = Field(description="What it depends on, by series: `1d`, `SPY 1d`, `table macro`.")
     outputs: tuple[Hex, ...] = Field(description="The model's outputs: logits, or a number in training deviations.")
     predicted: str = Field(description="The predicted class, or a number in the label's unit.")
     probabilities: dict[str, Hex] = Field(description="Of each class; none of a number.")

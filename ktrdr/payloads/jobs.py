@@ -58,11 +58,8 @@ class StrategyOnBars(BaseModel):
     model_type: the strategy's `model.type`
     symbols, timeframes: of the bars; the first timeframe is that of the samples
     start, end: the days that bars are taken from, both inclusive; None for no bound
-<<<<<<< HEAD
     plugins: what the files of plugins declared when the work was asked for
-=======
     other_series: bars of other symbols that features read, such as `SPY 1d`
->>>>>>> series
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -74,11 +71,8 @@ class StrategyOnBars(BaseModel):
     timeframes: tuple[str, ...]
     start: date | None = None
     end: date | None = None
-<<<<<<< HEAD
     plugins: Plugins = Plugins()
-=======
     other_series: tuple[str, ...] = ()
->>>>>>> series
 
     def describe(self) -> Metadata:
         return {

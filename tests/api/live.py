@@ -157,5 +157,6 @@ def furnished(home: Path) -> Iterator[Live]:
     with live(home) as server:
         server.load = server.complete("/data/load", LOAD)
         server.training = server.complete("/training/start", START)
+        server.post("/tables/macro/import", content=TABLE, params={"known_at": "release", "filename": "macro.csv"})
         server.bundle = server.get(f"/models/{server.training}/bundle").content
         yield server

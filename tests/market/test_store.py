@@ -305,6 +305,58 @@ def test_a_read_of_a_range_touches_its_own_row_groups_alone(store: BarStore) -> 
             store.read("X", "1m", *whole_range)
 
 
+def test_many_series_are_read_as_each_of_them(store: BarStore) -> None:
+    own = {f"S{number}": bars(number, 20 + number, close=100.0 + number) for number in range(5)}
+    for symbol, frame in own.items():
+        store.merge(symbol, "1d", frame, f"provider of {symbol}")
+    store.set_calendar("S1", "XNYS")
+    own["S2"].write_parquet(store.root / "S2" / "1d.parquet")  # as another tool does
+
+    read = store.read_many([*own, "S3"], "1d", date(2023, 1, 10), date(2023, 1, 14))
+
+    assert list(read) == list(own)
+    for symbol, stored in read.items():
+        assert stored.frame.select(list(SCHEMA)).equals(
+            own[symbol].filter(pl.col("timestamp").dt.day().is_between(10, 14) & (pl.col("timestamp").dt.month() == 1))
+        )
+    assert [stored.provider for stored in read.values()] == [
+        "provider of S0",
+        "provider of S1",
+        "unknown",
+        "provider of S3",
+        "provider of S4",
+    ]
+    assert read["S1"].calendar == "XNYS"
+    assert "session_close" in read["S1"].frame.columns
+
+
+def test_the_damaged_one_of_many_series_is_named(store: BarStore) -> None:
+    for symbol in ("A", "B", "C"):
+        store.merge(symbol, "1d", bars(0, 20), "test")
+    path = store.root / "B" / "1d.parquet"
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(StorageError, match=r"B/1d\.parquet is damaged"):
+        store.read_many(["A", "B", "C"], "1d")
+    with pytest.raises(SeriesNotFound, match="no bars of D 1d"):
+        store.read_many(["A", "D"], "1d")
+    with pytest.raises(InputError, match="no bar of A 1d lies in"):
+        store.read_many(["A"], "1d", date(2024, 1, 1))
+
+
+def test_what_is_read_ahead_is_read_anew_the_second_time(store: BarStore) -> None:
+    for symbol in ("A", "B"):
+        store.merge(symbol, "1d", bars(0, 20), "test")
+
+    read = store.read_ahead(["A"], ["1d"])
+    store.merge("A", "1d", bars(20, 5), "test")
+
+    assert [read("A", "1d").frame.height for _ in range(2)] == [20, 25]
+    assert read("B", "1d").frame.height == 20
+
+
 def test_a_file_that_is_replaced_between_check_and_read_is_read_as_it_was(
     store: BarStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

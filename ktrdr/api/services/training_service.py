@@ -128,11 +128,8 @@ class TrainingService:
             timeframes=strategy.timeframes,
             start=request.start_date,
             end=request.end_date,
-<<<<<<< HEAD
             plugins=self._plugins_of(strategy),
-=======
             other_series=tuple(map(str, other_keys(strategy))),
->>>>>>> series
         )
 
     def _plugins_of(self, strategy: Strategy) -> Plugins:
