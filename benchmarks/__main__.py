@@ -33,6 +33,7 @@ BENCHMARKS = (
     "features",
     "factors",
     "labels",
+    "fills",
     "leak_gate",
     "verdicts",
     "forward",
