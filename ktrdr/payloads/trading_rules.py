@@ -48,21 +48,44 @@ class Positions(_Rules):
     )
 
 
+def _is_nothing(cost: float | None) -> bool:
+    return not cost
+
+
 class Costs(_Rules):
     """Costs of one trade, each way, in basis points (hundredths of a percent) of the traded value, and of holding."""
 
     fee_bps: float = Field(1.0, ge=0, le=10_000, description="Fee of one trade.")
     slippage_bps: float = Field(2.0, ge=0, le=10_000, description="How much worse than the open a trade is filled.")
-    min_fee: float = Field(0.0, ge=0, le=1e9, description="Least fee of one trade, in the currency of the capital.")
+    # What a strategy does not have is not in its JSON, so that strategies of before these keys keep their hashes.
+    min_fee: float = Field(
+        0.0,
+        ge=0,
+        le=1e9,
+        exclude_if=_is_nothing,
+        description="Least fee of one trade, in the currency of the capital.",
+    )
     borrow_bps_per_day: float = Field(
-        0.0, ge=0, le=1000, description="Fee for borrowing what is sold short, a day, of its value."
+        0.0,
+        ge=0,
+        le=1000,
+        exclude_if=_is_nothing,
+        description="Fee for borrowing what is sold short, a day, of its value.",
     )
     financing_bps_per_day: float = Field(
-        0.0, ge=0, le=1000, description="Interest, a day, on what a levered position borrows."
+        0.0, ge=0, le=1000, exclude_if=_is_nothing, description="Interest, a day, on what a levered position borrows."
     )
     participation: float | None = Field(
-        None, gt=0, le=1, description="Largest share of a bar's volume that is traded; absent for no limit."
+        None,
+        gt=0,
+        le=1,
+        exclude_if=_is_nothing,
+        description="Largest share of a bar's volume that is traded; absent for no limit.",
     )
     capital: float | None = Field(
-        None, gt=0, le=1e15, description="Capital at the start, which min_fee and participation are measured against."
+        None,
+        gt=0,
+        le=1e15,
+        exclude_if=_is_nothing,
+        description="Capital at the start, which min_fee and participation are measured against.",
     )

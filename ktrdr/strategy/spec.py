@@ -575,7 +575,11 @@ class Strategy(Section):
     )
     labels: Labels = Field(default_factory=Direction, description="What the model learns to tell.")
     features: Features = Field(default_factory=Features, description="How features are made of bars.")
-    positions: Positions = Field(default_factory=Positions, description="How predictions become positions.")
+    positions: Positions = Field(
+        default_factory=Positions,
+        exclude_if=lambda positions: positions == Positions(),
+        description="How predictions become positions.",
+    )
     costs: Costs = Field(default_factory=Costs, description="What trading on the predictions would cost.")
     controls: Controls = Field(default_factory=Controls, description="What is trained for comparison.")
 

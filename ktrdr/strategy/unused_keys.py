@@ -63,5 +63,7 @@ def _unused_positions(strategy: Strategy) -> Iterator[UnusedKey]:
         yield UnusedKey("positions.max_gross", "where it is no less than positions.max_symbol")
     if rules.direction == "long" and strategy.costs.borrow_bps_per_day:
         yield UnusedKey("costs.borrow_bps_per_day", "with positions.direction long")
+    if strategy.costs.capital and not strategy.costs.min_fee and strategy.costs.participation is None:
+        yield UnusedKey("costs.capital", "without costs.min_fee and costs.participation")
     if rules.max_symbol <= 1 and strategy.costs.financing_bps_per_day:
         yield UnusedKey("costs.financing_bps_per_day", "with positions.max_symbol at most 1: nothing is borrowed")

@@ -50,6 +50,7 @@ class Account:
     target: float = 0.0
     deadline: int = 0
     is_leaving: bool = False
+    gapped_at: int = -1
 
     @property
     def value(self) -> float:
@@ -128,9 +129,11 @@ class Trader:
             if not self._engine.fills_gaps:
                 self._engine.protect(symbol, -account.units, account.stop, account.target)
         elif self._engine.fills_gaps:
+            account.gapped_at = account.bar
             account.equity -= self._case.rate * abs(account.value)
             account.units = 0.0
         else:
+            account.gapped_at = account.bar
             self._close(symbol)
 
     def _enter(self, symbol: int, scale: float) -> None:
@@ -144,6 +147,8 @@ class Trader:
 
     def _is_wished(self, account: Account, scale: float = 1.0) -> bool:
         asked = scale * account.asked
+        if account.gapped_at == account.bar:
+            return False
         if not account.units:
             return bool(asked) and account.equity > 0
         if self._case.horizon is not None:
@@ -156,7 +161,7 @@ class Trader:
     def _enter_between_barriers(self, symbol: int, scale: float) -> None:
         account, bar = self._accounts[symbol], self._accounts[symbol].bar
         lower, upper = account.case.lower[bar], account.case.upper[bar]
-        if account.units or not account.asked or not lower < account.price < upper:
+        if account.gapped_at == account.bar or account.units or not account.asked or not lower < account.price < upper:
             return
         self._order(symbol, scale * account.asked)
         account.stop, account.target = (lower, upper) if account.asked > 0 else (upper, lower)

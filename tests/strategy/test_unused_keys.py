@@ -38,8 +38,9 @@ def found(text: str) -> list[str]:
             [f"positions.{key}" for key in ("threshold", "kelly_cap", "volatility_span", "barrier_fill")],
         ),
         (
-            NETWORK + "positions: {direction: long}\ncosts: {borrow_bps_per_day: 1, financing_bps_per_day: 1}",
-            ["costs.borrow_bps_per_day", "costs.financing_bps_per_day"],
+            NETWORK
+            + "positions: {direction: long}\ncosts: {borrow_bps_per_day: 1, financing_bps_per_day: 1, capital: 9}",
+            ["costs.borrow_bps_per_day", "costs.capital", "costs.financing_bps_per_day"],
         ),
         (
             NETWORK + "positions: {kelly: 1, max_symbol: 2, max_gross: 2}",

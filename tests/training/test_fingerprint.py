@@ -89,3 +89,15 @@ def test_a_strategy_without_a_schedule_has_the_fingerprint_of_before_there_were_
     assert "schedule" not in without.model_dump(mode="json")["training"]
     one, other = (Fingerprint(each.model_dump(mode="json"), 0, {}) for each in (without, scheduled))
     assert one.differences(other) == ["strategy.training.schedule"]
+
+
+def test_a_strategy_without_rules_of_trading_has_the_fingerprint_of_before_there_were_any() -> None:
+    document = {"name": "s", "model": {"type": "gru"}}
+    usual = Strategy.model_validate({**document, "positions": {"rule": "sign"}, "costs": {"min_fee": 0.0}})
+    other = Strategy.model_validate({**document, "positions": {"band": 0.1}, "costs": {"borrow_bps_per_day": 1}})
+
+    dumped = usual.model_dump(mode="json")
+    assert "positions" not in dumped
+    assert dumped["costs"] == {"fee_bps": 1.0, "slippage_bps": 2.0}
+    one, two = (Fingerprint(each.model_dump(mode="json"), 0, {}) for each in (usual, other))
+    assert one.differences(two) == ["strategy.costs.borrow_bps_per_day", "strategy.positions.band"]

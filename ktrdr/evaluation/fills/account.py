@@ -186,7 +186,17 @@ class Account:
 class BarrierAccount(Account):
     """Enters when it holds nothing, and holds to a barrier or to the horizon, whatever is asked for meanwhile."""
 
-    __slots__ = ("_at_next_open", "_deadline", "_horizon", "_leaving", "_lower", "_stop", "_take", "_upper")
+    __slots__ = (
+        "_at_next_open",
+        "_deadline",
+        "_has_gapped",
+        "_horizon",
+        "_leaving",
+        "_lower",
+        "_stop",
+        "_take",
+        "_upper",
+    )
 
     def __init__(
         self, bars: FillBars, targets: Floats, costs: FillCosts, barriers: Barriers, capital: float = 1.0
@@ -195,14 +205,16 @@ class BarrierAccount(Account):
         self._upper, self._lower = barriers.upper.tolist(), barriers.lower.tolist()
         self._horizon, self._at_next_open = barriers.horizon, barriers.fills_at_next_open
         self._stop = self._take = math.nan
-        self._deadline = 0
+        self._deadline, self._has_gapped = 0, False
         self._leaving: Reason | None = None
 
     def leave(self) -> None:
+        self._has_gapped = False
         if not self.units:
             return
         if self._leaving is None and not self._at_next_open:
             self._leaving = self._touched(self.price, self.price)
+            self._has_gapped = self._leaving is not None
         if self._leaving is not None:
             self._exit(self._leaving)
 
@@ -211,7 +223,8 @@ class BarrierAccount(Account):
 
     def wish(self, scale: float = 1.0) -> float | None:
         target, bar = scale * self._targets[self._bar], self._bar
-        if self.units or not target or self.equity <= 0:
+        # At the close before a gap nobody knew that the position would end, so nothing was ordered.
+        if self.units or not target or self._has_gapped or self.equity <= 0:
             return None
         # An open beyond a barrier has ended the trade before it began; a comparison with NaN is false.
         return target if self._lower[bar] < self.price < self._upper[bar] else None

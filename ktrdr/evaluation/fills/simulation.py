@@ -45,7 +45,8 @@ def simulate(
        closed at the price -cash / units, without a cost (`ruin`), and nothing is traded any more.
     2. The order. Without barriers the position is traded to the target where it is flat, where the target is zero or
        on the other side, or where units * open is farther from target * equity than `band` * equity. With barriers
-       only an account without a position enters, if the open lies between the barriers of this bar.
+       only an account without a position enters, if the open lies between the barriers of this bar; not at an open
+       at which a gap has just ended a position.
        The traded value `change` leaves target * (equity - cost) in the position, the cost being
        rate * |change| + max(0, min_fee - fee * |change|). It is filled at the open: units += change / open,
        cash -= change + cost. Values are real numbers: there are no lots.

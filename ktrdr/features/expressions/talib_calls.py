@@ -49,15 +49,15 @@ def apply(name: str, call: Call, output: str | None) -> Term:
 
 def _inputs(name: str, call: Call) -> list[Term]:
     """The series that are named, or those that the function reads by itself."""
-    given = [term for term in call.positional if term.reads_bars]
+    series = [term for term in call.positional if term.reads_bars]
     slots = [slot.column for slot in talib.input_slots(name)]
-    if not given and all(column in BAR_COLUMNS for column in slots):
+    if not series and all(column in BAR_COLUMNS for column in slots):
         return [series_term(call.node, column) for column in slots]
-    if len(given) != len(slots):
-        raise call.wrong(f"names {len(given)} series; {name} reads {len(slots)}: {', '.join(slots)}")
-    if list(call.positional[: len(given)]) != given:
+    if len(series) != len(slots):
+        raise call.wrong(f"names {len(series)} series; {name} reads {len(slots)}: {', '.join(slots)}")
+    if list(call.positional[: len(series)]) != series:
         raise call.wrong(f"must name its series before its numbers: {', '.join(slots)}")
-    return given
+    return series
 
 
 def _indicator(name: str, call: Call) -> Indicator:
@@ -102,11 +102,11 @@ def _computation(
         import polars as pl
 
         inputs = [np.ascontiguousarray(column.to_numpy(), dtype=np.float64) for column in columns]
-        values = np.full(len(inputs[0]), np.nan)
-        if len(values) > warmup and not any(np.isnan(each).all() for each in inputs):
-            found = np.asarray(talib.call(name, inputs, parameters)[place], dtype=np.float64)
-            values[warmup:] = np.where(np.isfinite(found), found, np.nan)[warmup:]
-        return pl.Series(values, nan_to_null=True)
+        defined = np.full(len(inputs[0]), np.nan)
+        if len(defined) > warmup and not any(np.isnan(each).all() for each in inputs):
+            values = np.asarray(talib.call(name, inputs, parameters)[place], dtype=np.float64)
+            defined[warmup:] = np.where(np.isfinite(values), values, np.nan)[warmup:]
+        return pl.Series(defined, nan_to_null=True)
 
     return compute
 

@@ -170,7 +170,11 @@ def test_a_gap_through_a_barrier_is_filled_at_the_open() -> None:
     stopped = simulate(gap, targets(1, 0, 0), FREE, capital=1000, barriers=barriers(9, 99, bars=3))
     gained = simulate(gap, targets(-1, 0, 0), FREE, capital=1000, barriers=barriers(9, 99, bars=3))
 
-    assert story(stopped)[1] == (1, -100, 8, Reason.STOP)
+    again = simulate(
+        gap, targets(1, 1, 1), FREE, capital=1000, barriers=Barriers(np.full(3, 99), np.array([9, 1, 1]), 9)
+    )
+    assert story(stopped)[1] == story(again)[1] == (1, -100, 8, Reason.STOP)
+    assert story(again)[2] == (2, 100, 8, Reason.SIGNAL)  # not at the open of the gap itself, which nobody foresaw
     assert story(gained)[1] == (1, 100, 8, Reason.TARGET)
 
 
