@@ -41,6 +41,11 @@ def _faulty(yaml: str, *words: str) -> tuple[str, tuple[str, ...]]:
 
 STRATEGIES = [
     _faulty("", "is empty"),
+    _faulty(
+        STRATEGY
+        + "indicators: [{name: rsi, symbol: A/B}, {table: macro, column: cpi, lag: 2}, {table: 1x, column: cpi}]\n",
+        *("3 faults", "indicators[0].symbol", "'A/B'", "indicators[1].lag", "column", "indicators[2].table", "'1x'"),
+    ),
     _faulty("# nothing but a comment\n", "is empty"),
     _faulty("a\0b", "line 1", "binary data"),
     _faulty("just words", "must be a mapping", "'just words'"),
