@@ -41,6 +41,8 @@ BENCHMARKS = (
     "ledger",
     "luck",
     "honesty",
+    "backtest",
+    "wide_backtest",
     "training",
     "latency",
     "worker_start",

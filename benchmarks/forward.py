@@ -15,7 +15,7 @@ from benchmarks.worlds import Floats, Integers, SimulatedPart, World
 from ktrdr.evaluation.betting import ENOUGH
 from ktrdr.evaluation.forward import Bets, ForwardRows, Instants, bets_of
 
-MODELS, ROWS = 1_000, 2_000
+MODELS, ROWS = 500, 2_000
 # How many are bet on at once.
 BATCH = 100
 # Horizon and number of symbols.

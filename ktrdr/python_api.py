@@ -345,8 +345,8 @@ def explain(
     On its validation rows; of a training in folds the last fold's. `output` is where the plot goes, by default a new
     folder in the working directory. Sets torch's threads and seed for the process.
 
-    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`; ConflictError where an
-    indicator cannot be left out.
+    Raises InputError, and the errors of `ktrdr.experiments.explain_model.run_explanation`; ConflictError where no
+    indicator can be left out, or the bars have changed.
     """
     from ktrdr.experiments.explain_model import run_explanation
     from ktrdr.saved_models.reproduce import model_folders
@@ -367,7 +367,10 @@ def _ablate(model: Path, target: Path, source: Home) -> AblationResults:
     from ktrdr.jobs.ablation_plan import ablation_job
     from ktrdr.jobs.in_process import run_in_process
     from ktrdr.payloads.ablations import AblationResults
+    from ktrdr.saved_models.reproduce import read_card
+    from ktrdr.saved_models.trained_on import TrainedOn, bars_as_trained
 
+    bars_as_trained(TrainedOn.of(read_card(model)).series, BarStore(source.bars).read_stored)
     place = Home(target.resolve(), source.root)
     job = ablation_job(model.name, model)
     shutil.copytree(model, place.models / model.name, ignore=shutil.ignore_patterns(CHECKPOINTS))

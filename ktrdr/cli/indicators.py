@@ -41,22 +41,22 @@ def list_indicators(
     Example:
       ktrdr indicators list momentum
     """
-    found = connect(ctx).indicators()
-    wanted = [one for one in found.indicators if _has(word, one.name, one.title, one.group)]
-    named = [one for one in found.expression_names if _has(word, one.call, one.title, _EXPRESSIONS)]
+    known = connect(ctx).indicators()
+    indicators = [one for one in known.indicators if _has(word, one.name, one.title, one.group)]
+    names = [one for one in known.expression_names if _has(word, one.call, one.title, _EXPRESSIONS)]
     if as_json:
-        print_json({"indicators": _plain(wanted), "expression_names": _plain(named)})
+        print_json({"indicators": _plain(indicators), "expression_names": _plain(names)})
         return
-    if wanted or not named:
+    if indicators or not names:
         print_table(
             ("name", "title", "parameters", "outputs"),
-            [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in wanted],
+            [(one.name, one.title, [_parameter(p) for p in one.parameters], one.outputs) for one in indicators],
         )
-    if named:
-        if wanted:
+    if names:
+        if indicators:
             print_line()
-        print_table(("in expressions also", "which is"), [(one.call, one.title) for one in named])
-    if not wanted and not named:
+        print_table(("in expressions also", "which is"), [(one.call, one.title) for one in names])
+    if not indicators and not names:
         say(f"No indicator has {word!r} in its name, title or group.")
 
 

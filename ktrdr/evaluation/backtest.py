@@ -17,7 +17,7 @@ from ktrdr.evaluation.performance_verdict import describe_performance
 from ktrdr.evaluation.positions.words import describe_rules
 from ktrdr.evaluation.returns import mean_return, sharpe_error
 from ktrdr.evaluation.signals import Signals, model_signals
-from ktrdr.evaluation.sleeves import Sleeve, SleeveResult, trade
+from ktrdr.evaluation.sleeves import Sleeve, SleeveResult, hold
 from ktrdr.payloads.backtest import BacktestResult, EquityCurve, Performance
 from ktrdr.payloads.selection import BacktestSelection
 from ktrdr.payloads.trading_rules import Costs, Positions
@@ -91,7 +91,7 @@ def trade_signals(
     clocks = [signals.clocks[number] for number in signals.present]
     per_year = bars_per_year(instants, clocks, bridges_holes=signals.bridges_holes)
     runs = book.trade(rate)
-    held_runs = [trade(np.ones_like(sleeve.positions), sleeve.returns, rate) for sleeve in sleeves]
+    held_runs = [hold(sleeve.returns, rate) for sleeve in sleeves]
     equity, held_equity = _portfolios(sleeves, [runs, held_runs], instants)
     returns, held_returns = _returns(equity), _returns(held_equity)
     model, held = _performance(returns, runs, per_year), _performance(held_returns, held_runs, per_year)
@@ -119,15 +119,17 @@ def trade_signals(
 
 def _merge(series: Sequence[NDArray[np.datetime64]]) -> NDArray[np.datetime64]:
     """The distinct instants of all series, in order; a stable sort is fast on series that are sorted themselves."""
-    instants = np.sort(np.concatenate(series), kind="stable")
+    instants = series[0] if len(series) == 1 else np.sort(np.concatenate(series), kind="stable")
     is_new = np.append(True, instants[1:] != instants[:-1])
-    return np.asarray(instants[is_new], instants.dtype)
+    return instants if is_new.all() else np.asarray(instants[is_new], instants.dtype)
 
 
 def _portfolios(
     sleeves: Sequence[Sleeve], results: Sequence[Sequence[SleeveResult]], instants: NDArray[np.datetime64]
 ) -> list[Floats]:
     """Of each list of results the mean equity [instants]. A sleeve without a bar at an instant keeps its last value."""
+    if len(sleeves) == 1 and len(sleeves[0].opens) == len(instants):
+        return [runs[0].equity for runs in results]
     totals = np.zeros((len(results), len(instants)))
     for number, sleeve in enumerate(sleeves):
         known = None
@@ -141,9 +143,11 @@ def _portfolios(
 
 def _returns(equity: Floats) -> Floats:
     """Simple returns [periods] of an equity [periods] that begins with 1; zero once nothing is left."""
-    before = np.append(1.0, equity[:-1])
-    ratios = np.ones(len(equity))
-    np.divide(equity, before, out=ratios, where=before > 0)
+    ratios = equity.copy()
+    with np.errstate(invalid="ignore"):
+        ratios[1:] /= equity[:-1]
+    if equity[-1] == 0:
+        ratios[1:][equity[:-1] == 0] = 1
     ratios -= 1
     return ratios
 
@@ -155,7 +159,8 @@ def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float)
     with np.errstate(all="ignore"):
         sharpe = empyrical.sharpe_ratio(returns, annualization=per_year)
         volatility = empyrical.annual_volatility(returns, annualization=per_year)
-        end = empyrical.cum_returns_final(returns, starting_value=1)
+        growth = 1 + returns
+        end = growth.prod()
         annual_return = end ** (1 / (len(returns) / per_year)) - 1
     error = sharpe_error(returns, per_year)
     return Performance(
@@ -165,11 +170,25 @@ def _performance(returns: Floats, runs: Sequence[SleeveResult], per_year: float)
         sharpe=_finite(sharpe),
         sharpe_standard_error=error.standard_error if error else None,
         sharpe_interval=error.interval if error else None,
-        max_drawdown=float(empyrical.max_drawdown(returns)),
+        max_drawdown=_max_drawdown(growth),
         turnover=sum(run.traded for run in runs) / len(runs),
         trades=sum(run.trades for run in runs),
         costs_paid=sum(run.costs for run in runs) / len(runs),
     )
+
+
+def _max_drawdown(growth: Floats) -> float:
+    """The deepest fall below the highest value before, the start's 100 included, as a share of that; 0 or below.
+
+    `growth` are the factors of the value [periods].
+    """
+    values = np.cumprod(growth)
+    values *= 100
+    highest = np.maximum.accumulate(values)
+    np.maximum(highest, 100, out=highest)
+    values -= highest
+    values /= highest
+    return float(values.min())
 
 
 def _finite(value: float) -> float | None:

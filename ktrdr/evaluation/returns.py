@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.evaluation import fixed_b
-from ktrdr.evaluation.sampling import Sampling
+from ktrdr.evaluation.sampling import Sampling, largest_size
 from ktrdr.evaluation.significance import INTERVAL_LEVEL, lead_from_gains
 from ktrdr.payloads.evaluation import Lead
 
@@ -31,12 +31,17 @@ def sharpe_error(returns: Floats, per_year: float) -> SharpeError | None:
     2002; Opdyke 2007). The variance of the mean of these influences is Newey and West's (1987).
     """
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    if not math.isfinite(deviation) or deviation <= 1e-12 * float(np.abs(returns).max(initial=0.0)):
+    if not math.isfinite(deviation) or deviation <= 1e-12 * largest_size(returns):
         return None
-    ratio = float(returns.mean()) / deviation
-    standard = (returns - returns.mean()) / deviation
+    mean = returns.mean()
+    ratio = float(mean) / deviation
+    influences = returns - mean
+    influences /= deviation
+    squares = influences**2
+    squares -= 1
+    squares *= ratio / 2
+    influences -= squares
     sampling = over_time(len(returns))
-    influences = standard - ratio / 2 * (standard**2 - 1)
     error = math.sqrt(sampling.variance(influences) * per_year) / len(returns)
     half = error * fixed_b.critical_value(INTERVAL_LEVEL / 2, sampling.b)
     annual = ratio * math.sqrt(per_year)

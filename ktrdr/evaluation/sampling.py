@@ -163,12 +163,12 @@ def _amplification(spans: Integers, reach: float) -> float:
 def centre(values: Floats) -> Floats:
     """`values` minus their mean; zeros where they differ from it by rounding errors only."""
     centred = values - values.mean()
-    return centred if _largest(centred) > 1e-12 * _largest(values) else np.zeros_like(values)
+    return centred if largest_size(centred) > 1e-12 * largest_size(values) else np.zeros_like(values)
 
 
-def _largest(values: Floats) -> float:
-    """The largest size of a value."""
-    return max(float(values.max()), -float(values.min()))
+def largest_size(values: Floats) -> float:
+    """The largest size of a value; zero where there are none."""
+    return max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
 
 
 def within(values: Floats, symbols: Integers) -> Floats:
@@ -177,4 +177,4 @@ def within(values: Floats, symbols: Integers) -> Floats:
     deviations = values - (np.bincount(symbols, weights=values) / counts)[symbols]
     largest = np.zeros(len(counts))
     np.maximum.at(largest, symbols, np.abs(deviations))
-    return np.where(largest[symbols] > 1e-12 * _largest(values), deviations, 0.0)
+    return np.where(largest[symbols] > 1e-12 * largest_size(values), deviations, 0.0)

@@ -14,6 +14,8 @@ Rows = NDArray[np.int64]
 _MOST_LEVELS = 4
 # Periods whose values stay in a core's cache while all shifts pass over them.
 _BLOCK = 32_768
+# A level that is held in fewer periods than one of so many is faster looked up than multiplied.
+_RARE = 50
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -31,8 +33,8 @@ def shifted_ends(positions: Floats, returns: Floats, rate: float, shifts: Rows) 
 
 def _levels(positions: Floats) -> Floats:
     """The distinct positions, in order."""
-    begins = np.flatnonzero(np.diff(positions, prepend=np.nan))
-    return np.unique(positions[begins])
+    is_first = np.append(True, positions[1:] != positions[:-1])
+    return np.unique(positions[is_first])
 
 
 def _may_ruin(levels: Floats, returns: Floats) -> bool:
@@ -41,7 +43,8 @@ def _may_ruin(levels: Floats, returns: Floats) -> bool:
 
 def _log_costs(positions: Floats, rate: float, shifts: Rows) -> Floats:
     """Every shift makes the changes around the circle, but where the shift opens the circle it enters and leaves."""
-    around = _log_cost(np.diff(positions, prepend=positions[-1:]), rate).sum()
+    changes = np.diff(positions, append=positions[:1])
+    around = _log_cost(changes[changes != 0], rate).sum()
     first, last = positions[-shifts], positions[-shifts - 1]
     return np.asarray(around - _log_cost(first - last, rate) + _log_cost(first, rate) + _log_cost(last, rate))
 
@@ -53,20 +56,25 @@ def _log_cost(change: Floats, rate: float) -> Floats:
 def _log_growth(levels: Floats, positions: Floats, returns: Floats, shifts: Rows) -> Floats:
     """[shifts], the sums of log(1 + position * return).
 
-    They are the sums at the first level, plus what each other level adds to them where it is held.
+    They are the sums at the most frequent level, plus what each other level adds to them where it is held.
     """
-    first, *others = levels
-    at_first = np.log1p(first * returns)
+    held = [positions == level for level in levels]
+    first = int(np.argmax([np.count_nonzero(each) for each in held]))
+    at_first = np.log1p(levels[first] * returns)
     sums = np.full(len(shifts), at_first.sum())
-    for level in others:
-        sums += _products((positions == level).astype(np.float64), np.log1p(level * returns) - at_first, shifts)
+    for number, level in enumerate(levels):
+        if number != first:
+            sums += _sums_where(held[number], np.log1p(level * returns) - at_first, shifts)
     return sums
 
 
-def _products(values: Floats, others: Floats, shifts: Rows) -> Floats:
-    """[shifts], the inner products of `values`, so many periods later, with `others`."""
-    sums = np.zeros(len(shifts))
-    for place, later, block in _shifted_blocks(values, others, shifts):
+def _sums_where(is_held: NDArray[np.bool_], values: Floats, shifts: Rows) -> Floats:
+    """[shifts], the sums of `values` where `is_held`, so many periods later, is true."""
+    places = np.flatnonzero(is_held)
+    if _RARE * len(places) < len(is_held):
+        return np.array([values[(places + shift) % len(values)].sum() for shift in shifts])
+    sums, weights = np.zeros(len(shifts)), is_held.astype(np.float64)
+    for place, later, block in _shifted_blocks(weights, values, shifts):
         sums[place] += later @ block
     return sums
 

@@ -91,7 +91,9 @@ def _sleeve(frame: pl.DataFrame, rows: NDArray[np.int64], positions: Floats, set
     # Skip prices of zero, which cannot divide.
     returns = np.divide(after, opens, out=np.ones(len(opens)), where=opens > 0)
     returns -= 1
-    return Sleeve(opens_of(frame)[first : last + 1], returns, np.repeat(positions, np.diff(np.append(rows, last))))
+    if len(rows) < len(opens):
+        positions = np.repeat(positions, np.diff(np.append(rows, last)))
+    return Sleeve(opens_of(frame)[first : last + 1], returns, positions)
 
 
 def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
@@ -102,6 +104,17 @@ def trade(positions: Floats, returns: Floats, rate: float) -> SleeveResult:
     return SleeveResult(
         equity, float(traded.sum()), int(np.count_nonzero(traded)), float((before_costs - after_costs).sum())
     )
+
+
+def hold(returns: Floats, rate: float) -> SleeveResult:
+    """Buy at the first open and sell at the last close: what `trade` makes of positions of one."""
+    left = max(1 - rate, 0.0)
+    equity = _factor(returns.copy())
+    equity[0] *= left
+    np.cumprod(equity, out=equity)
+    before_exit = float(equity[-1])
+    equity[-1] *= left
+    return SleeveResult(equity, 2.0, 2, (1 - left) + (before_exit - float(equity[-1])))
 
 
 def capital_of(sleeve: Sleeve, rate: float) -> tuple[Floats, Floats, Floats]:

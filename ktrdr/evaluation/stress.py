@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ktrdr.evaluation.backtest import Backtest
 from ktrdr.evaluation.books import Book, open_book, rate_of
-from ktrdr.evaluation.sleeves import trade
+from ktrdr.evaluation.sleeves import hold
 from ktrdr.payloads.backtests import CostPoint, DelayPoint, GroupReturn, ReturnBands, Stress
 
 if TYPE_CHECKING:
@@ -142,5 +142,5 @@ def _by_symbol(signals: Signals, book: Book, rate: float) -> Iterator[GroupRetur
             group=signals.names[number],
             bars=len(sleeve.returns),
             total_return=float(run.equity[-1] - 1),
-            held_return=float(trade(np.ones_like(sleeve.positions), sleeve.returns, rate).equity[-1] - 1),
+            held_return=float(hold(sleeve.returns, rate).equity[-1] - 1),
         )

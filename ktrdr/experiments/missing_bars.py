@@ -41,6 +41,16 @@ def missing_series(lacking: Mapping[str, Sequence[Shortfall]]) -> Iterator[str]:
         )
 
 
+def late_series(dataset: Dataset) -> Iterator[str]:
+    """One sentence for each other series that joins the bars of a symbol a bar late."""
+    calendars = {key: each for each in dataset.coverage for key in each.late}
+    for key, coverage in calendars.items():
+        yield (
+            f"{key} joins the bars of {coverage.symbol} one bar late: no calendar is named for {key.symbol}, so its "
+            f"bars last their full length; name it with: ktrdr data load {key} --calendar {coverage.calendar.name}"
+        )
+
+
 def _longest_holes(coverage: SymbolCoverage) -> str:
     longest = sorted(coverage.holes, key=lambda hole: -hole.bars)[:HOLES_NAMED]
     is_by_date = coverage.clock.timeframe.is_by_date

@@ -14,7 +14,7 @@ import psutil
 from ktrdr.errors import TrainingDataError
 from ktrdr.evaluation.resolution import Dependence, Resolution, resolution
 from ktrdr.evaluation.significance import VALIDATION_LEVEL, opening_level
-from ktrdr.experiments.missing_bars import missing_bars, missing_series
+from ktrdr.experiments.missing_bars import late_series, missing_bars, missing_series
 from ktrdr.features.assemble import assemble
 from ktrdr.features.checks import adjective
 from ktrdr.features.panel import build_panel
@@ -129,6 +129,7 @@ def _whole(
             *_warnings_of_the_model(parameters, fewest, memory, available),
             *missing_bars(first),
             *missing_series({each.symbol: each.shortfalls for each in first.coverage}),
+            *late_series(first),
             *map(str, unused_keys(strategy)),
             *_warnings(by_fold),
         ),

@@ -255,4 +255,5 @@ def _coverage(piece: _Piece) -> SymbolCoverage:
         clock=series.clock,
         holes=series.clock.holes(opens),
         shortfalls=series.shortfalls,
+        late=series.late,
     )

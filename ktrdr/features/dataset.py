@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ktrdr.features.labels.label import Cuts
 from ktrdr.features.scaling import Scaler
 from ktrdr.instants import format_instant
-from ktrdr.market.other_series import Shortfall
+from ktrdr.market.other_series import SeriesKey, Shortfall
 from ktrdr.market.trading_clock import Hole, TradingClock
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.evaluation import OTHER
@@ -69,6 +69,7 @@ class SymbolCoverage:
     clock: the calendar of its bars
     holes: where bars are missing
     shortfalls: what other series lack for its bars
+    late: other series that join its bars a bar late
     """
 
     symbol: str
@@ -85,6 +86,7 @@ class SymbolCoverage:
     clock: TradingClock
     holes: tuple[Hole, ...] = ()
     shortfalls: tuple[Shortfall, ...] = ()
+    late: tuple[SeriesKey, ...] = ()
 
     @property
     def calendar(self) -> CalendarChoice:

@@ -99,6 +99,26 @@ def find_shortfalls(
     return tuple(each for each in largest.values() if each.rows > MOST_MISSING_BARS)
 
 
+def find_late(strategy: Strategy, others: OtherSeries, opens: Instants, closes: Instants) -> tuple[SeriesKey, ...]:
+    """Series of the same timeframe that join most bars one bar late, as only a guess says when they close."""
+    return tuple(
+        key
+        for key in other_keys(strategy)
+        if key.timeframe == strategy.timeframes[0] and _is_late(others.bars[key], opens, closes)
+    )
+
+
+def _is_late(bars: OtherBars, opens: Instants, closes: Instants) -> bool:
+    rows = latest_closed(closes, bars.closes)
+    is_there = rows >= 0
+    if not bars.clock.calendar.is_guess or not is_there.any():
+        return False
+    # The other market has a bar that opens with the own one, and has not closed with it.
+    has_same = np.isin(opens, opens_at(bars.frame))
+    is_older = opens_at(bars.frame)[np.maximum(rows, 0)] < opens
+    return bool((is_there & has_same & is_older).sum() > is_there.sum() / 2)
+
+
 def _shortfall(series: str, mend: str, is_missing: Mask, opens: Instants) -> Shortfall:
     rows = np.flatnonzero(is_missing)
     first, last = (instant(opens[row]) for row in (rows[[0, -1]] if len(rows) else (0, -1)))

@@ -14,11 +14,11 @@ from ktrdr.features.checks import check_candidates, check_finite, check_length, 
 from ktrdr.features.columns import Build, Columns, build_features
 from ktrdr.features.labels.label import Measured
 from ktrdr.features.labels.types import label_of
-from ktrdr.features.other_series import find_shortfalls
+from ktrdr.features.other_series import find_late, find_shortfalls
 from ktrdr.features.splits import Timeline
 from ktrdr.features.stretches import Divider, opens_of
 from ktrdr.market.closings import closes_at
-from ktrdr.market.other_series import Shortfall
+from ktrdr.market.other_series import SeriesKey, Shortfall
 from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.market.trading_clock import TradingClock
 
@@ -38,6 +38,7 @@ class SymbolSeries:
     timeline: the instants of its bars, and the rows at which a sample may end
     clock: the calendar of its bars
     shortfalls: what other series lack for its bars
+    late: other series that join its bars a bar late
     """
 
     symbol: str
@@ -47,6 +48,7 @@ class SymbolSeries:
     timeline: Timeline
     clock: TradingClock
     shortfalls: tuple[Shortfall, ...] = ()
+    late: tuple[SeriesKey, ...] = ()
 
     @property
     def kept_rows(self) -> int:
@@ -105,4 +107,5 @@ def _series(strategy: Strategy, symbol: str, frames: SymbolBars, build: Build, i
     is_candidate = (measured.settled >= 0) & (newest >= 0) & (window_begins >= columns.first_rows())
     rows = np.flatnonzero(is_candidate).astype(np.int64)
     timeline = Timeline(opens, closes, rows, measured.settled[rows])
-    return SymbolSeries(symbol, columns, measured, newest, timeline, divider.clocks[base], shortfalls)
+    late = find_late(strategy, frames.others, opens, closes)
+    return SymbolSeries(symbol, columns, measured, newest, timeline, divider.clocks[base], shortfalls, late)

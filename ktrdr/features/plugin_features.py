@@ -10,7 +10,8 @@ import numpy as np
 from ktrdr.errors import Fault, nearest
 from ktrdr.features.feature import Feature, Scale
 from ktrdr.features.sources import BAR_COLUMNS, Series
-from ktrdr.features.talib_functions import IndicatorDescription, Parameter
+from ktrdr.features.talib_functions import IndicatorDescription
+from ktrdr.features.talib_metadata import Parameter
 from ktrdr.payloads.plugins import PluginDeclaration, PluginFile, Plugins, Unit
 from ktrdr.plugins import values
 from ktrdr.plugins.failures import located

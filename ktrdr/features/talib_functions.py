@@ -11,23 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ktrdr.errors import Fault, IndicatorNotFound, nearest
+from ktrdr.features import talib_metadata as talib
 from ktrdr.features.feature import Feature, Scale
 from ktrdr.features.sources import BAR_COLUMNS, Series, source_series
 from ktrdr.strategy.spec import Indicator
 
 if TYPE_CHECKING:
     import polars as pl
-
-# The limits of TA-Lib's parameters, in any function.
-MAX_INTEGER = 100_000
-MAX_REAL = 3e37
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    name: str
-    default: float
-    integer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +37,11 @@ class IndicatorDescription:
     title: str
     group: str
     inputs: tuple[str, ...]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[talib.Parameter, ...]
     outputs: tuple[str, ...]
     price_scale: bool
     enters_as: tuple[str, ...]
     warmup: int
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    column: str
-    free: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +64,33 @@ class TalibFunctions:
     """All of TA-Lib's functions by name, in any case. Stateless, so it may be shared by threads."""
 
     def names(self) -> tuple[str, ...]:
-        return _names()
+        return talib.names()
 
     def describe(self, name: str) -> IndicatorDescription:
         """Raises IndicatorNotFound."""
         function = name.lower()
-        if function not in _names():
-            close = nearest(name, _names())
+        if function not in talib.names():
+            close = nearest(name, talib.names())
             hint = f"did you mean {close!r}?" if close else "list them with: ktrdr indicators list"
             raise IndicatorNotFound(f"there is no indicator {name!r}", hint=hint)
-        info, inputs = _info(function), tuple(slot.column for slot in input_slots(function))
+        info, inputs = talib.info(function), tuple(slot.column for slot in talib.input_slots(function))
         scales = _scales(function, inputs)
         return IndicatorDescription(
             name=function,
             title=info["display_name"],
             group=info["group"],
             inputs=inputs,
-            parameters=known_parameters(function),
+            parameters=talib.known_parameters(function),
             outputs=tuple(info["output_names"]),
             price_scale=any(scale is not Scale.OWN for scale in scales),
             enters_as=tuple(scale.value.format(name) for scale, name in zip(scales, info["output_names"], strict=True)),
-            warmup=lookback(function, {}),
+            warmup=talib.lookback(function, {}),
         )
 
     def check(self, indicator: Indicator) -> tuple[Fault, ...]:
         """All faults of one indicator. Paths are relative to it."""
-        if indicator.name.lower() not in _names():
-            suggestion = nearest(indicator.name, _names())
+        if indicator.name.lower() not in talib.names():
+            suggestion = nearest(indicator.name, talib.names())
             return (Fault("name", f"must be a TA-Lib function; it is {indicator.name!r}", indicator.name, suggestion),)
         faults = (*_parameter_faults(indicator), *_source_faults(indicator))
         return faults or tuple(_range_faults(indicator))
@@ -136,93 +120,23 @@ class TalibFunctions:
         if bars.height <= compiled.warmup:
             return {name: np.full(bars.height, np.nan) for name in names}
         inputs = [source_series(bars, name) for name in compiled.sources]
-        values = call(compiled.resolved.name, inputs, compiled.resolved.parameters)
+        values = talib.call(compiled.resolved.name, inputs, compiled.resolved.parameters)
         columns = [np.asarray(each, dtype=np.float64) for each in values]
         for column in columns:
             column[: compiled.warmup] = np.nan  # TA-Lib fills integer outputs with zeros
         return dict(zip(names, columns, strict=True))
 
 
-# TA-Lib's metadata. talib imports pandas and polars, so it is imported on first use.
-
-
-def names() -> tuple[str, ...]:
-    """All functions, in lower case."""
-    return _names()
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    import talib
-
-    return tuple(sorted(name.lower() for name in talib.get_functions()))
-
-
-def _function(function: str) -> Any:
-    from talib import abstract
-
-    return abstract.Function(function)  # type: ignore[attr-defined]  # missing in its stub
-
-
-@cache
-def _info(function: str) -> dict[str, Any]:
-    return dict(_function(function).info)
-
-
-def outputs(function: str) -> tuple[str, ...]:
-    return tuple(_info(function)["output_names"])
-
-
-@cache
-def known_parameters(function: str) -> tuple[Parameter, ...]:
-    return tuple(
-        Parameter(name, default, integer=isinstance(default, int))
-        for name, default in _info(function)["parameters"].items()
-    )
-
-
-@cache
-def input_slots(function: str) -> tuple[Slot, ...]:
-    """Inputs in call order. Strings (`price`, `price0`, …) are free to choose; lists under `prices` are fixed."""
-    slots: list[Slot] = []
-    for columns in _info(function)["input_names"].values():
-        fixed = not isinstance(columns, str)
-        slots += [Slot(column, free=not fixed) for column in (columns if fixed else [columns])]
-    return tuple(slots)
-
-
-def lookback(function: str, parameters: Mapping[str, int | float]) -> int:
-    return _known_lookback(function, tuple(sorted(parameters.items())))
-
-
-@lru_cache(maxsize=1024)
-def _known_lookback(function: str, parameters: tuple[tuple[str, int | float], ...]) -> int:
-    instance = _function(function)
-    instance.parameters = dict(parameters)
-    return int(instance.lookback)
-
-
-def call(function: str, inputs: Sequence[Series], parameters: Mapping[str, int | float]) -> tuple[Any, ...]:
-    import talib
-
-    values = getattr(talib, function.upper())(*inputs, **parameters)
-    return values if isinstance(values, tuple) else (values,)
-
-
 # Checks.
-
-
-def canonical(parameter: str) -> str:
-    return "timeperiod" if parameter == "period" else parameter
 
 
 def _parameter_faults(indicator: Indicator) -> Iterator[Fault]:
     function = indicator.name.lower()
-    known = {parameter.name: parameter for parameter in known_parameters(function)}
+    known = {parameter.name: parameter for parameter in talib.known_parameters(function)}
     if {"period", "timeperiod"} <= indicator.parameters.keys():
         yield Fault("period", "means timeperiod, which is set too; keep one of them", indicator.parameters["period"])
     for key, value in indicator.parameters.items():
-        if (parameter := known.get(canonical(key))) is None:
+        if (parameter := known.get(talib.canonical(key))) is None:
             yield _unknown_parameter(function, key, value, list(known))
         elif parameter.integer and not isinstance(value, int):
             yield Fault(key, f"must be a whole number; it is {value}", value)
@@ -237,7 +151,7 @@ def _unknown_parameter(function: str, key: str, value: Any, known: list[str]) ->
 
 def _source_faults(indicator: Indicator) -> Iterator[Fault]:
     function = indicator.name.lower()
-    slots = input_slots(function)
+    slots = talib.input_slots(function)
     free = [slot.column for slot in slots if slot.free]
     unknown = [column for column in free if column not in BAR_COLUMNS]
     reads = f"{function} reads {', '.join(slot.column for slot in slots)}"
@@ -274,14 +188,17 @@ def _source_faults(indicator: Indicator) -> Iterator[Fault]:
 
 def _range_faults(indicator: Indicator) -> Iterator[Fault]:
     function = indicator.name.lower()
-    if _accepts(function, {canonical(key): value for key, value in indicator.parameters.items()}):
+    if _accepts(function, {talib.canonical(key): value for key, value in indicator.parameters.items()}):
         return
-    parameters = {parameter.name: parameter for parameter in known_parameters(function)}
+    parameters = {parameter.name: parameter for parameter in talib.known_parameters(function)}
     alone = {
-        key: value for key, value in indicator.parameters.items() if not _accepts(function, {canonical(key): value})
+        key: value
+        for key, value in indicator.parameters.items()
+        if not _accepts(function, {talib.canonical(key): value})
     }
     for key, value in alone.items():
-        yield Fault(key, f"must be {_bound(function, parameters[canonical(key)], value)}; it is {value}", value)
+        bound = _bound(function, parameters[talib.canonical(key)], value)
+        yield Fault(key, f"must be {bound}; it is {value}", value)
     if not alone:
         values = ", ".join(f"{key} {value}" for key, value in indicator.parameters.items())
         yield Fault("", f"has parameters that TA-Lib does not take together: {values}")
@@ -289,17 +206,17 @@ def _range_faults(indicator: Indicator) -> Iterator[Fault]:
 
 def _accepts(function: str, parameters: Mapping[str, int | float]) -> bool:
     """Whether TA-Lib takes these parameters. It has no list of ranges, so this calls the function."""
-    inputs = [np.ones(2) for _ in input_slots(function)]
+    inputs = [np.ones(2) for _ in talib.input_slots(function)]
     try:
-        call(function, inputs, parameters)
+        talib.call(function, inputs, parameters)
     except Exception:  # noqa: BLE001 - TA-Lib raises bare Exception for a bad parameter, OverflowError for a large one
         return False
     return True
 
 
-def _bound(function: str, parameter: Parameter, refused: float) -> str:
+def _bound(function: str, parameter: talib.Parameter, refused: float) -> str:
     """The nearest accepted value to a refused one, by bisection from the default."""
-    largest = 2 * MAX_INTEGER if parameter.integer else 2 * MAX_REAL
+    largest = 2 * talib.MAX_INTEGER if parameter.integer else 2 * talib.MAX_REAL
     accepted, bad = parameter.default, max(-largest, min(refused, largest))
     side = "at least" if bad < accepted else "at most"
     while abs(accepted - bad) > (1 if parameter.integer else 1e-9 * max(1.0, abs(accepted))):
@@ -318,23 +235,24 @@ def _bound(function: str, parameter: Parameter, refused: float) -> str:
 def _compiled(indicator: Indicator) -> _Compiled:
     """The indicator must have no faults."""
     resolved, sources = _resolved(indicator), tuple(_columns(indicator))
-    warmup = lookback(resolved.name, resolved.parameters) + ("returns" in sources)
+    warmup = talib.lookback(resolved.name, resolved.parameters) + ("returns" in sources)
     return _Compiled(resolved, sources, _features(resolved, sources), warmup)
 
 
 def _resolved(indicator: Indicator) -> Indicator:
     function = indicator.name.lower()
+    defaults = talib.known_parameters(function)
     parameters: dict[str, int | float] = {
-        known.name: int(known.default) if known.integer else known.default for known in known_parameters(function)
+        known.name: int(known.default) if known.integer else known.default for known in defaults
     }
     for key, value in indicator.parameters.items():
-        name = canonical(key)
+        name = talib.canonical(key)
         parameters[name] = value if isinstance(parameters[name], int) else float(value)
     return indicator.model_copy(update={"name": function, "parameters": parameters})
 
 
 def _features(resolved: Indicator, sources: tuple[str, ...]) -> tuple[Feature, ...]:
-    base, own = resolved.as_ or _default_name(resolved), outputs(resolved.name)
+    base, own = resolved.as_ or _default_name(resolved), talib.outputs(resolved.name)
     names = [base] if len(own) == 1 else [f"{base}.{output}" for output in own]
     return tuple(Feature(*pair) for pair in zip(names, _scales(resolved.name, sources), strict=True))
 
@@ -342,29 +260,31 @@ def _features(resolved: Indicator, sources: tuple[str, ...]) -> tuple[Feature, .
 def _columns(indicator: Indicator) -> list[str]:
     """The sources of the function's inputs: the user's choice in free slots, TA-Lib's columns elsewhere."""
     chosen = iter(indicator.sources or ((indicator.source,) if indicator.source else ()))
-    return [next(chosen, slot.column) if slot.free else slot.column for slot in input_slots(indicator.name.lower())]
+    return [
+        next(chosen, slot.column) if slot.free else slot.column for slot in talib.input_slots(indicator.name.lower())
+    ]
 
 
 def _default_name(indicator: Indicator) -> str:
     """`sma_20`, `macd_12_26_9`: all periods, and other parameters and sources that differ from the defaults."""
     parts = [indicator.name]
-    for parameter in known_parameters(indicator.name):
+    for parameter in talib.known_parameters(indicator.name):
         value = indicator.parameters[parameter.name]
         if parameter.integer and parameter.name.endswith(("period", "period1", "period2", "period3")):
             parts.append(str(value))
         elif value != parameter.default:
             parts.append(f"{parameter.name}_{value:g}")
-    usual = [slot.column for slot in input_slots(indicator.name)]
+    usual = [slot.column for slot in talib.input_slots(indicator.name)]
     if (columns := _columns(indicator)) != usual:
-        parts += [column for column, slot in zip(columns, input_slots(indicator.name), strict=True) if slot.free]
+        parts += [column for column, slot in zip(columns, talib.input_slots(indicator.name), strict=True) if slot.free]
     return "_".join(parts)
 
 
 @cache
 def _scales(function: str, columns: tuple[str, ...]) -> tuple[Scale, ...]:
     """How each output scales with prices, measured by doubling the prices among `columns`; see `Scale`."""
-    is_level = "Output scale same as input" in (_info(function)["function_flags"] or [])
-    once, twice = (call(function, _sample(columns, factor), {}) for factor in (1.0, 2.0))
+    is_level = "Output scale same as input" in (talib.info(function)["function_flags"] or [])
+    once, twice = (talib.call(function, _sample(columns, factor), {}) for factor in (1.0, 2.0))
     return tuple(_scale(one, two, is_level) for one, two in zip(once, twice, strict=True))
 
 
@@ -382,7 +302,7 @@ def _scale(once: Series, twice: Series, is_level: bool) -> Scale:
 def sample_inputs(function: str) -> list[Series]:
     """Made-up series for the function's inputs, in order; the same as if it read other series of the same sizes."""
     prices = cycle(("close", "open", "high"))
-    columns = [slot.column if not slot.free else next(prices) for slot in input_slots(function)]
+    columns = [slot.column if not slot.free else next(prices) for slot in talib.input_slots(function)]
     return _sample(tuple(columns), 1.0)
 
 

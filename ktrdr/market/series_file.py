@@ -1,7 +1,6 @@
 """The Parquet file of one series: written with who served its bars and with checksums, read only where it is sound.
 
-Each row group has a checksum, and so has what is outside of them, with all digits as zeros: a file vouches for itself,
-and a read of some of its groups need not touch the others. A file without checksums, which another tool has written, is
+A read of some of its row groups need not touch the others. A file without checksums, which another tool has written, is
 checked row by row whenever it is read.
 """
 
@@ -12,35 +11,28 @@ import json
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
-from zlib import crc32
 
 import polars as pl
 
 from ktrdr.errors import BarsError, StorageError
 from ktrdr.files import write_atomically
+from ktrdr.market import seals
 from ktrdr.market.bars import SCHEMA, check_bars, range_filter, symbol_of
 from ktrdr.market.days import DayClock
-from ktrdr.market.row_groups import row_groups
+from ktrdr.market.seals import FOOTER_BYTES, read_bytes
 from ktrdr.timeframe import Timeframe
 
 ROW_GROUP_ROWS = 50_000
 UNKNOWN = "unknown"
 
 _METADATA_KEY = "ktrdr"
-_SEAL = b'"seal": "'
-# Of each group its end and its checksum, then the checksum of the rest, all in hexadecimal.
-_END_DIGITS, _CRC_DIGITS = 12, 8
-_FOOTER_BYTES = 1 << 17
 _SMALL_BYTES = 1 << 20
 _DECODED_AT_ONCE = 200
-_AT_ONCE = 2
 _MICROSECOND = 1_000_000
 
 
@@ -89,7 +81,7 @@ def write(path: Path, frame: pl.DataFrame, provider: str, clock: DayClock | None
     }
     if clock is not None:
         about["days"] = str(clock)
-    unsealed = "0" * (len(starts) * (_END_DIGITS + _CRC_DIGITS) + _CRC_DIGITS)
+    unsealed = seals.blank(len(starts))
     content = io.BytesIO()
     frame.write_parquet(
         content,
@@ -99,7 +91,7 @@ def write(path: Path, frame: pl.DataFrame, provider: str, clock: DayClock | None
         metadata={_METADATA_KEY: json.dumps({**about, "starts": starts, "seal": unsealed})},
     )
     with content.getbuffer() as view:
-        _put_seal(view, unsealed)
+        seals.put(view, unsealed)
     # Python's own write, not that of Polars: a full disk is then an OSError with its reason.
     write_atomically(path, content.getvalue())
 
@@ -193,7 +185,7 @@ class _Footer:
     @property
     def version(self) -> str:
         """The checksum of what vouches for all the rest."""
-        return str(self.about["seal"])[-_CRC_DIGITS:] if self.is_ours else f"{self.size}"
+        return seals.last_checksum(self.about["seal"]) if self.is_ours else f"{self.size}"
 
     def stored(self, frame: pl.DataFrame) -> StoredBars:
         return StoredBars(frame, self.about.get("provider", UNKNOWN), self.version, self.clock)
@@ -237,17 +229,12 @@ def _in_memory_if_small(file: IO[bytes]) -> IO[bytes]:
 
 def _read_footer(file: IO[bytes]) -> _Footer:
     size = file.seek(0, os.SEEK_END)
-    tail = _bytes(file, max(0, size - _FOOTER_BYTES), size)
+    tail = read_bytes(file, max(0, size - FOOTER_BYTES), size)
     needed = int.from_bytes(tail[-8:-4], "little") + 8
     if len(tail) < needed <= size:
-        tail = _bytes(file, size - needed, size)
+        tail = read_bytes(file, size - needed, size)
     about: dict[str, Any] = json.loads(pl.read_parquet_metadata(io.BytesIO(tail)).get(_METADATA_KEY) or "{}")
     return _Footer(about, size)
-
-
-def _bytes(file: IO[bytes], begin: int, end: int) -> bytes:
-    file.seek(begin)
-    return file.read(end - begin)
 
 
 def _groups_between(footer: _Footer, since: datetime | None, until: datetime | None) -> range:
@@ -283,7 +270,7 @@ def _cut(frame: pl.DataFrame, since: datetime | None, until: datetime | None) ->
 def _read_foreign(
     file: IO[bytes], path: Path, footer: _Footer, since: datetime | None, until: datetime | None
 ) -> StoredBars:
-    scanned = _checked_schema(pl.scan_parquet(io.BytesIO(_bytes(file, 0, footer.size))), path)
+    scanned = _checked_schema(pl.scan_parquet(io.BytesIO(read_bytes(file, 0, footer.size))), path)
     frame = _checked_rows(scanned.collect(), path).filter(range_filter(since, until))
     return footer.stored(frame)
 
@@ -300,55 +287,12 @@ def _about_foreign(path: Path) -> dict[str, Any]:
 # Trust.
 
 
-def _put_seal(content: memoryview, unsealed: str) -> None:
-    """Checksums in the place of `unsealed`, which is as long as they are."""
-    tail = bytes(content[-_FOOTER_BYTES:])
-    bounds = [0, *(group.end for group in row_groups(tail))]
-    rest = bytes(content[bounds[-1] :])
-    groups = [_digits(end, crc32(content[begin:end])) for begin, end in pairwise(bounds)]
-    seal = "".join([*groups, f"{crc32(rest):0{_CRC_DIGITS}x}"]).encode()
-    at = bounds[-1] + _seal_at(rest, unsealed)
-    if len(seal) != len(unsealed):
-        raise ValueError("Polars wrote other row groups than it was told to")
-    content[at : at + len(seal)] = seal
-
-
-def _digits(end: int, checksum: int) -> str:
-    return f"{end:0{_END_DIGITS}x}{checksum:0{_CRC_DIGITS}x}"
-
-
 def _check_seal(file: IO[bytes], footer: _Footer, groups: range, path: Path) -> None:
     """Raises StorageError unless these row groups, and what lies outside of all, are as they were sealed."""
-    seal: str = footer.about["seal"]
-    step = _END_DIGITS + _CRC_DIGITS
-    parts = [seal[at : at + step] for at in range(0, len(seal) - _CRC_DIGITS, step)]
-    bounds = [0, *(int(part[:_END_DIGITS], 16) for part in parts)]
-    rest = _bytes(file, bounds[-1], footer.size)
-    at = _seal_at(rest, seal)
-    unsealed = b"".join((rest[:at], b"0" * len(seal), rest[at + len(seal) :]))
-    sound = len(parts) == len(footer.about["starts"]) and f"{crc32(unsealed):0{_CRC_DIGITS}x}" == seal[-_CRC_DIGITS:]
-    if not sound or _checksums(file, bounds, groups) != [
-        part[_END_DIGITS:] for part in parts[groups.start : groups.stop]
-    ]:
+    if not seals.is_sound(file, footer.size, footer.about["seal"], len(footer.about["starts"]), groups):
         raise StorageError(
             f"{path} is damaged: its content has changed since it was stored", hint=mend(path), path=str(path)
         )
-
-
-def _checksums(file: IO[bytes], bounds: list[int], groups: range) -> list[str]:
-    contents = [_bytes(file, bounds[group], bounds[group + 1]) for group in groups]
-    if len(contents) <= _AT_ONCE:
-        found = [crc32(content) for content in contents]
-    else:
-        # It lets go of the interpreter, and of a long series it is a fifth of the time.
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(crc32, contents))
-    return [f"{checksum:0{_CRC_DIGITS}x}" for checksum in found]
-
-
-def _seal_at(rest: bytes, seal: str) -> int:
-    """Where the seal's digits stand; the metadata is the last place in a file where they can."""
-    return rest.rindex(_SEAL + seal.encode() + b'"') + len(_SEAL)
 
 
 def _checked_schema(scanned: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -13,6 +13,8 @@ from ktrdr.plugin_check.features import FeatureContracts
 from ktrdr.plugin_check.labels import LabelContracts
 from ktrdr.plugin_check.networks import NetworkContracts
 from ktrdr.plugin_check.series import CheckedSeries
+from ktrdr.plugins.describing import IMPORT_TIMEOUT_S
+from ktrdr.plugins.failures import time_limit
 from ktrdr.plugins.loading import Plugin, find_plugin, load_plugins
 from ktrdr.strategy.spec import ShippedLabels, ShippedModel, members_by_type
 from ktrdr.training.determinism import make_repeatable
@@ -24,7 +26,8 @@ _SHIPPED = {"label": ShippedLabels, "network": ShippedModel}
 
 def check_file(path: Path, series: Sequence[CheckedSeries]) -> Iterator[Finding]:
     """What came of each contract, plugin by plugin. Raises InputError for a file that cannot be loaded."""
-    (file,) = load_plugins([path]).files
+    with time_limit(IMPORT_TIMEOUT_S, "its import"):
+        (file,) = load_plugins([path]).files
     if file.error:
         raise InputError(file.error, hint="correct the file, then check it again")
     for declared in file.plugins:

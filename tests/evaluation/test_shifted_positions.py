@@ -10,6 +10,7 @@ LEVELS = {
     "never flat": [-1.0, 1.0],
     "long, flat and short": [-1.0, 0.0, 1.0],
     "one level": [1.0],
+    "rarely flat": [-1.0] * 60 + [0.0] + [1.0] * 50,
     "many levels": np.linspace(-1.5, 1.5, 40).tolist(),
 }
 

@@ -119,6 +119,16 @@ def test_a_strategy_of_one_indicator_has_none_to_leave_out(home: Path, tmp_path:
         ktrdr.explain(trained, drop_one=True, output=tmp_path / "old", home=home)
 
 
+def test_where_the_bars_have_changed_nothing_is_trained(trained: Training, tmp_path: Path) -> None:
+    BarStore(Home(tmp_path / "home").bars).merge("UP", "1d", planted_bars(500, seed=9), "made up")
+
+    with pytest.raises(ConflictError, match="UP 1d are not those that the model was trained on"):
+        ktrdr.explain(trained, drop_one=True, output=tmp_path / "why", home=tmp_path / "home")
+
+    assert not (tmp_path / "why").exists()
+    assert len(ktrdr.looks(home=tmp_path / "home")) == 0
+
+
 def test_trainings_of_other_bars_or_rows_are_not_compared(
     trained: Training, ablation: AblationResults, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from ktrdr.payloads.tables import TableReading
 from ktrdr.saved_models.predict import last_windows
 from ktrdr.saved_models.trained_on import TrainedOn
 from ktrdr.strategy.loading import load_strategy
+from ktrdr.strategy.spec import Strategy
 from ktrdr.training.fingerprint import Fingerprint, read_fingerprint
 from ktrdr.training.observer import SilentObserver
 from ktrdr.training.request import TrainingRequest
@@ -56,8 +57,8 @@ class Stores:
     def import_table(self, text: str, *, replace: bool = False) -> None:
         self.tables.import_file("macro", text.encode(), "m.csv", TableReading(known_at="release"), replace=replace)
 
-    def inputs(self, own: pl.DataFrame = OWN) -> dict[str, SymbolBars]:
-        return with_other_series(STRATEGY, {"AAPL": SymbolBars({"1d": own})}, self.read, self.tables.read)
+    def inputs(self, own: pl.DataFrame = OWN, strategy: Strategy = STRATEGY) -> dict[str, SymbolBars]:
+        return with_other_series(strategy, {"AAPL": SymbolBars({"1d": own})}, self.read, self.tables.read)
 
     def read(self, symbol: str, timeframe: str) -> StoredBars:
         return self.bars.read_stored(symbol, timeframe)
@@ -118,6 +119,19 @@ def test_other_series_decide_the_fingerprint_and_the_key_of_cached_datasets(stor
     changed = Fingerprint.of(STRATEGY, stores.inputs())
     other = replace(changed, others={**changed.others, "table macro": ""})
     assert changed.differences(other) == ["table macro"]
+
+
+def test_days_that_join_a_day_late_for_want_of_a_calendar_are_said_before_a_training(stores: Stores) -> None:
+    spec = STRATEGY.model_copy(update={"calendar": "XNYS"})
+    weekdays = OWN.filter(pl.col("timestamp").dt.weekday() < 6)
+
+    warnings = preflight_folds(spec, stores.inputs(weekdays, spec)).warnings
+
+    (late,) = [each for each in warnings if "late" in each]
+    assert late.startswith("SPY 1d joins the bars of AAPL one bar late: no calendar is named for SPY")
+    assert late.endswith("ktrdr data load SPY 1d --calendar XNYS")
+    stores.bars.set_calendar("SPY", "XNYS")
+    assert not [each for each in preflight_folds(spec, stores.inputs(weekdays, spec)).warnings if "late" in each]
 
 
 def test_what_other_series_lack_is_said_before_a_training_and_where_nothing_can_be_predicted(stores: Stores) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,8 @@ from ktrdr.market.symbol_bars import SymbolBars
 from ktrdr.payloads.follows import PredictionRow
 from ktrdr.saved_models.predict import predict_last
 from ktrdr.saved_models.trained_model import load_model
-from tests.follows.conftest import BARS, ID, TRAINED, Place, Replay, close_of
+from ktrdr.strategy.spec import Strategy
+from tests.follows.conftest import BARS, DOCUMENT, ID, TRAINED, Place, Replay, close_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -151,3 +153,16 @@ def test_a_prediction_that_the_model_never_made_is_found(place: Place) -> None:
     assert not verification.is_sound
     assert [(each.row, each.finding) for each in verification.findings] == [(3, "differs")]
     assert "on the same bars the model says" in verification.findings[0].detail
+
+
+def test_bars_of_another_symbol_count_as_read(models: Path, tmp_path: Path) -> None:
+    indicators = [{"name": "rsi", "period": 5}, {"name": "rsi", "period": 5, "symbol": "DOWN", "as": "down"}]
+    strategy = Strategy.model_validate(DOCUMENT | {"indicators": indicators})
+    model = ktrdr.train(strategy, "UP", end=BARS["timestamp"][TRAINED].date(), output=tmp_path / "two", home=models)
+
+    rows = list(islice(ktrdr.follow(model, replay=tmp_path / "replay", home=models), 3))
+    verification = ktrdr.verify_follow(model, replay=tmp_path / "replay", home=models)
+
+    assert all(row.read["1d"].rows == row.read["DOWN 1d"].rows for row in rows)
+    assert len({row.read["DOWN 1d"].sha256 for row in rows}) == 3
+    assert (verification.predictions, verification.identical) == (3, 3)

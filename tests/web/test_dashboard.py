@@ -108,11 +108,14 @@ def test_a_training_is_started_from_the_form_and_watched_to_its_end(tab: Tab, sy
     page.get_by_label("Type", exact=True).first.select_option("mlp")
     page.get_by_label("Epochs", exact=True).fill("8")
     page.get_by_role("button", name="Add an indicator").click()
+    page.get_by_role("button", name="Add a formula").click()
+    page.get_by_role("group", name="Formula").get_by_label("Expr").fill("close / lag(close, n) - 1")
 
     text = page.get_by_label("Strategy as YAML", exact=True).input_value()
     assert "name: From the form" in text
     assert "type: mlp" in text
     assert "epochs: 8" in text
+    assert "{expr: close / lag(close, n) - 1, as: gap, n: 20}" in text.replace('"', "").replace("'", "")
     command = page.get_by_label("Command", exact=True).inner_text()
     until(lambda: "--strategy from_the_form.yaml" in page.get_by_label("Command", exact=True).inner_text())
     assert "--symbols AAPL" in command

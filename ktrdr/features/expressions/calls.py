@@ -42,38 +42,44 @@ class Call:
 def apply(function: Function, call: Call) -> Term:
     """The term of a call."""
     arguments = _bound(function, call)
-    series = [term for name, term in arguments.items() if name not in ("n", "q")]
-    for name, term in arguments.items():
-        if name == "condition":
-            require_conditions([term])
+    series = {name: term for name, term in arguments.items() if name not in ("n", "q")}
+    _check_series(function, series, call)
     window = _window(function, arguments["n"], call) if "n" in arguments else function.default or 0
+    numbers = [window] if "n" in function.arguments else []
     shares = [_share(arguments["q"], call)] if "q" in arguments else []
-    if "n" in function.arguments and not all(term.reads_bars for term in series):
-        raise call.wrong("has a number in place of a series of bars, such as close")
 
     def build() -> pl.Expr:
-        values = [term.build() if "condition" in arguments and term is series[0] else term.values() for term in series]
-        windows = [window] if "n" in function.arguments else []
-        return function.compute(*values, *windows, *shares)
+        values = [term.build() if name == "condition" else term.values() for name, term in series.items()]
+        return function.compute(*values, *numbers, *shares)
 
-    unit, memory = function.unit(series, window), function.memory(window)
-    return combined(call.node, call.text, build, series, unit, memory=memory, uses=function.uses)
+    terms = list(series.values())
+    unit, memory = function.unit(terms, window), function.memory(window)
+    return combined(call.node, call.text, build, terms, unit, memory=memory, uses=function.uses)
 
 
 def _bound(function: Function, call: Call) -> dict[str, Term]:
     """The arguments by their names, in the function's order."""
-    names, given = function.arguments, dict(zip(function.arguments, call.positional, strict=False))
+    names = function.arguments
     if len(call.positional) > len(names):
         raise call.wrong(f"has {len(call.positional)} arguments; there is {function.signature}")
+    arguments = dict(zip(names, call.positional, strict=False))
     for name, term in call.named.items():
         if name not in names:
             raise call.wrong(_unknown(name, function), nearest(name, names))
-        if name in given:
+        if name in arguments:
             raise call.wrong(f"has {name} twice")
-        given[name] = term
-    if missing := [name for name in names if name not in given and not (name == "n" and function.default is not None)]:
-        raise call.wrong(_missing(missing[0], function))
-    return {name: given[name] for name in names if name in given}
+        arguments[name] = term
+    for name in names:
+        if name not in arguments and not (name == "n" and function.default is not None):
+            raise call.wrong(_missing(name, function))
+    return {name: arguments[name] for name in names if name in arguments}
+
+
+def _check_series(function: Function, series: Mapping[str, Term], call: Call) -> None:
+    if "condition" in series:
+        require_conditions([series["condition"]])
+    if "n" in function.arguments and not all(term.reads_bars for term in series.values()):
+        raise call.wrong("has a number in place of a series of bars, such as close")
 
 
 def _unknown(name: str, function: Function) -> str:

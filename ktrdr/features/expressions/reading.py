@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from ktrdr.errors import nearest
-from ktrdr.features import talib_functions as talib
+from ktrdr.features import talib_metadata as talib
 from ktrdr.features.expressions import calls, operators, talib_calls
 from ktrdr.features.expressions.calls import Call
 from ktrdr.features.expressions.functions import FUNCTIONS

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ktrdr.errors import nearest
-from ktrdr.features import talib_functions as talib
+from ktrdr.features import talib_metadata as talib
 from ktrdr.features.expressions.calls import Call
 from ktrdr.features.expressions.series import series_term
 from ktrdr.features.expressions.terms import ExpressionError, Term, combined
 from ktrdr.features.expressions.units import NO_UNIT, Unit
 from ktrdr.features.sources import BAR_COLUMNS, Series
+from ktrdr.features.talib_functions import TalibFunctions, sample_inputs
 from ktrdr.strategy.spec import Indicator
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def apply(name: str, call: Call, output: str | None) -> Term:
 
 def _inputs(name: str, call: Call) -> list[Term]:
     """The series that are named, or those that the function reads by itself."""
-    given = [term for term in call.positional if term.reads_bars]
+    series = [term for term in call.positional if term.reads_bars]
     slots = [slot.column for slot in talib.input_slots(name)]
-    if not given and all(column in BAR_COLUMNS for column in slots):
+    if not series and all(column in BAR_COLUMNS for column in slots):
         return [series_term(call.node, column) for column in slots]
-    if len(given) != len(slots):
-        raise call.wrong(f"names {len(given)} series; {name} reads {len(slots)}: {', '.join(slots)}")
-    if list(call.positional[: len(given)]) != given:
+    if len(series) != len(slots):
+        raise call.wrong(f"names {len(series)} series; {name} reads {len(slots)}: {', '.join(slots)}")
+    if list(call.positional[: len(series)]) != series:
         raise call.wrong(f"must name its series before its numbers: {', '.join(slots)}")
-    return given
+    return series
 
 
 def _indicator(name: str, call: Call) -> Indicator:
@@ -72,11 +73,11 @@ def _indicator(name: str, call: Call) -> Indicator:
     values = {key: _number(term, call) for key, term in terms.items()}
     sources = {"sources": ["close"] * free} if free > 1 else {}
     indicator = Indicator.model_validate({"name": name, **sources, **values})
-    for fault in talib.TalibFunctions().check(indicator):
+    for fault in TalibFunctions().check(indicator):
         if parameter := terms[fault.path].parameter if fault.path in terms else "":
             raise ExpressionError(f"in {call.text} {fault.message}", call.node, parameter=parameter)
         raise call.about(f"{fault.path} {fault.message}".strip(), fault.suggestion)
-    return talib.TalibFunctions().resolve(indicator)
+    return TalibFunctions().resolve(indicator)
 
 
 def _number(term: Term, call: Call) -> int | float:
@@ -101,11 +102,11 @@ def _computation(
         import polars as pl
 
         inputs = [np.ascontiguousarray(column.to_numpy(), dtype=np.float64) for column in columns]
-        values = np.full(len(inputs[0]), np.nan)
-        if len(values) > warmup and not any(np.isnan(each).all() for each in inputs):
-            found = np.asarray(talib.call(name, inputs, parameters)[place], dtype=np.float64)
-            values[warmup:] = np.where(np.isfinite(found), found, np.nan)[warmup:]
-        return pl.Series(values, nan_to_null=True)
+        defined = np.full(len(inputs[0]), np.nan)
+        if len(defined) > warmup and not any(np.isnan(each).all() for each in inputs):
+            values = np.asarray(talib.call(name, inputs, parameters)[place], dtype=np.float64)
+            defined[warmup:] = np.where(np.isfinite(values), values, np.nan)[warmup:]
+        return pl.Series(defined, nan_to_null=True)
 
     return compute
 
@@ -118,7 +119,7 @@ def _unit(name: str, units: tuple[Unit, ...]) -> tuple[Unit | None, ...]:
     """The unit of each output, measured by doubling prices and volumes; None where it is none that `Unit` can say."""
     if all(unit.is_none for unit in units):
         return (NO_UNIT,) * len(talib.outputs(name))
-    samples = talib.sample_inputs(name)
+    samples = sample_inputs(name)
     once = talib.call(name, samples, {})
     by_price = talib.call(name, [_changed(x, u.price, u.log_price) for x, u in zip(samples, units, strict=True)], {})
     by_volume = talib.call(name, [_changed(x, u.volume, u.log_volume) for x, u in zip(samples, units, strict=True)], {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from ktrdr.market.tables.known_rows import KNOWN_AT, PERIOD, SYMBOL
 from ktrdr.market.tables.reading import FileRows, read_rows
 from ktrdr.market.tables.stored_table import StoredTable, content_sha256, keys_of, schema_of
 from ktrdr.payloads.tables import NAME_PATTERN, TableInfo, TableReading
+
+logger = logging.getLogger(__name__)
 
 _METADATA_KEY = "ktrdr"
 
@@ -55,10 +58,10 @@ class TableStore:
             return _info(path.read_bytes())
 
     def list(self) -> tuple[TableInfo, ...]:
-        """All tables by name. Raises StorageError for a damaged file."""
+        """All tables by name; damaged files are logged and left out. Raises StorageError."""
         with _storage_errors(self.root):
             names = sorted(path.stem for path in self.root.glob("*.parquet"))
-        return tuple(self.info(name) for name in names)
+        return tuple(info for name in names if (info := self._info_or_warning(name)))
 
     def import_file(
         self, name: str, content: bytes, filename: str, reading: TableReading, *, replace: bool = False
@@ -90,6 +93,13 @@ class TableStore:
         with _storage_errors(path):
             path.unlink()
         return removed
+
+    def _info_or_warning(self, name: str) -> TableInfo | None:
+        try:
+            return self.info(name)
+        except (InputError, StorageError) as error:
+            logger.warning("%s: %s", name, error)
+            return None
 
     def _existing(self, name: str) -> Path:
         path = self.root / f"{check_table_name(name)}.parquet"

@@ -158,6 +158,7 @@ def test_a_damaged_file_is_named(store: TableStore) -> None:
     stored(store, MACRO)
     path = store.root / "macro.parquet"
     path.write_bytes(path.read_bytes()[:200])
+    assert store.list() == ()
     with pytest.raises(StorageError, match=r"macro\.parquet is damaged"):
         store.read("macro")
 
