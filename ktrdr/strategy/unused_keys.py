@@ -42,6 +42,7 @@ def unused_keys(strategy: Strategy) -> Iterator[UnusedKey]:
     if strategy.validation.type != "holdout" and "validation_split" in training.model_fields_set:
         yield UnusedKey("training.validation_split", f"with validation.type {strategy.validation.type}")
     yield from _unused_positions(strategy)
+    yield from _unused_costs(strategy)
 
 
 def _unused_positions(strategy: Strategy) -> Iterator[UnusedKey]:
@@ -61,9 +62,13 @@ def _unused_positions(strategy: Strategy) -> Iterator[UnusedKey]:
         yield UnusedKey("positions.max_symbol", "where no position is sized above 1")
     if rules.max_gross is not None and rules.max_gross >= rules.max_symbol:
         yield UnusedKey("positions.max_gross", "where it is no less than positions.max_symbol")
-    if rules.direction == "long" and strategy.costs.borrow_bps_per_day:
+
+
+def _unused_costs(strategy: Strategy) -> Iterator[UnusedKey]:
+    rules, costs = strategy.positions, strategy.costs
+    if rules.direction == "long" and costs.borrow_bps_per_day:
         yield UnusedKey("costs.borrow_bps_per_day", "with positions.direction long")
-    if strategy.costs.capital and not strategy.costs.min_fee and strategy.costs.participation is None:
+    if costs.capital and not costs.min_fee and costs.participation is None:
         yield UnusedKey("costs.capital", "without costs.min_fee and costs.participation")
-    if rules.max_symbol <= 1 and strategy.costs.financing_bps_per_day:
+    if rules.max_symbol <= 1 and costs.financing_bps_per_day:
         yield UnusedKey("costs.financing_bps_per_day", "with positions.max_symbol at most 1: nothing is borrowed")

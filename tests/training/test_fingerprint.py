@@ -100,4 +100,4 @@ def test_a_strategy_without_rules_of_trading_has_the_fingerprint_of_before_there
     assert "positions" not in dumped
     assert dumped["costs"] == {"fee_bps": 1.0, "slippage_bps": 2.0}
     one, two = (Fingerprint(each.model_dump(mode="json"), 0, {}) for each in (usual, other))
-    assert one.differences(two) == ["strategy.costs.borrow_bps_per_day", "strategy.positions.band"]
+    assert one.differences(two) == ["strategy.costs.borrow_bps_per_day", "strategy.positions"]
