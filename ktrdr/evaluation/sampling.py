@@ -101,7 +101,8 @@ class Sampling:
         With Bartlett's weights that equals the sum of squares of moving sums over lag + 1 instants, over lag + 1.
         """
         block, end = self.lag + 1, self.lag + 1 + len(sums)
-        running = np.zeros(end + self.lag)
+        running = np.empty(end + self.lag)
+        running[:block] = 0
         np.cumsum(sums, out=running[block:end])
         running[end:] = running[end - 1]
         blocks = running[block:] - running[:-block]
@@ -134,15 +135,12 @@ class Sampling:
         squares = self.sums(gains) ** 2
         return float(squares.sum()) ** 2 / float(squares @ squares) if squares.any() else 0.0
 
-    def clustering(self, gains: Floats, variance: float) -> float:
-        """How many neighbouring occasions weigh as much as one independent occasion; at least 1.
-
-        `variance` is that of the sum of `gains`. Of a series it is what the moving sums give.
-        """
+    def variance_and_clustering(self, gains: Floats) -> tuple[float, float]:
+        """`variance`, and how many neighbouring occasions weigh as much as one independent occasion; at least 1."""
         sums = centre(self.sums(gains))
-        independent = float(sums @ sums)
-        weighted = variance if self.is_series else self._weighted_variance(sums)
-        return max(1.0, weighted / independent if independent > 0 else self.span)
+        weighted, independent = self._weighted_variance(sums), float(sums @ sums)
+        clustering = max(1.0, weighted / independent if independent > 0 else self.span)
+        return weighted if self.is_series else self.variance(gains), clustering
 
 
 def _amplification(spans: Integers, reach: float) -> float:
@@ -162,8 +160,10 @@ def _amplification(spans: Integers, reach: float) -> float:
 
 def centre(values: Floats) -> Floats:
     """`values` minus their mean; zeros where they differ from it by rounding errors only."""
-    centred = values - values.mean()
-    return centred if largest_size(centred) > 1e-12 * largest_size(values) else np.zeros_like(values)
+    mean, low, high = values.mean(), values.min(), values.max()
+    if max(high - mean, mean - low) > 1e-12 * max(high, -low):
+        return values - mean
+    return np.zeros_like(values)
 
 
 def largest_size(values: Floats) -> float:

@@ -117,8 +117,8 @@ class _Estimate:
 
 
 def _estimate(gains: Floats, sampling: Sampling) -> _Estimate:
-    mean, occasions, variance = float(gains.mean()), sampling.occasions(gains), sampling.variance(gains)
-    clustering = sampling.clustering(gains, variance)
+    mean, occasions = float(gains.mean()), sampling.occasions(gains)
+    variance, clustering = sampling.variance_and_clustering(gains)
     error = math.sqrt(variance) / len(gains)
     if not error and mean:
         # Gains that are all alike have no variance to show: their mean is as uncertain as so few of them are.

@@ -130,7 +130,8 @@ def capital_of(sleeve: Sleeve, rate: float) -> tuple[Floats, Floats, Floats]:
 
 def _capital(after_cost: Floats, growth: Floats) -> tuple[Floats, Floats]:
     """The value at each open and at the last close [periods + 1], before the costs of that instant and after them."""
-    before_costs = np.ones(len(after_cost))
+    before_costs = np.empty(len(after_cost))
+    before_costs[0] = 1
     np.multiply(after_cost[:-1], growth, out=before_costs[1:])
     np.cumprod(before_costs, out=before_costs)
     return before_costs, before_costs * after_cost
@@ -144,7 +145,7 @@ def _factors(positions: Floats, returns: Floats, rate: float) -> tuple[Floats, F
     traded = np.diff(positions, prepend=0.0, append=0.0)
     np.abs(traded, out=traded)
     # A short position loses at most its whole capital, even when the price more than doubles within a period.
-    return traded, _factor(rate * -traded), _factor(positions * returns)
+    return traded, _factor(traded * -rate), _factor(positions * returns)
 
 
 def _factor(changes: Floats) -> Floats:
