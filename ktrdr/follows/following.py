@@ -37,25 +37,24 @@ class Following:
 
     def live(self) -> Iterator[StoredRow]:
         """Rows as they are written and sent, without an end. Raises StorageError where one cannot be written."""
-        self.follower.begin(datetime.now(UTC), self.outbox.see)
+        self.follower.begin(_now(), self.outbox.see)
         self.outbox.begin()
         while True:
             self.refresh()
-            yield from self._step(datetime.now(UTC))
-            self.wait(self._pause_s(datetime.now(UTC)))
+            yield from self._deliver(self.follower.step(_now(), _now))
+            self.wait(self._pause_s(_now()))
 
     def replay(self) -> Iterator[StoredRow]:
         """The stored bars after the training, and after the last row, as if each arrived now; then it ends.
 
         Every bar closes at its own instant, so no row is late. It shows what would have been said, and is no evidence.
         """
-        self.follower.begin(datetime.now(UTC), self.outbox.see, is_replay=True)
+        self.follower.begin(_now(), self.outbox.see, is_replay=True)
         self.outbox.begin()
         for now in self._closings():
-            yield from self._step(now)
+            yield from self._deliver(self.follower.step(now))
 
-    def _step(self, now: datetime) -> Iterator[StoredRow]:
-        rows = self.follower.step(now)
+    def _deliver(self, rows: list[StoredRow]) -> Iterator[StoredRow]:
         self.outbox.add(rows)
         self.outbox.deliver()
         yield from rows
@@ -83,3 +82,7 @@ class Following:
         if upcoming + _AFTER_CLOSE > now:
             return upcoming + _AFTER_CLOSE - now
         return self.follower.model.strategy.timeframes[0].length / _OVERDUE_SHARE
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

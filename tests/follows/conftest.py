@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -73,15 +74,20 @@ class Place:
         """All bars up to this one."""
         self.store.merge(symbol, "1d", BARS.head(row + 1), "made up")
 
-    def step(self, now: datetime, *symbols: str) -> list[PredictionRow]:
-        """What one process that lives as long writes by `now`."""
+    @contextmanager
+    def follower(self, now: datetime, *symbols: str) -> Iterator[Follower]:
+        """What a process that is started now has."""
         model, troubles = open_model(self.model), list[str]()
         with Chain(self.home.follows / model.model_id) as chain:
             follower = Follower(model, symbols or ("UP",), source_of(model, self.home), chain, troubles.append)
             follower.begin(now, lambda stored: None)
-            rows = [stored.row for stored in follower.step(now) if isinstance(stored.row, PredictionRow)]
-        assert rows or not troubles, troubles
-        return rows
+            yield follower
+        assert not troubles, troubles
+
+    def step(self, now: datetime, *symbols: str) -> list[PredictionRow]:
+        """What one process that lives as long writes by `now`."""
+        with self.follower(now, *symbols) as follower:
+            return [stored.row for stored in follower.step(now) if isinstance(stored.row, PredictionRow)]
 
 
 @pytest.fixture

@@ -85,6 +85,25 @@ def test_a_row_is_late_once_the_next_bar_may_have_closed(place: Place) -> None:
     assert overslept.late
 
 
+def test_a_row_that_takes_until_the_next_close_is_late(place: Place) -> None:
+    place.bring(270)
+
+    with place.follower(close_of(270)) as follower:
+        (written,) = (each.row for each in follower.step(close_of(270), lambda: close_of(271)))
+
+    assert isinstance(written, PredictionRow)
+    assert (written.late, written.written_at) == (True, close_of(271))
+
+
+def test_a_restart_without_a_new_bar_waits_for_the_next_close(place: Place) -> None:
+    place.bring(270)
+    place.step(close_of(270) + HOUR)
+
+    with place.follower(close_of(270) + 2 * HOUR) as follower:
+        assert follower.step(close_of(270) + 2 * HOUR) == []
+        assert follower.next_closes == {"UP": close_of(271)}
+
+
 def test_bars_of_the_training_are_not_predicted(place: Place) -> None:
     place.bring(TRAINED - 2)
 
