@@ -131,6 +131,8 @@ def run_backtest(
     look = _open_look(request, folds[-1], strategy, panel, chosen, bars, looks)
     on_step(2, len(chosen.rows))
     rows, standard = _predict(folds, panel, chosen)
+    models = [fold.model_id for fold in folds]
+    del folds  # bars and samples of every training: of hundreds of symbols most of the memory
     signals = find_signals(rows, bars, strategy)
     base = {symbol: own[strategy.timeframes[0]] for symbol, own in bars.items()}
     traded = trade_signals(signals, base, strategy.costs, strategy.positions)
@@ -138,7 +140,7 @@ def run_backtest(
 
     on_step(3, len(chosen.rows))
     trades = list_trades(signals, base, strategy.costs)
-    results = _results(request, folds, panel, chosen, rows, evaluation, traded, trades)
+    results = _results(request, models, panel, chosen, rows, evaluation, traded, trades)
     results = results.model_copy(update={"stress": stress(signals, base, strategy.costs, traded)})
     _write(request.output, results, strategy, rows, trades)
     return results
@@ -203,8 +205,9 @@ def _predict(folds: Sequence[RemadeTraining], panel: Panel, chosen: BacktestRows
         places.append(np.flatnonzero(chosen.folds == number))
         standard = replace(standard, shown=resolution(dataset, part, VALIDATION_LEVEL))
     order = np.argsort(np.concatenate(places), kind="stable")
-    joined = join_folds(predicted).take(order)
-    return joined, standard if len(predicted) == 1 else Standard(level=VALIDATION_LEVEL)
+    joined = join_folds(predicted)
+    predicted.clear()  # a copy of all rows less while they are put in order
+    return joined.take(order), standard if len(places) == 1 else Standard(level=VALIDATION_LEVEL)
 
 
 def _outputs(fold: RemadeTraining, panel: Panel, index: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -236,7 +239,7 @@ def _close_look(
 
 def _results(
     request: BacktestRequest,
-    folds: Sequence[RemadeTraining],
+    models: Sequence[str],
     panel: Panel,
     chosen: BacktestRows,
     rows: EvaluatedRows,
@@ -244,7 +247,7 @@ def _results(
     traded: Backtest,
     trades: pl.DataFrame,
 ) -> BacktestResults:
-    counts = np.bincount(chosen.folds, minlength=len(folds)).tolist()
+    counts = np.bincount(chosen.folds, minlength=len(models)).tolist()
     return BacktestResults(
         model=request.model,
         symbols=tuple(panel.series[number].symbol for number in np.unique(chosen.series)),
@@ -256,8 +259,8 @@ def _results(
         selected_samples=int(chosen.is_selected.sum()),
         sealed_samples=chosen.sealed,
         folds=tuple(
-            FoldShare(fold=number, operation_id=fold.model_id, samples=count)
-            for number, (fold, count) in enumerate(zip(folds, counts, strict=True), start=1)
+            FoldShare(fold=number, operation_id=model, samples=count)
+            for number, (model, count) in enumerate(zip(models, counts, strict=True), start=1)
             if count
         ),
         trades=len(trades),
