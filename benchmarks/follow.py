@@ -22,7 +22,7 @@ from ktrdr.market.bars import SCHEMA
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.follows import ROW, PredictionRow
 
-MODEL, BARS, TRAINED, KILLS = "op_training_20260101_aaaaaa", 1_400, 390, 12
+MODEL, BARS, TRAINED, KILLS = "op_training_20260101_aaaaaa", 1_440, 390, 12
 ROWS = 1_000
 STRATEGY = """
 name: Followed

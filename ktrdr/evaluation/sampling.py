@@ -162,7 +162,7 @@ def centre(values: Floats) -> Floats:
     """`values` minus their mean; zeros where they differ from it by rounding errors only."""
     mean, low, high = values.mean(), values.min(), values.max()
     if max(high - mean, mean - low) > 1e-12 * max(high, -low):
-        return values - mean
+        return np.asarray(values - mean, np.float64)
     return np.zeros_like(values)
 
 

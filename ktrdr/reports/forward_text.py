@@ -21,10 +21,11 @@ def forward_lines(test: ForwardTest) -> Iterator[str]:
     else:
         yield f"The evidence is not enough yet: {test.highest:.2g} of {test.enough:g}."
     right = f"{percentage(test.accuracy)} of {counted(test.settled, 'settled prediction')} were right"
-    yield f"{right}; {test.predictions - test.settled:,} are not settled."
+    waiting = test.predictions - test.settled
+    yield f"{right}; {waiting:,} {'waits' if waiting == 1 else 'wait'} for an outcome."
     for name, gain in test.against.items():
-        lead = f"ahead by {_lead(gain, test)}" if gain.lead >= 0 else f"behind, {_lead(gain, test)}"
-        yield f"  {name.replace('_', ' ')}: {lead}; evidence {gain.e_value:.3g}, at most {gain.highest:.3g} so far"
+        rival = f"against {name.replace('_', ' ')}: {_lead(gain, test)}"
+        yield f"  {rival}; evidence {gain.e_value:.3g}, {gain.highest:.3g} at its highest"
 
 
 def _lead(gain: ForwardGain, test: ForwardTest) -> str:

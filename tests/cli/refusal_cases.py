@@ -333,6 +333,7 @@ OPTIONS = [
     Case("models backtest TRAINING --from 2024-02-01 --to 2024-01-01", ("2024-02-01 is after", "exchange the two")),
     Case("models backtest TRAINING --from 2090-01-01", ("no bar in this range", "--from"), FAILED),
     Case("models backtest TRAINING --set training.epochs=5", ("training.epochs cannot be set", "positions.rule=")),
+    Case("models backtest TRAINING --set positions.rule=threshold", ("positions.threshold is missing", "such as 0.6")),
     Case("models backtest TRAINING --set positions.rule=x", ("positions.rule must be one of sign", "positions.rule=")),
     Case("models explain LOAD", ("LOAD", "has no model")),
     Case("models explain LOAD --drop-one", ("LOAD", "has no model")),
