@@ -69,7 +69,7 @@ async def test_a_library_that_the_disk_did_not_give_is_named(
     def fail() -> None:
         raise ImportError("numpy._core.multiarray failed to import")
 
-    monkeypatch.setattr("ktrdr.features.talib_functions._names", fail)
+    monkeypatch.setattr("ktrdr.features.talib_metadata.names", fail)
 
     problem = assert_problem(await client.get(f"{API}/indicators"), 503, "storage_failed")
 

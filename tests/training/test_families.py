@@ -22,9 +22,9 @@ def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:
 def test_every_family_of_the_schema_is_here() -> None:
     from typing import get_args
 
-    from ktrdr.strategy.spec import Model
+    from ktrdr.strategy.spec import ShippedModel
 
-    declared = {get_args(spec.model_fields["type"].annotation)[0] for spec in get_args(get_args(Model)[0])}
+    declared = {get_args(spec.model_fields["type"].annotation)[0] for spec in get_args(get_args(ShippedModel)[0])}
 
     assert declared == {family.type for family in FAMILIES}
 
