@@ -111,7 +111,7 @@ ELSEWHERE = {
     "plugin_check/": "of plugins that break a contract: tests/plugin_check/test_planted_leaks.py",
     "plugins/": "of files of one's own: tests/plugins/test_loading.py",
     "plot_style.py": "of fonts that cannot be read: tests/reports/test_reports.py",
-    "python_api.py": "in Python alone: tests/test_python_api.py",
+    "python_api/": "in Python alone: tests/test_python_api.py",
     "registry/": "of a damaged or foreign registry: tests/registry/test_ownership.py",
     "run_table/home.py": "in Python alone: tests/test_python_api.py",
     "saved_models/": "of a damaged model: tests/saved_models/test_reproduce.py",
