@@ -196,7 +196,7 @@ def _predictions() -> list[Figure]:
 def predictions() -> dict[str, float]:
     import torch
 
-    from ktrdr.strategy.spec import LSTM
+    from ktrdr.strategy.sections.model import LSTM
     from ktrdr.training.architectures.model import PREDICTION_BATCH, predict
     from ktrdr.training.determinism import make_repeatable
     from ktrdr.training.families import build_model

@@ -11,7 +11,7 @@ import polars as pl
 from benchmarks.outcome import Figure, below
 from ktrdr.features.labels.types import label_of
 from ktrdr.features.uniqueness import average_uniqueness
-from ktrdr.strategy.spec import Direction, ForwardReturn, Trend, TripleBarrier
+from ktrdr.strategy.sections.labels import Direction, ForwardReturn, Trend, TripleBarrier
 
 BARS = 1_000_000
 ROUNDS = 3

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ktrdr.strategy.spec import LSTM, Training
+from ktrdr.strategy.sections.model import LSTM
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.allocator import keep_freed_memory
 from ktrdr.training.checkpoint import Checkpoint, write
 from ktrdr.training.determinism import make_repeatable

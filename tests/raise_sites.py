@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,13 +102,13 @@ def reached_lines() -> Iterator[set[Line]]:
 
         return made
 
-    with (
-        patch.object(KtrdrError, "__init__", noting(KtrdrError.__init__)),
-        patch.object(Fault, "__init__", noting(Fault.__init__)),
-        patch("ktrdr.strategy.ranges.PydanticCustomError", noting(PydanticCustomError)),
-        patch("ktrdr.strategy.search_spec.PydanticCustomError", noting(PydanticCustomError)),
-        patch("ktrdr.strategy.spec.PydanticCustomError", noting(PydanticCustomError)),
-    ):
+    with ExitStack() as stack:
+        for error in (KtrdrError, Fault):
+            stack.enter_context(patch.object(error, "__init__", noting(error.__init__)))
+        for module in ("ranges", "search_spec", "spec", "sections.labels", "sections.model"):
+            stack.enter_context(
+                patch(f"ktrdr.strategy.{module}.PydanticCustomError", noting(PydanticCustomError)),
+            )
         yield lines
 
 

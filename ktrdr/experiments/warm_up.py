@@ -16,7 +16,10 @@ import polars as pl
 from ktrdr.experiments.train import run_training
 from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.market.series_file import StoredBars
-from ktrdr.strategy.spec import LSTM, Indicator, Strategy, Training
+from ktrdr.strategy.sections.indicators import Indicator
+from ktrdr.strategy.sections.model import LSTM
+from ktrdr.strategy.sections.training import Training
+from ktrdr.strategy.spec import Strategy
 from ktrdr.training.families import build_model
 from ktrdr.training.network_trainer import build_optimizer
 from ktrdr.training.observer import SilentObserver

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ktrdr.market.sessions import Instants
     from ktrdr.market.symbol_bars import SymbolBars
-    from ktrdr.strategy.spec import IndicatorEntry, Strategy
+    from ktrdr.strategy.sections.indicators import IndicatorEntry
+    from ktrdr.strategy.spec import Strategy
 
 RETURNS = "log_return"
 

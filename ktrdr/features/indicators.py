@@ -15,7 +15,7 @@ from ktrdr.features.table_columns import TableColumns
 from ktrdr.features.talib_functions import IndicatorDescription, TalibFunctions
 from ktrdr.market.bars import check_symbol
 from ktrdr.payloads.plugins import Plugins
-from ktrdr.strategy.spec import Expression, Indicator, IndicatorEntry, PluginFeature, TableColumn
+from ktrdr.strategy.sections.indicators import Expression, Indicator, IndicatorEntry, PluginFeature, TableColumn
 
 if TYPE_CHECKING:
     import polars as pl

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ktrdr.market.other_series import OtherSeries
     from ktrdr.market.sessions import Instants
     from ktrdr.market.tables.known_rows import KnownRows
-    from ktrdr.strategy.spec import IndicatorEntry, Strategy, TableColumn
+    from ktrdr.strategy.sections.indicators import IndicatorEntry, TableColumn
+    from ktrdr.strategy.spec import Strategy
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from ktrdr.plugins import values
 from ktrdr.plugins.failures import located
 from ktrdr.plugins.loading import Plugin, find_plugin, loaded_plugins
 from ktrdr.strategy.plugin_sections import hash_faults, parameter_faults, unusable_files
-from ktrdr.strategy.spec import PluginFeature
+from ktrdr.strategy.sections.indicators import PluginFeature
 
 if TYPE_CHECKING:
     import polars as pl

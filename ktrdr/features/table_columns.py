@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ktrdr.errors import Fault, nearest
 from ktrdr.features.feature import Feature, Scale
 from ktrdr.features.sources import Series
-from ktrdr.strategy.spec import TableColumn
+from ktrdr.strategy.sections.indicators import TableColumn
 
 if TYPE_CHECKING:
     import polars as pl

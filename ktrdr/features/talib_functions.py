@@ -14,7 +14,7 @@ from ktrdr.errors import Fault, IndicatorNotFound, nearest
 from ktrdr.features import talib_metadata as talib
 from ktrdr.features.feature import Feature, Scale
 from ktrdr.features.sources import BAR_COLUMNS, Series, source_series
-from ktrdr.strategy.spec import Indicator
+from ktrdr.strategy.sections.indicators import Indicator
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,9 @@ from ktrdr.plugin_check.series import CheckedSeries
 from ktrdr.plugins.describing import IMPORT_TIMEOUT_S
 from ktrdr.plugins.failures import time_limit
 from ktrdr.plugins.loading import Plugin, find_plugin, load_plugins
-from ktrdr.strategy.spec import ShippedLabels, ShippedModel, members_by_type
+from ktrdr.strategy.sections.base import members_by_type
+from ktrdr.strategy.sections.labels import ShippedLabels
+from ktrdr.strategy.sections.model import ShippedModel
 from ktrdr.training.determinism import make_repeatable
 
 _SEED = 42

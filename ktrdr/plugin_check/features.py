@@ -19,7 +19,9 @@ from ktrdr.payloads.plugins import PluginParameter
 from ktrdr.plugin_check.contract import Contract, ContractBroken
 from ktrdr.plugin_check.series import PRICES, TENFOLD, CheckedSeries, multiplied
 from ktrdr.plugins.loading import Plugin
-from ktrdr.strategy.spec import MLP, Features, PluginFeature, Strategy
+from ktrdr.strategy.sections.indicators import PluginFeature
+from ktrdr.strategy.sections.model import MLP
+from ktrdr.strategy.spec import Features, Strategy
 
 Values = NDArray[np.float64]
 

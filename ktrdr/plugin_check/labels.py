@@ -18,7 +18,7 @@ from ktrdr.market.closings import closes_at, opens_at
 from ktrdr.plugin_check.contract import Contract, ContractBroken
 from ktrdr.plugin_check.series import TENFOLD, CheckedSeries, multiplied
 from ktrdr.plugins.loading import Plugin
-from ktrdr.strategy.section import PluginLabel
+from ktrdr.strategy.sections.base import PluginLabel
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ktrdr.plugin_check.contract import Contract, ContractBroken
 from ktrdr.plugins.loading import Plugin
-from ktrdr.strategy.section import PluginModel
-from ktrdr.strategy.spec import Training
+from ktrdr.strategy.sections.base import PluginModel
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.architectures.model import copy_weights, predict
 from ktrdr.training.checkpoint import Checkpoint, read, write
 from ktrdr.training.families import build_model, build_trainer

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ktrdr.features.splits import fold_count
 from ktrdr.formatting import count
-from ktrdr.strategy.section import PluginModel
-from ktrdr.strategy.spec import GradientBoosting
+from ktrdr.strategy.sections.base import PluginModel
+from ktrdr.strategy.sections.model import GradientBoosting
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, SymbolCoverage

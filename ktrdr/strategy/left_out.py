@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ktrdr.strategy.document import Path, path_text
 from ktrdr.strategy.editing import edited
-from ktrdr.strategy.spec import IndicatorEntry, Strategy
+from ktrdr.strategy.sections.indicators import IndicatorEntry
+from ktrdr.strategy.spec import Strategy
 
 RETURNS: Path = ("features", "returns")
 

@@ -14,7 +14,8 @@ from ktrdr.payloads.plugins import Plugins
 from ktrdr.strategy.document import Document, Path, path_text, read_document
 from ktrdr.strategy.plugin_sections import plugin_faults, with_plugin_types, with_plugins
 from ktrdr.strategy.ranges import find_ranges
-from ktrdr.strategy.spec import INDICATOR_KINDS, IndicatorEntry, Strategy, indicator_kind
+from ktrdr.strategy.sections.indicators import INDICATOR_KINDS, IndicatorEntry, indicator_kind
+from ktrdr.strategy.spec import Strategy
 from ktrdr.strategy.trading_faults import trading_faults
 from ktrdr.strategy.validation_errors import plain, shown, translated
 from ktrdr.timeframe import Timeframe

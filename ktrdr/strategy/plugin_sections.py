@@ -9,8 +9,18 @@ from typing import Any, Protocol
 from ktrdr.errors import Fault, nearest
 from ktrdr.payloads.plugins import PluginDeclaration, PluginFile, PluginKind, Plugins
 from ktrdr.strategy.document import Document, path_text
-from ktrdr.strategy.section import LabelSpec, ModelSpec, PluginLabel, PluginModel, PluginSection, Section
-from ktrdr.strategy.spec import ShippedLabels, ShippedModel, Strategy, members_by_type
+from ktrdr.strategy.sections.base import (
+    LabelSpec,
+    ModelSpec,
+    PluginLabel,
+    PluginModel,
+    PluginSection,
+    Section,
+    members_by_type,
+)
+from ktrdr.strategy.sections.labels import ShippedLabels
+from ktrdr.strategy.sections.model import ShippedModel
+from ktrdr.strategy.spec import Strategy
 from ktrdr.strategy.validation_errors import plain, shown
 
 _KINDS: dict[str, PluginKind] = {"model": "network", "labels": "label"}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ktrdr.strategy.document import Path, path_text
-from ktrdr.strategy.section import Section
+from ktrdr.strategy.sections.base import Section
 
 SIGNIFICANT_DIGITS = 6
 """Of a number that is drawn, so that the last bits of a machine's logarithm decide nothing."""

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from ktrdr.strategy.ranges import KINDS
 from ktrdr.strategy.search_rules import FIXED
 from ktrdr.strategy.search_spec import SearchSettings
-from ktrdr.strategy.spec import INDICATOR_KINDS
+from ktrdr.strategy.sections.indicators import INDICATOR_KINDS
 
 _RANGE = {"$ref": "#/$defs/Range"}
 _ABOUT = ("title", "description", "default")

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ktrdr.payloads.search import Objective
-from ktrdr.strategy.section import Section
+from ktrdr.strategy.sections.base import Section
 
 Sampler = Literal["random", "grid", "tpe"]
 

@@ -14,21 +14,13 @@ from ktrdr.errors import Fault, nearest
 from ktrdr.payloads.trading_rules import Costs, Positions
 from ktrdr.strategy.document import Document, Path, path_text
 from ktrdr.strategy.search_spec import Halving, SearchSettings
-from ktrdr.strategy.spec import (
-    INDICATOR_KINDS,
-    SHIPPED,
-    Controls,
-    Data,
-    EarlyStopping,
-    Features,
-    Schedule,
-    ShippedLabels,
-    ShippedModel,
-    Strategy,
-    Training,
-    Validation,
-    members_by_type,
-)
+from ktrdr.strategy.sections.base import SHIPPED, members_by_type
+from ktrdr.strategy.sections.indicators import INDICATOR_KINDS
+from ktrdr.strategy.sections.labels import ShippedLabels
+from ktrdr.strategy.sections.model import ShippedModel
+from ktrdr.strategy.sections.training import EarlyStopping, Schedule, Training
+from ktrdr.strategy.sections.validation import Validation
+from ktrdr.strategy.spec import Controls, Data, Features, Strategy
 from ktrdr.timeframe import Timeframe
 
 SECTIONS: dict[Path, type[BaseModel]] = {

@@ -22,7 +22,7 @@ from ktrdr.training.loop import OnBatch, Score, StopRequested
 if TYPE_CHECKING:
     import lightgbm
 
-    from ktrdr.strategy.spec import Training
+    from ktrdr.strategy.sections.training import Training
     from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
     from ktrdr.training.windows import Samples, TrainingTensors
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ktrdr.errors import InputError, nearest
-from ktrdr.strategy.section import PluginModel
+from ktrdr.strategy.sections.base import PluginModel
 from ktrdr.training.architectures.gradient_boosting import GradientBoostingModel
 from ktrdr.training.architectures.gru import GRUModel
 from ktrdr.training.architectures.lstm import LSTMModel
@@ -21,8 +21,8 @@ from ktrdr.training.boosting import BoostingTrainer
 from ktrdr.training.network_trainer import NetworkTrainer
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.section import ModelSpec
-    from ktrdr.strategy.spec import Training
+    from ktrdr.strategy.sections.base import ModelSpec
+    from ktrdr.strategy.sections.training import Training
     from ktrdr.training.loop import Trainer
     from ktrdr.training.windows import TrainingTensors
 

@@ -17,7 +17,7 @@ from ktrdr.training.observer import EpochMetrics, TrainingObserver
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ktrdr.strategy.spec import Training
+    from ktrdr.strategy.sections.training import Training
     from ktrdr.training.windows import TrainingTensors
 
 logger = logging.getLogger(__name__)

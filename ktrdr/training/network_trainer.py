@@ -18,7 +18,7 @@ from ktrdr.training.loop import OnBatch, Score, StopRequested
 from ktrdr.training.schedules import build_schedule
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import Training
+    from ktrdr.strategy.sections.training import Training
     from ktrdr.training.windows import Samples, TrainingTensors
 
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from ktrdr.strategy.spec import OneCycle, Plateau
+from ktrdr.strategy.sections.training import OneCycle, Plateau
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import RateByStep, Training
+    from ktrdr.strategy.sections.training import RateByStep, Training
 
 _RATE = "learning_rate"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from ktrdr.features.dataset import Dataset, Part
-    from ktrdr.strategy.spec import Training
+    from ktrdr.strategy.sections.training import Training
 
 
 def view_of_windows(values: Tensor, length: int) -> Tensor:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ktrdr.features.indicators import IndicatorCatalogue
-from ktrdr.strategy.spec import Indicator
+from ktrdr.strategy.sections.indicators import Indicator
 from tests.api.conftest import Wait
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ktrdr.strategy.section import ModelSpec
-from ktrdr.strategy.spec import Model, Training
+from ktrdr.strategy.sections.base import ModelSpec
+from ktrdr.strategy.sections.model import Model
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.architectures.model import copy_weights, predict
 from ktrdr.training.checkpoint import Checkpoint, read, write
 from ktrdr.training.device import choose_device

@@ -22,7 +22,7 @@ from ktrdr.features.stretches import opens_of
 from ktrdr.market.trading_clock import TradingClock
 from ktrdr.payloads.data import CalendarChoice
 from ktrdr.payloads.trading_rules import Costs, Positions
-from ktrdr.strategy.spec import TripleBarrier
+from ktrdr.strategy.sections.labels import TripleBarrier
 from ktrdr.timeframe import Timeframe
 from tests.engines.case import Case, SymbolCase
 

@@ -18,7 +18,8 @@ from ktrdr.features.columns import build_features
 from ktrdr.features.dataset import Dataset
 from ktrdr.features.scaling import Scaler
 from ktrdr.market.symbol_bars import SymbolBars
-from ktrdr.strategy.spec import Direction, Strategy
+from ktrdr.strategy.sections.labels import Direction
+from ktrdr.strategy.spec import Strategy
 from tests.bars import Series, every_source
 from tests.features.series import made_bars
 

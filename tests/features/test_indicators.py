@@ -14,7 +14,7 @@ from ktrdr.errors import IndicatorNotFound
 from ktrdr.features.feature import Scale
 from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.features.sources import source_series
-from ktrdr.strategy.spec import Indicator
+from ktrdr.strategy.sections.indicators import Indicator
 from tests.bars import Series, every_source
 from tests.features.series import made_bars
 

@@ -16,7 +16,8 @@ from ktrdr.features.labels.trend import slope_t_values
 from ktrdr.features.labels.triple_barrier import BLOCK, volatility
 from ktrdr.features.labels.types import LABELS, label_of
 from ktrdr.features.uniqueness import average_uniqueness
-from ktrdr.strategy.spec import Direction, ForwardReturn, Strategy, Trend, TripleBarrier
+from ktrdr.strategy.sections.labels import Direction, ForwardReturn, Trend, TripleBarrier
+from ktrdr.strategy.spec import Strategy
 
 Spec = Direction | ForwardReturn | TripleBarrier | Trend
 Series = NDArray[np.float64]

@@ -18,7 +18,10 @@ from ktrdr.features.indicators import IndicatorCatalogue
 from ktrdr.strategy.document import read_document
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_schema import with_ranges
-from ktrdr.strategy.spec import LSTM, Direction, Holdout, PurgedKFold, Strategy, TripleBarrier
+from ktrdr.strategy.sections.labels import Direction, TripleBarrier
+from ktrdr.strategy.sections.model import LSTM
+from ktrdr.strategy.sections.validation import Holdout, PurgedKFold
+from ktrdr.strategy.spec import Strategy
 from ktrdr.strategy.validation_errors import UNIONS
 from tests.strategy.test_search_loading import SEARCH
 

@@ -12,7 +12,7 @@ from ktrdr.payloads.plugins import PluginDeclaration, PluginFile, PluginParamete
 from ktrdr.strategy.loading import load_strategy, strategy_schema
 from ktrdr.strategy.search_loading import load_search
 from ktrdr.strategy.search_schema import with_ranges
-from ktrdr.strategy.section import PluginLabel, PluginModel
+from ktrdr.strategy.sections.base import PluginLabel, PluginModel
 from ktrdr.strategy.spec import Strategy
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -16,7 +16,8 @@ from ktrdr.experiments.train import ReadBars, run_training
 from ktrdr.ledger.recorder import Unrecorded
 from ktrdr.payloads.training import Ending
 from ktrdr.saved_models.trained_model import load_model
-from ktrdr.strategy.spec import GradientBoosting, Training
+from ktrdr.strategy.sections.model import GradientBoosting
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.architectures.gradient_boosting import TREES
 from ktrdr.training.boosting import BoostingTrainer
 from ktrdr.training.families import build_trainer

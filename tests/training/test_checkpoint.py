@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ktrdr.errors import CheckpointMismatch, StorageError
-from ktrdr.strategy.spec import LSTM, Training
+from ktrdr.strategy.sections.model import LSTM
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.architectures.model import copy_weights
 from ktrdr.training.checkpoint import Checkpoint, Checkpoints, load_latest, read, write
 from ktrdr.training.families import build_trainer

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ktrdr.errors import InputError
-from ktrdr.strategy.spec import LSTM, TCN
+from ktrdr.strategy.sections.model import LSTM, TCN
 from ktrdr.training.families import FAMILIES, build_model
 
 
@@ -22,7 +22,7 @@ def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:
 def test_every_family_of_the_schema_is_here() -> None:
     from typing import get_args
 
-    from ktrdr.strategy.spec import ShippedModel
+    from ktrdr.strategy.sections.model import ShippedModel
 
     declared = {get_args(spec.model_fields["type"].annotation)[0] for spec in get_args(get_args(ShippedModel)[0])}
 

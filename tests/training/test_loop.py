@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from ktrdr.errors import TrainingDiverged
 from ktrdr.payloads.training import Ending
-from ktrdr.strategy.spec import LSTM, Training
+from ktrdr.strategy.sections.model import LSTM
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.architectures.model import predict
 from ktrdr.training.families import build_trainer
 from ktrdr.training.loop import TrainingState, train

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ktrdr.strategy.spec import Training
+from ktrdr.strategy.sections.training import Training
 from ktrdr.training.loop import TrainingState, train
 from ktrdr.training.network_trainer import NetworkTrainer
 from ktrdr.training.observer import SilentObserver

@@ -30,8 +30,9 @@ from ktrdr.operations.service import OperationsService
 from ktrdr.payloads.jobs import StrategyOnBars
 from ktrdr.payloads.results import ModelResults, Results
 from ktrdr.saved_models.unsealed import unsealed_folder
-from ktrdr.strategy.section import PluginLabel
-from ktrdr.strategy.spec import PluginFeature, Strategy
+from ktrdr.strategy.sections.base import PluginLabel
+from ktrdr.strategy.sections.indicators import PluginFeature
+from ktrdr.strategy.spec import Strategy
 from ktrdr.timeframe import Timeframe
 from ktrdr.training.files import PREDICTIONS
 

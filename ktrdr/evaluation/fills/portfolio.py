@@ -21,7 +21,7 @@ from ktrdr.payloads.trading_rules import Costs
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.strategy.spec import TripleBarrier
+    from ktrdr.strategy.sections.labels import TripleBarrier
 
 Rows = NDArray[np.int64]
 

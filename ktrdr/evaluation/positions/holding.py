@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrdr.payloads.trading_rules import Costs
-from ktrdr.strategy.spec import TripleBarrier
+from ktrdr.strategy.sections.labels import TripleBarrier
 
 if TYPE_CHECKING:
     from ktrdr.strategy.spec import Strategy

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ktrdr.evaluation.baselines import Guess
 from ktrdr.evaluation.positions.sides import choose_sides, probability
 from ktrdr.payloads.trading_rules import Positions
-from ktrdr.strategy.spec import TripleBarrier
+from ktrdr.strategy.sections.labels import TripleBarrier
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import Labels
+    from ktrdr.strategy.sections.labels import Labels
 
 Floats = NDArray[np.float64]
 

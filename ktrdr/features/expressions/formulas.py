@@ -16,7 +16,7 @@ from ktrdr.features.expressions.series import SERIES
 from ktrdr.features.expressions.terms import ExpressionError, Term, defined
 from ktrdr.features.feature import Feature, Scale
 from ktrdr.features.sources import Series
-from ktrdr.strategy.spec import Expression
+from ktrdr.strategy.sections.indicators import Expression
 
 if TYPE_CHECKING:
     import polars as pl

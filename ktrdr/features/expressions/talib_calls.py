@@ -16,7 +16,7 @@ from ktrdr.features.expressions.terms import ExpressionError, Term, combined
 from ktrdr.features.expressions.units import NO_UNIT, Unit
 from ktrdr.features.sources import BAR_COLUMNS, Series
 from ktrdr.features.talib_functions import TalibFunctions, sample_inputs
-from ktrdr.strategy.spec import Indicator
+from ktrdr.strategy.sections.indicators import Indicator
 
 if TYPE_CHECKING:
     import polars as pl

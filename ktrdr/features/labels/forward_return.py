@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ktrdr.features.labels.label import Measured, ahead, measured, settled_after
 from ktrdr.features.sources import source_series
-from ktrdr.strategy.spec import ForwardReturn
+from ktrdr.strategy.sections.labels import ForwardReturn
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,7 @@ from ktrdr.plugins.values import one_series
 if TYPE_CHECKING:
     import polars as pl
 
-    from ktrdr.strategy.section import PluginLabel
+    from ktrdr.strategy.sections.base import PluginLabel
 
 
 class LabelPlugin:

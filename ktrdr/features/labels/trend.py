@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ktrdr.features.labels.label import Cuts, Measured, measured, settled_after
 from ktrdr.features.sources import source_series
-from ktrdr.strategy.spec import Trend
+from ktrdr.strategy.sections.labels import Trend
 
 if TYPE_CHECKING:
     import polars as pl

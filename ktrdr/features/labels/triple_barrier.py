@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ktrdr.features.labels.label import Cuts, Measured
 from ktrdr.features.sources import log_returns, source_series
-from ktrdr.strategy.spec import TripleBarrier
+from ktrdr.strategy.sections.labels import TripleBarrier
 
 if TYPE_CHECKING:
     import polars as pl

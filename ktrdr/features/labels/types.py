@@ -10,8 +10,8 @@ from ktrdr.features.labels.label import Label
 from ktrdr.features.labels.plugin import LabelPlugin
 from ktrdr.features.labels.trend import TrendLabel
 from ktrdr.features.labels.triple_barrier import TripleBarrierLabel
-from ktrdr.strategy.section import PluginLabel
-from ktrdr.strategy.spec import Labels
+from ktrdr.strategy.sections.base import PluginLabel
+from ktrdr.strategy.sections.labels import Labels
 
 LABELS: tuple[Label[Any], ...] = (DirectionLabel(), ForwardReturnLabel(), TripleBarrierLabel(), TrendLabel())
 

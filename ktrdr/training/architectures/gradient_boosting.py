@@ -11,7 +11,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     import lightgbm
 
-    from ktrdr.strategy.spec import GradientBoosting
+    from ktrdr.strategy.sections.model import GradientBoosting
 
 # torch stores the result of `get_extra_state` under this key.
 TREES = "_extra_state"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import GRU
+    from ktrdr.strategy.sections.model import GRU
 
 
 class GRUModel(nn.Module):

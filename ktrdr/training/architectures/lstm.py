@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import LSTM
+    from ktrdr.strategy.sections.model import LSTM
 
 
 class LSTMModel(nn.Module):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import MLP
+    from ktrdr.strategy.sections.model import MLP
 
 
 class MLPModel(nn.Module):

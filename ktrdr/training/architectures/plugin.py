@@ -11,7 +11,7 @@ from ktrdr.plugins.failures import located
 from ktrdr.plugins.loading import Plugin, find_plugin
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.section import PluginModel
+    from ktrdr.strategy.sections.base import PluginModel
 
 _SAMPLES = 2
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import TCN
+    from ktrdr.strategy.sections.model import TCN
 
 
 class TCNModel(nn.Module):

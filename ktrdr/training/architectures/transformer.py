@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 if TYPE_CHECKING:
-    from ktrdr.strategy.spec import Transformer
+    from ktrdr.strategy.sections.model import Transformer
 
 
 class TransformerModel(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ktrdr.strategy.spec import Expression
+from ktrdr.strategy.sections.indicators import Expression
 
 RIGHT = (
     "close / ema(close, 20) - 1",

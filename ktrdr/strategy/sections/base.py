@@ -2,9 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+
+from ktrdr.timeframe import Timeframe
+
+NamedTimeframe = Annotated[Timeframe, Field(strict=False)]
+"""As YAML and JSON have it, by its name."""
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+SHIPPED, PLUGIN = "shipped", "plugin"
+
+
+def members_by_type(union: Any) -> dict[str, type[BaseModel]]:
+    """The members of a discriminated union by their types."""
+    members = get_args(get_args(union)[0])
+    return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
+
+
+def shipped_or_plugin(shipped: Any) -> Discriminator:
+    """Tells a type that is a plugin by a name that no shipped one has."""
+    types = members_by_type(shipped)
+
+    def tag(data: Any) -> str:
+        named = data.get("type") if isinstance(data, dict) else getattr(data, "type", None)
+        return PLUGIN if isinstance(named, str) and named not in types else SHIPPED
+
+    return Discriminator(tag)
+
+
+def only_shipped(schema: JsonSchemaValue) -> None:
+    """Leave out the plugins, which no schema knows that is made without them."""
+    schema.update(schema.pop("oneOf")[0])
+
+
+def typed(default: str) -> BeforeValidator:
+    """A section whose type may be left out."""
+
+    def fill(data: Any) -> Any:
+        return {"type": default, **data} if isinstance(data, dict) else data
+
+    return BeforeValidator(fill)
 
 
 class Section(BaseModel):
