@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import completion
 from ktrdr.cli.client import Client, connect
 from ktrdr.cli.downloads import write_download
-from ktrdr.cli.options import AsJson, OperationId, check_range, parse_date, parse_settings, split_list
+from ktrdr.cli.options import AsJson, ModelSymbols, OperationId, check_range, parse_date, parse_settings, split_list
 from ktrdr.cli.outcome import finish
 from ktrdr.cli.output import say
 from ktrdr.cli.watch import watch
@@ -21,15 +20,7 @@ from ktrdr.operations.status import OperationStatus
 def backtest(
     ctx: typer.Context,
     operation_id: OperationId,
-    symbols: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SYMBOL]...",
-            help="Commas or repetition for several; those of the training where there are none.",
-            autocompletion=completion.symbols,
-            show_default=False,
-        ),
-    ] = None,
+    symbols: ModelSymbols = None,
     start: Annotated[
         date | None,
         typer.Option(

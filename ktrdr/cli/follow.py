@@ -7,25 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ktrdr.cli import completion
 from ktrdr.cli.ages import parse_every
 from ktrdr.cli.client import connect
-from ktrdr.cli.options import AsJson, OperationId, split_list
+from ktrdr.cli.options import AsJson, ModelSymbols, OperationId, split_list
 from ktrdr.launch import Follow
 
 
 def follow(
     ctx: typer.Context,
     operation_id: OperationId,
-    symbols: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SYMBOL]...",
-            help="Commas or repetition for several; those of the training where there are none.",
-            autocompletion=completion.symbols,
-            show_default=False,
-        ),
-    ] = None,
+    symbols: ModelSymbols = None,
     every: Annotated[
         str | None,
         typer.Option(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ktrdr.cli.client import connect
+from ktrdr.cli.file_options import Decimal, Delimiter, Encoding, Skip, Thousands, option
 from ktrdr.cli.loads import Load, as_json_entry, follow_all, leave, print_notes, quality_text, start_one
 from ktrdr.cli.options import AsJson, Calendar
 from ktrdr.cli.outcome import finish
@@ -31,10 +32,6 @@ _FIELDS = ("symbol", "timeframe")
 _ONE_FILE = 3
 
 
-def _option(flag: str, metavar: str, text: str) -> Any:
-    return typer.Option(flag, metavar=metavar, help=text, show_default=False)
-
-
 def import_files(
     ctx: typer.Context,
     arguments: Annotated[
@@ -46,35 +43,31 @@ def import_files(
         ),
     ],
     name: Annotated[
-        str, _option("--name", "PATTERN", "How file names tell them: '{symbol}_{timeframe}'; * for the rest.")
+        str, option("--name", "PATTERN", "How file names tell them: '{symbol}_{timeframe}'; * for the rest.")
     ] = "",
     column: Annotated[
         list[str] | None,
-        _option("--column", "close=Last", "The file's name of a column, or its position: timestamp=1. Several times."),
+        option("--column", "close=Last", "The file's name of a column, or its position: timestamp=1. Several times."),
     ] = None,
     timezone: Annotated[
         str,
-        _option(
-            "--timezone", "ZONE", "As America/New_York, of times that have no zone in the file; else they are UTC."
-        ),
+        option("--timezone", "ZONE", "As America/New_York, of times that have no zone in the file; else they are UTC."),
     ] = "",
     format_: Annotated[
-        str, _option("--format", "PRESET", "A vendor: metatrader4, histdata, binance, kraken, stooq, …")
+        str, option("--format", "PRESET", "A vendor: metatrader4, histdata, binance, kraken, stooq, …")
     ] = "",
     date_format: Annotated[
-        str, _option("--date-format", "DMY", "DMY, MDY or YMD; excel; or a pattern such as '%d/%m/%Y %H:%M'.")
+        str, option("--date-format", "DMY", "DMY, MDY or YMD; excel; or a pattern such as '%d/%m/%Y %H:%M'.")
     ] = "",
-    decimal: Annotated[str, _option("--decimal", "MARK", "The decimal mark, . or ,")] = "",
-    thousands: Annotated[str, _option("--thousands", "MARK", "What groups thousands: . or , or ' or a space.")] = "",
+    decimal: Decimal = "",
+    thousands: Thousands = "",
     no_header: Annotated[
         bool, typer.Option("--no-header", metavar="", help="The first line is already a bar.")
     ] = False,
-    skip: Annotated[
-        int, typer.Option("--skip", metavar="LINES", min=0, help="Lines at the top that are no part of the table.")
-    ] = 0,
-    delimiter: Annotated[str, _option("--delimiter", "CHAR", "Between columns: a character, tab or space.")] = "",
-    encoding: Annotated[str, _option("--encoding", "NAME", "Of the text, such as cp1252; else UTF-8.")] = "",
-    only: Annotated[str, _option("--only", "SYMBOL", "The rows of one symbol, of a file that holds several.")] = "",
+    skip: Skip = 0,
+    delimiter: Delimiter = "",
+    encoding: Encoding = "",
+    only: Annotated[str, option("--only", "SYMBOL", "The rows of one symbol, of a file that holds several.")] = "",
     stamp: Annotated[
         str, typer.Option("--stamp", metavar="open|close", help="Whether times are those of opening or of closing.")
     ] = "open",

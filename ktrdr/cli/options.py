@@ -95,6 +95,15 @@ Timeframe = Annotated[
         autocompletion=completion.timeframes,
     ),
 ]
+ModelSymbols = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SYMBOL]...",
+        help="Commas or repetition for several; those of the training where there are none.",
+        autocompletion=completion.symbols,
+        show_default=False,
+    ),
+]
 Timeframes = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ktrdr.cli.client import connect
 from ktrdr.cli.confirm import confirm
+from ktrdr.cli.file_options import Decimal, Delimiter, Encoding, Skip, Thousands, option
 from ktrdr.cli.options import AsJson, valid
 from ktrdr.cli.output import print_json, print_table, say
 from ktrdr.errors import InputError
@@ -25,36 +26,31 @@ app = typer.Typer(no_args_is_help=True, help="Look at stored tables, whose rows 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as macro.", show_default=False)]
 
 
-def _option(flag: str, metavar: str, text: str) -> Any:
-    return typer.Option(flag, metavar=metavar, help=text, show_default=False)
-
-
 def import_table(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .parquet file.", show_default=False)],
     known_at: Annotated[
-        str, _option("--known-at", "COLUMN", "The column that says since when a row is known: its release.")
+        str, option("--known-at", "COLUMN", "The column that says since when a row is known: its release.")
     ],
-    name: Annotated[str, _option("--name", "NAME", "What strategies call it; by default the file's name.")] = "",
+    name: Annotated[str, option("--name", "NAME", "What strategies call it; by default the file's name.")] = "",
     period_column: Annotated[
-        str, _option("--period-column", "COLUMN", "The column that names a row's period; else found by its name.")
+        str, option("--period-column", "COLUMN", "The column that names a row's period; else found by its name.")
     ] = "",
     symbol_column: Annotated[
-        str, _option("--symbol-column", "COLUMN", "The column that names a row's symbol; else found by its name.")
+        str, option("--symbol-column", "COLUMN", "The column that names a row's symbol; else found by its name.")
     ] = "",
     timezone: Annotated[
-        str, _option("--timezone", "ZONE", "As America/New_York, of dates and of times that have no zone in the file.")
+        str,
+        option("--timezone", "ZONE", "As America/New_York, of dates and of times that have no zone in the file."),
     ] = "",
     date_format: Annotated[
-        str, _option("--date-format", "DMY", "DMY, MDY or YMD; or a pattern such as '%d/%m/%Y %H:%M'.")
+        str, option("--date-format", "DMY", "DMY, MDY or YMD; or a pattern such as '%d/%m/%Y %H:%M'.")
     ] = "",
-    decimal: Annotated[str, _option("--decimal", "MARK", "The decimal mark, . or ,")] = "",
-    thousands: Annotated[str, _option("--thousands", "MARK", "What groups thousands: . or , or ' or a space.")] = "",
-    skip: Annotated[
-        int, typer.Option("--skip", metavar="LINES", min=0, help="Lines at the top that are no part of the table.")
-    ] = 0,
-    delimiter: Annotated[str, _option("--delimiter", "CHAR", "Between columns: a character, tab or space.")] = "",
-    encoding: Annotated[str, _option("--encoding", "NAME", "Of the text, such as cp1252; else UTF-8.")] = "",
+    decimal: Decimal = "",
+    thousands: Thousands = "",
+    skip: Skip = 0,
+    delimiter: Delimiter = "",
+    encoding: Encoding = "",
     replace: Annotated[
         bool, typer.Option("--replace", metavar="", help="Drop what is stored of this table, and start it anew.")
     ] = False,

@@ -12,6 +12,7 @@ from typing import Any
 from ktrdr.errors import ConflictError, KtrdrError
 from ktrdr.executors.outcome import Outcome
 from ktrdr.features.indicators import IndicatorCatalogue
+from ktrdr.features.other_series import other_keys
 from ktrdr.features.splits import fold_count
 from ktrdr.formatting import counted
 from ktrdr.jobs.parts import is_tried_again, next_attempt, part_request, stops_whole
@@ -73,6 +74,7 @@ def ablation_job(model: str, folder: Path) -> AblationJob:
         start=card["start"],
         end=card["end"],
         plugins=plugins,
+        other_series=tuple(map(str, other_keys(strategy))),
         model=model,
         folder=folder.name,
         epochs=strategy.training.epochs,

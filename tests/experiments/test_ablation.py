@@ -13,6 +13,7 @@ import ktrdr
 from ktrdr.errors import ConflictError
 from ktrdr.experiments.ablation import ReducedModel, compare_reduced
 from ktrdr.home import Home
+from ktrdr.jobs.ablation_plan import AblationPlan, ablation_job
 from ktrdr.market.store import BarStore
 from ktrdr.payloads.ablations import AblationResults, TrainedWithout
 from ktrdr.python_api import Training
@@ -145,3 +146,16 @@ def test_trainings_of_other_bars_or_rows_are_not_compared(
     (folder / CARD).write_text(json.dumps(card | {"data_sha256": {}}))
     with pytest.raises(ConflictError, match="the bars have changed since the model was trained: op_1"):
         compare_reduced("op_0", trained.folder, reduced, (), tmp_path)
+
+
+def test_bars_of_another_symbol_are_in_use_while_an_ablation_runs(home: Path, tmp_path: Path) -> None:
+    BarStore(Home(home).bars).merge("OTHER", "1d", BARS, "made up")
+    strategy = MODEL.replace("{name: rsi, period: 30, source: volume}", "{name: rsi, period: 5, symbol: OTHER}")
+    other = ktrdr.train(strategy, "UP", output=tmp_path / "model", home=home)
+
+    job = ablation_job("op_training", other.folder)
+
+    assert job.uses("OTHER", "1d")
+    assert job.uses("UP", "1d")
+    assert not job.uses("OTHER", "1h")
+    assert AblationPlan("op_ablation", job).training_of(0).uses("OTHER", "1d")
